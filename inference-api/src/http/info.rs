@@ -1,0 +1,74 @@
+//! `GET /model`: what the model takes and puts out, and an example request to start from.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Worker;
+use crate::model::{Port, Signature};
+
+#[derive(Serialize)]
+struct Info<'a> {
+    name: &'a str,
+    version: &'a str,
+    features: Vec<FeatureInfo<'a>>,
+    classes: &'a [String],
+    inputs: Vec<PortInfo<'a>>,
+    outputs: Vec<PortInfo<'a>>,
+    /// A body for `POST /predict`.
+    example: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct FeatureInfo<'a> {
+    name: &'a str,
+    datatype: String,
+    nullable: bool,
+}
+
+#[derive(Serialize)]
+struct PortInfo<'a> {
+    name: &'a str,
+    datatype: String,
+    /// -1 where a dimension may vary.
+    shape: Vec<i64>,
+}
+
+pub(super) async fn model(State(worker): State<Arc<Worker>>) -> Response {
+    worker.metrics.answered("/model", 200);
+    Json(describe(&worker.signature)).into_response()
+}
+
+fn describe(signature: &Signature) -> Info<'_> {
+    Info {
+        name: &signature.name,
+        version: &signature.version,
+        features: signature
+            .features
+            .iter()
+            .map(|f| FeatureInfo {
+                name: &f.name,
+                datatype: signature.inputs[f.input].element.to_string(),
+                nullable: f.nullable,
+            })
+            .collect(),
+        classes: signature.classifier.as_ref().map_or(&[], |c| &c.classes),
+        inputs: signature.inputs.iter().map(port).collect(),
+        outputs: signature.outputs.iter().map(port).collect(),
+        example: &signature.example,
+    }
+}
+
+fn port(port: &Port) -> PortInfo<'_> {
+    PortInfo {
+        name: &port.name,
+        datatype: if port.maps { "map".to_owned() } else { port.element.to_string() },
+        shape: port.dims.iter().map(|d| d.and_then(|d| i64::try_from(d).ok()).unwrap_or(-1)).collect(),
+    }
+}

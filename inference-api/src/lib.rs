@@ -1,0 +1,15 @@
+//! One ONNX model behind `POST /predict`.
+//!
+//! The path of a request: [`serve`] accepts the connection on a worker's own thread, [`http`] routes it, [`predict`]
+//! turns JSON into tensors and tensors into JSON, and [`model`] runs the worker's own session. Workers share nothing
+//! but counters: one thread, one session, no lock that two of them want.
+//!
+//! What this crate never does: it knows of no load test, no container and no objective.
+
+pub mod config;
+pub mod http;
+pub mod metrics;
+pub mod model;
+pub mod predict;
+pub mod runtime;
+pub mod serve;

@@ -1,0 +1,128 @@
+//! A model: what it takes, what it puts out, and how to run it.
+
+mod onnxruntime;
+mod sidecar;
+mod signature;
+mod tensor;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use onnxruntime::{LoadedModel, Port, Runtime};
+pub use sidecar::Sidecar;
+pub use signature::{Classifier, Feature, Layout, Signature};
+pub use tensor::{Buffer, Element, Tensor, Value};
+
+/// Why a model cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The library does not load.
+    #[error("{path} does not load as ONNX Runtime: {reason}\n  help: inference-api runtime install")]
+    Runtime {
+        /// The library.
+        path: PathBuf,
+        /// The loader's words.
+        reason: String,
+    },
+    /// The model does not load.
+    #[error("{path} cannot be served: {reason}")]
+    Model {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The sidecar is wrong.
+    #[error("{path} is not a sidecar for this model: {reason}")]
+    Sidecar {
+        /// The JSON file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// The runtime refused an input that had the right shape and types.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(pub String);
+
+/// One worker's model.
+pub struct Model {
+    /// What all workers share.
+    pub signature: Arc<Signature>,
+    loaded: LoadedModel,
+}
+
+impl Model {
+    /// Loads the model at `path` and its sidecar, where there is one.
+    ///
+    /// # Errors
+    /// When the file is no ONNX model that the runtime runs, or the sidecar does not fit it.
+    pub fn load(runtime: &Runtime, path: &Path) -> Result<Self, LoadError> {
+        let loaded = runtime.open(path)?;
+        let sidecar = Sidecar::read(path)?;
+        let signature = Signature::new(path, &loaded.inputs, &loaded.outputs, sidecar)?;
+        Ok(Self { signature: Arc::new(signature), loaded })
+    }
+
+    /// Another session on the same model, for another worker.
+    ///
+    /// # Errors
+    /// When the file has gone or changed since.
+    pub fn another(&self, runtime: &Runtime, path: &Path) -> Result<Self, LoadError> {
+        Ok(Self { signature: Arc::clone(&self.signature), loaded: runtime.open(path)? })
+    }
+
+    /// Runs `rows` rows. A model with a fixed batch size is run as often as it takes.
+    ///
+    /// # Errors
+    /// When the runtime refuses the values, for instance a category that an encoder does not know.
+    pub fn run(&mut self, mut inputs: Vec<Tensor>, rows: usize) -> Result<Vec<Value>, RunError> {
+        let Some(batch) = self.signature.fixed_batch.filter(|&batch| batch != rows) else {
+            return self.loaded.run(inputs);
+        };
+        let mut outputs: Vec<Value> = Vec::new();
+        for _ in 0..rows / batch {
+            let part = inputs.iter_mut().map(|tensor| take_rows(tensor, batch)).collect();
+            for (i, value) in self.loaded.run(part)?.into_iter().enumerate() {
+                match outputs.get_mut(i) {
+                    Some(so_far) => join(so_far, value)?,
+                    None => outputs.push(value),
+                }
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+fn take_rows(tensor: &mut Tensor, rows: usize) -> Tensor {
+    let row_len: usize = tensor.shape[1..].iter().product();
+    let mut shape = tensor.shape.clone();
+    shape[0] = rows;
+    Tensor { shape, data: tensor.data.split_front(rows * row_len) }
+}
+
+fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
+    match (so_far, more) {
+        (Value::Tensor(a), Value::Tensor(b)) if a.shape.get(1..) == b.shape.get(1..) && !a.shape.is_empty() => {
+            a.shape[0] += b.shape[0];
+            if a.data.append(b.data) { Ok(()) } else { Err(RunError("an output changed its type".to_owned())) }
+        }
+        (Value::Maps(a), Value::Maps(b)) => {
+            a.extend(b);
+            Ok(())
+        }
+        _ => Err(RunError("an output changed its shape from row to row; send one row a request".to_owned())),
+    }
+}

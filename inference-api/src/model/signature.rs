@@ -1,0 +1,208 @@
+//! What a request row looks like for a given model, worked out once at load from the ONNX file and the sidecar.
+
+use std::path::Path;
+
+use serde_json::value::RawValue;
+
+use super::{Element, LoadError, Port, Sidecar};
+
+/// What a request row and an answer look like.
+#[derive(Debug)]
+pub struct Signature {
+    /// The model's name: the sidecar's, else the file's.
+    pub name: String,
+    /// The model's version: the sidecar's, else "1".
+    pub version: String,
+    /// In the ONNX file's order.
+    pub inputs: Vec<Port>,
+    /// In the ONNX file's order.
+    pub outputs: Vec<Port>,
+    /// How a row maps to inputs.
+    pub layout: Layout,
+    /// What `{"features": […]}` holds, in order.
+    pub features: Vec<Feature>,
+    /// The batch size, if the file fixes one.
+    pub fixed_batch: Option<usize>,
+    /// Where label and probabilities are, if the model is a classifier.
+    pub classifier: Option<Classifier>,
+    /// A body for `POST /predict`.
+    pub example: Box<RawValue>,
+}
+
+/// How a row maps to inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One input of shape `[batch, features]`: a row is a list of numbers.
+    Matrix,
+    /// One input of any other shape: a row is that shape as nested lists.
+    Tensor,
+    /// Several inputs: a row is a list with a value for each.
+    Columns,
+}
+
+/// One entry of a row.
+#[derive(Debug, Clone)]
+pub struct Feature {
+    /// Its name in named requests.
+    pub name: String,
+    /// Whether `null` is taken as a missing value (NaN).
+    pub nullable: bool,
+    /// The input it goes to.
+    pub input: usize,
+}
+
+/// Where a classifier's answer is.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    /// The output with a label a row.
+    pub label: usize,
+    /// The output with a probability a class a row.
+    pub probabilities: usize,
+    /// Class names in the order of the probabilities; empty if neither file tells.
+    pub classes: Vec<String>,
+}
+
+impl Signature {
+    /// Works out the signature of the model at `path`.
+    ///
+    /// # Errors
+    /// When the sidecar names features or outputs that the model does not have.
+    pub fn new(path: &Path, inputs: &[Port], outputs: &[Port], sidecar: Option<Sidecar>) -> Result<Self, LoadError> {
+        let refuse = |reason: String| LoadError::Model { path: path.to_owned(), reason };
+        let misfit = |reason: String| LoadError::Sidecar { path: Sidecar::path(path), reason };
+        let layout = layout(inputs).ok_or_else(|| refuse("it has no inputs".to_owned()))?;
+        let fixed_batch = fixed_batch(inputs).map_err(refuse)?;
+        let mut features = features(inputs, layout);
+        if let Some(told) = sidecar.as_ref().map(|s| &s.features).filter(|told| !told.is_empty()) {
+            if told.len() != features.len() {
+                return Err(misfit(format!("it names {} features, the model takes {}", told.len(), features.len())));
+            }
+            for (feature, told) in features.iter_mut().zip(told) {
+                if layout == Layout::Columns && feature.name != told.name {
+                    return Err(misfit(format!(
+                        "it names feature {:?} where the model has input {:?}",
+                        told.name, feature.name
+                    )));
+                }
+                if told.nullable && !inputs[feature.input].element.is_float() {
+                    return Err(misfit(format!("feature {:?} is nullable but is no float", told.name)));
+                }
+                feature.name.clone_from(&told.name);
+                feature.nullable = told.nullable;
+            }
+        }
+        let classifier = classifier(outputs, sidecar.as_ref()).map_err(misfit)?;
+        let stem = path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
+        let (name, version, told_example) = match sidecar {
+            Some(sidecar) => (sidecar.name, sidecar.version, sidecar.example),
+            None => (stem, "1".to_owned(), None),
+        };
+        let example = match told_example {
+            Some(example) => example,
+            None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
+        };
+        Ok(Self {
+            name,
+            version,
+            inputs: inputs.to_vec(),
+            outputs: outputs.to_vec(),
+            layout,
+            features,
+            fixed_batch,
+            classifier,
+            example,
+        })
+    }
+
+    /// Shape of one row of an input, without the batch.
+    pub fn row_dims(&self, input: usize) -> &[Option<usize>] {
+        self.inputs[input].dims.get(1..).unwrap_or(&[])
+    }
+}
+
+fn layout(inputs: &[Port]) -> Option<Layout> {
+    match inputs {
+        [] => None,
+        [one] => match one.dims[..] {
+            [_, Some(_)] => Some(Layout::Matrix),
+            _ => Some(Layout::Tensor),
+        },
+        _ => Some(Layout::Columns),
+    }
+}
+
+fn fixed_batch(inputs: &[Port]) -> Result<Option<usize>, String> {
+    if let Some(scalar) = inputs.iter().find(|i| i.dims.is_empty()) {
+        return Err(format!("its input {:?} is a scalar, without a batch dimension", scalar.name));
+    }
+    let mut sizes: Vec<usize> = inputs.iter().filter_map(|i| i.dims.first().copied().flatten()).collect();
+    sizes.dedup();
+    match sizes[..] {
+        [] => Ok(None),
+        [0] => Err("its batch dimension is 0".to_owned()),
+        [size] => Ok(Some(size)),
+        _ => Err(format!("its inputs fix different batch sizes: {sizes:?}")),
+    }
+}
+
+fn features(inputs: &[Port], layout: Layout) -> Vec<Feature> {
+    let feature = |name: String, input: usize| Feature { name, nullable: false, input };
+    match (layout, inputs) {
+        (Layout::Matrix, [one]) => {
+            let width = one.dims.get(1).copied().flatten().unwrap_or(0);
+            (0..width).map(|i| feature(format!("{}_{i}", one.name), 0)).collect()
+        }
+        _ => inputs.iter().enumerate().map(|(i, input)| feature(input.name.clone(), i)).collect(),
+    }
+}
+
+/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a probability a class.
+fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Classifier>, String> {
+    let find = |name: &str| {
+        let all = || outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", ");
+        outputs.iter().position(|o| o.name == name).ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
+    };
+    let classes = sidecar.map(|s| s.classes.clone()).unwrap_or_default();
+    if let Some((label, probabilities)) =
+        sidecar.and_then(|s| Some((s.label_output.as_ref()?, s.probability_output.as_ref()?)))
+    {
+        return Ok(Some(Classifier { label: find(label)?, probabilities: find(probabilities)?, classes }));
+    }
+    let labels = |p: &Port| {
+        !p.maps && matches!(p.element, Element::Int64 | Element::Text) && matches!(p.dims.len(), 1) // one a row
+    };
+    let scores = |p: &Port| p.maps || (p.element == Element::Float32 && p.dims.len() == 2);
+    match outputs {
+        [a, b] if labels(a) && scores(b) => Ok(Some(Classifier { label: 0, probabilities: 1, classes })),
+        _ => Ok(None),
+    }
+}
+
+/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension may vary.
+fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<Box<RawValue>> {
+    fn zeros(element: Element, dims: &[Option<usize>]) -> serde_json::Value {
+        match dims.split_first() {
+            Some((dim, rest)) => (0..dim.unwrap_or(1)).map(|_| zeros(element, rest)).collect(),
+            None => match element {
+                Element::Text => "".into(),
+                Element::Bool => false.into(),
+                Element::Float32 | Element::Float64 => 0.0.into(),
+                _ => 0.into(),
+            },
+        }
+    }
+    let value = |input: &Port| match input.dims.get(1..).unwrap_or(&[]) {
+        [Some(1)] if layout == Layout::Columns => zeros(input.element, &[]),
+        dims => zeros(input.element, dims),
+    };
+    let row: serde_json::Value = match layout {
+        Layout::Columns => inputs.iter().map(value).collect(),
+        Layout::Matrix | Layout::Tensor => inputs.first().map(value).unwrap_or_default(),
+    };
+    let body = if rows == 1 {
+        serde_json::json!({ "features": row })
+    } else {
+        serde_json::json!({ "instances": vec![row; rows] })
+    };
+    serde_json::value::to_raw_value(&body)
+}

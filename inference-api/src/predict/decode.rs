@@ -1,0 +1,151 @@
+//! The body of a request, to tensors.
+//!
+//! One pass of serde over the bytes pushes numbers straight onto the inputs' buffers: no tree of values is built, so a
+//! row of four floats costs no more than the floats.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::{
+    fault::{Fault, Piece, Trail},
+    row::{Columns, Named, Row},
+};
+use crate::model::{Buffer, Signature, Tensor};
+
+/// The rows of a request, ready for the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// How many rows.
+    pub rows: usize,
+    /// One tensor for each input, in the model's order; the first dimension is `rows`.
+    pub inputs: Vec<Tensor>,
+}
+
+/// Reads `{"features": […]}`, `{"instances": [row, …]}` or an object with the features' names.
+///
+/// # Errors
+/// When the body is no JSON, or a field is unknown, missing, of the wrong type or shape, or not finite.
+pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
+    let trail = Trail::default();
+    let mut columns = Columns {
+        signature,
+        buffers: signature.inputs.iter().map(|i| Buffer::new(i.element)).collect(),
+        seen_dims: vec![None; signature.inputs.len()],
+        trail: &trail,
+    };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = Body(&mut columns).deserialize(&mut json).and_then(|rows| json.end().map(|()| rows));
+    let Columns { buffers, seen_dims, .. } = columns;
+    let rows = read.map_err(|error| trail.into_fault(&error))?;
+    if let Some(batch) = signature.fixed_batch.filter(|batch| rows % batch != 0) {
+        return Err(Fault {
+            field: "instances".to_owned(),
+            expected: format!("a multiple of {batch} rows: the model's batch size is fixed"),
+            got: format!("{rows} rows"),
+            malformed: false,
+        });
+    }
+    let tensor = |(input, (data, seen)): (usize, (Buffer, Option<Vec<usize>>))| {
+        let dims = signature.row_dims(input);
+        let row = dims.iter().enumerate().map(|(i, dim)| {
+            dim.or_else(|| seen.as_ref().and_then(|s| s.get(i).copied()).filter(|&d| d != usize::MAX)).unwrap_or(0)
+        });
+        Tensor { shape: std::iter::once(rows).chain(row).collect(), data }
+    };
+    Ok(Batch { rows, inputs: buffers.into_iter().zip(seen_dims).enumerate().map(tensor).collect() })
+}
+
+struct Body<'a, 'b>(&'b mut Columns<'a>);
+
+impl<'de> DeserializeSeed<'de> for Body<'_, '_> {
+    /// The number of rows.
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        let trail = self.0.trail;
+        // Any other JSON value reaches the default visitor methods, which note no fault of ours.
+        deserializer.deserialize_map(self).map_err(|error: D::Error| {
+            if error.to_string().starts_with("invalid type") {
+                return trail.fault(OBJECT, "another JSON value");
+            }
+            error
+        })
+    }
+}
+
+const OBJECT: &str = "an object with \"features\", \"instances\" or the names of features";
+
+impl<'de> Visitor<'de> for Body<'_, '_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(OBJECT)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+        let columns = self.0;
+        let trail = columns.trail;
+        let mut rows = None;
+        let mut named: Option<Named> = None;
+        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+            let here = || Piece::Key(key.to_string());
+            match key.as_ref() {
+                "features" | "instances" if rows.is_some() || named.is_some() => {
+                    return Err(trail.at(here)(trail.fault("one way of giving rows", "a second one")));
+                }
+                "features" => {
+                    map.next_value_seed(Row(columns)).map_err(trail.at(here))?;
+                    rows = Some(1);
+                }
+                "instances" => rows = Some(map.next_value_seed(Rows(columns)).map_err(trail.at(here))?),
+                _ if rows.is_some() => {
+                    return Err(trail.at(here)(trail.fault("no further field", "one")));
+                }
+                name => named.get_or_insert_with(|| Named::new(columns.signature)).read(columns, name, &mut map)?,
+            }
+        }
+        match (rows, named) {
+            (Some(rows), _) => Ok(rows),
+            (None, Some(named)) => named.finish(columns).map(|()| 1),
+            (None, None) => Err(trail.fault(OBJECT, "an empty object")),
+        }
+    }
+}
+
+struct Rows<'a, 'b>(&'b mut Columns<'a>);
+
+impl<'de> DeserializeSeed<'de> for Rows<'_, '_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        let trail = self.0.trail;
+        deserializer.deserialize_seq(self).map_err(|error: D::Error| {
+            if error.to_string().starts_with("invalid type") {
+                return trail.fault("a list of rows", "another JSON value");
+            }
+            error
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_, '_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let columns = self.0;
+        let mut rows = 0;
+        loop {
+            let trail = columns.trail;
+            match seq.next_element_seed(Row(columns)).map_err(trail.at(|| Piece::Index(rows)))? {
+                Some(()) => rows += 1,
+                None => break,
+            }
+        }
+        if rows == 0 { Err(columns.trail.fault("at least one row", "none")) } else { Ok(rows) }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a model puts out, to the answer's JSON.
+
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::{
+    model::{Buffer, Classifier, RunError, Signature, Tensor, Value},
+    with_elements,
+};
+
+/// The body of a 200: `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}` for classifiers,
+/// `{"outputs": {name: nested lists}, "model", "version"}` for other models.
+///
+/// # Errors
+/// When a classifier's outputs do not have one label and one list of probabilities a row.
+pub fn encode(signature: &Signature, rows: usize, values: &[Value]) -> Result<Vec<u8>, RunError> {
+    let answer = Answer { signature, rows, values };
+    let mut body = Vec::with_capacity(64 + rows * 96);
+    serde_json::to_writer(&mut body, &answer).map_err(|e| RunError(e.to_string()))?;
+    Ok(body)
+}
+
+struct Answer<'a> {
+    signature: &'a Signature,
+    rows: usize,
+    values: &'a [Value],
+}
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        match &self.signature.classifier {
+            Some(classifier) => {
+                let predictions = Predictions { classifier, rows: self.rows, values: self.values };
+                map.serialize_entry("predictions", &predictions)?;
+            }
+            None => map.serialize_entry("outputs", &Outputs { signature: self.signature, values: self.values })?,
+        }
+        map.serialize_entry("model", &self.signature.name)?;
+        map.serialize_entry("version", &self.signature.version)?;
+        map.end()
+    }
+}
+
+struct Predictions<'a> {
+    classifier: &'a Classifier,
+    rows: usize,
+    values: &'a [Value],
+}
+
+impl Serialize for Predictions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let labels = &self.values[self.classifier.label];
+        let scores = &self.values[self.classifier.probabilities];
+        let rows_of = |value: &Value| match value {
+            Value::Tensor(tensor) => tensor.shape.first().copied(),
+            Value::Maps(maps) => Some(maps.len()),
+        };
+        if rows_of(labels) != Some(self.rows) || rows_of(scores) != Some(self.rows) {
+            return Err(serde::ser::Error::custom("the model gave another number of answers than rows"));
+        }
+        let mut seq = serializer.serialize_seq(Some(self.rows))?;
+        for row in 0..self.rows {
+            seq.serialize_element(&Prediction { classes: &self.classifier.classes, labels, scores, row })?;
+        }
+        seq.end()
+    }
+}
+
+struct Prediction<'a> {
+    classes: &'a [String],
+    labels: &'a Value,
+    scores: &'a Value,
+    row: usize,
+}
+
+impl Serialize for Prediction<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        match self.labels {
+            Value::Tensor(Tensor { data: Buffer::Text(labels), .. }) => {
+                map.serialize_entry("label", &labels[self.row])?;
+            }
+            Value::Tensor(Tensor { data: Buffer::Int64(labels), .. }) => {
+                let label = labels[self.row];
+                match usize::try_from(label).ok().and_then(|i| self.classes.get(i)) {
+                    Some(name) => map.serialize_entry("label", name)?,
+                    None => map.serialize_entry("label", &label)?,
+                }
+            }
+            _ => return Err(serde::ser::Error::custom("labels are neither strings nor integers")),
+        }
+        map.serialize_entry("probabilities", &Probabilities(self))?;
+        map.end()
+    }
+}
+
+struct Probabilities<'a>(&'a Prediction<'a>);
+
+impl Serialize for Probabilities<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Prediction { classes, scores, row, .. } = self.0;
+        match scores {
+            Value::Maps(maps) => {
+                // ZipMap's keys are the labels themselves, or their indices where the sidecar names them.
+                let name = |key: &'_ str| key.parse::<usize>().ok().and_then(|i| classes.get(i)).cloned();
+                serializer.collect_map(maps[*row].iter().map(|(k, p)| (name(k).unwrap_or_else(|| k.clone()), p)))
+            }
+            Value::Tensor(Tensor { shape, data: Buffer::Float32(data) }) => {
+                let width: usize = shape[1..].iter().product();
+                let mut map = serializer.serialize_map(Some(width))?;
+                for (i, p) in data[row * width..][..width].iter().enumerate() {
+                    match classes.get(i) {
+                        Some(name) => map.serialize_entry(name, p)?,
+                        None => map.serialize_entry(&Index(i), p)?,
+                    }
+                }
+                map.end()
+            }
+            Value::Tensor(_) => Err(serde::ser::Error::custom("probabilities are no float32 tensor")),
+        }
+    }
+}
+
+struct Index(usize);
+
+impl Serialize for Index {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+struct Outputs<'a> {
+    signature: &'a Signature,
+    values: &'a [Value],
+}
+
+impl Serialize for Outputs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.values.len()))?;
+        for (port, value) in self.signature.outputs.iter().zip(self.values) {
+            match value {
+                Value::Tensor(tensor) => {
+                    with_elements!(&tensor.data, v => map.serialize_entry(&port.name, &Nest { dims: &tensor.shape, data: v })?);
+                }
+                Value::Maps(rows) => {
+                    map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+struct MapRow<'a>(&'a [(String, f32)]);
+
+impl Serialize for MapRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(k, v)| (k, v)))
+    }
+}
+
+/// A flat buffer as nested lists.
+struct Nest<'a, T> {
+    dims: &'a [usize],
+    data: &'a [T],
+}
+
+impl<T: Serialize + fmt::Debug> Serialize for Nest<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some((&count, rest)) = self.dims.split_first() else {
+            return match self.data {
+                [one] => one.serialize(serializer),
+                _ => Err(serde::ser::Error::custom("a tensor's shape and length disagree")),
+            };
+        };
+        let size: usize = rest.iter().product();
+        let mut seq = serializer.serialize_seq(Some(count))?;
+        for i in 0..count {
+            let data = self.data.get(i * size..(i + 1) * size);
+            let data = data.ok_or_else(|| serde::ser::Error::custom("a tensor's shape and length disagree"))?;
+            seq.serialize_element(&Nest { dims: rest, data })?;
+        }
+        seq.end()
+    }
+}

@@ -1,0 +1,158 @@
+//! One number, string or truth value of a row, pushed onto the input's buffer.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::fault::Trail;
+use crate::model::Buffer;
+
+pub(super) struct Scalar<'a> {
+    pub(super) buffer: &'a mut Buffer,
+    pub(super) nullable: bool,
+    pub(super) trail: &'a Trail,
+}
+
+impl Scalar<'_> {
+    fn expected(&self) -> &'static str {
+        match (&self.buffer, self.nullable) {
+            (Buffer::Float32(_) | Buffer::Float64(_), false) => "a finite number",
+            (Buffer::Float32(_) | Buffer::Float64(_), true) => "a finite number, or null for a missing value",
+            (Buffer::Bool(_), _) => "true or false",
+            (Buffer::Text(_), _) => "a string",
+            (Buffer::Int8(_), _) => "an integer from -128 to 127",
+            (Buffer::Int16(_), _) => "an integer of 16 bits",
+            (Buffer::Int32(_), _) => "an integer of 32 bits",
+            (Buffer::Int64(_), _) => "an integer of 64 bits",
+            (Buffer::Uint8(_), _) => "an integer from 0 to 255",
+            (Buffer::Uint16(_), _) => "an integer from 0 to 65535",
+            (Buffer::Uint32(_), _) => "an unsigned integer of 32 bits",
+            (Buffer::Uint64(_), _) => "an unsigned integer of 64 bits",
+        }
+    }
+
+    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
+        self.trail.fault(self.expected(), got)
+    }
+
+    /// Pushes an integer if it fits; an integer is a fine float.
+    fn integer<E: de::Error>(self, value: i128) -> Result<(), E> {
+        macro_rules! fit {
+            ($v:ident) => {
+                match value.try_into() {
+                    Ok(n) => {
+                        $v.push(n);
+                        true
+                    }
+                    Err(_) => false,
+                }
+            };
+        }
+        let fits = match self.buffer {
+            Buffer::Float32(v) => {
+                v.push(value as f32);
+                true
+            }
+            Buffer::Float64(v) => {
+                v.push(value as f64);
+                true
+            }
+            Buffer::Int8(v) => fit!(v),
+            Buffer::Int16(v) => fit!(v),
+            Buffer::Int32(v) => fit!(v),
+            Buffer::Int64(v) => fit!(v),
+            Buffer::Uint8(v) => fit!(v),
+            Buffer::Uint16(v) => fit!(v),
+            Buffer::Uint32(v) => fit!(v),
+            Buffer::Uint64(v) => fit!(v),
+            Buffer::Bool(_) | Buffer::Text(_) => false,
+        };
+        if fits { Ok(()) } else { Err(self.wrong(format!("the number {value}"))) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Scalar<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Scalar<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        match self.buffer {
+            // A float32 overflows to infinity where the JSON number was finite: that is no value a row can have.
+            Buffer::Float32(v) if (value as f32).is_finite() => v.push(value as f32),
+            Buffer::Float64(v) if value.is_finite() => v.push(value),
+            // 3.0 is how many clients write 3.
+            Buffer::Float32(_) | Buffer::Float64(_) | Buffer::Bool(_) | Buffer::Text(_) => {
+                return Err(self.wrong(format!("the number {value:?}")));
+            }
+            _ if value.fract() == 0.0 && value.abs() < 2f64.powi(53) => return self.integer(value as i128),
+            _ => return Err(self.wrong(format!("the number {value:?}"))),
+        }
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.integer(i128::from(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.integer(i128::from(value))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        match self.buffer {
+            Buffer::Bool(v) => {
+                v.push(value);
+                Ok(())
+            }
+            _ => Err(self.wrong(value.to_string())),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        match self.buffer {
+            Buffer::Text(v) => {
+                v.push(value.to_owned());
+                Ok(())
+            }
+            _ => Err(self.wrong(format!("the string {:?}", shorten(value)))),
+        }
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        match self.buffer {
+            Buffer::Float32(v) if self.nullable => v.push(f32::NAN),
+            Buffer::Float64(v) if self.nullable => v.push(f64::NAN),
+            _ => return Err(self.wrong("null")),
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(self.wrong("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // serde_json hands numbers of arbitrary precision over as maps; this build does not, so a map is an object.
+        map.next_entry::<IgnoredAny, IgnoredAny>()?;
+        Err(self.wrong("an object"))
+    }
+}
+
+/// Enough of a string to recognise it in an error.
+pub(super) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

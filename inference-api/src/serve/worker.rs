@@ -1,0 +1,64 @@
+//! One worker's thread: accepts, serves, drains.
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use axum::http::HeaderValue;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::{connection::Connections, told_to_stop};
+use crate::http::{self, Worker};
+
+pub(super) struct Work {
+    /// A handle to the socket that all workers accept from: whoever is free takes the next connection.
+    pub(super) listener: TcpListener,
+    pub(super) state: Arc<Worker>,
+    pub(super) replica: HeaderValue,
+    pub(super) max_body_bytes: usize,
+    /// Turns true when the server is to stop.
+    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) drain: Duration,
+}
+
+impl Work {
+    /// Serves until told to stop, then until the last request is answered or the drain time is over.
+    pub(super) fn run(self) -> io::Result<()> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.serve())
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let metrics = Arc::clone(&self.state.metrics);
+        let router = http::router(Arc::clone(&self.state), self.max_body_bytes);
+        let connections = Connections::new(router, self.replica, self.stopped.clone());
+        let tasks = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = told_to_stop(&mut self.stopped) => break,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let serving = connections.serve(stream);
+                    let metrics = Arc::clone(&metrics);
+                    tasks.spawn(async move {
+                        metrics.connections.inc();
+                        serving.await;
+                        metrics.connections.dec();
+                    });
+                }
+                // Out of file descriptors, or the peer was gone already. Trying again at once would spin.
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+        drop(listener);
+        tasks.close();
+        if tokio::time::timeout(self.drain, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "drain time is over; connections were cut");
+        }
+        Ok(())
+    }
+}
