@@ -61,6 +61,10 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_MAX_BODY_BYTES", default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
 
+    /// Seconds that a client is given to send the head of a request, from its first byte.
+    #[arg(long, env = "INFERENCE_HEAD_SECONDS", default_value_t = 10)]
+    pub head_seconds: u64,
+
     /// What the x-replica response header says [default: $REPLICA_NAME, else the host name].
     #[arg(long, env = "REPLICA_NAME")]
     pub replica_name: Option<String>,

@@ -5,7 +5,7 @@
 
 use axum::{
     Json,
-    http::{Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -15,8 +15,15 @@ use crate::predict::Fault;
 /// Why a request was not answered with 200.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The body could not be read: too large, or cut off.
-    Body(StatusCode, String),
+    /// The body is larger than this server takes.
+    TooLarge {
+        /// What it takes, in bytes.
+        limit: usize,
+        /// How much came.
+        got: String,
+    },
+    /// The body could not be read: cut off, or wrongly chunked.
+    Unreadable(String),
     /// A field is wrong.
     Fault(Fault),
     /// The model refused values of the right shape and type.
@@ -33,7 +40,8 @@ impl ApiError {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Body(status, _) => *status,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Fault(fault) if fault.malformed => StatusCode::BAD_REQUEST,
             Self::Fault(_) | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -47,10 +55,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let error = match self {
-            Self::Body(StatusCode::PAYLOAD_TOO_LARGE, got) => json!({
-                "field": "body", "expected": "a body within --max-body-bytes", "got": got, "message": "the body is too large",
+            Self::TooLarge { limit, got } => json!({
+                "field": "body", "expected": format!("at most {limit} bytes (--max-body-bytes)"), "got": got,
+                "message": "the body is too large",
             }),
-            Self::Body(_, got) => json!({
+            Self::Unreadable(got) => json!({
                 "field": "body", "expected": "a whole body", "got": got, "message": "the body could not be read",
             }),
             Self::Fault(fault) => json!({
@@ -63,10 +72,14 @@ impl IntoResponse for ApiError {
                 "field": "path", "expected": "POST /predict, GET /model, GET /health or GET /metrics", "got": path,
                 "message": "no such path",
             }),
-            Self::Method(method, path) => json!({
-                "field": "method", "expected": if path == "/predict" { "POST" } else { "GET" }, "got": method.as_str(),
-                "message": format!("{path} has no {method}"),
-            }),
+            Self::Method(method, path) => {
+                let allowed = if path == "/predict" { "POST" } else { "GET" };
+                let error = json!({
+                    "field": "method", "expected": allowed, "got": method.as_str(),
+                    "message": format!("{path} has no {method}"),
+                });
+                return (status, [(header::ALLOW, allowed)], Json(json!({ "error": error }))).into_response();
+            }
             Self::Internal(message) => json!({ "message": message }),
         };
         (status, Json(json!({ "error": error }))).into_response()

@@ -41,7 +41,6 @@ struct PortInfo<'a> {
 }
 
 pub(super) async fn model(State(worker): State<Arc<Worker>>) -> Response {
-    worker.metrics.answered("/model", 200);
     Json(describe(&worker.signature)).into_response()
 }
 

@@ -13,7 +13,7 @@ use std::{
 pub use onnxruntime::{LoadedModel, Port, Runtime};
 pub use sidecar::Sidecar;
 pub use signature::{Classifier, Feature, Layout, Signature};
-pub use tensor::{Buffer, Element, Tensor, Value};
+pub use tensor::{Buffer, Element, Key, Tensor, Value};
 
 /// Why a model cannot be served.
 #[derive(Debug, thiserror::Error)]

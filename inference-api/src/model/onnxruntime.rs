@@ -12,7 +12,7 @@ use ort::{
     value::{DynValue, Outlet, Shape, TensorElementType, ValueType},
 };
 
-use super::{Buffer, Element, LoadError, RunError, Tensor, Value};
+use super::{Buffer, Element, Key, LoadError, RunError, Tensor, Value};
 
 /// ONNX Runtime, loaded.
 #[derive(Debug, Clone)]
@@ -203,12 +203,20 @@ fn dims(shape: &Shape) -> Vec<usize> {
     shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect()
 }
 
-fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(String, f32)>>> {
+/// In the order of the keys, which is that of the classes: converters sort both, and the runtime's order is its own.
+fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(Key, f32)>>> {
     let rows = value.try_extract_sequence::<ort::value::DynValueTypeMarker>()?;
     rows.iter()
         .map(|row| match row.dtype() {
-            ValueType::Map { key: TensorElementType::String, .. } => row.try_extract_key_values::<String, f32>(),
-            _ => Ok(row.try_extract_key_values::<i64, f32>()?.into_iter().map(|(k, p)| (k.to_string(), p)).collect()),
+            ValueType::Map { key: TensorElementType::String, .. } => {
+                let pairs = row.try_extract_key_values::<String, f32>()?;
+                Ok(pairs.into_iter().map(|(key, p)| (Key::Text(key), p)).collect())
+            }
+            _ => {
+                let mut pairs = row.try_extract_key_values::<i64, f32>()?;
+                pairs.sort_unstable_by_key(|(key, _)| *key);
+                Ok(pairs.into_iter().map(|(key, p)| (Key::Int(key), p)).collect())
+            }
         })
         .collect()
 }

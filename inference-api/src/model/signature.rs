@@ -36,7 +36,7 @@ pub enum Layout {
     Matrix,
     /// One input of any other shape: a row is that shape as nested lists.
     Tensor,
-    /// Several inputs: a row is a list with a value for each.
+    /// Several inputs, or one that has no dimension but the batch: a row is a list with a value for each.
     Columns,
 }
 
@@ -84,8 +84,9 @@ impl Signature {
                         told.name, feature.name
                     )));
                 }
-                if told.nullable && !inputs[feature.input].element.is_float() {
-                    return Err(misfit(format!("feature {:?} is nullable but is no float", told.name)));
+                let input = &inputs[feature.input];
+                if told.nullable && !(input.element.is_float() && is_scalar(layout, input)) {
+                    return Err(misfit(format!("feature {:?} is nullable but is no single float", told.name)));
                 }
                 feature.name.clone_from(&told.name);
                 feature.nullable = told.nullable;
@@ -98,7 +99,7 @@ impl Signature {
             None => (stem, "1".to_owned(), None),
         };
         let example = match told_example {
-            Some(example) => example,
+            Some(example) => compact(&example).map_err(|e| misfit(e.to_string()))?,
             None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
         };
         Ok(Self {
@@ -114,10 +115,19 @@ impl Signature {
         })
     }
 
+    /// Whether a row has one value for the feature, and not a list of them.
+    pub fn is_scalar(&self, feature: &Feature) -> bool {
+        is_scalar(self.layout, &self.inputs[feature.input])
+    }
+
     /// Shape of one row of an input, without the batch.
     pub fn row_dims(&self, input: usize) -> &[Option<usize>] {
         self.inputs[input].dims.get(1..).unwrap_or(&[])
     }
+}
+
+fn is_scalar(layout: Layout, input: &Port) -> bool {
+    layout == Layout::Matrix || matches!(input.dims.get(1..), None | Some([] | [Some(1)]))
 }
 
 fn layout(inputs: &[Port]) -> Option<Layout> {
@@ -125,6 +135,7 @@ fn layout(inputs: &[Port]) -> Option<Layout> {
         [] => None,
         [one] => match one.dims[..] {
             [_, Some(_)] => Some(Layout::Matrix),
+            [_] => Some(Layout::Columns),
             _ => Some(Layout::Tensor),
         },
         _ => Some(Layout::Columns),
@@ -162,16 +173,30 @@ fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Clas
         let all = || outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", ");
         outputs.iter().position(|o| o.name == name).ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
     };
+    let labels = |p: &Port| {
+        !p.maps && matches!(p.element, Element::Int64 | Element::Text) && matches!(p.dims[..], [_] | [_, Some(1)])
+    };
+    let scores = |p: &Port| p.maps || (p.element == Element::Float32 && p.dims.len() == 2);
     let classes = sidecar.map(|s| s.classes.clone()).unwrap_or_default();
     if let Some((label, probabilities)) =
         sidecar.and_then(|s| Some((s.label_output.as_ref()?, s.probability_output.as_ref()?)))
     {
-        return Ok(Some(Classifier { label: find(label)?, probabilities: find(probabilities)?, classes }));
+        let (label, probabilities) = (find(label)?, find(probabilities)?);
+        if !labels(&outputs[label]) {
+            return Err(format!("label_output {:?} is not one int64 or string a row", outputs[label].name));
+        }
+        if !scores(&outputs[probabilities]) {
+            return Err(format!(
+                "probability_output {:?} is no row of float32, nor a map",
+                outputs[probabilities].name
+            ));
+        }
+        let width = outputs[probabilities].dims.get(1).copied().flatten();
+        if let Some(width) = width.filter(|&width| !classes.is_empty() && classes.len() != width) {
+            return Err(format!("it names {} classes, the model has {width}", classes.len()));
+        }
+        return Ok(Some(Classifier { label, probabilities, classes }));
     }
-    let labels = |p: &Port| {
-        !p.maps && matches!(p.element, Element::Int64 | Element::Text) && matches!(p.dims.len(), 1) // one a row
-    };
-    let scores = |p: &Port| p.maps || (p.element == Element::Float32 && p.dims.len() == 2);
     match outputs {
         [a, b] if labels(a) && scores(b) => Ok(Some(Classifier { label: 0, probabilities: 1, classes })),
         _ => Ok(None),
@@ -192,7 +217,7 @@ fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<B
         }
     }
     let value = |input: &Port| match input.dims.get(1..).unwrap_or(&[]) {
-        [Some(1)] if layout == Layout::Columns => zeros(input.element, &[]),
+        _ if layout == Layout::Columns && is_scalar(layout, input) => zeros(input.element, &[]),
         dims => zeros(input.element, dims),
     };
     let row: serde_json::Value = match layout {
@@ -205,4 +230,17 @@ fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<B
         serde_json::json!({ "instances": vec![row; rows] })
     };
     serde_json::value::to_raw_value(&body)
+}
+
+/// The same JSON without the white space between its tokens; numbers and the order of keys stay as they are written.
+fn compact(json: &RawValue) -> serde_json::Result<Box<RawValue>> {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut out = json.get().to_owned();
+    out.retain(|c| {
+        let keep = in_string || !c.is_ascii_whitespace();
+        in_string ^= c == '"' && !escaped;
+        escaped = in_string && c == '\\' && !escaped;
+        keep
+    });
+    RawValue::from_string(out)
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// The types of elements that requests and answers can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
@@ -185,5 +187,15 @@ pub enum Value {
     /// A tensor.
     Tensor(Tensor),
     /// One map a row, as scikit-learn's `ZipMap` makes them: class to probability, in the model's order of classes.
-    Maps(Vec<Vec<(String, f32)>>),
+    Maps(Vec<Vec<(Key, f32)>>),
+}
+
+/// A class as `ZipMap` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Key {
+    /// By its integer label.
+    Int(i64),
+    /// By its name.
+    Text(String),
 }

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    fault::{Fault, Piece, Trail},
+    fault::{Fault, Piece, Trail, refuse, shorten},
     row::{Columns, Named, Row},
 };
 use crate::model::{Buffer, Signature, Tensor};
@@ -63,18 +63,17 @@ impl<'de> DeserializeSeed<'de> for Body<'_, '_> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        let trail = self.0.trail;
-        // Any other JSON value reaches the default visitor methods, which note no fault of ours.
-        deserializer.deserialize_map(self).map_err(|error: D::Error| {
-            if error.to_string().starts_with("invalid type") {
-                return trail.fault(OBJECT, "another JSON value");
-            }
-            error
-        })
+        deserializer.deserialize_any(self)
     }
 }
 
 const OBJECT: &str = "an object with \"features\", \"instances\" or the names of features";
+
+impl Body<'_, '_> {
+    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
+        self.0.trail.fault(OBJECT, got)
+    }
+}
 
 impl<'de> Visitor<'de> for Body<'_, '_> {
     type Value = usize;
@@ -83,13 +82,15 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
         f.write_str(OBJECT)
     }
 
+    refuse!(bool, number, string, null, list);
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
         let columns = self.0;
         let trail = columns.trail;
         let mut rows = None;
         let mut named: Option<Named> = None;
         while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
-            let here = || Piece::Key(key.to_string());
+            let here = || Piece::Key(shorten(&key));
             match key.as_ref() {
                 "features" | "instances" if rows.is_some() || named.is_some() => {
                     return Err(trail.at(here)(trail.fault("one way of giving rows", "a second one")));
@@ -119,13 +120,13 @@ impl<'de> DeserializeSeed<'de> for Rows<'_, '_> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        let trail = self.0.trail;
-        deserializer.deserialize_seq(self).map_err(|error: D::Error| {
-            if error.to_string().starts_with("invalid type") {
-                return trail.fault("a list of rows", "another JSON value");
-            }
-            error
-        })
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Rows<'_, '_> {
+    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
+        self.0.trail.fault("a list of rows", got)
     }
 }
 
@@ -135,6 +136,8 @@ impl<'de> Visitor<'de> for Rows<'_, '_> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of rows")
     }
+
+    refuse!(bool, number, string, null, object);
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
         let columns = self.0;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::{
-    model::{Buffer, Classifier, RunError, Signature, Tensor, Value},
+    model::{Buffer, Classifier, Key, RunError, Signature, Tensor, Value},
     with_elements,
 };
 
@@ -75,6 +75,18 @@ struct Prediction<'a> {
     row: usize,
 }
 
+impl Prediction<'_> {
+    /// The sidecar's name for an integer label: `ZipMap`'s keys are all labels, in the order of the classes; beside a
+    /// bare list of probabilities a label is an index into it.
+    fn name_of(&self, label: i64) -> Option<&String> {
+        let index = match self.scores {
+            Value::Maps(maps) => maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?,
+            Value::Tensor(_) => usize::try_from(label).ok()?,
+        };
+        self.classes.get(index)
+    }
+}
+
 impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
@@ -84,7 +96,7 @@ impl Serialize for Prediction<'_> {
             }
             Value::Tensor(Tensor { data: Buffer::Int64(labels), .. }) => {
                 let label = labels[self.row];
-                match usize::try_from(label).ok().and_then(|i| self.classes.get(i)) {
+                match self.name_of(label) {
                     Some(name) => map.serialize_entry("label", name)?,
                     None => map.serialize_entry("label", &label)?,
                 }
@@ -103,9 +115,15 @@ impl Serialize for Probabilities<'_> {
         let Prediction { classes, scores, row, .. } = self.0;
         match scores {
             Value::Maps(maps) => {
-                // ZipMap's keys are the labels themselves, or their indices where the sidecar names them.
-                let name = |key: &'_ str| key.parse::<usize>().ok().and_then(|i| classes.get(i)).cloned();
-                serializer.collect_map(maps[*row].iter().map(|(k, p)| (name(k).unwrap_or_else(|| k.clone()), p)))
+                let mut map = serializer.serialize_map(Some(maps[*row].len()))?;
+                for (i, (key, p)) in maps[*row].iter().enumerate() {
+                    match (key, classes.get(i)) {
+                        // A string key is the class's name; an integer is named by the sidecar, where there is one.
+                        (Key::Int(_), Some(name)) => map.serialize_entry(name, p)?,
+                        _ => map.serialize_entry(key, p)?,
+                    }
+                }
+                map.end()
             }
             Value::Tensor(Tensor { shape, data: Buffer::Float32(data) }) => {
                 let width: usize = shape[1..].iter().product();
@@ -113,21 +131,13 @@ impl Serialize for Probabilities<'_> {
                 for (i, p) in data[row * width..][..width].iter().enumerate() {
                     match classes.get(i) {
                         Some(name) => map.serialize_entry(name, p)?,
-                        None => map.serialize_entry(&Index(i), p)?,
+                        None => map.serialize_entry(&i, p)?,
                     }
                 }
                 map.end()
             }
             Value::Tensor(_) => Err(serde::ser::Error::custom("probabilities are no float32 tensor")),
         }
-    }
-}
-
-struct Index(usize);
-
-impl Serialize for Index {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
     }
 }
 
@@ -153,7 +163,7 @@ impl Serialize for Outputs<'_> {
     }
 }
 
-struct MapRow<'a>(&'a [(String, f32)]);
+struct MapRow<'a>(&'a [(Key, f32)]);
 
 impl Serialize for MapRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

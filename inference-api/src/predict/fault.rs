@@ -78,3 +78,58 @@ impl Trail {
         }
     }
 }
+
+/// The visitor methods for the kinds of JSON value that a visitor does not take: each notes a fault that says what came.
+/// The visitor has a method `wrong`, which adds what it expected.
+macro_rules! refuse {
+    ($($kind:ident),+) => {
+        $($crate::predict::fault::refuse!(@$kind);)+
+    };
+    (@bool) => {
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+            Err(self.wrong(value.to_string()))
+        }
+    };
+    (@number) => {
+        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+            Err(self.wrong(format!("the number {value}")))
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
+            Err(self.wrong(format!("the number {value}")))
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+            Err(self.wrong(format!("the number {value:?}")))
+        }
+    };
+    (@string) => {
+        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+            Err(self.wrong(format!("the string {:?}", $crate::predict::fault::shorten(value))))
+        }
+    };
+    (@null) => {
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Err(self.wrong("null"))
+        }
+    };
+    (@list) => {
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(self.wrong("a list"))
+        }
+    };
+    (@object) => {
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(self.wrong("an object"))
+        }
+    };
+}
+pub(super) use refuse;
+
+/// Enough of a string to recognise it in an error.
+pub(super) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    fault::{Piece, Trail},
-    scalar::{Scalar, shorten},
+    fault::{Piece, Trail, refuse, shorten},
+    scalar::Scalar,
 };
 use crate::model::{Buffer, Layout, Signature};
 
@@ -40,7 +40,7 @@ impl Row<'_, '_> {
         }
     }
 
-    fn wrong<E: de::Error>(&self, got: &str) -> E {
+    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
         self.0.trail.fault(self.wanted(), got)
     }
 }
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
                 count += 1;
             }
         }
-        if count == width { Ok(()) } else { Err(Row(columns).wrong(&format!("{count} values"))) }
+        if count == width { Ok(()) } else { Err(Row(columns).wrong(format!("{count} values"))) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -85,44 +85,43 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
         named.finish(self.0)
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
-        self.bare(|columns| Scalar::visit_f64(columns, value), || format!("the number {value:?}"))
+    fn visit_f64<E: de::Error>(mut self, value: f64) -> Result<(), E> {
+        self.bare(|| format!("the number {value:?}"))?.visit_f64(value)
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        self.bare(|columns| Scalar::visit_i64(columns, value), || format!("the number {value}"))
+    fn visit_i64<E: de::Error>(mut self, value: i64) -> Result<(), E> {
+        self.bare(|| format!("the number {value}"))?.visit_i64(value)
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        self.bare(|columns| Scalar::visit_u64(columns, value), || format!("the number {value}"))
+    fn visit_u64<E: de::Error>(mut self, value: u64) -> Result<(), E> {
+        self.bare(|| format!("the number {value}"))?.visit_u64(value)
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        self.bare(|columns| Scalar::visit_bool(columns, value), || value.to_string())
+    fn visit_bool<E: de::Error>(mut self, value: bool) -> Result<(), E> {
+        self.bare(|| value.to_string())?.visit_bool(value)
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
-        self.bare(|columns| Scalar::visit_str(columns, value), || format!("the string {:?}", shorten(value)))
+    fn visit_str<E: de::Error>(mut self, value: &str) -> Result<(), E> {
+        self.bare(|| format!("the string {:?}", shorten(value)))?.visit_str(value)
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Err(self.wrong("null"))
+    fn visit_unit<E: de::Error>(mut self) -> Result<(), E> {
+        self.bare(|| "null".to_owned())?.visit_unit()
     }
 }
 
 impl Row<'_, '_> {
-    /// A row that is a single value: right for a model whose only input has one value a row.
-    fn bare<E: de::Error>(
-        self,
-        push: impl FnOnce(Scalar<'_>) -> Result<(), E>,
-        got: impl FnOnce() -> String,
-    ) -> Result<(), E> {
-        let columns = self.0;
-        if columns.signature.layout != Layout::Tensor || !columns.signature.row_dims(0).is_empty() {
-            return Err(Row(columns).wrong(&got()));
+    /// A row that is a single value and no list: right for a model that has one feature, of one value.
+    fn bare<E: de::Error>(&mut self, got: impl FnOnce() -> String) -> Result<Scalar<'_>, E> {
+        let signature = self.0.signature;
+        match &signature.features[..] {
+            [feature] if signature.is_scalar(feature) => Ok(Scalar {
+                buffer: &mut self.0.buffers[feature.input],
+                nullable: feature.nullable,
+                trail: self.0.trail,
+            }),
+            _ => Err(self.wrong(got())),
         }
-        columns.seen_dims[0].get_or_insert_default();
-        push(Scalar { buffer: &mut columns.buffers[0], nullable: false, trail: columns.trail })
     }
 }
 
@@ -138,9 +137,7 @@ impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Self { columns, feature } = self;
         let feature = &columns.signature.features[feature];
-        let dims = columns.signature.row_dims(feature.input);
-        let scalar = columns.signature.layout == Layout::Matrix || matches!(dims, [] | [Some(1)]);
-        if scalar {
+        if columns.signature.is_scalar(feature) {
             let buffer = &mut columns.buffers[feature.input];
             return Scalar { buffer, nullable: feature.nullable, trail: columns.trail }.deserialize(deserializer);
         }
@@ -233,6 +230,10 @@ impl<'a> Nested<'a> {
     fn wanted(&self) -> String {
         format!("a list of shape {}", show_dims(self.dims.get(self.depth..).unwrap_or(&[])))
     }
+
+    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
+        self.trail.fault(self.wanted(), got)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Nested<'_> {
@@ -279,33 +280,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
         }
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), format!("the string {:?}", shorten(value))))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), format!("the number {value:?}")))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), format!("the number {value}")))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), format!("the number {value}")))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), value.to_string()))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Err(self.trail.fault(self.wanted(), "null"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.trail.fault(self.wanted(), "an object"))
-    }
+    refuse!(bool, number, string, null, object);
 }
 
 /// `[3, 224, ?]`.

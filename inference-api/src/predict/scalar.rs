@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 
-use super::fault::Trail;
+use super::fault::{Trail, refuse, shorten};
 use crate::model::Buffer;
 
 pub(super) struct Scalar<'a> {
@@ -138,21 +138,5 @@ impl<'de> Visitor<'de> for Scalar<'_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.wrong("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        // serde_json hands numbers of arbitrary precision over as maps; this build does not, so a map is an object.
-        map.next_entry::<IgnoredAny, IgnoredAny>()?;
-        Err(self.wrong("an object"))
-    }
-}
-
-/// Enough of a string to recognise it in an error.
-pub(super) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    refuse!(list, object);
 }

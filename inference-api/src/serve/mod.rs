@@ -1,7 +1,10 @@
 //! The server: a thread a worker, each with its own runtime, session and routes; one listening socket.
 
+mod bodies;
 mod connection;
 mod healthcheck;
+mod live;
+mod socket;
 mod worker;
 
 use std::{
@@ -88,6 +91,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
             state: Arc::new(state),
             replica: replica.clone(),
             max_body_bytes: options.max_body_bytes,
+            head_timeout: Duration::from_secs(options.head_seconds),
             stopped: stopped.clone(),
             drain: Duration::from_secs(options.drain_seconds),
         };

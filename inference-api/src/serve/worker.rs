@@ -4,10 +4,13 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection::Connections, told_to_stop};
-use crate::http::{self, Worker};
+use super::{
+    connection::{self, Connections},
+    told_to_stop,
+};
+use crate::http::{Routes, Worker};
 
 pub(super) struct Work {
     /// A handle to the socket that all workers accept from: whoever is free takes the next connection.
@@ -15,6 +18,7 @@ pub(super) struct Work {
     pub(super) state: Arc<Worker>,
     pub(super) replica: HeaderValue,
     pub(super) max_body_bytes: usize,
+    pub(super) head_timeout: Duration,
     /// Turns true when the server is to stop.
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) drain: Duration,
@@ -28,9 +32,14 @@ impl Work {
 
     async fn serve(mut self) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let metrics = Arc::clone(&self.state.metrics);
-        let router = http::router(Arc::clone(&self.state), self.max_body_bytes);
-        let connections = Connections::new(router, self.replica, self.stopped.clone());
+        let shared = Arc::new(Connections {
+            metrics: Arc::clone(&self.state.metrics),
+            routes: Routes::new(self.state, self.max_body_bytes),
+            replica: self.replica,
+            head_timeout: self.head_timeout,
+            // The worker's own: ten thousand connections wait for it, and would wait for one lock with those of others.
+            stop: CancellationToken::new(),
+        });
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -39,13 +48,7 @@ impl Work {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let serving = connections.serve(stream);
-                    let metrics = Arc::clone(&metrics);
-                    tasks.spawn(async move {
-                        metrics.connections.inc();
-                        serving.await;
-                        metrics.connections.dec();
-                    });
+                    tasks.spawn(connection::serve(Arc::clone(&shared), stream));
                 }
                 // Out of file descriptors, or the peer was gone already. Trying again at once would spin.
                 Err(error) => {
@@ -55,6 +58,7 @@ impl Work {
             }
         }
         drop(listener);
+        shared.stop.cancel();
         tasks.close();
         if tokio::time::timeout(self.drain, tasks.wait()).await.is_err() {
             tracing::warn!(connections = tasks.len(), "drain time is over; connections were cut");

@@ -1,0 +1,88 @@
+//! Bodies that note how far they are: without them nobody above hyper knows when an answer is over.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+
+use super::socket::Progress;
+
+/// A request's body; notes if it is dropped before its end.
+pub(super) struct RequestBody {
+    body: Incoming,
+    ended: bool,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    pub(super) fn new(body: Incoming, progress: Arc<Progress>) -> Self {
+        Self { body, ended: false, progress }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended = frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.body.is_end_stream() {
+            self.progress.leave_body();
+        }
+    }
+}
+
+/// An answer's body; hyper drops it when it has taken over the last of its bytes.
+pub(super) struct ResponseBody {
+    body: Body,
+    progress: Arc<Progress>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(body: Body, progress: Arc<Progress>) -> Self {
+        Self { body, progress }
+    }
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        self.progress.answered();
+    }
+}

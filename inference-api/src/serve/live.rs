@@ -1,0 +1,156 @@
+//! A connection with a request on it: hyper, from the first byte until nothing is left to do.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{extract::Request, http::HeaderName};
+use bytes::Bytes;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, timeout},
+};
+
+use super::{
+    bodies::{RequestBody, ResponseBody},
+    connection::Connections,
+    socket::{Progress, Socket},
+};
+
+const REPLICA: HeaderName = HeaderName::from_static("x-replica");
+
+const HEAD_TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long, and for how many bytes, a client is heard out whose request was answered before it was whole.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+
+/// How a live connection ended.
+pub(super) enum Ended {
+    /// All is answered and nothing has come since: the socket can be parked.
+    Idle(TcpStream),
+    /// There will be nothing more.
+    Closed,
+}
+
+enum Step {
+    Idle,
+    HeadTooSlow,
+    Done(hyper::Result<()>),
+}
+
+/// Serves requests on `stream` until none is under way. `early` are bytes that were read from it before.
+pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut early: Bytes) -> Ended {
+    let mut stopping = pin!(shared.stop.cancelled());
+    let mut told = false;
+    loop {
+        let progress = Arc::new(Progress::default());
+        let service = service_fn(|request: Request<Incoming>| {
+            progress.begin();
+            let shared = Arc::clone(shared);
+            let progress = Arc::clone(&progress);
+            async move {
+                let request = request.map(|body| RequestBody::new(body, Arc::clone(&progress)));
+                let mut response = shared.routes.answer(request).await;
+                response.headers_mut().insert(REPLICA, shared.replica.clone());
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, progress)))
+            }
+        });
+        let socket = Socket::new(stream, early, Arc::clone(&progress));
+        // A client that has sent all it has may close its side and still get the answer.
+        let mut connection = http1::Builder::new().half_close(true).serve_connection(socket, service);
+        let mut head = HeadTimer::new(shared.head_timeout);
+        let step = poll_fn(|cx| {
+            if !told && stopping.as_mut().poll(cx).is_ready() {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Step::Done(ended));
+            }
+            if progress.is_idle() {
+                return Poll::Ready(Step::Idle);
+            }
+            head.poll(cx, &progress).map(|()| Step::HeadTooSlow)
+        })
+        .await;
+        let parts = connection.into_parts();
+        stream = parts.io.into_stream();
+        match step {
+            // The beginning of the next request came with the end of this one.
+            Step::Idle if !parts.read_buf.is_empty() => early = parts.read_buf,
+            Step::Idle if told => return Ended::Closed,
+            Step::Idle => return Ended::Idle(stream),
+            Step::HeadTooSlow => {
+                // A courtesy: if the socket does not take it now, the client learns from the close.
+                let _ = stream.try_write(HEAD_TOO_SLOW);
+                linger(stream).await;
+                return Ended::Closed;
+            }
+            Step::Done(ended) => {
+                // A client that goes away in the middle is its own business.
+                if let Err(error) = &ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                if progress.body_left() || ended.is_err_and(|e| e.is_parse()) {
+                    linger(stream).await;
+                }
+                return Ended::Closed;
+            }
+        }
+    }
+}
+
+/// Closes our side, then drops what still comes. A socket that is closed with bytes unread is reset, and the reset can
+/// overtake the answer: a client that still sends would never see its 413.
+async fn linger(stream: TcpStream) {
+    let drop_rest = async {
+        let mut left = LINGER_BYTES;
+        let mut scratch = [0; 2048];
+        while left > 0 && stream.readable().await.is_ok() {
+            match stream.try_read(&mut scratch) {
+                Ok(0) => break,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+    };
+    if socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write).is_ok() {
+        // Either way the connection is over.
+        let _ = timeout(LINGER, drop_rest).await;
+    }
+}
+
+/// Runs while a head is incomplete. hyper has one too, but sets it for every request, and a timer is dear.
+struct HeadTimer {
+    limit: Duration,
+    /// The timer, and which request of the connection it is for.
+    running: Option<(Pin<Box<Sleep>>, u32)>,
+}
+
+impl HeadTimer {
+    fn new(limit: Duration) -> Self {
+        Self { limit, running: None }
+    }
+
+    /// Ready when the head that is being read has taken too long.
+    fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<()> {
+        let Some(request) = progress.reading_head_of() else {
+            self.running = None;
+            return Poll::Pending;
+        };
+        let (timer, of) = self.running.get_or_insert_with(|| (Box::pin(sleep(self.limit)), request));
+        if *of != request {
+            timer.as_mut().reset(Instant::now() + self.limit);
+            *of = request;
+        }
+        timer.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,145 @@
+//! The socket of a live connection, and what is known of how far the connection is.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// How far a live connection is; noted by the socket below hyper and by the bodies above it, since hyper does not tell.
+///
+/// A connection may be taken apart when all of this holds:
+/// - no request is being answered: the last answer's body is at its end (hyper has dropped it);
+/// - what hyper wrote it has flushed: it flushes the socket only when its own buffer is empty;
+/// - the last read found nothing: hyper reads only when what it holds is no whole request;
+/// - it has answered a request, or has received nothing: else it holds the beginning of a head, and would be taken
+///   apart and built again for ever;
+/// - the request's body was read to its end: else its rest would be taken for the next request.
+///
+/// What hyper may still hold then is the beginning of the next head, which it gives back.
+///
+/// The fields are atomic for `Send` alone: one thread touches them.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Requests whose head was read.
+    begun: AtomicU32,
+    answering: AtomicBool,
+    body_left: AtomicBool,
+    unflushed: AtomicBool,
+    received: AtomicBool,
+    starved: AtomicBool,
+}
+
+impl Progress {
+    /// A request's head is read.
+    pub(super) fn begin(&self) {
+        self.begun.store(self.begun.load(Relaxed).wrapping_add(1), Relaxed);
+        self.answering.store(true, Relaxed);
+        // hyper has found a head behind the body before it: that body is read.
+        self.body_left.store(false, Relaxed);
+    }
+
+    /// The answer's body is at its end.
+    pub(super) fn answered(&self) {
+        self.answering.store(false, Relaxed);
+    }
+
+    /// A request's body was dropped before its end.
+    pub(super) fn leave_body(&self) {
+        self.body_left.store(true, Relaxed);
+    }
+
+    /// Whether the last request's body was dropped before its end.
+    pub(super) fn body_left(&self) -> bool {
+        self.body_left.load(Relaxed)
+    }
+
+    /// Whether the connection may be taken apart.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waits() && !self.body_left() && (self.begun.load(Relaxed) > 0 || !self.received.load(Relaxed))
+    }
+
+    /// The number of the request whose head is incomplete, if there is one.
+    pub(super) fn reading_head_of(&self) -> Option<u32> {
+        (self.waits() && self.received.load(Relaxed)).then(|| self.begun.load(Relaxed))
+    }
+
+    /// Whether only the client can move the connection on.
+    fn waits(&self) -> bool {
+        !self.answering.load(Relaxed) && !self.unflushed.load(Relaxed) && self.starved.load(Relaxed)
+    }
+}
+
+/// The socket as hyper reads and writes it.
+pub(super) struct Socket {
+    stream: TokioIo<TcpStream>,
+    /// Bytes that were read before this connection was built.
+    early: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, early: Bytes, progress: Arc<Progress>) -> Self {
+        Self { stream: TokioIo::new(stream), early, progress }
+    }
+
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        self.progress.starved.store(false, Relaxed);
+        if !self.early.is_empty() {
+            let count = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early.split_to(count));
+            self.progress.received.store(true, Relaxed);
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let noted = if read.is_pending() { &self.progress.starved } else { &self.progress.received };
+        noted.store(true, Relaxed);
+        read
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.progress.unflushed.store(true, Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.progress.unflushed.store(true, Relaxed);
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.progress.unflushed.store(false, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing: the socket outlives hyper's connection, and its owner decides how it closes.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,214 @@
+//! Starting: with which library, with how many workers, and why not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::support::{BINARY, IRIS, Server, is_setosa, model, serve_args};
+
+fn run(command: &mut Command) -> (Output, String) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, said)
+}
+
+/// Asserts that `serve` on this file ends with exit code 1 and an error that names the file.
+#[track_caller]
+fn refused(path: &Path, reason: &str) {
+    let (output, said) = run(Command::new(BINARY).args(serve_args(path)));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: "), "{said}");
+    assert!(said.contains(path.file_stem().unwrap().to_str().unwrap()) && said.contains(reason), "{said}");
+}
+
+#[test]
+fn files_that_are_no_model_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = fs::read(model("iris")).unwrap();
+    refused(&file("empty.onnx", b""), "");
+    refused(&file("text.onnx", b"this is no model"), "");
+    refused(&file("half.onnx", &whole[..whole.len() / 2]), "");
+    refused(&dir.path().join("absent.onnx"), "");
+    refused(dir.path(), "");
+    refused(&model("float16"), "cannot serve");
+    refused(&model("scalar"), "without a batch dimension");
+}
+
+#[test]
+fn sidecars_that_do_not_fit_are_refused() {
+    for (sidecar, reason) in [
+        (r#"{"#, "EOF"),
+        (r#"{"schema_version": 9, "name": "x", "version": "1"}"#, "schema_version is 9"),
+        (r#"{"schema_version": 1, "name": "x", "version": "1", "features": [{"name": "a"}]}"#, "names 1 features"),
+        (
+            r#"{"schema_version": 1, "name": "x", "version": "1", "label_output": "a", "probability_output": "b"}"#,
+            "no output",
+        ),
+        (
+            r#"{"schema_version": 1, "name": "x", "version": "1", "label_output": "probabilities", "probability_output": "label"}"#,
+            "label_output",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("copy.onnx");
+        fs::copy(model("iris"), &copy).unwrap();
+        fs::write(copy.with_extension("json"), sidecar).unwrap();
+        refused(&copy, reason);
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_an_error() {
+    let server = Server::of("iris");
+    let args = serve_args(&model("iris"));
+    let (output, said) = run(Command::new(BINARY).args(args).args(["--bind", &server.addr.to_string()]));
+    assert_eq!(output.status.code(), Some(2), "--bind is given twice: {said}");
+    let taken = Command::new(BINARY)
+        .args(["serve", "--model", model("iris").to_str().unwrap(), "--bind", &server.addr.to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(taken.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&taken.stderr);
+    assert!(said.contains("cannot listen on") && said.contains("--bind"), "{said}");
+}
+
+#[test]
+fn the_healthcheck_tells_a_server_from_none() {
+    let server = Server::of("iris");
+    let check = |addr: &str| run(Command::new(BINARY).args(["healthcheck", addr])).0.status.code();
+    assert_eq!(check(&server.addr.to_string()), Some(0));
+    assert_eq!(check("127.0.0.1:1"), Some(1));
+}
+
+/// A command that finds no library: no home, no PATH.
+fn bare(home: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.env("HOME", home).env("PATH", "").env_remove("XDG_CACHE_HOME").env_remove("ORT_DYLIB_PATH");
+    command
+}
+
+fn library() -> PathBuf {
+    let output = Command::new(BINARY).args(["runtime", "path"]).output().unwrap();
+    assert!(output.status.success(), "no library: run `inference-api runtime install`");
+    String::from_utf8(output.stdout).unwrap().trim().into()
+}
+
+#[test]
+fn a_missing_library_is_told_with_all_the_places() {
+    let home = tempfile::tempdir().unwrap();
+    let (output, said) = run(bare(home.path()).args(serve_args(&model("iris"))));
+    assert_eq!(output.status.code(), Some(1));
+    let cache = home.path().join(".cache/inference-api");
+    for part in [
+        "ORT_DYLIB_PATH: not set",
+        "beside the binary",
+        cache.to_str().unwrap(),
+        "python3",
+        "inference-api runtime install",
+    ] {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+}
+
+#[test]
+fn ort_dylib_path_is_honoured() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = bare(home.path());
+    command.env("ORT_DYLIB_PATH", library()).args(serve_args(&model("iris")));
+    is_setosa(&Server::run(command).post(IRIS));
+
+    let absent = home.path().join("absent.so");
+    let (output, said) = run(bare(home.path()).env("ORT_DYLIB_PATH", &absent).args(serve_args(&model("iris"))));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(absent.to_str().unwrap()), "{said}");
+
+    let other = home.path().join("other.so");
+    fs::write(&other, "not a library").unwrap();
+    let (output, said) = run(bare(home.path()).env("ORT_DYLIB_PATH", &other).args(serve_args(&model("iris"))));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(other.to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn the_pinned_library_is_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let install = || run(Command::new(BINARY).args(["runtime", "install", "--dir"]).arg(dir.path()));
+    let (output, said) = install();
+    assert!(output.status.success(), "{said}");
+    let path = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+    let bytes = fs::read(&path).unwrap();
+    let pins = include_str!("../../src/runtime/install.rs");
+    assert!(pins.contains(&hex::encode(Sha256::digest(&bytes))));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something was left beside the library");
+    // Damage is noticed and mended.
+    fs::write(&path, "damaged").unwrap();
+    assert!(install().0.status.success());
+    assert_eq!(fs::read(&path).unwrap().len(), bytes.len());
+}
+
+/// Without `--workers`.
+fn default_workers(command: &mut Command) -> String {
+    let mut whole = Command::new(command.get_program());
+    whole.args(command.get_args()).args(["--bind", "127.0.0.1:0", "--model"]).arg(model("iris"));
+    let server = Server::run(whole);
+    is_setosa(&server.post(IRIS));
+    server.started.split("workers=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn workers_follow_the_affinity() {
+    assert_eq!(default_workers(Command::new("taskset").args(["-c", "0", BINARY, "serve"])), "1");
+}
+
+#[test]
+fn workers_follow_the_cpu_quota() {
+    let group = Group::with_half_a_cpu();
+    let script = r#"echo $$ > "$0" && exec "$@""#;
+    let workers = default_workers(
+        Command::new("sh").args(["-c", script]).arg(group.0.join("cgroup.procs")).args([BINARY, "serve"]),
+    );
+    assert_eq!(workers, "1");
+}
+
+/// A control group of the test's own.
+struct Group(PathBuf);
+
+impl Group {
+    fn with_half_a_cpu() -> Self {
+        let name = format!("inference-api-test-{}", std::process::id());
+        let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let root = Path::new(if v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" });
+        let dir = root.join(name);
+        let limits: &[(&str, &str)] = if v2 {
+            &[("cpu.max", "50000 100000")]
+        } else {
+            &[("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "50000")]
+        };
+        let group = Self(dir.clone());
+        fs::create_dir(&dir)
+            .and_then(|()| limits.iter().try_for_each(|(file, value)| fs::write(dir.join(file), value)))
+            .unwrap_or_else(|e| panic!("{}: {e}; this test needs root and a writable cpu controller", dir.display()));
+        group
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The server was waited for; the kernel may take a moment longer.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            crate::support::pause(10);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The command line.
+
+mod clean;
+mod interrupt;
+mod run;
+mod sweep;
+mod ui;
+
+use clap::{Parser, Subcommand};
+
+use crate::{Error, ExitStatus};
+
+/// A load generator, and the search for the smallest containers that hold an objective.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the generator was the limit, 4 target \
+                          unreachable, 5 Engine, cgroup or image missing, 130 interrupted (partial results are written).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load a host with users and measure what comes back.
+    Run(run::RunOptions),
+    /// Find the smallest CPU and memory limits, and the best replica count, that hold an objective.
+    Sweep(Box<sweep::SweepOptions>),
+    /// Serve a page with Locust's form: users, ramp up, host; start, stop, a live table and charts.
+    Ui(ui::UiOptions),
+    /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns is spared.
+    Clean,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Those of the command; [`Error::status`] is the exit code.
+pub async fn dispatch(cli: Cli) -> Result<ExitStatus, Error> {
+    match cli.command {
+        Command::Run(options) => run::run(options).await,
+        Command::Sweep(options) => sweep::run(*options).await,
+        Command::Ui(options) => ui::run(options).await,
+        Command::Clean => clean::run().await,
+    }
+}

@@ -1,0 +1,352 @@
+//! Reads HTTP/1.1 answers as they come, and keeps no more of them than it must.
+//!
+//! Bodies are counted, not kept. A head that came in pieces is kept until it is whole; in the usual case, where one read
+//! brings the whole answer, nothing is copied at all.
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    NeedMore,
+    /// The answer is whole.
+    Done(Answer),
+    /// This is no HTTP/1.1 answer.
+    Malformed,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// 200, 503, …
+    pub status: u16,
+    /// Whether the connection may be used again.
+    pub keep_alive: bool,
+    /// Bytes of head and body.
+    pub bytes: u64,
+}
+
+/// Reads one answer.
+#[derive(Debug, Default)]
+pub struct Reader {
+    state: State,
+    /// The head's bytes so far, when it comes in pieces.
+    head: Vec<u8>,
+    status: u16,
+    keep_alive: bool,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Head,
+    /// So many bytes of a body of known length are to come.
+    Sized(u64),
+    Chunked(Chunk),
+    /// The body ends with the connection.
+    UntilClose,
+}
+
+/// Where in a chunked body (RFC 9112, section 7.1) the next byte is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chunk {
+    Size {
+        size: u64,
+        digits: u8,
+    },
+    Extension {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
+    /// The line end after a chunk's data.
+    DataEnd,
+    /// Trailers; `blank` while the current line is empty.
+    Trailers {
+        blank: bool,
+    },
+}
+
+const MAX_HEADERS: usize = 64;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Enough for 2^60 bytes; more would overflow the size.
+const MAX_SIZE_DIGITS: u8 = 15;
+
+enum Framing {
+    None,
+    Sized(u64),
+    Chunked,
+    UntilClose,
+}
+
+impl Reader {
+    /// Takes the next bytes. Bytes after the end of the answer make it malformed: nothing was asked for them.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Progress {
+        self.bytes += bytes.len() as u64;
+        if self.state == State::Head {
+            let kept = std::mem::take(&mut self.head);
+            if kept.is_empty() {
+                match self.parse_head(bytes) {
+                    Err(progress) => return progress,
+                    Ok(used) => bytes = &bytes[used..],
+                }
+            } else {
+                let mut whole = kept;
+                whole.extend_from_slice(bytes);
+                return match self.parse_head(&whole) {
+                    Err(progress) => progress,
+                    Ok(used) => self.body(&whole[used..]),
+                };
+            }
+        }
+        self.body(bytes)
+    }
+
+    /// The connection has ended: whether that completes the answer.
+    pub fn end(&self) -> Option<Answer> {
+        (self.state == State::UntilClose).then(|| self.answer())
+    }
+
+    /// Whether a byte of the answer has come.
+    pub fn has_begun(&self) -> bool {
+        self.bytes > 0
+    }
+
+    /// Makes ready for the next answer.
+    pub fn reset(&mut self) {
+        let mut head = std::mem::take(&mut self.head);
+        head.clear();
+        *self = Self { head, ..Self::default() };
+    }
+
+    fn answer(&self) -> Answer {
+        Answer { status: self.status, keep_alive: self.keep_alive, bytes: self.bytes }
+    }
+
+    /// Parses a head at the beginning of `bytes` and returns its length.
+    fn parse_head(&mut self, bytes: &[u8]) -> Result<usize, Progress> {
+        let mut offset = 0;
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut response = httparse::Response::new(&mut headers);
+            let used = match response.parse(&bytes[offset..]) {
+                Ok(httparse::Status::Complete(used)) => used,
+                Ok(httparse::Status::Partial) if bytes.len() <= MAX_HEAD_BYTES => {
+                    self.head.extend_from_slice(&bytes[offset..]);
+                    return Err(Progress::NeedMore);
+                }
+                _ => return Err(Progress::Malformed),
+            };
+            offset += used;
+            let status = response.code.unwrap_or(0);
+            // 100 Continue and 103 Early Hints come before the answer itself.
+            if (100..200).contains(&status) {
+                continue;
+            }
+            self.status = status;
+            let (framing, keep_alive) = framing(&response).ok_or(Progress::Malformed)?;
+            self.keep_alive = keep_alive;
+            self.state = match framing {
+                Framing::None => State::Sized(0),
+                Framing::Sized(length) => State::Sized(length),
+                Framing::Chunked => State::Chunked(Chunk::Size { size: 0, digits: 0 }),
+                Framing::UntilClose => State::UntilClose,
+            };
+            return Ok(offset);
+        }
+    }
+
+    fn body(&mut self, mut bytes: &[u8]) -> Progress {
+        match self.state {
+            State::Head => Progress::NeedMore,
+            State::UntilClose => Progress::NeedMore,
+            State::Sized(left) => match left.cmp(&(bytes.len() as u64)) {
+                std::cmp::Ordering::Equal => Progress::Done(self.answer()),
+                std::cmp::Ordering::Less => Progress::Malformed,
+                std::cmp::Ordering::Greater => {
+                    self.state = State::Sized(left - bytes.len() as u64);
+                    Progress::NeedMore
+                }
+            },
+            State::Chunked(mut chunk) => {
+                while !bytes.is_empty() {
+                    match chunk.step(bytes) {
+                        Step::Next(next, used) => {
+                            chunk = next;
+                            bytes = &bytes[used..];
+                        }
+                        Step::End if bytes.len() == 1 => return Progress::Done(self.answer()),
+                        Step::End | Step::Malformed => return Progress::Malformed,
+                    }
+                }
+                self.state = State::Chunked(chunk);
+                Progress::NeedMore
+            }
+        }
+    }
+}
+
+enum Step {
+    /// The state after so many bytes.
+    Next(Chunk, usize),
+    /// The next byte is the body's last.
+    End,
+    Malformed,
+}
+
+impl Chunk {
+    /// Takes at least one of `bytes`, which are not empty.
+    fn step(self, bytes: &[u8]) -> Step {
+        let byte = bytes[0];
+        match self {
+            Self::Size { size, digits } => match (byte as char).to_digit(16) {
+                Some(digit) if digits < MAX_SIZE_DIGITS => {
+                    Step::Next(Self::Size { size: size * 16 + u64::from(digit), digits: digits + 1 }, 1)
+                }
+                None if digits > 0 => match byte {
+                    b'\n' => Step::Next(Self::after_size(size), 1),
+                    b'\r' | b';' | b' ' | b'\t' => Step::Next(Self::Extension { size }, 1),
+                    _ => Step::Malformed,
+                },
+                _ => Step::Malformed,
+            },
+            Self::Extension { size } => match byte {
+                b'\n' => Step::Next(Self::after_size(size), 1),
+                _ => Step::Next(self, 1),
+            },
+            Self::Data { left } => {
+                let used = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let left = left - used as u64;
+                Step::Next(if left == 0 { Self::DataEnd } else { Self::Data { left } }, used)
+            }
+            Self::DataEnd => match byte {
+                b'\r' => Step::Next(self, 1),
+                b'\n' => Step::Next(Self::Size { size: 0, digits: 0 }, 1),
+                _ => Step::Malformed,
+            },
+            Self::Trailers { blank } => match byte {
+                b'\n' if blank => Step::End,
+                b'\n' => Step::Next(Self::Trailers { blank: true }, 1),
+                b'\r' => Step::Next(self, 1),
+                _ => Step::Next(Self::Trailers { blank: false }, 1),
+            },
+        }
+    }
+
+    fn after_size(size: u64) -> Self {
+        if size == 0 { Self::Trailers { blank: true } } else { Self::Data { left: size } }
+    }
+}
+
+/// How the body's end is found (RFC 9112, section 6.3), and whether the connection lives on.
+fn framing(response: &httparse::Response<'_, '_>) -> Option<(Framing, bool)> {
+    let mut length = None;
+    let mut chunked = false;
+    let mut keep_alive = response.version == Some(1);
+    for header in response.headers.iter() {
+        let value = || std::str::from_utf8(header.value).map(str::trim).ok();
+        if header.name.eq_ignore_ascii_case("content-length") {
+            length = Some(value()?.parse::<u64>().ok()?);
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            chunked = value()?.to_ascii_lowercase().ends_with("chunked");
+        } else if header.name.eq_ignore_ascii_case("connection") {
+            for token in value()?.split(',') {
+                match token.trim().to_ascii_lowercase().as_str() {
+                    "close" => keep_alive = false,
+                    "keep-alive" => keep_alive = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+    Some(match (response.code?, chunked, length) {
+        (204 | 304, ..) => (Framing::None, keep_alive),
+        (_, true, _) => (Framing::Chunked, keep_alive),
+        (_, false, Some(length)) => (Framing::Sized(length), keep_alive),
+        (_, false, None) => (Framing::UntilClose, false),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_in_pieces(bytes: &[u8], size: usize) -> (Progress, Reader) {
+        let mut reader = Reader::default();
+        let mut progress = Progress::NeedMore;
+        for piece in bytes.chunks(size.max(1)) {
+            assert_eq!(progress, Progress::NeedMore, "bytes after the end");
+            progress = reader.feed(piece);
+        }
+        (progress, reader)
+    }
+
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nabcd\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n";
+    const SIZED: &[u8] =
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 No\r\ncontent-length: 5\r\nConnection: close\r\n\r\nhello";
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(size in 1usize..120) {
+            for (bytes, status, keep_alive) in [(CHUNKED, 200, true), (SIZED, 503, false)] {
+                let answer = Answer { status, keep_alive, bytes: bytes.len() as u64 };
+                prop_assert_eq!(read_in_pieces(bytes, size).0, Progress::Done(answer));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), size in 1usize..50) {
+            let mut reader = Reader::default();
+            for piece in bytes.chunks(size) {
+                if reader.feed(piece) != Progress::NeedMore {
+                    break;
+                }
+            }
+        }
+
+        #[test]
+        fn any_chunked_body_is_read_without_a_panic(body in "[0-9a-fA-F;\r\n x]{0,60}", size in 1usize..20) {
+            let mut reader = Reader::default();
+            reader.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+            for piece in body.as_bytes().chunks(size) {
+                if reader.feed(piece) != Progress::NeedMore {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_without_length_ends_with_the_connection() {
+        let (progress, reader) = read_in_pieces(b"HTTP/1.1 200 OK\r\n\r\nhello", 100);
+        assert_eq!(progress, Progress::NeedMore);
+        assert_eq!(reader.end().map(|a| (a.status, a.keep_alive)), Some((200, false)));
+        let (_, reader) = read_in_pieces(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", 100);
+        assert_eq!(reader.end(), None, "it was cut off");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_malformed() {
+        for bytes in [
+            &b"SSH-2.0-OpenSSH\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
+            b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        ] {
+            assert_eq!(read_in_pieces(bytes, 1000).0, Progress::Malformed, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_reader_reads_one_answer_after_another() {
+        let mut reader = Reader::default();
+        for _ in 0..3 {
+            let progress = reader.feed(b"HTTP/1.1 204 No Content\r\n\r\n");
+            assert!(matches!(progress, Progress::Done(Answer { status: 204, keep_alive: true, .. })), "{progress:?}");
+            reader.reset();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One user's state: where it is in the cycle of waiting, connecting, sending and receiving.
+
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use rand::SeedableRng;
+use rand_pcg::Pcg32;
+
+use super::http1::Reader;
+
+/// Where a user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Not spawned yet, or thinking.
+    Waiting,
+    /// Its connection is being made, for a request that is due.
+    Connecting,
+    /// Its request is partly written.
+    Sending,
+    /// Its request is written, the answer is not whole.
+    Receiving,
+}
+
+/// A user and the connection that it owns.
+#[derive(Debug)]
+pub struct User {
+    pub stream: Option<TcpStream>,
+    pub state: State,
+    pub reader: Reader,
+    pub rng: Pcg32,
+    /// When the current, or the last, request was due; from the start of the plan, like all times here.
+    pub due: Duration,
+    /// When the current request was sent.
+    pub sent: Duration,
+    /// When the current connection was begun.
+    pub connect_begun: Duration,
+    /// Bytes of the request that were written.
+    pub written: usize,
+    /// Goes up with every change of what the user waits for; timers with another one are out of date.
+    pub generation: u32,
+    /// Which target it is, or will be, connected to.
+    pub target: usize,
+    /// Whether it has been started.
+    pub spawned: bool,
+    /// Whether its connection has brought an answer before.
+    pub used: bool,
+    /// Whether the server closed its connection while it was thinking.
+    pub closed_while_idle: bool,
+    /// Whether the current request was sent before, on a connection that turned out to be closed.
+    pub resent: bool,
+}
+
+impl User {
+    /// User `number` of the plan, not started yet.
+    pub fn new(number: u32, seed: u64, targets: usize) -> Self {
+        Self {
+            stream: None,
+            state: State::Waiting,
+            reader: Reader::default(),
+            // Each user draws from a stream of its own, so that its think times do not depend on who else there is.
+            rng: Pcg32::seed_from_u64(seed ^ (u64::from(number) << 32)),
+            due: Duration::ZERO,
+            sent: Duration::ZERO,
+            connect_begun: Duration::ZERO,
+            written: 0,
+            generation: 0,
+            target: number as usize % targets.max(1),
+            spawned: false,
+            used: false,
+            closed_while_idle: false,
+            resent: false,
+        }
+    }
+
+    /// Drops the connection at once. A reset, not a normal end: tens of thousands of sockets in TIME_WAIT would keep the
+    /// next run from its source ports.
+    pub fn disconnect(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            // If the peer is gone already there is nothing to reset.
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+        self.used = false;
+        self.reader.reset();
+    }
+}

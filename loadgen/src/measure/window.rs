@@ -1,0 +1,138 @@
+//! A window of time and the requests that were due in it.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Latencies;
+
+/// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share its stall, so
+/// single requests are no independent samples; slices of several periods nearly are.
+pub const SLICE: Duration = Duration::from_millis(500);
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The connection was refused.
+    ConnectRefused,
+    /// The connection could not be made for another reason.
+    ConnectFailed,
+    /// No whole answer within the timeout.
+    Timeout,
+    /// The server closed or reset the connection instead of answering.
+    ConnectionClosed,
+    /// What came is no HTTP/1.1 answer.
+    Malformed,
+    /// An answer with this status, which is not 2xx.
+    Status(u16),
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectRefused => f.write_str("connection refused"),
+            Self::ConnectFailed => f.write_str("connection failed"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::ConnectionClosed => f.write_str("connection closed before the answer"),
+            Self::Malformed => f.write_str("malformed answer"),
+            Self::Status(code) => write!(f, "status {code}"),
+        }
+    }
+}
+
+/// Counts of a half-second slice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// Requests due in it.
+    pub requests: u32,
+    /// Of these, the ones that failed.
+    pub failures: u32,
+    /// Of these, the ones that failed or took longer than each latency limit, in the limits' order.
+    pub over: [u32; Window::MAX_LIMITS],
+}
+
+/// What became of the requests that were due in a window.
+#[derive(Debug, Clone, Default)]
+pub struct Window {
+    /// Its length.
+    pub length: Duration,
+    /// Users that were connected, or trying to be, at its end.
+    pub users: u32,
+    /// Requests that were due in it, whatever became of them.
+    pub requests: u64,
+    /// How many of them failed, by why.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// From sending to the last byte, of requests that were answered, and of timeouts.
+    pub service: Latencies,
+    /// From when the request was due to the last byte, of the same requests.
+    pub intended: Latencies,
+    /// From when a request was due to when it was sent or its connection begun: the generator's own lateness.
+    pub lag: Latencies,
+    /// Time to connect, of connections made for these requests.
+    pub connect: Latencies,
+    /// Connections that the server had closed while idle and that were opened again.
+    pub reopened: u64,
+    /// Requests sent once more because a used connection was closed before the first byte of the answer.
+    pub resent: u64,
+    /// Bytes of answers.
+    pub bytes: u64,
+    /// Half-second slices, in order.
+    pub slices: Vec<Slice>,
+    /// What the generator itself used.
+    pub generator: GeneratorLoad,
+}
+
+/// What the generator's threads used in a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorLoad {
+    /// CPU seconds of the busiest thread in each second, as a share of the second; the largest.
+    pub busiest_core: f64,
+    /// Time that threads were ready to run and did not, as a share of the window; of the worst thread.
+    pub run_delay: f64,
+}
+
+impl Window {
+    /// How many latency limits an objective may have.
+    pub const MAX_LIMITS: usize = 4;
+
+    /// Requests that failed.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    /// Requests that were answered with 2xx, a second.
+    pub fn requests_per_second(&self) -> f64 {
+        let seconds = self.length.as_secs_f64();
+        if seconds > 0.0 { (self.requests - self.failed()) as f64 / seconds } else { 0.0 }
+    }
+
+    /// Adds another thread's share of the same window.
+    pub fn merge(&mut self, other: &Self) {
+        self.length = self.length.max(other.length);
+        self.users += other.users;
+        self.requests += other.requests;
+        for (kind, count) in &other.failures {
+            *self.failures.entry(*kind).or_default() += count;
+        }
+        self.service.merge(&other.service);
+        self.intended.merge(&other.intended);
+        self.lag.merge(&other.lag);
+        self.connect.merge(&other.connect);
+        self.reopened += other.reopened;
+        self.resent += other.resent;
+        self.bytes += other.bytes;
+        if self.slices.len() < other.slices.len() {
+            self.slices.resize(other.slices.len(), Slice::default());
+        }
+        for (mine, theirs) in self.slices.iter_mut().zip(&other.slices) {
+            mine.requests += theirs.requests;
+            mine.failures += theirs.failures;
+            for (a, b) in mine.over.iter_mut().zip(theirs.over) {
+                *a += b;
+            }
+        }
+        self.generator.busiest_core = self.generator.busiest_core.max(other.generator.busiest_core);
+        self.generator.run_delay = self.generator.run_delay.max(other.generator.run_delay);
+    }
+}

@@ -1,0 +1,199 @@
+//! Results in plain words.
+
+use super::super::sweep::{Answer, Below, Load, Minimum, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec};
+use crate::verdict::Verdict;
+
+/// Why a trial is made.
+pub fn purpose(spec: &TrialSpec) -> &'static str {
+    match (spec.purpose, spec.load) {
+        (Purpose::Calibrate, _) => "what does a request cost, and can the target be reached?",
+        (Purpose::Search, _) => "searching",
+        (Purpose::Confirm, _) => "confirming through every step",
+        (Purpose::Below, _) => "does one rung less fail?",
+        (Purpose::Capacity, Load::Ramp) => "how far does it get?",
+        (Purpose::Capacity, _) => "the most it can take",
+    }
+}
+
+/// How a trial ended.
+pub fn trial(trial: &Trial) -> String {
+    let usage = &trial.usage;
+    let figures = trial.steps.last().map_or_else(String::new, |s| {
+        format!(
+            "{} users, {:.0} req/s, p95 {:.1} ms, p99 {:.1} ms, {} of {} failed; ",
+            s.users, s.requests_per_second, s.intended_ms.p95, s.intended_ms.p99, s.failures, s.requests
+        )
+    });
+    let why = if trial.reasons.is_empty() { String::new() } else { format!(" ({})", trial.reasons.join("; ")) };
+    let bound = trial.binding_resource.map_or_else(String::new, |b| format!(", limit: {b}"));
+    format!(
+        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB{why}",
+        trial.verdict.to_string().to_uppercase(),
+        usage.cpus_used,
+        usage.throttled_share * 100.0,
+        usage.memory_peak_bytes >> 20
+    )
+}
+
+/// The answer for one replica count.
+pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
+    let count = if answer.replicas == 1 { "1 replica".to_owned() } else { format!("{} replicas", answer.replicas) };
+    match (&answer.minimum, answer.held_users) {
+        (Some(minimum), _) => {
+            let limits = minimum.point.limits;
+            format!(
+                "{count} with {} CPU and {} MiB each {} {} users. {}",
+                limits.cpus,
+                limits.memory_bytes >> 20,
+                if answer.replicas == 1 { "holds" } else { "hold" },
+                settings.max_users,
+                below(minimum)
+            )
+        }
+        (None, held) => format!(
+            "{count}: {} users are not held by what this machine can give; the most that was held is {} users.",
+            settings.max_users,
+            held.unwrap_or(0)
+        ),
+    }
+}
+
+fn below(minimum: &Minimum) -> String {
+    let one = |what: &str, below: Below| match below {
+        Below::Fails => format!("one rung less {what} fails"),
+        Below::Undecided => format!("one rung less {what} is too close to call"),
+        Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
+    };
+    format!("Tried: {}; {}.", one("CPU", minimum.below_cpus), one("memory", minimum.below_memory))
+}
+
+/// The answers to the questions that a sweep is made for, a sentence or two each.
+pub struct Answers {
+    /// The minimum found.
+    pub minimum: String,
+    /// Whether more replicas let it shrink, in total and per replica.
+    pub replicas_shrink: String,
+    /// The most it could take.
+    pub capacity: String,
+    /// How far it got and what the limit was, if the target was not reached; what was proved, if it was.
+    pub limit: String,
+}
+
+/// Answers from all trials.
+pub fn answers(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Answers {
+    Answers {
+        minimum: minimum(settings, answer),
+        replicas_shrink: replicas_shrink(settings, answer),
+        capacity: capacity(settings, answer),
+        limit: limit(settings, answer, trials),
+    }
+}
+
+fn minimum(settings: &Settings, answer: &Answer<'_>) -> String {
+    match answer.cheapest(settings.memory_price) {
+        Some(minimum) => {
+            let point = minimum.point;
+            format!(
+                "The minimum for {} users is {point}{}. {}",
+                settings.max_users,
+                if point.replicas > 1 {
+                    format!(" each ({} CPU and {} MiB in total)", point.total_cpus(), point.total_memory_bytes() >> 20)
+                } else {
+                    String::new()
+                },
+                below(&minimum)
+            )
+        }
+        None if answer.per_replicas.is_empty() => "No minimum is known yet: the sweep was ended before.".to_owned(),
+        None => format!("No limits that were tried hold {} users.", settings.max_users),
+    }
+}
+
+fn replicas_shrink(settings: &Settings, answer: &Answer<'_>) -> String {
+    let mut known = answer.per_replicas.iter().filter_map(|a| a.minimum.map(|m| m.point));
+    let Some(one) = known.next() else { return "Without a minimum there is nothing to shrink.".to_owned() };
+    let rest: Vec<_> = known.collect();
+    if rest.is_empty() {
+        return "Only one replica count was answered, so there is nothing to compare.".to_owned();
+    }
+    rest.iter()
+        .map(|more| {
+            let each = if more.limits.cpus < one.limits.cpus { "less" } else { "no less" };
+            let each_memory = if more.limits.memory_bytes < one.limits.memory_bytes { "less" } else { "no less" };
+            let total = more.cost(settings.memory_price) - one.cost(settings.memory_price);
+            let verdict = if total < -1e-9 { "so together they are cheaper" } else if total < 1e-9 { "so they cost the same together" } else { "so together they cost more" };
+            format!(
+                "With {} replicas each needs {each} CPU ({} for {}) and {each_memory} memory ({} for {} MiB); in total {:.2} CPU and {} MiB against {:.2} CPU and {} MiB, {verdict}.",
+                more.replicas,
+                more.limits.cpus,
+                one.limits.cpus,
+                more.limits.memory_bytes >> 20,
+                one.limits.memory_bytes >> 20,
+                more.total_cpus(),
+                more.total_memory_bytes() >> 20,
+                one.total_cpus(),
+                one.total_memory_bytes() >> 20,
+            )
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
+    let Some(step) = answer.capacity.and_then(|t| t.steps.last().map(|s| (t, s))) else {
+        return "The most it can take was not measured.".to_owned();
+    };
+    let (trial, step) = step;
+    let think = settings.wait_time.mean().as_secs_f64();
+    let share = if step.generator_busy > 0.9 {
+        " The generator was near its own limit then, so the server may do more."
+    } else {
+        ""
+    };
+    format!(
+        "The most it took is {:.0} requests/s with {} ({} users without think time, p95 {:.1} ms). By X = N / (R + Z) that is what about {:.0} users with a mean think time of {think} s would send; so many were not tried.{share}",
+        step.requests_per_second,
+        trial.spec.point,
+        step.users,
+        step.service_ms.p95,
+        step.requests_per_second * (think + step.service_ms.mean / 1000.0),
+    )
+}
+
+fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
+    if let Some(minimum) = answer.cheapest(settings.memory_price) {
+        let confirmed = trials
+            .iter()
+            .filter(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp)
+            .filter(|t| t.verdict == Verdict::Pass)
+            .count();
+        let bound = trials
+            .iter()
+            .rev()
+            .find(|t| t.verdict == Verdict::Fail && t.spec.point.replicas == minimum.point.replicas)
+            .and_then(|t| t.binding_resource)
+            .map_or_else(String::new, |b| format!(" Below it the limit is: {b}."));
+        return format!(
+            "{} users were reached, {} at a time; the winner went through every step {confirmed} time(s) on fresh replicas.{bound}",
+            settings.max_users, settings.step
+        );
+    }
+    let best = answer.per_replicas.iter().max_by_key(|a| a.held_users);
+    match best {
+        Some(best) => {
+            let bound = trials
+                .iter()
+                .rev()
+                .find(|t| t.spec.load == Load::Ramp && !t.passed())
+                .and_then(|t| t.binding_resource)
+                .map_or_else(|| "not known".to_owned(), |b| b.to_string());
+            format!(
+                "{} users were not reached. The most held is {} users with {} replica(s); the limit was: {bound}.",
+                settings.max_users,
+                best.held_users.unwrap_or(0),
+                best.replicas
+            )
+        }
+        None => "The sweep was ended before there was an answer.".to_owned(),
+    }
+}

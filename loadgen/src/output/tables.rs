@@ -1,0 +1,124 @@
+//! Tables for people.
+
+use comfy_table::{
+    Table,
+    presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED},
+};
+
+use crate::{
+    measure::Window,
+    sweep::{Answer, Load, Settings, Trial},
+    workload::Plan,
+};
+
+/// The result of a run: the hold, and all requests with those of the ramp.
+pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header([
+        "window",
+        "requests",
+        "failed",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "max ms",
+        "mean ms",
+        "req/s",
+        "planned/s",
+        "achieved",
+    ]);
+    let users = plan.max_users();
+    let planned = plan.wait_time.planned_per_second(users);
+    let rate = window.requests_per_second();
+    let row = |name: String, window: &Window, rates: [String; 3]| {
+        let ms = window.service.percentiles();
+        let times = [ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}"));
+        [name, window.requests.to_string(), window.failed().to_string()]
+            .into_iter()
+            .chain(times)
+            .chain(rates)
+            .collect::<Vec<_>>()
+    };
+    let rates = [
+        format!("{rate:.1}"),
+        planned.map_or_else(|| "-".to_owned(), |p| format!("{p:.1}")),
+        planned.map_or_else(|| "-".to_owned(), |p| format!("{:.1}%", rate / p * 100.0)),
+    ];
+    table.add_row(row(format!("{users} users held {:.0} s", window.length.as_secs_f64()), window, rates));
+    table.add_row(row("all, ramp included".to_owned(), total, [(); 3].map(|()| "-".to_owned())));
+    for (kind, count) in &total.failures {
+        table.add_row([format!("  failed: {kind}"), String::new(), count.to_string()]);
+    }
+    let intended = window.intended.percentiles();
+    let note = format!(
+        "  {host}; closed model, think time {}; times are service times (intended: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
+        plan.wait_time, intended.p95, intended.p99, total.reopened, total.resent
+    );
+    table.add_row([note]);
+    table
+}
+
+/// Every step of a trial.
+pub fn steps(trial: &Trial) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header(["users", "req/s", "planned/s", "failures", "p50 ms", "p95 ms", "p99 ms", "max ms", "verdict"]);
+    for step in &trial.steps {
+        let ms = step.intended_ms;
+        table.add_row([
+            step.users.to_string(),
+            format!("{:.0}", step.requests_per_second),
+            step.planned_per_second.map_or_else(|| "-".to_owned(), |p| format!("{p:.0}")),
+            step.failures.to_string(),
+            format!("{:.1}", ms.p50),
+            format!("{:.1}", ms.p95),
+            format!("{:.1}", ms.p99),
+            format!("{:.1}", ms.max),
+            step.verdict.to_string(),
+        ]);
+    }
+    table
+}
+
+/// The minimum for each replica count.
+pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header([
+        "replicas",
+        "CPU each",
+        "memory each",
+        "CPU total",
+        "memory total",
+        "p95 ms",
+        "p99 ms",
+        "throttled",
+        "cost",
+    ]);
+    for known in &answer.per_replicas {
+        let Some(minimum) = known.minimum else {
+            let held = known.held_users.unwrap_or(0);
+            table.add_row([known.replicas.to_string(), format!("not held; {held} users are")]);
+            continue;
+        };
+        let point = minimum.point;
+        let ramp = trials.iter().find(|t| t.spec.point == point && t.spec.load == Load::Ramp && t.passed());
+        let last = ramp.and_then(|t| t.steps.last());
+        let ms = |f: fn(&crate::measure::Percentiles) -> f64| {
+            last.map_or_else(String::new, |s| format!("{:.1}", f(&s.intended_ms)))
+        };
+        table.add_row([
+            known.replicas.to_string(),
+            point.limits.cpus.to_string(),
+            format!("{} MiB", point.limits.memory_bytes >> 20),
+            format!("{:.2}", point.total_cpus()),
+            format!("{} MiB", point.total_memory_bytes() >> 20),
+            ms(|p| p.p95),
+            ms(|p| p.p99),
+            ramp.map_or_else(String::new, |t| format!("{:.0}%", t.usage.throttled_share * 100.0)),
+            format!("{:.3}", point.cost(settings.memory_price)),
+        ]);
+    }
+    table
+}

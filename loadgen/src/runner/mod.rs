@@ -1,0 +1,87 @@
+//! Makes trials: deploys, drives the engine, reads what the replicas used, tears down.
+//!
+//! The one owner of run state. What to try next comes from [`crate::sweep`], which is pure; what happens goes out as
+//! [`Event`]s; every finished trial goes to the journal before the next begins.
+
+mod hopeless;
+mod pin;
+mod result;
+mod target;
+mod trial;
+mod usage;
+
+use std::sync::{Arc, mpsc};
+
+use orchestrator::{Deployment, Orchestrator};
+
+pub use hopeless::Watch;
+pub use pin::{Pinning, pin};
+pub use target::{check, example, first_reachable};
+pub use trial::lengths;
+
+use crate::{
+    Error,
+    engine::Control,
+    event::Event,
+    slo::Objective,
+    sweep::{Next, Settings, Trial, next, seconds_left},
+    workload::Request,
+};
+
+/// A sweep to make.
+pub struct Sweep {
+    /// Where replicas run.
+    pub orchestrator: Arc<dyn Orchestrator>,
+    /// What a replica is; its replicas, limits and cpuset are set for each trial.
+    pub deployment: Deployment,
+    /// What users send; without one, the replicas are asked for an example.
+    pub request: Option<Request>,
+    /// Path of the request, where the replicas are asked for its body.
+    pub path: String,
+    /// What has to hold.
+    pub objective: Objective,
+    /// What is searched.
+    pub settings: Settings,
+    /// Which processors the generator and the replicas run on.
+    pub pinning: Pinning,
+}
+
+/// How a sweep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// There is nothing more to try.
+    Complete,
+    /// It was told to stop.
+    Interrupted,
+}
+
+impl Sweep {
+    /// Makes trials until the search has its answer or `control` says stop. Each goes to `journal` as soon as it is over,
+    /// and is added to `trials`, which may hold those of an earlier run.
+    ///
+    /// # Errors
+    /// When something that every trial needs is missing. The trials made by then are in `trials`.
+    pub async fn run(
+        &mut self,
+        trials: &mut Vec<Trial>,
+        mut journal: impl FnMut(&Trial) -> Result<(), Error>,
+        events: &mpsc::Sender<Event>,
+        control: &Control,
+    ) -> Result<Ending, Error> {
+        while let Next::Try(spec) = next(&self.settings, trials) {
+            if control.is_stopped() {
+                return Ok(Ending::Interrupted);
+            }
+            let seconds_left = seconds_left(&self.settings, trials, |load| lengths(&self.settings, load));
+            // A view that has gone away does not end the sweep.
+            let _ = events.send(Event::TrialStarted { spec, number: trials.len() + 1, seconds_left });
+            let Some(trial) = self.trial(spec, events, control).await? else {
+                return Ok(Ending::Interrupted);
+            };
+            journal(&trial)?;
+            let _ = events.send(Event::TrialEnded(Box::new(trial.clone())));
+            trials.push(trial);
+        }
+        Ok(Ending::Complete)
+    }
+}

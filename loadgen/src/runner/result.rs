@@ -1,0 +1,92 @@
+//! From what was measured to what a trial says.
+
+use std::time::Duration;
+
+use crate::{
+    engine::Outcome,
+    measure::Window,
+    slo::Objective,
+    sweep::{Load, StepResult},
+    verdict::{Judgement, Verdict, judge},
+    workload::Plan,
+};
+
+/// The steps that were reached, judged one by one.
+pub(super) fn steps(plan: &Plan, outcome: &Outcome, objective: &Objective) -> Vec<StepResult> {
+    plan.steps
+        .iter()
+        .zip(&outcome.steps)
+        .map(|(step, window)| step_result(plan, step.users, window, objective))
+        .collect()
+}
+
+/// Judges one step's window.
+pub(super) fn step_result(plan: &Plan, users: u32, window: &Window, objective: &Objective) -> StepResult {
+    let planned_per_second = plan.wait_time.planned_per_second(users);
+    let Judgement { verdict, reasons } = judge(window, objective, planned_per_second);
+    StepResult {
+        users,
+        window_seconds: window.length.as_secs_f64(),
+        planned_per_second,
+        requests_per_second: window.requests_per_second(),
+        requests: window.requests,
+        failures: window.failed(),
+        reopened: window.reopened,
+        service_ms: window.service.percentiles(),
+        intended_ms: window.intended.percentiles(),
+        lag_p99_ms: window.lag.quantile(0.99).as_secs_f64() * 1e3,
+        generator_busy: window.generator.busiest_core,
+        verdict,
+        reasons,
+    }
+}
+
+/// The verdict of the whole trial. It passes when its last step does; earlier steps can only veto, since their few
+/// requests prove little; failures are judged over all steps together.
+pub(super) fn overall(
+    plan: &Plan,
+    steps: &[StepResult],
+    outcome: &Outcome,
+    objective: &Objective,
+    stopped_early: Option<&str>,
+    load: Load,
+) -> Judgement {
+    let reached_all = steps.len() == plan.steps.len();
+    if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Invalid) {
+        return Judgement { verdict: Verdict::Invalid, reasons: at(step) };
+    }
+    if load == Load::Saturate {
+        // There is no rate to keep and no think time: what went through is the result.
+        let answered = steps.iter().any(|s| s.requests > s.failures);
+        let verdict = if answered { Verdict::Pass } else { Verdict::Fail };
+        return Judgement { verdict, reasons: Vec::new() };
+    }
+    if let Some(why) = stopped_early {
+        return Judgement { verdict: Verdict::Fail, reasons: vec![why.to_owned()] };
+    }
+    if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Fail) {
+        return Judgement { verdict: Verdict::Fail, reasons: at(step) };
+    }
+    if !reached_all {
+        return Judgement { verdict: Verdict::Fail, reasons: vec!["not every step was reached".to_owned()] };
+    }
+    let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
+    let mut all = Window { length: Duration::ZERO, ..Window::default() };
+    for window in &outcome.steps {
+        let slices = window.slices.clone();
+        all.requests += window.requests;
+        all.slices.extend(slices);
+    }
+    let over_all = judge(&all, &failures_only, None);
+    let last = steps.last().map_or(Verdict::Fail, |s| s.verdict);
+    let verdict = match (over_all.verdict, last) {
+        (Verdict::Fail, _) => Verdict::Fail,
+        (_, Verdict::Pass) if over_all.verdict == Verdict::Pass => Verdict::Pass,
+        _ => Verdict::Undecided,
+    };
+    Judgement { verdict, reasons: over_all.reasons }
+}
+
+fn at(step: &StepResult) -> Vec<String> {
+    step.reasons.iter().map(|reason| format!("at {} users: {reason}", step.users)).collect()
+}

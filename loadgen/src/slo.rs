@@ -1,0 +1,149 @@
+//! The objective: what has to hold.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::measure::Window;
+
+/// `p95<100ms,failures<0.1%,rate>=95%`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// Each says that a share of the requests ends within a time.
+    pub latency: Vec<LatencyLimit>,
+    /// The share of requests that may fail.
+    pub failures: Option<f64>,
+    /// The share of the planned rate that must be reached.
+    pub rate: Option<f64>,
+}
+
+/// `p95<100ms`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyLimit {
+    /// 0.95 for p95.
+    pub quantile: f64,
+    /// The limit.
+    pub limit: Duration,
+}
+
+/// An objective that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("objective {given:?}: {reason}; write for instance p95<100ms,failures<0.1%,rate>=95%")]
+pub struct ObjectiveError {
+    given: String,
+    reason: String,
+}
+
+impl Objective {
+    /// The latency limits, for the engine's slices.
+    pub fn limits(&self) -> Vec<Duration> {
+        self.latency.iter().map(|l| l.limit).collect()
+    }
+}
+
+impl LatencyLimit {
+    /// The share of requests that may be over the limit.
+    pub fn allowed_over(&self) -> f64 {
+        1.0 - self.quantile
+    }
+}
+
+impl FromStr for Objective {
+    type Err = ObjectiveError;
+
+    fn from_str(text: &str) -> Result<Self, ObjectiveError> {
+        let wrong = |reason: String| ObjectiveError { given: text.to_owned(), reason };
+        let mut objective = Self { latency: Vec::new(), failures: None, rate: None };
+        for part in text.split(',').map(str::trim) {
+            let at = part.find(['<', '>']).ok_or_else(|| wrong(format!("{part:?} has neither < nor >=")))?;
+            let (name, comparison) = part.split_at(at);
+            match (name.trim(), comparison) {
+                ("failures", c) if c.starts_with('<') => {
+                    objective.failures = Some(percent(c.trim_start_matches(['<', '='])).map_err(wrong)?);
+                }
+                ("rate", c) if c.starts_with(">=") => objective.rate = Some(percent(&c[2..]).map_err(wrong)?),
+                (p, c) if p.starts_with('p') && c.starts_with('<') => {
+                    let quantile = quantile(&p[1..]).map_err(wrong)?;
+                    let limit = duration(c.trim_start_matches(['<', '='])).map_err(wrong)?;
+                    objective.latency.push(LatencyLimit { quantile, limit });
+                }
+                _ => return Err(wrong(format!("{part:?} is not understood"))),
+            }
+        }
+        if objective.latency.len() > Window::MAX_LIMITS {
+            return Err(wrong(format!("at most {} latency limits", Window::MAX_LIMITS)));
+        }
+        Ok(objective)
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let latency = self.latency.iter().map(|l| format!("{l}"));
+        let failures = self.failures.map(|share| format!("failures<{}%", round(share * 100.0)));
+        let rate = self.rate.map(|share| format!("rate>={}%", round(share * 100.0)));
+        f.write_str(&latency.chain(failures).chain(rate).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl fmt::Display for LatencyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}<{}ms", round(self.quantile * 100.0), round(self.limit.as_secs_f64() * 1000.0))
+    }
+}
+
+/// Without the noise of binary fractions: 99.9, not 99.90000000000001.
+fn round(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').ok_or_else(|| format!("{text:?} is no percentage"))?;
+    match number.trim().parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value / 100.0),
+        _ => Err(format!("{text:?} is not between 0% and 100%")),
+    }
+}
+
+fn quantile(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 100.0 => Ok(value / 100.0),
+        _ => Err(format!("p{text} is no percentile")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return Err(format!("{text:?} is no time; use us, ms or s")),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(value) if value > 0.0 && value * scale <= 60.0 => Ok(Duration::from_secs_f64(value * scale)),
+        _ => Err(format!("{text:?} is not between 0 and 60 s")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_objective_reads_and_shows_the_same() {
+        let text = "p95<100ms,failures<0.1%,rate>=95%";
+        let objective: Objective = text.parse().unwrap();
+        assert_eq!(objective.to_string(), text);
+        assert_eq!(objective.limits(), [Duration::from_millis(100)]);
+        assert_eq!("p99.9<1.5s".parse::<Objective>().unwrap().to_string(), "p99.9<1500ms");
+    }
+
+    #[test]
+    fn what_is_no_objective_is_refused() {
+        for wrong in
+            ["", "p95", "p95<100", "p0<1ms", "p100<1ms", "failures<5", "rate<95%", "p95<-1ms", "p95<2m", "x<1ms"]
+        {
+            assert!(wrong.parse::<Objective>().is_err(), "{wrong} was taken");
+        }
+    }
+}

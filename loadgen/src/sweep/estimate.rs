@@ -1,0 +1,30 @@
+//! How long a sweep still takes: a guess from what searches usually need, corrected by what was done.
+
+use std::time::Duration;
+
+use super::{Load, Settings, Trial, strategy::answers};
+
+/// Direct trials that the first replica count usually needs, calibration and the rungs below included.
+const DIRECT_FIRST: usize = 9;
+/// Direct trials that a seeded count usually needs.
+const DIRECT_SEEDED: usize = 7;
+
+/// Seconds until the sweep is over, if a trial of each kind takes as long as `length` says.
+pub fn seconds_left(settings: &Settings, trials: &[Trial], length: impl Fn(Load) -> Duration) -> u64 {
+    let answered = answers(settings, trials).len();
+    let mut left = Duration::ZERO;
+    for (i, &replicas) in settings.replicas.iter().enumerate().skip(answered) {
+        let made =
+            |load: Load| trials.iter().filter(|t| t.spec.point.replicas == replicas && t.spec.load == load).count();
+        let expected = if i == 0 { DIRECT_FIRST } else { DIRECT_SEEDED };
+        let direct = expected.saturating_sub(made(Load::Direct)).max(1);
+        left += length(Load::Direct) * u32::try_from(direct).unwrap_or(1);
+        if !trials.iter().any(|t| t.spec.point.replicas == replicas && t.spec.load == Load::Ramp && t.passed()) {
+            left += length(Load::Ramp);
+        }
+    }
+    if !trials.iter().any(|t| t.spec.load == Load::Saturate) {
+        left += length(Load::Saturate);
+    }
+    left.as_secs()
+}

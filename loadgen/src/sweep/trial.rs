@@ -1,0 +1,176 @@
+//! A trial: what is tried and why, and what came of it.
+
+use orchestrator::{Cpus, Limits};
+use serde::{Deserialize, Serialize};
+
+use super::Binding;
+use crate::{measure::Percentiles, verdict::Verdict};
+
+/// Replicas and the limits of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Point {
+    /// How many.
+    pub replicas: u32,
+    /// Of each.
+    pub limits: Limits,
+}
+
+impl Point {
+    /// From rungs of the ladders.
+    pub fn new(replicas: u32, cpu_millis: u64, memory_bytes: u64) -> Self {
+        let cpus = Cpus::from_millis(u32::try_from(cpu_millis).unwrap_or(u32::MAX));
+        Self { replicas, limits: Limits { cpus, memory_bytes } }
+    }
+
+    /// Of all replicas together, in processors.
+    pub fn total_cpus(&self) -> f64 {
+        f64::from(self.replicas) * self.limits.cpus.as_f64()
+    }
+
+    /// Of all replicas together.
+    pub fn total_memory_bytes(&self) -> u64 {
+        u64::from(self.replicas) * self.limits.memory_bytes
+    }
+
+    /// replicas x (cpus + price x memory in GiB), in processors.
+    pub fn cost(&self, memory_price: f64) -> f64 {
+        self.total_cpus() + memory_price * self.total_memory_bytes() as f64 / (1u64 << 30) as f64
+    }
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Limits { cpus, memory_bytes } = self.limits;
+        write!(f, "{} x {cpus} CPU, {} MiB", self.replicas, memory_bytes >> 20)
+    }
+}
+
+/// Why a trial is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Under the largest limits: whether the target can be reached, and what a request costs.
+    Calibrate,
+    /// To find the smallest limits.
+    Search,
+    /// The winner, through every step.
+    Confirm,
+    /// One rung below the winner, to show that it fails.
+    Below,
+    /// The most that the largest limits can take.
+    Capacity,
+}
+
+/// What users a trial has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Load {
+    /// Straight to all users, then a hold.
+    Direct,
+    /// Through every step.
+    Ramp,
+    /// A few users without think time: as many requests as go.
+    Saturate,
+}
+
+/// A trial to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// Why.
+    pub purpose: Purpose,
+    /// Where.
+    #[serde(flatten)]
+    pub point: Point,
+    /// With what.
+    pub load: Load,
+}
+
+/// A trial that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// What was tried.
+    #[serde(flatten)]
+    pub spec: TrialSpec,
+    /// In order; those that were reached.
+    pub steps: Vec<StepResult>,
+    /// What the replicas used.
+    pub usage: TrialUsage,
+    /// Of the whole trial.
+    pub verdict: Verdict,
+    /// Why it is no pass.
+    pub reasons: Vec<String>,
+    /// What was the limit, where the trial did not pass.
+    pub binding_resource: Option<Binding>,
+    /// Whether the image's files were out of the page cache before the start. Never claimed without evidence.
+    pub cold: bool,
+    /// Why it was ended before its time, if it was.
+    pub stopped_early: Option<String>,
+    /// How long it took, deploying included.
+    pub wall_seconds: f64,
+}
+
+/// A step of a trial. Closed model; the window is the hold without its warm-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// Users.
+    pub users: u32,
+    /// Length of the window.
+    pub window_seconds: f64,
+    /// What so many users plan with their mean think time; none with zero think time.
+    pub planned_per_second: Option<f64>,
+    /// Answered with 2xx.
+    pub requests_per_second: f64,
+    /// Requests due in the window.
+    pub requests: u64,
+    /// Of these, failed.
+    pub failures: u64,
+    /// Connections that the server had closed while idle and that were opened again.
+    pub reopened: u64,
+    /// From sending to the last byte.
+    pub service_ms: Percentiles,
+    /// From when the request was due to the last byte.
+    pub intended_ms: Percentiles,
+    /// The generator's own lateness, 99th percentile.
+    pub lag_p99_ms: f64,
+    /// Share of a second that the busiest load thread computed.
+    pub generator_busy: f64,
+    /// Of the step.
+    pub verdict: Verdict,
+    /// Why it is no pass.
+    pub reasons: Vec<String>,
+}
+
+/// What all replicas of a trial used together; counters over the last step's window, memory the largest of any replica.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrialUsage {
+    /// CPU seconds a request: D of the utilization law U = X D.
+    pub cpu_seconds_per_request: Option<f64>,
+    /// Processors in use, all replicas together.
+    pub cpus_used: f64,
+    /// Share of the quota's periods in which it ran out.
+    pub throttled_share: f64,
+    /// The most memory charged to one replica; page cache included, so at most its limit.
+    pub memory_peak_bytes: u64,
+    /// Anonymous memory of the largest replica.
+    pub anon_bytes: u64,
+    /// Page cache of the replica that has most of it.
+    pub file_bytes: u64,
+    /// Processes killed for memory.
+    pub oom_kills: u64,
+    /// Replicas that were started again.
+    pub restarts: u64,
+    /// Replicas that ended, and how.
+    pub ended: Vec<String>,
+}
+
+impl Trial {
+    /// Whether it passed.
+    pub fn passed(&self) -> bool {
+        self.verdict == Verdict::Pass
+    }
+
+    /// Users of the last step that passed, when all before it did too.
+    pub fn held_users(&self) -> u32 {
+        self.steps.iter().take_while(|s| s.verdict == Verdict::Pass).last().map_or(0, |s| s.users)
+    }
+}

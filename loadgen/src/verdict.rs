@@ -1,0 +1,200 @@
+//! Whether a window meets an objective: pass, fail, or not decided by the evidence.
+//!
+//! "Observed p95 <= limit" misjudges a service near its limit about as often as not. The verdict is on the share of
+//! requests over the limit, with a confidence bound: it passes when the upper bound is within what is allowed, and fails
+//! when the lower bound is beyond. The bound comes from half-second slices and not from single requests, since requests of
+//! one quota period share its stall: for m slices with n_i requests, x_i of them over, the share is p = Sum x_i / Sum n_i, a
+//! ratio estimate with variance m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2 (Cochran, Sampling Techniques, 3rd ed.,
+//! section 6.4). Where no slice has any over, the binomial's own bound takes over (the "rule of three").
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    measure::{Slice, Window},
+    slo::Objective,
+};
+
+/// What the evidence says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The objective was met.
+    Pass,
+    /// It was missed.
+    Fail,
+    /// Too close to tell with so few requests.
+    Undecided,
+    /// The generator was the limit, so that the window says nothing about the server.
+    Invalid,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Undecided => "undecided",
+            Self::Invalid => "invalid",
+        })
+    }
+}
+
+/// A verdict and what it rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// A clause for each part of the objective that was not met, and for what makes the window invalid.
+    pub reasons: Vec<String>,
+}
+
+/// Width of the bounds, in standard errors: one-sided 97.5%.
+const Z: f64 = 1.96;
+
+/// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is invalid.
+const MAX_LAG_SHARE: f64 = 0.2;
+/// Share of a second that the busiest load thread may compute.
+const MAX_BUSY: f64 = 0.97;
+
+/// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
+pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Judgement {
+    if let Some(reason) = generator_limited(window, objective, planned_per_second) {
+        return Judgement { verdict: Verdict::Invalid, reasons: vec![reason] };
+    }
+    let mut reasons = Vec::new();
+    let mut undecided = false;
+    let mut check = |bounds: Bounds, allowed: f64, what: &str| {
+        if bounds.lower > allowed {
+            reasons.push(format!("{:.2}% of requests {what}, {:.2}% allowed", bounds.share * 100.0, allowed * 100.0));
+        } else if bounds.upper > allowed {
+            undecided = true;
+        }
+    };
+    for (i, limit) in objective.latency.iter().enumerate() {
+        let bounds = Bounds::of(&window.slices, |s| s.over[i]);
+        check(bounds, limit.allowed_over(), &format!("failed or took over {} ms", limit.limit.as_millis()));
+    }
+    if let Some(allowed) = objective.failures {
+        check(Bounds::of(&window.slices, |s| s.failures), allowed, "failed");
+    }
+    if let (Some(share), Some(planned)) = (objective.rate, planned_per_second) {
+        let achieved = window.requests_per_second();
+        if achieved < share * planned {
+            reasons.push(format!("{achieved:.0} of {planned:.0} planned requests/s, {:.0}% needed", share * 100.0));
+        }
+    }
+    if window.requests == 0 {
+        reasons.push("no request was due".to_owned());
+    }
+    let verdict = match (reasons.is_empty(), undecided) {
+        (false, _) => Verdict::Fail,
+        (true, true) => Verdict::Undecided,
+        (true, false) => Verdict::Pass,
+    };
+    Judgement { verdict, reasons }
+}
+
+/// Why the generator, and not the server, was the limit of a window, if it was. With no rate to keep (zero think time)
+/// being the limit is what was asked for.
+pub fn generator_limited(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Option<String> {
+    planned_per_second?;
+    let tightest = objective.latency.iter().map(|l| l.limit).min()?;
+    let lag = window.lag.quantile(0.99);
+    if lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64() {
+        return Some(format!(
+            "the generator was late: 1% of requests were begun over {:.1} ms after they were due",
+            lag.as_secs_f64() * 1e3
+        ));
+    }
+    if window.generator.busiest_core > MAX_BUSY {
+        return Some(format!("a load thread computed for {:.0}% of a second", window.generator.busiest_core * 100.0));
+    }
+    None
+}
+
+/// A share of requests, with confidence bounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Bounds {
+    share: f64,
+    lower: f64,
+    upper: f64,
+}
+
+impl Bounds {
+    fn of(slices: &[Slice], count: impl Fn(&Slice) -> u32) -> Self {
+        let used: Vec<(f64, f64)> =
+            slices.iter().filter(|s| s.requests > 0).map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
+        let n: f64 = used.iter().map(|s| s.0).sum();
+        let x: f64 = used.iter().map(|s| s.1).sum();
+        let m = used.len() as f64;
+        if n == 0.0 {
+            return Self { share: 0.0, lower: 0.0, upper: 1.0 };
+        }
+        let share = x / n;
+        let squares: f64 = used.iter().map(|(n, x)| (x - share * n).powi(2)).sum();
+        let between = if m > 1.0 { (m / (m - 1.0) * squares).sqrt() / n } else { share };
+        // Slices that agree by chance, above all at 0, must not claim more than independent requests could.
+        let binomial = (share * (1.0 - share) / n).sqrt();
+        let error = Z * between.max(binomial);
+        Self { share, lower: (share - error).max(0.0), upper: (share + error).max(3.7 / n).min(1.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(slices: &[(u32, u32)]) -> Window {
+        let requests = slices.iter().map(|s| u64::from(s.0)).sum();
+        let slices: Vec<Slice> =
+            slices.iter().map(|&(requests, over)| Slice { requests, failures: 0, over: [over, 0, 0, 0] }).collect();
+        Window { length: Duration::from_secs(10), requests, slices, ..Window::default() }
+    }
+
+    fn judged(slices: &[(u32, u32)], planned: f64) -> Verdict {
+        judge(&window(slices), &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(), Some(planned)).verdict
+    }
+
+    #[test]
+    fn clear_cases() {
+        assert_eq!(judged(&[(2500, 0); 20], 5000.0), Verdict::Pass);
+        assert_eq!(judged(&[(2500, 20); 20], 5000.0), Verdict::Pass);
+        assert_eq!(judged(&[(2500, 300); 20], 5000.0), Verdict::Fail);
+        assert_eq!(judged(&[(2500, 0); 20], 6000.0), Verdict::Fail, "the rate is missed");
+        assert_eq!(judged(&[], 100.0), Verdict::Fail, "nothing was measured");
+    }
+
+    #[test]
+    fn stalls_that_many_requests_share_leave_it_open() {
+        // 4% over in all, but all of it in two slices of twenty: the next ten seconds may well have three.
+        let mut slices = [(2500, 0); 20];
+        slices[3].1 = 1000;
+        slices[11].1 = 1000;
+        assert_eq!(judged(&slices, 5000.0), Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_late_generator_makes_a_window_invalid() {
+        let mut late = window(&[(2500, 2500); 20]);
+        (0..100).for_each(|_| late.lag.record(Duration::from_millis(50)));
+        let objective = "p95<100ms".parse().unwrap();
+        assert_eq!(judge(&late, &objective, Some(5000.0)).verdict, Verdict::Invalid);
+        assert_eq!(judge(&late, &objective, None).verdict, Verdict::Fail, "without a rate the limit is what was asked");
+    }
+
+    proptest! {
+        #[test]
+        fn more_over_the_limit_never_turns_a_fail_into_a_pass(over in 0u32..2000, more in 1u32..500) {
+            let rank = |v| match v { Verdict::Pass => 0, Verdict::Undecided => 1, _ => 2 };
+            let less = judged(&[(2500, over); 20], 5000.0);
+            let greater = judged(&[(2500, (over + more).min(2500)); 20], 5000.0);
+            prop_assert!(rank(greater) >= rank(less));
+        }
+    }
+}

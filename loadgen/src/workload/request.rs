@@ -1,0 +1,181 @@
+//! The request that users send, and where to.
+
+use std::{
+    fmt,
+    net::{SocketAddr, ToSocketAddrs},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+/// `http://127.0.0.1:8000`: what Locust calls the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// What the Host header says.
+    pub authority: String,
+    name: String,
+    port: u16,
+    /// The path in front of the request's own; empty, or beginning with a slash and not ending with one.
+    pub base_path: String,
+}
+
+/// A host that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// It is no URL of a host.
+    #[error("host {given:?}: {reason}; write http://127.0.0.1:8000")]
+    Syntax {
+        /// What was given.
+        given: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The name does not resolve.
+    #[error("host {name} cannot be resolved: {source}")]
+    Resolve {
+        /// Its name.
+        name: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+impl Host {
+    /// The addresses that the name stands for.
+    ///
+    /// # Errors
+    /// When it does not resolve.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, HostError> {
+        let failed = |source| HostError::Resolve { name: self.name.clone(), source };
+        let addrs: Vec<SocketAddr> = (self.name.as_str(), self.port).to_socket_addrs().map_err(failed)?.collect();
+        if addrs.is_empty() {
+            return Err(failed(std::io::Error::other("no address")));
+        }
+        Ok(addrs)
+    }
+}
+
+impl FromStr for Host {
+    type Err = HostError;
+
+    fn from_str(given: &str) -> Result<Self, HostError> {
+        let wrong = |reason: &str| HostError::Syntax { given: given.to_owned(), reason: reason.to_owned() };
+        let url = reqwest::Url::parse(given).map_err(|e| wrong(&e.to_string()))?;
+        match url.scheme() {
+            "http" => {}
+            "https" => return Err(wrong("TLS is not supported yet")),
+            _ => return Err(wrong("only http:// is supported")),
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(wrong("a host has no query, fragment or user"));
+        }
+        let name = url.host_str().ok_or_else(|| wrong("it names no host"))?.to_owned();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let authority = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
+        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { authority, name, port, base_path: url.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.base_path)
+    }
+}
+
+/// A request, the same for every user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `POST`, `GET`, …
+    pub method: String,
+    /// Beginning with a slash.
+    pub path: String,
+    /// Sent as it is; empty for none.
+    pub body: Vec<u8>,
+    /// Of the body.
+    pub content_type: String,
+}
+
+impl Request {
+    /// `POST path` with a JSON body.
+    pub fn post_json(path: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            body: body.into(),
+            content_type: "application/json".to_owned(),
+        }
+    }
+
+    /// The bytes on the wire, head and body in one piece: in two writes the second waits for an acknowledgement.
+    pub fn to_bytes(&self, authority: &str) -> Vec<u8> {
+        let Self { method, path, body, content_type } = self;
+        let mut bytes =
+            format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: loadgen\r\n").into_bytes();
+        if !body.is_empty() || method == "POST" {
+            bytes.extend(format!("content-type: {content_type}\r\ncontent-length: {}\r\n", body.len()).bytes());
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(body);
+        bytes
+    }
+}
+
+/// Where users connect, and what they send there.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    /// An address for each replica. User `i` connects to `i mod n` and, after a failure, to the next.
+    pub addrs: Vec<SocketAddr>,
+    /// The request's bytes, for each address.
+    pub requests: Vec<Arc<[u8]>>,
+    /// A request that takes longer has failed.
+    pub timeout: Duration,
+}
+
+impl Targets {
+    /// Locust's and our default for how long a request may take.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Replicas that are spoken to by their addresses.
+    pub fn replicas(addrs: &[SocketAddr], request: &Request) -> Self {
+        Self {
+            addrs: addrs.to_vec(),
+            requests: addrs.iter().map(|addr| request.to_bytes(&addr.to_string()).into()).collect(),
+            timeout: Self::TIMEOUT,
+        }
+    }
+
+    /// One host, at the address that was resolved for it.
+    pub fn host(host: &Host, addr: SocketAddr, request: &Request) -> Self {
+        let request = Request { path: format!("{}{}", host.base_path, request.path), ..request.clone() };
+        Self { addrs: vec![addr], requests: vec![request.to_bytes(&host.authority).into()], timeout: Self::TIMEOUT }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_urls() {
+        let host: Host = "http://127.0.0.1:8000".parse().unwrap();
+        assert_eq!((host.authority.as_str(), host.base_path.as_str()), ("127.0.0.1:8000", ""));
+        let host: Host = "http://localhost/api/".parse().unwrap();
+        assert_eq!((host.authority.as_str(), host.base_path.as_str(), host.port), ("localhost", "/api", 80));
+        assert_eq!("http://[::1]:9".parse::<Host>().unwrap().name, "::1");
+        for wrong in ["127.0.0.1:8000", "ftp://x", "http://x/?q=1", ""] {
+            assert!(wrong.parse::<Host>().is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn a_request_is_one_piece() {
+        let bytes = Request::post_json("/predict", "{}").to_bytes("h:1");
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            text,
+            "POST /predict HTTP/1.1\r\nhost: h:1\r\nuser-agent: loadgen\r\n\
+             content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+        );
+    }
+}

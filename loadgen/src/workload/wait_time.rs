@@ -1,0 +1,147 @@
+//! Think time between a user's requests, in Locust's words.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use rand::{Rng, RngExt};
+
+/// How long a user waits before its next request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WaitTime {
+    /// Uniformly between two durations, from the end of the last request.
+    Between(Duration, Duration),
+    /// Always the same, from the end of the last request.
+    Constant(Duration),
+    /// So that requests start this far apart; a slow answer is followed at once.
+    ConstantPacing(Duration),
+}
+
+/// A wait time that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or constant_throughput(0.5), in seconds"
+)]
+pub struct WaitTimeError {
+    given: String,
+    reason: String,
+}
+
+impl WaitTime {
+    /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended.
+    pub fn next_due<R: Rng>(&self, last_due: Duration, last_end: Duration, rng: &mut R) -> Duration {
+        match *self {
+            Self::Between(min, max) if min == max => last_end + min,
+            Self::Between(min, max) => last_end + rng.random_range(min..=max),
+            Self::Constant(wait) => last_end + wait,
+            Self::ConstantPacing(period) => (last_due + period).max(last_end),
+        }
+    }
+
+    /// Mean time from the start of a request to the start of the next if the server answered at once: `Z` of the
+    /// interactive response time law, X = N / (R + Z) (Lazowska et al., Quantitative System Performance, 1984).
+    pub fn mean(&self) -> Duration {
+        match *self {
+            Self::Between(min, max) => (min + max) / 2,
+            Self::Constant(wait) | Self::ConstantPacing(wait) => wait,
+        }
+    }
+
+    /// Requests a second that `users` would send if the server answered at once; `None` with zero think time, where
+    /// there is no rate to keep.
+    pub fn planned_per_second(&self, users: u32) -> Option<f64> {
+        let mean = self.mean().as_secs_f64();
+        (mean > 0.0).then(|| f64::from(users) / mean)
+    }
+}
+
+impl FromStr for WaitTime {
+    type Err = WaitTimeError;
+
+    fn from_str(text: &str) -> Result<Self, WaitTimeError> {
+        let wrong = |reason: String| WaitTimeError { given: text.to_owned(), reason };
+        let (name, rest) = text.trim().split_once('(').ok_or_else(|| wrong("no parentheses".to_owned()))?;
+        let inside = rest.strip_suffix(')').ok_or_else(|| wrong("no closing parenthesis".to_owned()))?;
+        let seconds: Vec<f64> = inside
+            .split(',')
+            .map(|part| {
+                let number = part.trim().parse::<f64>().map_err(|_| wrong(format!("{part:?} is no number")))?;
+                if (0.0..=86_400.0).contains(&number) {
+                    Ok(number)
+                } else {
+                    Err(wrong(format!("{number} is not between 0 and 86400")))
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        match (name.trim(), &seconds[..]) {
+            ("between", &[min, max]) if min <= max => {
+                Ok(Self::Between(Duration::from_secs_f64(min), Duration::from_secs_f64(max)))
+            }
+            ("between", &[..]) => Err(wrong("between takes two numbers, the smaller first".to_owned())),
+            ("constant", &[wait]) => Ok(Self::Constant(Duration::from_secs_f64(wait))),
+            ("constant_pacing", &[period]) => Ok(Self::ConstantPacing(Duration::from_secs_f64(period))),
+            ("constant_throughput", &[rate]) if rate > 0.0 => {
+                Ok(Self::ConstantPacing(Duration::from_secs_f64(1.0 / rate)))
+            }
+            ("constant" | "constant_pacing" | "constant_throughput", _) => {
+                Err(wrong(format!("{name} takes one number above 0")))
+            }
+            _ => Err(wrong(format!("{name:?} is not known"))),
+        }
+    }
+}
+
+impl fmt::Display for WaitTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Between(min, max) => write!(f, "between({}, {})", min.as_secs_f64(), max.as_secs_f64()),
+            Self::Constant(wait) => write!(f, "constant({})", wait.as_secs_f64()),
+            Self::ConstantPacing(period) => write!(f, "constant_pacing({})", period.as_secs_f64()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn reads_locusts_syntax() {
+        let between = WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
+        assert_eq!("between(1, 2.5)".parse(), Ok(between));
+        assert_eq!(" constant( 0 ) ".parse(), Ok(WaitTime::Constant(Duration::ZERO)));
+        assert_eq!("constant_throughput(0.5)".parse(), Ok(WaitTime::ConstantPacing(Duration::from_secs(2))));
+        for wrong in ["between(2,1)", "between(1)", "constant(-1)", "constant(nan)", "poisson(1)", "constant", ""] {
+            assert!(wrong.parse::<WaitTime>().is_err(), "{wrong} was taken");
+        }
+        assert_eq!(between.to_string(), "between(1, 2.5)");
+    }
+
+    #[test]
+    fn ten_thousand_users_plan_5714_requests_a_second() {
+        let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
+        assert_eq!(wait.planned_per_second(10_000).unwrap().round(), 5714.0);
+        assert_eq!(WaitTime::Constant(Duration::ZERO).planned_per_second(10), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_drawn_wait_is_within_its_bounds(seed: u64, end_ms in 0u64..100_000) {
+            let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
+            let mut rng = rand_pcg::Pcg32::seed_from_u64(seed);
+            let end = Duration::from_millis(end_ms);
+            let waited = wait.next_due(Duration::ZERO, end, &mut rng) - end;
+            prop_assert!(waited >= Duration::from_secs(1) && waited <= Duration::from_millis(2500));
+        }
+
+        #[test]
+        fn pacing_never_goes_back(due_ms in 0u64..10_000, took_ms in 0u64..10_000) {
+            let wait: WaitTime = "constant_pacing(1)".parse().unwrap();
+            let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
+            let (due, end) = (Duration::from_millis(due_ms), Duration::from_millis(due_ms + took_ms));
+            let next = wait.next_due(due, end, &mut rng);
+            prop_assert!(next >= end && next >= due + Duration::from_secs(1));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Control groups, version 1 and 2, by the few files that are needed.
+//!
+//! Written by hand rather than with `cgroups-rs`, which brings some 94 crates for what is a handful of reads and writes.
+//! A host is version 1 here when its CPU and memory controllers are mounted the old way, whatever else is mounted
+//! beside them (systemd's "hybrid").
+//!
+//! Our groups are `BASE/run-…/REPLICA`, where the base is `/loadgen` at the hierarchy's root for root, and otherwise
+//! (version 2 only) `loadgen` in the subtree that a user's systemd delegated.
+
+mod base;
+mod mounts;
+mod v1;
+mod v2;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+pub use base::{Base, find_base};
+pub use mounts::Hierarchies;
+
+use crate::{Error, Limits, Result, Usage};
+
+/// One period of the CPU quota, in microseconds: the kernel's default.
+pub const PERIOD_MICROS: u64 = 100_000;
+/// The smallest quota that the kernel takes is 1 ms in a period.
+pub const LEAST_CPU_MILLIS: u32 = 10;
+
+/// Processes and threads that one replica may have, as in a container of ours.
+const PIDS: &str = "512";
+
+/// One control group: a directory in version 2, one in each controller's hierarchy in version 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// Version 1.
+    V1(v1::Dirs),
+    /// Version 2.
+    V2(PathBuf),
+}
+
+impl Group {
+    /// The group `name` in this one, whether it exists or not.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        match self {
+            Self::V1(dirs) => Self::V1(dirs.map(|dir| dir.join(name))),
+            Self::V2(dir) => Self::V2(dir.join(name)),
+        }
+    }
+
+    /// Creates it, and in version 2 hands the parent's controllers down to it. No error when it exists.
+    pub fn create(&self) -> Result<()> {
+        if let Self::V2(dir) = self
+            && let Some(parent) = dir.parent()
+        {
+            v2::enable_controllers(parent)?;
+        }
+        for dir in self.dirs() {
+            match fs::create_dir(dir) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("create", dir, e)),
+                _ => {}
+            }
+        }
+        // A bound against fork bombs and no limit that anybody measures: done without where it cannot be had.
+        if let Some(file) = self.pids_max() {
+            let _ = fs::write(file, PIDS);
+        }
+        Ok(())
+    }
+
+    /// Whether it exists.
+    pub fn exists(&self) -> bool {
+        self.dirs().iter().any(|dir| dir.is_dir())
+    }
+
+    /// Writes the CPU quota and the memory limit, with swap off.
+    ///
+    /// # Errors
+    /// When a file cannot be written; [`Error::Unsatisfiable`] when more memory is in use than the new limit and the
+    /// kernel cannot get it back (version 1 refuses; version 2 kills).
+    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        match self {
+            Self::V1(dirs) => v1::set_limits(dirs, limits),
+            Self::V2(dir) => v2::set_limits(dir, limits),
+        }
+    }
+
+    /// What its processes have used; `replica`, `running`, `end` and `restarts` are for the caller to fill in.
+    ///
+    /// # Errors
+    /// When the group is gone, or its files are not readable.
+    pub fn usage(&self) -> io::Result<Usage> {
+        match self {
+            Self::V1(dirs) => v1::usage(dirs),
+            Self::V2(dir) => v2::usage(dir),
+        }
+    }
+
+    /// The processes in it, without those of its children. Empty when it is gone.
+    pub fn pids(&self) -> Vec<u32> {
+        let Some(file) = self.procs_files().into_iter().next() else { return Vec::new() };
+        fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.trim().parse().ok()).collect()
+    }
+
+    /// The files that a process writes its id into to join.
+    pub fn procs_files(&self) -> Vec<PathBuf> {
+        self.dirs().iter().map(|dir| dir.join("cgroup.procs")).collect()
+    }
+
+    /// The groups in it.
+    pub fn children(&self) -> Vec<(String, Self)> {
+        let mut names: Vec<String> = self.dirs().iter().flat_map(|dir| subdirectories(dir)).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| (name.clone(), self.child(&name))).collect()
+    }
+
+    /// Sends `signal` to every process in it.
+    pub fn signal(&self, signal: Signal) {
+        for pid in self.pids() {
+            // It may have ended since the list was read.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+        }
+    }
+
+    /// Kills every process in it and in its children, then removes it and them; blocks for at most a few seconds, and
+    /// returns how many processes there were. No error when it does not exist.
+    pub fn kill_and_remove(&self) -> Result<usize> {
+        let mut killed = 0;
+        for (_, child) in self.children() {
+            killed += child.kill_and_remove()?;
+        }
+        killed += self.pids().len();
+        let deadline = Instant::now() + Duration::from_secs(3);
+        loop {
+            if !self.pids().is_empty() {
+                self.kill_once();
+            }
+            match self.remove_once() {
+                Ok(()) => return Ok(killed),
+                // A process that was killed leaves its group a little later.
+                Err(_) if Instant::now() < deadline => pause(Duration::from_millis(5)),
+                Err((dir, source)) => return Err(Error::file("remove", dir, source)),
+            }
+        }
+    }
+
+    /// For messages: where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::V1(dirs) => &dirs.cpu,
+            Self::V2(dir) => dir,
+        }
+    }
+
+    fn dirs(&self) -> Vec<&Path> {
+        match self {
+            Self::V1(dirs) => dirs.all(),
+            Self::V2(dir) => vec![dir],
+        }
+    }
+
+    fn pids_max(&self) -> Option<PathBuf> {
+        match self {
+            Self::V1(dirs) => dirs.pids.as_ref().map(|dir| dir.join("pids.max")),
+            Self::V2(dir) => Some(dir.join("pids.max")),
+        }
+    }
+
+    fn kill_once(&self) {
+        if let Self::V2(dir) = self
+            && fs::write(dir.join("cgroup.kill"), "1").is_ok()
+        {
+            return;
+        }
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn remove_once(&self) -> std::result::Result<(), (PathBuf, io::Error)> {
+        for dir in self.dirs() {
+            match fs::remove_dir(dir) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err((dir.to_owned(), e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `key value` lines, as in `cpu.stat`, `memory.stat`, `memory.events`.
+fn field(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn number(path: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
+    text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {text}", path.display())))
+}
+
+fn write(path: &Path, value: &str) -> Result<()> {
+    fs::write(path, value).map_err(|source| Error::file("write", path, source))
+}
+
+fn subdirectories(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "runs in spawn_blocking, or in a Drop where nothing can be awaited")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_matched_by_its_whole_name() {
+        let text = "cache 70443008\nrss 5107712\nrss_huge 0\ntotal_rss 151961600\n";
+        assert_eq!(field(text, "rss"), Some(5_107_712));
+        assert_eq!(field(text, "total_rss"), Some(151_961_600));
+        assert_eq!(field(text, "rss_"), None);
+        assert_eq!(field(text, "mapped"), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! Starts and removes containers.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+};
+
+use bollard::{
+    Docker,
+    models::{ContainerCreateBody, ContainerInspectResponse, ContainerState},
+    query_parameters::{
+        CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
+    },
+};
+use futures_util::future::join_all;
+
+use super::{
+    Engine,
+    connection::{engine, finish, refused, remove_container},
+    container::{self, Image, is_rlimit_refused},
+    image, readings,
+};
+use crate::{
+    Deployment, Error, Orchestrator, Replica, Result, machine,
+    ready::{self, Outcome},
+};
+
+/// Between SIGTERM and SIGKILL.
+const GRACE_SECONDS: i32 = 5;
+/// How much of a log goes into an error.
+const LOG_LINES: usize = 20;
+
+impl Engine {
+    /// Starts `replicas` copies, all of them ready, or none.
+    pub(super) async fn add(&self, deployment: &Deployment, replicas: u32) -> Result<Vec<Replica>> {
+        let Some(image) = Image::of(&deployment.workload) else {
+            return Err(Error::Unsatisfiable(
+                "a container needs an image: give one, or use --orchestrator process".to_owned(),
+            ));
+        };
+        image::ensure(&self.docker, image.reference).await?;
+        self.has_objects.store(true, Ordering::Relaxed);
+        self.network.ensure(&self.docker).await?;
+        let results = join_all((0..replicas).map(|_| self.start_one(deployment, image))).await;
+        let (mut started, mut first_error) = (Vec::new(), None);
+        for result in results {
+            match result {
+                Ok(replica) => started.push(replica),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match first_error {
+            None => Ok(started),
+            Some(error) => {
+                // What went wrong first says more than what went wrong in removing it.
+                let _ = self.remove(&started).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops and removes containers; those that are gone are no error.
+    pub(super) async fn remove(&self, replicas: &[Replica]) -> Result<()> {
+        let removals = replicas.iter().map(async |replica| {
+            let options = StopContainerOptionsBuilder::new().t(GRACE_SECONDS).build();
+            // Whatever keeps it from stopping, removing it by force is what counts.
+            let _ = self.docker.stop_container(&replica.id, Some(options)).await;
+            self.readings.forget(&replica.id);
+            remove_container(&self.docker, &replica.id).await
+        });
+        join_all(removals).await.into_iter().collect()
+    }
+
+    async fn start_one(&self, deployment: &Deployment, image: Image<'_>) -> Result<Replica> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("loadgen-{}-{}-{number}", self.owner.run, deployment.name);
+        let id = loop {
+            let files = self.files.load(Ordering::Relaxed);
+            match self.create_and_start(deployment, image, &name, files).await {
+                Err(error) if files > 0 && is_rlimit_refused(&error) => self.lower_file_limit(files),
+                other => break other?,
+            }
+        };
+        let result = self.make_ready(deployment, image, &name, &id).await;
+        if result.is_err() {
+            let _ = remove_container(&self.docker, &id).await;
+        }
+        result
+    }
+
+    /// An Engine on this machine was probably started with the limit that this process has.
+    fn lower_file_limit(&self, refused: u64) {
+        let own = machine::file_limit().filter(|own| self.is_local && *own < refused).unwrap_or(0);
+        // Another replica may have lowered it already.
+        let _ = self.files.compare_exchange(refused, own, Ordering::Relaxed, Ordering::Relaxed);
+        tracing::debug!(refused, next = own, "the Engine may not raise the file limit");
+    }
+
+    async fn create_and_start(
+        &self,
+        deployment: &Deployment,
+        image: Image<'_>,
+        name: &str,
+        files: u64,
+    ) -> Result<String> {
+        let mut body = container::body(deployment, image, name, self.network.name(), &self.owner);
+        container::adapt(&mut body, &self.info, files);
+        let creating = Arc::clone(&self.creating).read_owned().await;
+        let (docker, name, reference) = (self.docker.clone(), name.to_owned(), image.reference.to_owned());
+        finish(async move {
+            let _creating = creating;
+            create_and_start(&docker, &name, &reference, body).await
+        })
+        .await
+    }
+
+    async fn make_ready(&self, deployment: &Deployment, image: Image<'_>, name: &str, id: &str) -> Result<Replica> {
+        let (path, limit) = (&deployment.ready_path, deployment.ready_timeout);
+        let container = self.inspect(id).await?;
+        let mut replica =
+            Replica { name: name.to_owned(), addr: SocketAddr::from(([0, 0, 0, 0], image.port)), id: id.to_owned() };
+        let outcome = match (end(container.state.as_ref()), address_in(&container, self.network.name())) {
+            (Some(end), _) => Outcome::Ended(end),
+            (None, Some(ip)) => {
+                replica.addr.set_ip(ip);
+                ready::wait(replica.addr, path, limit, self.ended(id)).await?
+            }
+            (None, None) => {
+                return Err(refused(&format!("give container {name} an address"), "it has none on the run's network"));
+            }
+        };
+        let Some(what) = outcome.failure(path, limit) else {
+            // So that something is known of it should it die before anybody asks.
+            self.readings.read(&self.docker, &replica).await?;
+            return Ok(replica);
+        };
+        let logs = self.logs(&replica, LOG_LINES).await?;
+        let oom_killed = readings::oom_killed(self.inspect(id).await?.state.as_ref());
+        Err(Error::NotReady { replica: replica.name, what, logs, oom_killed })
+    }
+
+    /// How the container ended, once it has.
+    async fn ended(&self, id: &str) -> Result<String> {
+        loop {
+            if let Some(end) = end(self.inspect(id).await?.state.as_ref()) {
+                return Ok(end);
+            }
+            tokio::time::sleep(ready::ALIVE_POLL).await;
+        }
+    }
+
+    async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse> {
+        let container = self.docker.inspect_container(id, None::<InspectContainerOptions>).await;
+        container.map_err(|e| engine(&format!("inspect container {id}"), &e))
+    }
+}
+
+async fn create_and_start(docker: &Docker, name: &str, image: &str, body: ContainerCreateBody) -> Result<String> {
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    let created = docker.create_container(Some(options), body).await;
+    let created = created.map_err(|e| engine(&format!("create container {name}"), &e))?;
+    for warning in created.warnings {
+        tracing::warn!(container = name, "{warning}");
+    }
+    if let Err(error) = docker.start_container(&created.id, None::<StartContainerOptions>).await {
+        // By its id: the name may be somebody else's.
+        let _ = remove_container(docker, &created.id).await;
+        return Err(container::start_error(name, image, &error));
+    }
+    Ok(created.id)
+}
+
+fn end(state: Option<&ContainerState>) -> Option<String> {
+    readings::end(state, readings::oom_killed(state))
+}
+
+fn address_in(container: &ContainerInspectResponse, network: &str) -> Option<IpAddr> {
+    let endpoint = container.network_settings.as_ref()?.networks.as_ref()?.get(network)?;
+    endpoint.ip_address.as_ref()?.parse().ok()
+}

@@ -1,0 +1,70 @@
+//! Makes sure that an image is on the Engine.
+
+use std::time::{Duration, Instant};
+
+use bollard::{Docker, errors::Error as EngineError, query_parameters::CreateImageOptionsBuilder};
+use futures_util::StreamExt;
+
+use super::connection::{chain, engine};
+use crate::{Error, Result};
+
+/// Pulls `reference` unless the Engine has it; progress goes to the log, once a second at most.
+///
+/// # Errors
+/// [`Error::NoImage`] when it cannot be pulled.
+pub(super) async fn ensure(docker: &Docker, reference: &str) -> Result<()> {
+    match docker.inspect_image(reference).await {
+        Ok(_) => return Ok(()),
+        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {}
+        Err(error) => return Err(engine(&format!("look up image {reference}"), &error)),
+    }
+    tracing::info!(image = reference, "pulling");
+    let options = CreateImageOptionsBuilder::new().from_image(&with_tag(reference)).build();
+    let mut progress = docker.create_image(Some(options), None, None);
+    let mut told = Instant::now();
+    while let Some(step) = progress.next().await {
+        let step = step.map_err(|error| no_image(reference, &error))?;
+        if let Some(message) = step.error_detail.and_then(|detail| detail.message) {
+            return Err(not_pulled(reference, message));
+        }
+        if told.elapsed() > Duration::from_secs(1) {
+            told = Instant::now();
+            let detail = step.progress_detail.unwrap_or_default();
+            let (done, total) = (detail.current.unwrap_or(0) >> 20, detail.total.unwrap_or(0) >> 20);
+            let (layer, status) = (step.id.unwrap_or_default(), step.status.unwrap_or_default());
+            tracing::info!(image = reference, layer, status, "{done} of {total} MiB");
+        }
+    }
+    docker.inspect_image(reference).await.map(|_| ()).map_err(|error| no_image(reference, &error))
+}
+
+/// Without a tag the Engine would pull all of them.
+fn with_tag(reference: &str) -> String {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    if name.contains(':') || name.contains('@') { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+fn no_image(reference: &str, error: &EngineError) -> Error {
+    match error {
+        EngineError::DockerResponseServerError { message, .. } => not_pulled(reference, message.trim().to_owned()),
+        EngineError::DockerStreamError { error } => not_pulled(reference, error.trim().to_owned()),
+        other => not_pulled(reference, chain(other)),
+    }
+}
+
+fn not_pulled(reference: &str, cause: String) -> Error {
+    Error::NoImage { reference: reference.to_owned(), cause, help: format!("docker build -t {reference} .") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_always_given() {
+        assert_eq!(with_tag("debian"), "debian:latest");
+        assert_eq!(with_tag("localhost:5000/debian"), "localhost:5000/debian:latest");
+        assert_eq!(with_tag("localhost:5000/debian:12"), "localhost:5000/debian:12");
+        assert_eq!(with_tag("debian@sha256:00"), "debian@sha256:00");
+    }
+}

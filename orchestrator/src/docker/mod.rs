@@ -1,0 +1,218 @@
+//! Replicas as containers of a Docker Engine.
+//!
+//! Each run has a bridge network of its own and talks to the containers' addresses directly: a published port would go
+//! through the userland proxy, which burns CPU that is nobody's, and on the host's network replicas would collide.
+//!
+//! Limits are given as `NanoCpus` at creation and at every update (mixing it with a quota is a conflict to the Engine),
+//! and memory always together with the same memory-and-swap, which turns swap off.
+
+mod clean;
+mod connection;
+mod container;
+mod deploy;
+mod image;
+mod network;
+mod readings;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bollard::{
+    Docker,
+    models::{ContainerUpdateBody, SystemInfo},
+    query_parameters::LogsOptionsBuilder,
+};
+use futures_util::{StreamExt, future::join_all};
+use tokio::sync::RwLock;
+
+use self::{
+    clean::Scope,
+    connection::{address, engine, open},
+    network::Network,
+    readings::Readings,
+};
+use crate::{
+    Deployment, Error, Host, Limits, Orchestrator, Owner, Replica, Result, Service, Usage,
+    checks::{check_deployment, check_in_use, check_limits},
+};
+
+/// A Docker Engine.
+pub struct Engine {
+    docker: Docker,
+    at: String,
+    owner: Owner,
+    info: SystemInfo,
+    is_local: bool,
+    network: Network,
+    readings: Readings,
+    next: AtomicU32,
+    /// Read while a container is being created, so that `close` can wait until it can be found.
+    creating: Arc<RwLock<()>>,
+    /// How many files a container may have open; 0 for as many as the Engine. Lowered when an Engine without
+    /// `CAP_SYS_RESOURCE` refuses it.
+    files: AtomicU64,
+    /// Whether something was created that `close` has not removed.
+    has_objects: AtomicBool,
+}
+
+impl Engine {
+    /// Connects to `DOCKER_HOST`, or to the default socket.
+    ///
+    /// # Errors
+    /// [`Error::NoEngine`] when none answers, [`Error::NoCgroup`] when it cannot enforce limits.
+    pub async fn connect(owner: Owner) -> Result<Self> {
+        Self::connect_to(&address(), owner).await
+    }
+
+    /// Connects to the Engine at `unix://…` or `tcp://…`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to(at: &str, owner: Owner) -> Result<Self> {
+        let at = at.to_owned();
+        let docker = open(&at).await.map_err(|cause| Error::NoEngine { at: at.clone(), cause })?;
+        let info = docker.info().await.map_err(|e| engine("tell about itself", &e))?;
+        if info.memory_limit == Some(false) || info.cpu_cfs_quota == Some(false) {
+            return Err(Error::NoCgroup {
+                cause: format!("the Engine at {at} has no CPU or memory controller"),
+                help: "run a rootful Engine, or delegate the controllers: \
+                       https://docs.docker.com/engine/security/rootless/tips/#limiting-resources"
+                    .to_owned(),
+            });
+        }
+        let is_local = at.starts_with("unix://");
+        Ok(Self {
+            network: Network::new(&owner),
+            readings: Readings::new(is_local),
+            docker,
+            at,
+            owner,
+            info,
+            is_local,
+            next: AtomicU32::new(0),
+            creating: Arc::default(),
+            files: AtomicU64::new(container::FILES),
+            has_objects: AtomicBool::new(false),
+        })
+    }
+
+    async fn update(&self, id: &str, limits: Limits) -> Result<()> {
+        let memory = Some(limits.memory_bytes.cast_signed());
+        let nano_cpus = Some(container::nano_cpus(limits));
+        let body = ContainerUpdateBody { nano_cpus, memory, memory_swap: memory, ..Default::default() };
+        self.docker.update_container(id, body).await.map_err(|e| engine(&format!("change the limits of {id}"), &e))
+    }
+}
+
+#[async_trait]
+impl Orchestrator for Engine {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn host(&self) -> Result<Host> {
+        let is_v2 = self.info.cgroup_version.is_some_and(|version| version.to_string() == "2");
+        let version = self.info.server_version.as_deref().unwrap_or("of an unknown version");
+        Ok(Host {
+            cpus: self.info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            memory_bytes: self.info.mem_total.map_or(0, i64::cast_unsigned),
+            cgroup_version: if is_v2 { 2 } else { 1 },
+            description: format!("docker {version}"),
+        })
+    }
+
+    async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
+        check_deployment(deployment, &self.host().await?)?;
+        let replicas = self.add(deployment, deployment.replicas).await?;
+        Ok(Service { deployment: deployment.clone(), replicas })
+    }
+
+    async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {
+        let now = service.replicas.len();
+        let wanted = replicas as usize;
+        if wanted > now {
+            let added = self.add(&service.deployment, replicas - u32::try_from(now).unwrap_or(replicas)).await?;
+            service.replicas.extend(added);
+        } else {
+            let surplus = service.replicas.split_off(wanted);
+            self.remove(&surplus).await?;
+        }
+        service.deployment.replicas = replicas;
+        Ok(())
+    }
+
+    async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
+        check_limits(limits, service.deployment.cpuset.as_deref(), &self.host().await?)?;
+        check_in_use(limits, &self.usage(service).await?)?;
+        let updates = join_all(service.replicas.iter().map(|replica| self.update(&replica.id, limits))).await;
+        if let Err(error) = updates.into_iter().collect::<Result<()>>() {
+            let before = service.deployment.limits;
+            join_all(service.replicas.iter().map(|replica| self.update(&replica.id, before))).await;
+            return Err(error);
+        }
+        service.deployment.limits = limits;
+        Ok(())
+    }
+
+    async fn usage(&self, service: &Service) -> Result<Vec<Usage>> {
+        let readings = service.replicas.iter().map(|replica| self.readings.read(&self.docker, replica));
+        join_all(readings).await.into_iter().collect()
+    }
+
+    async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let mut stream = self.docker.logs(&replica.id, Some(options));
+        let mut bytes = Vec::new();
+        while let Some(part) = stream.next().await {
+            bytes.extend_from_slice(
+                part.map_err(|e| engine(&format!("read the logs of {}", replica.name), &e))?.as_ref(),
+            );
+        }
+        Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    }
+
+    async fn tear_down(&self, service: Service) -> Result<()> {
+        self.remove(&service.replicas).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let mut network_exists = self.network.state().await;
+        let _created = self.creating.write().await;
+        clean::remove(&self.docker, Scope::Of(&self.owner)).await?;
+        *network_exists = false;
+        self.has_objects.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        clean::remove(&self.docker, Scope::Dead { is_local: self.is_local }).await
+    }
+}
+
+impl Drop for Engine {
+    /// For a caller that panicked or gave up: best effort, on a runtime of its own, since the caller's may be ending.
+    fn drop(&mut self) {
+        if !self.has_objects.load(Ordering::Relaxed) {
+            return;
+        }
+        let (at, owner) = (self.at.clone(), self.owner.clone());
+        let remove = move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            runtime.block_on(async {
+                let removed = async {
+                    if let Ok(docker) = open(&at).await {
+                        let _ = clean::remove(&docker, Scope::Of(&owner)).await;
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_secs(10), removed).await;
+            });
+        };
+        let _ = std::thread::spawn(remove).join();
+    }
+}

@@ -1,0 +1,208 @@
+//! What containers have used.
+//!
+//! The Engine's own figures take a second each, even "one shot", and in 20.10 leave out what we need of version 2. So the
+//! container's cgroup files are read where the Engine is on this machine, which takes microseconds; the API is for
+//! Engines elsewhere. A container's cgroup goes with it: of a dead one, the last reading is what is known.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bollard::{
+    Docker,
+    errors::Error as EngineError,
+    models::{ContainerState, ContainerStatsResponse},
+    query_parameters::{InspectContainerOptions, StatsOptionsBuilder},
+};
+use futures_util::StreamExt;
+
+use super::connection::engine;
+use crate::{
+    MemoryUsage, Replica, Result, Usage,
+    cgroup::{Group, Hierarchies},
+};
+
+/// The last reading of each container, by its id.
+pub(super) struct Readings {
+    hierarchies: Option<Hierarchies>,
+    known: Mutex<HashMap<String, Known>>,
+}
+
+#[derive(Default, Clone)]
+struct Known {
+    group: Option<Group>,
+    last: Usage,
+}
+
+impl Readings {
+    pub(super) fn new(is_local: bool) -> Self {
+        Self { hierarchies: Hierarchies::find().ok().filter(|_| is_local), known: Mutex::default() }
+    }
+
+    /// What it has used, whether it still runs or not.
+    pub(super) async fn read(&self, docker: &Docker, replica: &Replica) -> Result<Usage> {
+        let known = self.lock().get(&replica.id).cloned().unwrap_or_default();
+        if let Some(counters) = known.group.as_ref().and_then(live_counters) {
+            return Ok(self.keep(replica, known.group, counters));
+        }
+        let container = match docker.inspect_container(&replica.id, None::<InspectContainerOptions>).await {
+            Ok(container) => container,
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
+                return Ok(Usage { replica: replica.name.clone(), running: false, ..known.last });
+            }
+            Err(error) => return Err(engine(&format!("inspect container {}", replica.name), &error)),
+        };
+        let state = container.state.as_ref();
+        let oom_kills = known.last.oom_kills.max(oom_killed(state).into());
+        if let Some(end) = end(state, oom_kills > 0) {
+            let replica = replica.name.clone();
+            return Ok(Usage { replica, running: false, end: Some(end), oom_kills, ..known.last });
+        }
+        let group = self.find_group(&replica.id, state);
+        match group.as_ref().and_then(live_counters) {
+            Some(counters) => Ok(self.keep(replica, group, counters)),
+            // It is ending: its group is gone already, and the Engine has not noticed yet.
+            None if known.group.is_some() => Ok(known.last),
+            None => Ok(self.keep(replica, None, stats(docker, replica).await?)),
+        }
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn keep(&self, replica: &Replica, group: Option<Group>, mut usage: Usage) -> Usage {
+        replica.name.clone_into(&mut usage.replica);
+        usage.running = true;
+        let mut known = self.lock();
+        let known = known.entry(replica.id.clone()).or_default();
+        // The Engine answers with zeros for a container that ends meanwhile; counters only grow.
+        if usage.cpu_seconds < known.last.cpu_seconds {
+            return known.last.clone();
+        }
+        // A kernel without a peak counter tells only the present.
+        usage.memory.peak_bytes = usage.memory.peak_bytes.max(known.last.memory.peak_bytes);
+        *known = Known { group, last: usage.clone() };
+        usage
+    }
+
+    /// The cgroup of the container's first process. Its path has the container's id in it with every driver; if not,
+    /// the process id is one of another machine or namespace.
+    fn find_group(&self, id: &str, state: Option<&ContainerState>) -> Option<Group> {
+        let pid = u32::try_from(state?.pid?).ok().filter(|pid| *pid > 0)?;
+        let group = self.hierarchies.as_ref()?.of_pid(pid).ok()?;
+        group.path().to_string_lossy().contains(id).then_some(group)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a container ended, when it has.
+pub(super) fn end(state: Option<&ContainerState>, is_oom_killed: bool) -> Option<String> {
+    let state = state.filter(|state| !state.running.unwrap_or(false))?;
+    match state.exit_code.unwrap_or(0) {
+        137 if is_oom_killed => Some("out of memory".to_owned()),
+        // The Engine tells a signal as shells do.
+        code @ 129..=192 => Some(format!("signal {}", code - 128)),
+        code => Some(format!("exit {code}")),
+    }
+}
+
+/// Whether the Engine saw an OOM kill.
+pub(super) fn oom_killed(state: Option<&ContainerState>) -> bool {
+    state.and_then(|state| state.oom_killed).unwrap_or(false)
+}
+
+/// A group without processes is that of a container that is ending.
+fn live_counters(group: &Group) -> Option<Usage> {
+    let counters = group.usage().ok()?;
+    (!group.pids().is_empty()).then_some(counters)
+}
+
+async fn stats(docker: &Docker, replica: &Replica) -> Result<Usage> {
+    let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+    match docker.stats(&replica.id, Some(options)).next().await {
+        Some(stats) => {
+            stats.map(|stats| parse_stats(&stats)).map_err(|e| engine(&format!("measure {}", replica.name), &e))
+        }
+        None => Ok(Usage::default()),
+    }
+}
+
+fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
+    let cpu = stats.cpu_stats.clone().unwrap_or_default();
+    let throttling = cpu.throttling_data.unwrap_or_default();
+    let memory = stats.memory_stats.clone().unwrap_or_default();
+    let fields = memory.stats.unwrap_or_default();
+    let field = |v1: &str, v2: &str| fields.get(v1).or_else(|| fields.get(v2)).copied().unwrap_or(0);
+    let current_bytes = memory.usage.unwrap_or(0);
+    Usage {
+        cpu_seconds: cpu.cpu_usage.and_then(|usage| usage.total_usage).unwrap_or(0) as f64 / 1e9,
+        periods: throttling.periods.unwrap_or(0),
+        throttled_periods: throttling.throttled_periods.unwrap_or(0),
+        throttled_seconds: throttling.throttled_time.unwrap_or(0) as f64 / 1e9,
+        memory: MemoryUsage {
+            current_bytes,
+            peak_bytes: memory.max_usage.unwrap_or(current_bytes),
+            anon_bytes: field("total_rss", "anon"),
+            file_bytes: field("total_cache", "file"),
+            sock_bytes: field("sock", "sock"),
+        },
+        ..Usage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{ContainerCpuStats, ContainerCpuUsage, ContainerMemoryStats, ContainerThrottlingData};
+
+    use super::*;
+
+    #[test]
+    fn ends_are_described() {
+        let state = |running, exit_code| ContainerState {
+            running: Some(running),
+            exit_code: Some(exit_code),
+            ..Default::default()
+        };
+        assert_eq!(end(Some(&state(true, 0)), false), None);
+        assert_eq!(end(Some(&state(false, 3)), false).as_deref(), Some("exit 3"));
+        assert_eq!(end(Some(&state(false, 137)), false).as_deref(), Some("signal 9"));
+        assert_eq!(end(Some(&state(false, 137)), true).as_deref(), Some("out of memory"));
+        assert_eq!(end(Some(&state(false, 1)), true).as_deref(), Some("exit 1"));
+        assert_eq!(end(Some(&state(false, 255)), false).as_deref(), Some("exit 255"));
+    }
+
+    #[test]
+    fn the_engines_figures_are_read_for_both_versions() {
+        let stats = |max_usage, fields: &[(&str, u64)]| {
+            parse_stats(&ContainerStatsResponse {
+                cpu_stats: Some(ContainerCpuStats {
+                    cpu_usage: Some(ContainerCpuUsage { total_usage: Some(1_500_000_000), ..Default::default() }),
+                    throttling_data: Some(ContainerThrottlingData {
+                        periods: Some(9),
+                        throttled_periods: Some(4),
+                        throttled_time: Some(500_000_000),
+                    }),
+                    ..Default::default()
+                }),
+                memory_stats: Some(ContainerMemoryStats {
+                    usage: Some(100),
+                    max_usage,
+                    stats: Some(fields.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            })
+        };
+        let v1 = stats(Some(300), &[("total_rss", 60), ("total_cache", 40)]);
+        assert_eq!((v1.periods, v1.throttled_periods), (9, 4));
+        assert!((v1.cpu_seconds - 1.5).abs() < 1e-9 && (v1.throttled_seconds - 0.5).abs() < 1e-9);
+        assert_eq!((v1.memory.peak_bytes, v1.memory.anon_bytes, v1.memory.file_bytes), (300, 60, 40));
+        let v2 = stats(None, &[("anon", 50), ("file", 30), ("sock", 5)]);
+        assert_eq!((v2.memory.peak_bytes, v2.memory.anon_bytes, v2.memory.sock_bytes), (100, 50, 5));
+    }
+}

@@ -1,0 +1,114 @@
+//! Starts and stops children.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::{
+    Processes,
+    replica::Running,
+    spawn::{Spawn, free_addr},
+};
+use crate::{Deployment, Error, Orchestrator, Program, Replica, Result, Workload, ready};
+
+/// A port that was free may be taken by somebody else before the replica binds it.
+const PORT_TRIES: u32 = 3;
+/// How much of a log goes into an error.
+const LOG_LINES: usize = 20;
+
+impl Processes {
+    pub(super) async fn add(&self, deployment: &Deployment, replicas: u32) -> Result<Vec<Replica>> {
+        let added = (0..replicas).map(|_| self.start_one(deployment));
+        let results = join_all(added).await;
+        let (mut started, mut first_error) = (Vec::new(), None);
+        for result in results {
+            match result {
+                Ok(replica) => started.push(replica),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match first_error {
+            None => Ok(started),
+            Some(error) => {
+                // What went wrong first says more than what went wrong in removing it.
+                let _ = self.remove(&started).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
+        let Workload::Program(program) = &deployment.workload else {
+            return Err(Error::Unsatisfiable(
+                "an image needs a Docker Engine: use --orchestrator docker, or give a program".to_owned(),
+            ));
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("loadgen-{}-{}-{number}", self.owner.run, deployment.name);
+        let mut tries = 1;
+        loop {
+            match self.try_start(deployment, program, &name).await {
+                Err(Error::NotReady { logs, .. }) if tries < PORT_TRIES && is_port_clash(&logs) => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_start(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
+        let replica = self.spawn(deployment, program, name)?;
+        let ended = async {
+            loop {
+                if let Some(end) = self.lock().get_mut(name).map_or(Some("removed".to_owned()), Running::end) {
+                    return Ok(end);
+                }
+                sleep(ready::ALIVE_POLL).await;
+            }
+        };
+        let (path, limit) = (&deployment.ready_path, deployment.ready_timeout);
+        let outcome = ready::wait(replica.addr, path, limit, ended).await?;
+        let Some(what) = outcome.failure(path, limit) else { return Ok(replica) };
+        // The last lines may still be in the pipe.
+        sleep(Duration::from_millis(20)).await;
+        let logs = self.logs(&replica, LOG_LINES).await?;
+        let oom_killed = self.lock().get(name).is_some_and(|running| running.oom_kills() > 0);
+        self.remove(std::slice::from_ref(&replica)).await?;
+        Err(Error::NotReady { replica: name.to_owned(), what, logs, oom_killed })
+    }
+
+    fn spawn(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
+        let group = self.run.child(name);
+        let created =
+            self.run.create().and_then(|()| group.create()).and_then(|()| group.set_limits(deployment.limits));
+        let started = created.map_err(|error| self.base.explain(&error)).and_then(|()| {
+            let addr = free_addr()?;
+            let mut env = deployment.env.clone();
+            env.insert("REPLICA_NAME".to_owned(), name.to_owned());
+            env.insert("LOADGEN_RUN".to_owned(), self.owner.run.clone());
+            let (child, log) =
+                Spawn { program, env, group: &group, cpuset: deployment.cpuset.as_deref(), addr }.start()?;
+            Ok((addr, child, log))
+        });
+        let (addr, child, log) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                let _ = group.kill_and_remove();
+                return Err(error);
+            }
+        };
+        let id = child.id().to_string();
+        self.lock().insert(name.to_owned(), Running { child, group, log, peak_bytes: 0 });
+        Ok(Replica { name: name.to_owned(), addr, id })
+    }
+
+    pub(super) async fn remove(&self, replicas: &[Replica]) -> Result<()> {
+        let stops: Vec<_> = replicas.iter().filter_map(|replica| self.lock().remove(&replica.name)).collect();
+        let results = join_all(stops.into_iter().map(Running::stop)).await;
+        results.into_iter().collect()
+    }
+}
+
+fn is_port_clash(logs: &str) -> bool {
+    let logs = logs.to_ascii_lowercase();
+    logs.contains("address already in use") || logs.contains("address in use") || logs.contains("eaddrinuse")
+}

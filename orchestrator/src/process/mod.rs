@@ -1,0 +1,154 @@
+//! Replicas as child processes in cgroups of ours, for machines without an Engine.
+//!
+//! The limits are the kernel's, as in a container; everything else is shared with the host: files, network (each replica
+//! listens on its own port of the loopback) and users. So a figure from here and one from containers are figures of two
+//! network modes, and must not be compared.
+//!
+//! The run's cgroup carries its [`Owner`] in its name. Children are not killed when this process is: `clean` finds them.
+
+mod clean;
+mod deploy;
+mod log;
+mod replica;
+mod spawn;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use self::replica::Running;
+use crate::{
+    Cpus, Deployment, Host, Limits, Orchestrator, Owner, Replica, Result, Service, Usage,
+    cgroup::{Base, Group, find_base},
+    checks::{check_deployment, check_in_use, check_limits},
+    machine,
+};
+
+/// Child processes of this process.
+pub struct Processes {
+    owner: Owner,
+    base: Base,
+    run: Group,
+    next: AtomicU32,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+impl Processes {
+    /// Creates the run's cgroup and proves, on a group in it, that limits can be written.
+    ///
+    /// # Errors
+    /// [`Error::NoCgroup`](crate::Error::NoCgroup) with the command that helps, when they cannot.
+    pub fn new(owner: Owner) -> Result<Self> {
+        let base = find_base()?;
+        base.create()?;
+        let run = base.group.child(&owner.dir_name());
+        let probe = run.child("probe");
+        let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
+        let probed = run.create().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
+        let removed = probe.kill_and_remove();
+        if let Err(error) = probed.and(removed.map(|_| ())) {
+            let _ = run.kill_and_remove();
+            return Err(base.explain(&error));
+        }
+        Ok(Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Orchestrator for Processes {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    async fn host(&self) -> Result<Host> {
+        Ok(Host {
+            cpus: machine::online_cpus()?,
+            memory_bytes: machine::memory_bytes()?,
+            cgroup_version: self.base.hierarchies.version(),
+            description: self.name().to_owned(),
+        })
+    }
+
+    async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
+        check_deployment(deployment, &self.host().await?)?;
+        let replicas = self.add(deployment, deployment.replicas).await?;
+        Ok(Service { deployment: deployment.clone(), replicas })
+    }
+
+    async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {
+        let now = service.replicas.len();
+        let wanted = replicas as usize;
+        if wanted > now {
+            let added = self.add(&service.deployment, replicas - u32::try_from(now).unwrap_or(replicas)).await?;
+            service.replicas.extend(added);
+        } else {
+            let surplus = service.replicas.split_off(wanted);
+            self.remove(&surplus).await?;
+        }
+        service.deployment.replicas = replicas;
+        Ok(())
+    }
+
+    async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
+        check_limits(limits, service.deployment.cpuset.as_deref(), &self.host().await?)?;
+        check_in_use(limits, &self.usage(service).await?)?;
+        for replica in &service.replicas {
+            if let Err(error) = self.run.child(&replica.name).set_limits(limits) {
+                for replica in &service.replicas {
+                    let _ = self.run.child(&replica.name).set_limits(service.deployment.limits);
+                }
+                return Err(error);
+            }
+        }
+        service.deployment.limits = limits;
+        Ok(())
+    }
+
+    async fn usage(&self, service: &Service) -> Result<Vec<Usage>> {
+        let mut running = self.lock();
+        let usage = service.replicas.iter().map(|replica| match running.get_mut(&replica.name) {
+            Some(running) => running.usage(&replica.name),
+            None => Usage { replica: replica.name.clone(), ..Usage::default() },
+        });
+        Ok(usage.collect())
+    }
+
+    async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
+        Ok(self.lock().get(&replica.name).map(|running| running.log.tail(lines)).unwrap_or_default())
+    }
+
+    async fn tear_down(&self, service: Service) -> Result<()> {
+        self.remove(&service.replicas).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let left: Vec<_> = std::mem::take(&mut *self.lock()).into_values().collect();
+        let results = join_all(left.into_iter().map(Running::stop)).await;
+        results.into_iter().collect::<Result<()>>()?;
+        let run = self.run.clone();
+        tokio::task::spawn_blocking(move || run.kill_and_remove()).await.unwrap_or(Ok(0)).map(|_| ())
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        let base = self.base.clone();
+        tokio::task::spawn_blocking(move || clean::clean(&base)).await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+}
+
+impl Drop for Processes {
+    /// For a caller that panicked or gave up: best effort, without a grace.
+    fn drop(&mut self) {
+        for running in std::mem::take(&mut *self.lock()).into_values() {
+            let _ = running.kill();
+        }
+        let _ = self.run.kill_and_remove();
+    }
+}

@@ -1,0 +1,43 @@
+//! What a replica has used, as the kernel counts it.
+
+use serde::{Deserialize, Serialize};
+
+/// Memory charged to a replica's cgroup, split by what it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUsage {
+    /// Everything charged, now.
+    pub current_bytes: u64,
+    /// The most that was charged since the start; on a kernel without a peak counter, the most that was seen.
+    pub peak_bytes: u64,
+    /// Anonymous memory: heap and stacks.
+    pub anon_bytes: u64,
+    /// Page cache, mapped files included: charged to whoever touched it first.
+    pub file_bytes: u64,
+    /// Socket buffers, where the kernel tells (v2); 0 where it does not.
+    pub sock_bytes: u64,
+}
+
+/// What one replica has used since it was started. All counters only grow, so that two readings can be subtracted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The replica's name.
+    pub replica: String,
+    /// User and system time of all its threads.
+    pub cpu_seconds: f64,
+    /// Enforcement periods in which it wanted to run.
+    pub periods: u64,
+    /// Periods in which it ran into its quota.
+    pub throttled_periods: u64,
+    /// Time that its threads spent stopped by the quota.
+    pub throttled_seconds: f64,
+    /// Memory.
+    pub memory: MemoryUsage,
+    /// Processes of it that the kernel killed for memory.
+    pub oom_kills: u64,
+    /// Times it was started again after it had ended.
+    pub restarts: u64,
+    /// Whether it runs now.
+    pub running: bool,
+    /// How it ended, when it did: `"exit 1"`, `"signal 9"`, `"out of memory"`.
+    pub end: Option<String>,
+}

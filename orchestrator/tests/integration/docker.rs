@@ -1,0 +1,198 @@
+//! Containers of the real Engine.
+
+use std::{process::Command, sync::Arc};
+
+use orchestrator::{Choice, Error, Orchestrator, Owner, Workload, docker::Engine, select};
+use tokio::sync::OnceCell;
+
+use crate::{
+    cases::{self, Backend, run_id},
+    helper,
+};
+
+const BASE: &str = "debian:bookworm-slim";
+const IMAGE: &str = "loadgen-orchestrator-test:latest";
+const PORT: u16 = 8000;
+
+pub fn workload() -> Workload {
+    Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() }
+}
+
+async fn engine() -> (Engine, String) {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    BUILT.get_or_init(async || build_image()).await;
+    let run = run_id();
+    (Engine::connect(Owner::current(&run).unwrap()).await.expect("a Docker Engine"), run)
+}
+
+async fn backend() -> Backend {
+    let (engine, run) = engine().await;
+    Backend { orchestrator: Arc::new(engine), workload: workload(), run, residue }
+}
+
+/// This binary on top of an image that is there already: nothing is pulled.
+fn build_image() {
+    docker(&["image", "inspect", BASE, "--format", "{{.Id}}"]);
+    let context = tempfile::tempdir().unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), context.path().join("server")).unwrap();
+    let file = format!("FROM {BASE}\nLABEL loadgen.test=orchestrator\nCOPY server /server\nENTRYPOINT [\"/server\"]\n");
+    std::fs::write(context.path().join("Dockerfile"), file).unwrap();
+    docker(&["build", "--quiet", "--tag", IMAGE, &context.path().display().to_string()]);
+    docker(&["image", "prune", "--force", "--filter", "label=loadgen.test=orchestrator"]);
+}
+
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("the docker command");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {args:?}, which these tests need, failed: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn residue(run: &str) -> Vec<String> {
+    let filter = format!("label=loadgen.run={run}");
+    let containers = docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
+    let networks = docker(&["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"]);
+    containers.lines().chain(networks.lines()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn deploys_scales_and_tears_down() {
+    cases::deploys_scales_and_tears_down(backend().await).await;
+}
+
+#[tokio::test]
+async fn limits_are_enforced_and_change_live() {
+    cases::limits_are_enforced_and_change_live(backend().await).await;
+}
+
+#[tokio::test]
+async fn an_oom_kill_is_reported() {
+    cases::an_oom_kill_is_reported(backend().await).await;
+}
+
+#[tokio::test]
+async fn an_end_before_ready_is_reported_with_its_logs() {
+    cases::an_end_before_ready_is_reported_with_its_logs(backend().await).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_never_ready_is_removed() {
+    cases::a_replica_that_is_never_ready_is_removed(backend().await).await;
+}
+
+#[tokio::test]
+async fn an_abandoned_deployment_is_closed() {
+    cases::an_abandoned_deployment_is_closed(backend().await).await;
+}
+
+#[tokio::test]
+async fn processors_are_kept_to() {
+    cases::processors_are_kept_to(backend().await).await;
+}
+
+#[tokio::test]
+async fn clean_removes_what_a_killed_owner_left() {
+    cases::clean_removes_what_a_killed_owner_left(backend().await, "docker").await;
+}
+
+#[tokio::test]
+async fn a_container_is_closed() {
+    let backend = backend().await;
+    let mut deployment = cases::deployment(workload());
+    let models = tempfile::tempdir().unwrap();
+    if let Workload::Image { mounts, .. } = &mut deployment.workload {
+        mounts.push((models.path().to_owned(), "/models".into()));
+    }
+    let service = backend.orchestrator.deploy(&deployment).await.unwrap();
+    let replica = &service.replicas[0];
+    let inspect = |format: &str| docker(&["inspect", &replica.id, "--format", format]);
+    assert_eq!(inspect("{{.Config.Hostname}}"), replica.name);
+    assert_eq!(inspect("{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"), "[ALL] [no-new-privileges]");
+    assert_eq!(inspect("{{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}"), "512 no");
+    assert_eq!(inspect("{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"), "134217728 134217728");
+    assert_eq!(inspect("{{len .HostConfig.PortBindings}}"), "0");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", inspect("{{.State.Pid}}"))).unwrap();
+    assert!(helper::soft_file_limit(&limits) >= 4096, "{limits}");
+    assert_eq!(inspect("{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}"), "/models false");
+    assert_eq!(inspect("{{index .Config.Labels \"loadgen.owner.pid\"}}"), std::process::id().to_string());
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn an_image_that_nobody_has_is_told() {
+    let backend = backend().await;
+    let workload = Workload::Image {
+        reference: "127.0.0.1:9/no-such-image:1".to_owned(),
+        args: Vec::new(),
+        port: PORT,
+        mounts: Vec::new(),
+    };
+    let error = backend.orchestrator.deploy(&cases::deployment(workload)).await.unwrap_err();
+    assert!(matches!(&error, Error::NoImage { .. }), "{error:?}");
+    assert!(error.to_string().contains("docker build -t 127.0.0.1:9/no-such-image:1 ."), "{error}");
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn a_command_that_the_image_lacks_is_told() {
+    let backend = backend().await;
+    let mut deployment = cases::deployment(workload());
+    if let Workload::Image { reference, args, .. } = &mut deployment.workload {
+        (*reference, *args) = (BASE.to_owned(), vec!["/no/such/server".to_owned()]);
+    }
+    let error = backend.orchestrator.deploy(&deployment).await.unwrap_err();
+    assert!(matches!(&error, Error::Program { .. }) && error.to_string().contains("/no/such/server"), "{error:?}");
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn a_dropped_orchestrator_leaves_nothing() {
+    let (engine, run) = engine().await;
+    engine.deploy(&cases::deployment(workload())).await.unwrap();
+    assert_eq!(residue(&run).len(), 2);
+    drop(engine);
+    assert_eq!(residue(&run), Vec::<String>::new());
+}
+
+/// An Engine on another machine, as far as the orchestrator can tell: no cgroup files, only the API's figures.
+#[tokio::test]
+async fn a_remote_engine_is_measured_by_its_api() {
+    let (_local, run) = engine().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut engine = tokio::net::UnixStream::connect("/var/run/docker.sock").await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut engine).await });
+        }
+    });
+    let engine = Engine::connect_to(&at, Owner::current(&run).unwrap()).await.unwrap();
+    let service = engine.deploy(&cases::deployment(workload())).await.unwrap();
+    let usage = engine.usage(&service).await.unwrap().remove(0);
+    assert!(usage.running && usage.cpu_seconds > 0.0 && usage.memory.anon_bytes > 0, "{usage:?}");
+    assert!(usage.memory.peak_bytes >= usage.memory.anon_bytes, "{usage:?}");
+    engine.close().await.unwrap();
+    assert_eq!(residue(&run), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn no_engine_is_told() {
+    let owner = Owner::current(&run_id()).unwrap();
+    let Err(error) = Engine::connect_to("unix:///no/such/socket", owner).await else { panic!("there is none") };
+    assert!(matches!(&error, Error::NoEngine { at, .. } if at == "unix:///no/such/socket"), "{error}");
+    assert!(error.to_string().contains("Socket not found"), "{error}");
+    // A port that nobody listens on.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let owner = Owner::current(&run_id()).unwrap();
+    let Err(error) = Engine::connect_to(&format!("tcp://{closed}"), owner).await else { panic!("there is none") };
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn auto_takes_the_engine_for_an_image() {
+    let owner = Owner::current(&run_id()).unwrap();
+    let chosen = select(Choice::Auto, true, owner).await.unwrap();
+    assert_eq!(chosen.name(), "docker");
+    assert!(chosen.host().await.unwrap().description.starts_with("docker "));
+}
