@@ -8,6 +8,8 @@ set -eu
 here=$(dirname "$0")
 rounds=$1
 shift
+server=
+trap 'rm -f /tmp/rate.$$; [ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 for _ in $(seq "$rounds"); do
     for binary in "$@"; do
         taskset -c 0 "$binary" serve --log error --model "$here/../../models/iris.onnx" --bind 127.0.0.1:8177 &
@@ -20,7 +22,7 @@ for _ in $(seq "$rounds"); do
         awk -v ticks=$((after - before)) -v binary="$binary" '/requests in/ {n = $1} /Requests.sec/ {rate = $2} /Non-2xx/
             END {printf "%-28s %8.0f requests/s  %5.1f us CPU\n", binary, rate, ticks * 10000 / n}' /tmp/rate.$$
         kill $server
-        wait $server
+        wait $server || true
+        server=
     done
 done
-rm -f /tmp/rate.$$

@@ -2,7 +2,7 @@
 //!
 //! Seams, each pure where it can be: [`workload`] (what users do, when) → [`engine`] (sends, records) → [`measure`]
 //! (windows) → [`verdict`] (statistics) → [`sweep`] (given the trials so far, the next trial or the answer) → [`runner`]
-//! (drives engine and orchestrator) → views ([`cli`], [`output`]), which read [`event`]s.
+//! (drives engine and orchestrator) → views ([`cli`], [`ui`], [`output`]), which read [`event`]s.
 //!
 //! What this crate never does: it links no model runtime, and it talks to an Engine only through `orchestrator`.
 
@@ -15,6 +15,7 @@ pub mod output;
 pub mod runner;
 pub mod slo;
 pub mod sweep;
+pub mod ui;
 pub mod verdict;
 pub mod workload;
 

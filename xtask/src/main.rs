@@ -1,1 +1,156 @@
-fn main() {}
+//! The README's commands: `cargo xtask sweep`, `cargo xtask test`, and the checks that come before a commit.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Set-up, the main job, and the tests")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Set up (ONNX Runtime, release build) and sweep: the smallest limits that hold 10,000 users. Arguments go to
+    /// `loadgen sweep`.
+    Sweep {
+        /// For `loadgen sweep`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Set up and stop there.
+    Setup,
+    /// Run the tests that need no Docker Engine and, where one answers, the rest too.
+    Test,
+    /// Formatting, lints, documentation, dependency rules: what a commit has to pass.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Sweep { args } => sweep(&args),
+        Task::Setup => setup(),
+        Task::Test => test(),
+        Task::Check => check(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Status(code)) => ExitCode::from(code),
+        Err(Failed::Say(text)) => {
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failed {
+    /// A command ended with this exit code and has said why.
+    Status(u8),
+    Say(String),
+}
+
+type Done = Result<(), Failed>;
+
+fn setup() -> Done {
+    say("building loadgen and inference-api (release)");
+    run(cargo(["build", "--release", "-p", "loadgen", "-p", "inference-api"]))?;
+    say("looking for ONNX Runtime");
+    let found = release("inference-api").args(["runtime", "path"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        run(release("inference-api").args(["runtime", "install"]))?;
+    }
+    Ok(())
+}
+
+fn sweep(args: &[String]) -> Done {
+    setup()?;
+    let asked = |flag: &str| args.iter().any(|a| a == flag || a.starts_with(&format!("{flag}=")));
+    let mut sweep = release("loadgen");
+    sweep.arg("sweep");
+    if !asked("--max-users") {
+        sweep.args(["--max-users", "10000"]);
+    }
+    if !asked("--step") {
+        sweep.args(["--step", "500"]);
+    }
+    run(sweep.args(args))
+}
+
+fn test() -> Done {
+    say("looking for ONNX Runtime");
+    run(cargo(["run", "--quiet", "-p", "inference-api", "--", "runtime", "install"]))?;
+    // The tests of loadgen start the server, which cargo builds for its own package only.
+    run(cargo(["build", "-p", "inference-api", "-p", "loadgen"]))?;
+    let engine = engine();
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
+    if let Err(why) = &engine {
+        tests.args(["--skip", "docker::"]);
+        say(&format!("no Docker Engine answers ({why}): the tests that need one are left out"));
+    } else {
+        say("a Docker Engine answers: all tests run");
+    }
+    run(&mut tests)?;
+    say(match engine {
+        Ok(()) => "passed: all tests, those with a Docker Engine included",
+        Err(_) => "passed: the tests that need no Docker Engine; the others were left out",
+    });
+    Ok(())
+}
+
+fn check() -> Done {
+    run(cargo(["fmt", "--all", "--check"]))?;
+    run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Whether an Engine answers, by its own client.
+fn engine() -> Result<(), String> {
+    let output = Command::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("docker does not start: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no server").to_owned())
+}
+
+fn cargo<const N: usize>(args: [&str; N]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+fn release(name: &str) -> Command {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let mut command = Command::new(target.join("release").join(name));
+    command.current_dir(root());
+    command
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Done {
+    let command = command.borrow_mut();
+    let status = command
+        .status()
+        .map_err(|e| Failed::Say(format!("{} does not start: {e}", command.get_program().display())))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => Err(Failed::Status(u8::try_from(code).unwrap_or(1))),
+        None => Err(Failed::Status(1)),
+    }
+}
+
+fn say(text: &str) {
+    eprintln!("==> {text}");
+}

@@ -155,7 +155,7 @@ impl Serialize for Outputs<'_> {
                     with_elements!(&tensor.data, v => map.serialize_entry(&port.name, &Nest { dims: &tensor.shape, data: v })?);
                 }
                 Value::Maps(rows) => {
-                    map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?
+                    map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?;
                 }
             }
         }

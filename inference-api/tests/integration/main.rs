@@ -2,6 +2,8 @@
 //!
 //! Needs the ONNX Runtime library (`inference-api runtime install`).
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test, in helpers too")]
+
 mod connections;
 mod faults;
 mod heads;

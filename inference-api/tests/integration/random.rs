@@ -1,8 +1,15 @@
 //! Whatever is thrown at `/predict`, the answer is JSON and never a 5xx, and the server stays well.
 
-use std::{cell::RefCell, sync::OnceLock};
+use std::{
+    cell::RefCell,
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+};
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 use serde_json::{Value, json};
 
 use crate::support::{Client, IRIS, Server, is_setosa};
@@ -59,50 +66,45 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-const MODELS: [&str; 6] = ["iris", "penguins", "multi", "tensor", "open", "rank1"];
-
-fn servers() -> &'static [Server] {
-    static SERVERS: OnceLock<Vec<Server>> = OnceLock::new();
-    SERVERS.get_or_init(|| MODELS.map(Server::of).into())
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
 }
 
-thread_local! {
-    static CLIENTS: RefCell<Vec<Client>> = RefCell::new(servers().iter().map(Server::client).collect());
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_body_gets_json_and_never_a_5xx(body in any_body(), which in 0..MODELS.len()) {
-        CLIENTS.with_borrow_mut(|clients| {
-            let client = &mut clients[which];
-            client.send(format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len()));
-            client.send(&body);
-            let answer = client.read();
-            prop_assert!(matches!(answer.status, 200 | 400 | 422), "{} for {:?}", answer.status, body);
-            let said: Value = serde_json::from_slice(&answer.body).expect("JSON");
-            if answer.status != 200 {
-                for key in ["field", "expected", "got", "message"] {
-                    prop_assert!(said["error"][key].is_string(), "no {key} in {said}");
-                }
+#[test]
+fn any_body_gets_json_and_never_a_5xx() {
+    let servers = ["iris", "penguins", "multi", "tensor", "open", "rank1"].map(Server::of);
+    let clients: Vec<RefCell<Client>> = servers.iter().map(|s| RefCell::new(s.client())).collect();
+    let check = |(body, which): (Vec<u8>, usize)| {
+        let mut client = clients[which].borrow_mut();
+        client.send(format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len()));
+        client.send(&body);
+        let answer = client.read();
+        prop_assert!(matches!(answer.status, 200 | 400 | 422), "{} for {:?}", answer.status, body);
+        let said: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        if answer.status != 200 {
+            for key in ["field", "expected", "got", "message"] {
+                prop_assert!(said["error"][key].is_string(), "no {key} in {said}");
             }
-            prop_assert_eq!(client.get("/health").status, 200);
-            Ok(())
-        })?;
-    }
+        }
+        prop_assert_eq!(client.get("/health").status, 200);
+        Ok(())
+    };
+    runner(3000).run(&(any_body(), 0..servers.len()), check).unwrap();
+}
 
-    #[test]
-    fn any_bytes_on_the_socket_leave_the_server_well(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        use std::io::{Read, Write};
-        let server = &servers()[0];
-        let mut stream = std::net::TcpStream::connect(server.addr).unwrap();
+#[test]
+fn any_bytes_on_the_socket_leave_the_server_well() {
+    let server = Server::of("iris");
+    let check = |bytes: Vec<u8>| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
         // The server may close before it has all; what matters is the next client.
         let _ = stream.write_all(&bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         prop_assert!(!answer.starts_with(b"HTTP/1.1 5"));
         is_setosa(&server.post(IRIS));
-    }
+        Ok(())
+    };
+    runner(500).run(&prop::collection::vec(any::<u8>(), 0..400), check).unwrap();
 }

@@ -46,7 +46,7 @@ impl Server {
 
     /// Runs a command that ends up as a server.
     pub fn run(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (lines, read) = mpsc::channel();
         // Reads to the end, or the server would block on a full pipe.
@@ -59,6 +59,7 @@ impl Server {
             said.push(line);
         }
         let _ = child.kill();
+        let _ = child.wait();
         panic!("the server did not start:\n{}", said.join("\n"));
     }
 

@@ -8,6 +8,8 @@ mod ui;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use run::run_time;
+
 use crate::{Error, ExitStatus};
 
 /// A load generator, and the search for the smallest containers that hold an objective.

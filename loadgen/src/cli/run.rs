@@ -174,7 +174,7 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 /// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
-pub(super) fn run_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn run_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
     if let Ok(seconds) = text.parse::<u64>() {
         return if seconds > 0 { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) };

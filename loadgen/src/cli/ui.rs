@@ -1,13 +1,61 @@
 //! `loadgen ui`.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
-use crate::{Error, ExitStatus};
+use super::{interrupt::stop_on_signal, run::PayloadOptions};
+use crate::{
+    Error, ExitStatus,
+    engine::Control,
+    ui::{UiSettings, serve},
+    workload::{Host, WaitTime},
+};
 
 /// `loadgen ui …`.
 #[derive(Debug, Args)]
-pub(super) struct UiOptions {}
+pub(super) struct UiOptions {
+    /// Where the page is served. In a container 0.0.0.0:8089, published on 127.0.0.1 only.
+    #[arg(long, default_value = "127.0.0.1:8089")]
+    bind: SocketAddr,
 
-pub(super) async fn run(_: UiOptions) -> Result<ExitStatus, Error> {
-    Err(Error::Usage("not yet".into()))
+    /// The host to load; no other may be loaded from the page.
+    #[arg(short = 'H', long, env = "LOCUST_HOST")]
+    host: Host,
+
+    /// A further host that may be loaded; may be given several times.
+    #[arg(long)]
+    allow_host: Vec<Host>,
+
+    /// A further name, besides loopback's, under which the page may be reached; may be given several times.
+    #[arg(long)]
+    allow_name: Vec<String>,
+
+    /// Think time between a user's requests.
+    #[arg(long, default_value = "between(1, 2.5)")]
+    wait_time: WaitTime,
+
+    #[command(flatten)]
+    payload: PayloadOptions,
+
+    /// Processors for the load threads; one thread on each.
+    #[arg(long, value_delimiter = ',')]
+    pin: Vec<usize>,
+}
+
+pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
+    let settings = UiSettings {
+        bind: options.bind,
+        host: options.host,
+        allow_hosts: options.allow_host,
+        wait_time: options.wait_time,
+        path: options.payload.path.clone(),
+        body: options.payload.request(None)?.map(|r| r.body),
+        pin: options.pin,
+        allow_names: options.allow_name,
+    };
+    let control = Control::default();
+    stop_on_signal(control.clone())?;
+    serve(settings, async move { control.stopped().await }).await?;
+    Ok(ExitStatus::Met)
 }

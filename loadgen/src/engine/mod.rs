@@ -98,9 +98,9 @@ pub fn run(
                     merge.tell(Event::StepStarted { index: announced, users: segment.plan.steps[announced].users });
                     announced += 1;
                 }
-                merge.second(second);
+                merge.second(&second);
             }
-            Report::Step(index, window) => merge.step(index, *window),
+            Report::Step(index, window) => merge.step(index, &window),
         }
     }
     let mut total = Window::default();
@@ -115,7 +115,7 @@ pub fn run(
 
 /// What a load thread reports while it runs.
 enum Report {
-    Second(Second),
+    Second(Box<Second>),
     Step(usize, Box<Window>),
 }
 
@@ -128,11 +128,11 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn second(&mut self, part: Second) {
+    fn second(&mut self, part: &Second) {
         let index = part.index;
         let (have, second) = self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
         *have += 1;
-        second.merge(&part);
+        second.merge(part);
         if *have == self.parts
             && let Some((_, second)) = self.seconds.remove(&index)
         {
@@ -140,10 +140,10 @@ impl Merge<'_> {
         }
     }
 
-    fn step(&mut self, index: usize, part: Window) {
+    fn step(&mut self, index: usize, part: &Window) {
         let (have, window) = self.steps.entry(index).or_default();
         *have += 1;
-        window.merge(&part);
+        window.merge(part);
         if *have == self.parts {
             let window = Box::new(window.clone());
             self.tell(Event::StepEnded { index, window });

@@ -358,7 +358,7 @@ impl Thread {
             let second = self.recorder.take_second(self.second, self.spawned, cpu, run_delay);
             self.second += 1;
             // The receiver lives as long as the threads do.
-            let _ = self.work.reports.send(Report::Second(second));
+            let _ = self.work.reports.send(Report::Second(Box::new(second)));
         }
         while self.step < self.times.len()
             && now >= self.times[self.step].end.min(self.end)

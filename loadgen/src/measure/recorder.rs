@@ -1,6 +1,6 @@
 //! One thread's recorder: no locks, no allocation once a window has seen its first requests.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{FailureKind, Latencies, SLICE, Slice, Window};
 use crate::workload::StepTimes;
@@ -35,6 +35,10 @@ pub struct Second {
     pub over: [u64; Window::MAX_LIMITS],
     /// Of these, from sending to the last byte.
     pub service: Latencies,
+    /// Why they failed.
+    pub kinds: BTreeMap<FailureKind, u64>,
+    /// Bytes of their answers.
+    pub bytes: u64,
     /// The generator's lateness.
     pub lag: Latencies,
     /// CPU seconds used by this thread in it; after merging, by the busiest.
@@ -52,6 +56,10 @@ impl Second {
         for (a, b) in self.over.iter_mut().zip(other.over) {
             *a += b;
         }
+        for (kind, count) in &other.kinds {
+            *self.kinds.entry(*kind).or_default() += count;
+        }
+        self.bytes += other.bytes;
         self.service.merge(&other.service);
         self.lag.merge(&other.lag);
         self.cpu = self.cpu.max(other.cpu);
@@ -125,7 +133,11 @@ impl Recorder {
         let over: [bool; Window::MAX_LIMITS] =
             std::array::from_fn(|i| self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit));
         self.second.requests += 1;
-        self.second.failures += u64::from(failure.is_some());
+        self.second.bytes += bytes;
+        if let Some(kind) = failure {
+            self.second.failures += 1;
+            *self.second.kinds.entry(kind).or_default() += 1;
+        }
         self.second.over.iter_mut().zip(over).for_each(|(count, over)| *count += u64::from(over));
         if timed {
             self.second.service.record(service);

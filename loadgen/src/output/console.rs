@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use comfy_table::Table;
-
 use crate::{
     event::Event,
     measure::{Second, Window},
@@ -115,7 +113,7 @@ pub fn watch_sweep(events: Receiver<Event>, settings: Settings) -> JoinHandle<()
 }
 
 /// The tables at the end of a run.
-pub fn run_table(host: &str, plan: &Plan, window: &Window, total: &Window) -> Table {
+pub fn run_table(host: &str, plan: &Plan, window: &Window, total: &Window) -> String {
     tables::run(host, plan, window, total)
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The result of a run: the hold, and all requests with those of the ramp.
-pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> Table {
+pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -52,11 +52,10 @@ pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> Table {
     }
     let intended = window.intended.percentiles();
     let note = format!(
-        "  {host}; closed model, think time {}; times are service times (intended: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
+        "{host}; closed model, think time {}; times are service times (intended: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
         plan.wait_time, intended.p95, intended.p99, total.reopened, total.resent
     );
-    table.add_row([note]);
-    table
+    format!("{table}\n{note}")
 }
 
 /// Every step of a trial.

@@ -18,9 +18,10 @@ use crate::{
     workload::{Plan, Segment, Step, Targets, WaitTime},
 };
 
-/// Time in which a direct trial starts all its users: gently, for at low quotas the ramp breaks a service before the load
-/// does.
-const DIRECT_RAMP: Duration = Duration::from_secs(20);
+/// Users that a direct trial starts a second: gently, for at low quotas the ramp breaks a service before the load does.
+const DIRECT_SPAWN_RATE: u32 = 500;
+/// But however few the users are, and however many, the ramp takes between these times.
+const DIRECT_RAMP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 const DIRECT_HOLD: Duration = Duration::from_secs(18);
 /// Not measured: what the ramp left behind is worked off.
 const DIRECT_WARM_UP: Duration = Duration::from_secs(3);
@@ -44,7 +45,8 @@ fn plan(settings: &Settings, load: Load) -> Plan {
     let max = settings.max_users;
     let (steps, wait_time) = match load {
         Load::Direct => {
-            let spawn_rate = rate(max, DIRECT_RAMP);
+            let ramp = Duration::from_secs(u64::from(max / DIRECT_SPAWN_RATE)).clamp(DIRECT_RAMP.0, DIRECT_RAMP.1);
+            let spawn_rate = rate(max, ramp);
             (vec![Step { users: max, spawn_rate, hold: DIRECT_HOLD, warm_up: DIRECT_WARM_UP }], settings.wait_time)
         }
         Load::Ramp => {
@@ -156,7 +158,7 @@ impl Sweep {
                 match &event {
                     Event::Second(second) => hopeless = hopeless.or(watch.see(second)),
                     Event::StepEnded { index, window } => {
-                        hopeless = hopeless.or(self.failed_step(&plan, *index, window))
+                        hopeless = hopeless.or(self.failed_step(&plan, *index, window));
                     }
                     _ => {}
                 }

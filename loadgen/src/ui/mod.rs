@@ -1,1 +1,148 @@
-//! x
+//! `loadgen ui`: a page with Locust's form, and Locust's calls behind it.
+//!
+//! The page is a view: it polls [`stats`], which come from the run's events, and computes no figure of its own. What it may
+//! do is guarded by [`guard`]: a web page of somebody else must not be able to drive a generator on this machine.
+
+mod guard;
+mod run;
+mod stats;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Form, Json, Router,
+    extract::State,
+    http::header,
+    middleware,
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    Error,
+    cli::run_time,
+    workload::{Host, WaitTime},
+};
+pub use guard::Guard;
+use run::{Runs, Swarm};
+
+/// What `loadgen ui` is given.
+#[derive(Debug, Clone)]
+pub struct UiSettings {
+    /// Where the page is served.
+    pub bind: SocketAddr,
+    /// The host that the form starts with, and that may be loaded.
+    pub host: Host,
+    /// Further hosts that may be loaded.
+    pub allow_hosts: Vec<Host>,
+    /// Of every user.
+    pub wait_time: WaitTime,
+    /// Path of the request.
+    pub path: String,
+    /// Body of the request; the target is asked for an example without it.
+    pub body: Option<Vec<u8>>,
+    /// Processors for the load threads.
+    pub pin: Vec<usize>,
+    /// Names, besides loopback's, under which the page may be reached.
+    pub allow_names: Vec<String>,
+}
+
+/// Serves the page until `stop` is done.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn serve(settings: UiSettings, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let bind = settings.bind;
+    let listener = tokio::net::TcpListener::bind(bind)
+        .await
+        .map_err(|e| Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind")))?;
+    let addr = listener.local_addr().unwrap_or(bind);
+    eprintln!("the page is on http://{addr}/ and loads {}", settings.host);
+    let guard = Guard::new(&settings.allow_names);
+    let runs = Arc::new(Runs::new(settings));
+    let served = axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;
+    runs.stop_and_wait().await;
+    served.map_err(|e| Error::Machine(format!("the page cannot be served: {e}")))
+}
+
+fn router(runs: Arc<Runs>, guard: Guard) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/app.js", get(script))
+        .route("/app.css", get(style))
+        .route("/swarm", post(swarm))
+        .route("/stop", get(stop))
+        .route("/stats/requests", get(requests))
+        .route("/stats/reset", get(reset))
+        .with_state(runs)
+        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
+}
+
+async fn page(State(runs): State<Arc<Runs>>) -> Html<String> {
+    // The host is the operator's own word, but it goes into an attribute all the same.
+    Html(include_str!("page.html").replace("{{host}}", &escape(&runs.settings().host.to_string())))
+}
+
+async fn script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("app.js")).into_response()
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("app.css")).into_response()
+}
+
+/// Locust's form fields.
+#[derive(Debug, Deserialize)]
+struct SwarmForm {
+    user_count: u32,
+    spawn_rate: f64,
+    host: Option<String>,
+    run_time: Option<String>,
+}
+
+async fn swarm(State(runs): State<Arc<Runs>>, Form(form): Form<SwarmForm>) -> Json<serde_json::Value> {
+    match start(&runs, form).await {
+        Ok(host) => Json(json!({ "success": true, "message": "Swarming started", "host": host })),
+        Err(message) => Json(json!({ "success": false, "message": message })),
+    }
+}
+
+async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
+    let host = match form.host.as_deref().map(str::trim).filter(|h| !h.is_empty()) {
+        Some(host) => host.parse::<Host>().map_err(|e| e.to_string())?,
+        None => runs.settings().host.clone(),
+    };
+    let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
+        Some(text) => run_time(text)?,
+        None => Duration::from_secs(24 * 3600),
+    };
+    if form.user_count == 0 {
+        return Err("Number of users must be at least 1".to_owned());
+    }
+    if !(form.spawn_rate > 0.0 && form.spawn_rate.is_finite()) {
+        return Err("Ramp up must be above 0".to_owned());
+    }
+    let swarm = Swarm { users: form.user_count, spawn_rate: form.spawn_rate, host, run_time };
+    let host = swarm.host.to_string();
+    runs.start(swarm).await.map_err(|e| e.to_string()).map(|()| host)
+}
+
+async fn stop(State(runs): State<Arc<Runs>>) -> Json<serde_json::Value> {
+    runs.stop();
+    Json(json!({ "success": true, "message": "Test stopped" }))
+}
+
+async fn requests(State(runs): State<Arc<Runs>>) -> Json<stats::Report> {
+    Json(runs.report())
+}
+
+async fn reset(State(runs): State<Arc<Runs>>) -> &'static str {
+    runs.reset();
+    "ok"
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

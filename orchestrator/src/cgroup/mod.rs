@@ -6,8 +6,11 @@
 //!
 //! Our groups are `BASE/run-…/REPLICA`, where the base is `/loadgen` at the hierarchy's root for root, and otherwise
 //! (version 2 only) `loadgen` in the subtree that a user's systemd delegated.
+//!
+//! `tests/vm/run` proves the version that a developer's machine does not have.
 
 mod base;
+mod help;
 mod mounts;
 mod v1;
 mod v2;
@@ -68,10 +71,6 @@ impl Group {
                 _ => {}
             }
         }
-        // A bound against fork bombs and no limit that anybody measures: done without where it cannot be had.
-        if let Some(file) = self.pids_max() {
-            let _ = fs::write(file, PIDS);
-        }
         Ok(())
     }
 
@@ -80,12 +79,17 @@ impl Group {
         self.dirs().iter().any(|dir| dir.is_dir())
     }
 
-    /// Writes the CPU quota and the memory limit, with swap off.
+    /// Writes the CPU quota and the memory limit, with swap off, and bounds the number of processes.
     ///
     /// # Errors
     /// When a file cannot be written; [`Error::Unsatisfiable`] when more memory is in use than the new limit and the
-    /// kernel cannot get it back (version 1 refuses; version 2 kills).
+    /// kernel cannot get it back.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        // A bound against fork bombs and no limit that anybody measures: done without where it cannot be had. Not for
+        // the groups above, whose replicas would have to share it.
+        if let Some(file) = self.pids_max() {
+            let _ = fs::write(file, PIDS);
+        }
         match self {
             Self::V1(dirs) => v1::set_limits(dirs, limits),
             Self::V2(dir) => v2::set_limits(dir, limits),
@@ -206,6 +210,11 @@ fn number(path: &Path) -> io::Result<u64> {
 
 fn write(path: &Path, value: &str) -> Result<()> {
     fs::write(path, value).map_err(|source| Error::file("write", path, source))
+}
+
+/// Why memory cannot be lowered.
+fn in_use(limit: u64, used: u64) -> Error {
+    Error::Unsatisfiable(format!("memory cannot be lowered to {limit} bytes: {used} bytes are in use"))
 }
 
 fn subdirectories(dir: &Path) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{PERIOD_MICROS, field, number, write};
+use super::{PERIOD_MICROS, field, in_use, number, write};
 use crate::{Error, Limits, MemoryUsage, Result, Usage};
 
 /// A group's directory in each hierarchy. Two of them may be the same (`cpu,cpuacct`).
@@ -78,8 +78,7 @@ fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
     };
     result.map_err(|error| match error {
         Error::File { source, .. } if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
-            let used = number(&dir.join("memory.usage_in_bytes")).unwrap_or(0);
-            Error::Unsatisfiable(format!("memory cannot be lowered to {bytes} bytes: {used} bytes are in use"))
+            in_use(bytes, number(&dir.join("memory.usage_in_bytes")).unwrap_or(0))
         }
         other => other,
     })

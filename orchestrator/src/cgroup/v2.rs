@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{PERIOD_MICROS, field, number, write};
+use nix::errno::Errno;
+
+use super::{PERIOD_MICROS, field, in_use, number, write};
 use crate::{Error, Limits, MemoryUsage, Result, Usage};
 
 /// Hands `dir`'s controllers down to its children.
@@ -15,15 +17,63 @@ use crate::{Error, Limits, MemoryUsage, Result, Usage};
 pub(super) fn enable_controllers(dir: &Path) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = read(&file)?;
+    check_controllers(dir)?;
+    for controller in NEEDED.into_iter().filter(|name| !has(&enabled, name)) {
+        write(&file, &format!("+{controller}"))?;
+    }
+    if !has(&enabled, "pids") {
+        // It bounds mistakes and nothing that is measured: done without where it cannot be had.
+        let _ = write(&file, "+pids");
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When `dir` lacks a controller: the kernel itself would only say that there is "no such file".
+fn check_controllers(dir: &Path) -> Result<()> {
     let available = read(&dir.join("cgroup.controllers"))?;
-    for (controller, is_needed) in [("cpu", true), ("memory", true), ("pids", false)] {
-        let has = |list: &str| list.split_ascii_whitespace().any(|name| name == controller);
-        if has(&enabled) || (!is_needed && !has(&available)) {
-            continue;
+    if has_controllers(&available) {
+        return Ok(());
+    }
+    let cause = format!("of cpu and memory it was given {:?}", available.trim());
+    Err(Error::file("enable controllers in", dir, io::Error::new(io::ErrorKind::Unsupported, cause)))
+}
+
+/// Whether a list as in `cgroup.controllers` has all that is needed.
+pub(super) fn has_controllers(list: &str) -> bool {
+    NEEDED.into_iter().all(|name| has(list, name))
+}
+
+fn has(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|other| other == name)
+}
+
+/// Moves what is in `own`, this process and its neighbours, down into a leaf: the kernel refuses to share out a group
+/// that has processes of its own.
+///
+/// Neighbours are what a scope was started with, such as the shell or `cargo` that started this process. They are not
+/// touched before it is known that controllers were handed down to `own`.
+///
+/// # Errors
+/// When `own` lacks a controller or may not be written.
+pub(super) fn step_aside(own: &Path) -> Result<()> {
+    check_controllers(own)?;
+    let (procs, leaf) = (own.join("cgroup.procs"), own.join(SUPERVISOR));
+    // Again for what was started meanwhile; what never moves makes `enable_controllers` fail.
+    for _ in 0..10 {
+        let pids = read(&procs)?;
+        // A process outside of our PID namespace shows as 0, which would move whoever writes it.
+        let pids: Vec<&str> = pids.lines().filter(|pid| *pid != "0").collect();
+        if pids.is_empty() {
+            break;
         }
-        match write(&file, &format!("+{controller}")) {
-            Err(e) if is_needed => return Err(e),
-            _ => {}
+        // With all its parents, because that one is no error when another process is faster.
+        fs::create_dir_all(&leaf).map_err(|source| Error::file("create", &leaf, source))?;
+        for pid in pids {
+            match write(&leaf.join("cgroup.procs"), pid) {
+                Err(Error::File { source, .. }) if source.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+                result => result?,
+            }
         }
     }
     Ok(())
@@ -36,7 +86,31 @@ pub(super) fn set_limits(dir: &Path, limits: Limits) -> Result<()> {
     if swap.exists() {
         write(&swap, "0")?;
     }
-    write(&dir.join("memory.max"), &limits.memory_bytes.to_string())
+    set_memory(dir, limits.memory_bytes)
+}
+
+/// Has the kernel take back what it can before the limit falls: `memory.max` kills for the rest, `memory.high` does not.
+fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
+    let (high, value) = (dir.join("memory.high"), bytes.to_string());
+    let used = || number(&dir.join("memory.current")).unwrap_or(0);
+    if used() <= bytes {
+        return write(&dir.join("memory.max"), &value);
+    }
+    // Each write takes back again, for processes that meanwhile read pages anew.
+    let mut taken_back = Ok(());
+    for _ in 0..5 {
+        taken_back = taken_back.and_then(|()| write(&high, &value));
+        if used() <= bytes {
+            break;
+        }
+    }
+    let left = used();
+    let result = taken_back.and_then(|()| match left {
+        left if left > bytes => Err(in_use(bytes, left)),
+        _ => write(&dir.join("memory.max"), &value),
+    });
+    // Left in force it would slow the processes down long before the limit that was asked for.
+    write(&high, "max").and(result)
 }
 
 pub(super) fn usage(dir: &Path) -> io::Result<Usage> {
@@ -51,6 +125,8 @@ pub(super) fn usage(dir: &Path) -> io::Result<Usage> {
     let oom_kills = field(&events, "oom_kill").unwrap_or(0);
     Ok(Usage { memory, oom_kills, ..parse_cpu_stat(&fs::read_to_string(dir.join("cpu.stat"))?) })
 }
+
+const NEEDED: [&str; 2] = ["cpu", "memory"];
 
 /// The group of this process, or its parent where this process has moved to the leaf `supervisor` already.
 pub(super) fn without_supervisor(own: PathBuf) -> PathBuf {
@@ -138,9 +214,53 @@ mod tests {
         assert_eq!(got("memory.swap.max"), "0");
 
         put("cgroup.controllers", "cpuset cpu io memory\n");
-        put("cgroup.subtree_control", "cpu\n");
+        put("cgroup.subtree_control", "cpu pids\n");
         enable_controllers(dir.path()).unwrap();
-        assert_eq!(got("cgroup.subtree_control"), "+memory", "cpu is on already, pids is not to be had");
+        assert_eq!(got("cgroup.subtree_control"), "+memory", "the others are on already");
+    }
+
+    #[test]
+    fn a_limit_under_what_is_in_use_is_refused_and_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("memory.current"), "4097\n").unwrap();
+        assert!(matches!(set_memory(dir.path(), 4096), Err(Error::Unsatisfiable(_))));
+        assert_eq!(fs::read_to_string(path("memory.high")).unwrap(), "max");
+        assert!(!path("memory.max").exists());
+    }
+
+    #[test]
+    fn a_missing_controller_is_named_before_anything_is_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [("controllers", "cpuset memory pids\n"), ("subtree_control", ""), ("procs", "1\n")] {
+            fs::write(dir.path().join(format!("cgroup.{name}")), text).unwrap();
+        }
+        for result in [enable_controllers(dir.path()), step_aside(dir.path())] {
+            let text = result.unwrap_err().to_string();
+            assert!(text.contains("cpu and memory") && text.contains("cpuset memory pids"), "{text}");
+        }
+        assert!(!dir.path().join(SUPERVISOR).exists());
+    }
+
+    #[test]
+    fn many_may_step_aside_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
+        for _ in 0..50 {
+            fs::write(dir.path().join("cgroup.procs"), "0\n77\n").unwrap();
+            let at_once = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        at_once.wait();
+                        step_aside(dir.path()).unwrap();
+                    });
+                }
+            });
+            let leaf = dir.path().join(SUPERVISOR);
+            assert_eq!(fs::read_to_string(leaf.join("cgroup.procs")).unwrap(), "77", "never 0: that is the writer");
+            fs::remove_dir_all(leaf).unwrap();
+        }
     }
 
     #[test]

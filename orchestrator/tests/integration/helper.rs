@@ -77,13 +77,17 @@ async fn own() {
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
-/// Says why neither backend can be had.
+/// Says which backend was chosen and what it cleaned, or why none can be had.
 #[tokio::test]
 async fn choose() {
     let Ok(choice) = env::var("TEST_CHOICE") else { return };
     let owner = Owner::current("unprivileged").unwrap();
     match orchestrator::select(choice.parse().unwrap(), false, owner).await {
-        Ok(chosen) => println!("chose {}", chosen.name()),
+        Ok(chosen) => {
+            println!("chose {}", chosen.name());
+            chosen.clean().await.unwrap().iter().for_each(|line| println!("removed {line}"));
+            chosen.close().await.unwrap();
+        }
         Err(error) => println!("{error}"),
     }
 }

@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use orchestrator::{
-    Error, Owner, Program, Workload,
-    cgroup::{Hierarchies, find_base},
+    Error, Limits, Owner, Program, Workload,
+    cgroup::{Group, Hierarchies, find_base},
     process::Processes,
     select,
 };
@@ -104,6 +104,37 @@ async fn a_group_is_found_by_process_and_dies_with_its_children() {
 }
 
 #[tokio::test]
+async fn memory_that_cannot_be_given_back_is_refused_and_nobody_is_killed() {
+    let backend = backend();
+    let mut service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
+    helper::get(service.replicas[0].addr, "/eat/60").unwrap();
+    let anon_bytes = backend.orchestrator.usage(&service).await.unwrap()[0].memory.anon_bytes;
+    // Room for what it has allocated, but not for what the kernel keeps for it.
+    let limits = Limits { memory_bytes: anon_bytes.next_multiple_of(4096), ..service.deployment.limits };
+    let refused = backend.orchestrator.set_limits(&mut service, limits).await.unwrap_err();
+    assert!(matches!(refused, Error::Unsatisfiable(_)), "{refused}");
+    let usage = backend.orchestrator.usage(&service).await.unwrap().remove(0);
+    assert!(usage.running && usage.oom_kills == 0, "{usage:?}");
+    assert!(helper::get(service.replicas[0].addr, "/eat/30").is_ok(), "the limit is what it was");
+    backend.close().await;
+}
+
+/// Replicas that share one bound could keep each other from starting threads.
+#[tokio::test]
+async fn the_number_of_processes_is_bounded_for_each_replica_alone() {
+    let backend = backend();
+    let service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
+    let group = Hierarchies::find().unwrap().of_pid(service.replicas[0].id.parse().unwrap()).unwrap();
+    let dir = match &group {
+        Group::V1(dirs) => dirs.pids.as_deref().expect("the pids controller"),
+        Group::V2(dir) => dir,
+    };
+    let bound = |dir: &Path| std::fs::read_to_string(dir.join("pids.max")).unwrap();
+    assert_eq!((bound(dir).trim(), bound(dir.parent().unwrap()).trim()), ("512", "max"));
+    backend.close().await;
+}
+
+#[tokio::test]
 async fn a_dropped_orchestrator_leaves_nothing() {
     let backend = backend();
     let service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
@@ -147,6 +178,7 @@ async fn a_replica_that_exits_later_is_still_reported() {
 #[test]
 fn without_the_right_to_limit_the_help_is_told() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    assert!(nix::unistd::geteuid().is_root(), "run as root: this starts a process of another user");
     // Nobody may enter the directories above this binary.
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -161,8 +193,9 @@ fn without_the_right_to_limit_the_help_is_told() {
     };
     let text = choose("process");
     assert!(text.contains("CPU and memory limits cannot be set"), "{text}");
-    let help = ["sudo loadgen", "systemd-run --user --scope -p Delegate=yes -- loadgen"];
-    assert!(help.iter().any(|help| text.contains(help)), "{text}");
+    // That user has no session, and so no systemd to ask.
+    let command = format!("sudo {} --exact helper::choose --nocapture\n", binary.display());
+    assert!(text.contains(&command), "{text}");
     let text = choose("auto");
     assert!(text.contains("cannot be set") && text.contains("no Docker Engine answers at unix:///no/such"), "{text}");
 }

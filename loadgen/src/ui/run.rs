@@ -1,0 +1,129 @@
+//! The one run that the page controls.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::Duration,
+};
+
+use super::{
+    UiSettings,
+    stats::{Report, State, Stats},
+};
+use crate::{
+    Error,
+    engine::{self, Control},
+    event::Event,
+    runner::{check, example, first_reachable},
+    workload::{Host, Plan, Request, Segment, Targets},
+};
+
+/// What the form asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Swarm {
+    pub(super) users: u32,
+    pub(super) spawn_rate: f64,
+    pub(super) host: Host,
+    pub(super) run_time: Duration,
+}
+
+/// The state of the page: at most one run at a time.
+pub(super) struct Runs {
+    settings: UiSettings,
+    stats: Arc<Mutex<Stats>>,
+    current: Mutex<Control>,
+}
+
+impl Runs {
+    pub(super) fn new(settings: UiSettings) -> Self {
+        let stats = Stats::new(&settings.host.to_string(), &settings.path);
+        Self { settings, stats: Arc::new(Mutex::new(stats)), current: Mutex::new(Control::default()) }
+    }
+
+    pub(super) fn settings(&self) -> &UiSettings {
+        &self.settings
+    }
+
+    /// Starts users against a host that may be loaded.
+    pub(super) async fn start(&self, swarm: Swarm) -> Result<(), Error> {
+        let allowed = std::iter::once(&self.settings.host).chain(&self.settings.allow_hosts);
+        if !allowed.into_iter().any(|host| *host == swarm.host) {
+            return Err(Error::Usage(format!(
+                "{} may not be loaded from this page; start it with --allow-host {}",
+                swarm.host, swarm.host
+            )));
+        }
+        if !lock(&self.stats).claim(&swarm.host.to_string()) {
+            return Err(Error::Usage("a test is running; stop it first".to_owned()));
+        }
+        let launched = self.launch(swarm).await;
+        if launched.is_err() {
+            lock(&self.stats).set_state(State::Stopped);
+        }
+        launched
+    }
+
+    async fn launch(&self, swarm: Swarm) -> Result<(), Error> {
+        let host = swarm.host.clone();
+        // Looking up a name blocks.
+        let addr = tokio::task::spawn_blocking(move || first_reachable(&host))
+            .await
+            .map_err(|e| Error::Machine(e.to_string()))??;
+        let base = swarm.host.to_string();
+        let body = match &self.settings.body {
+            Some(body) => body.clone(),
+            None => example(&base).await?,
+        };
+        let request = Request::post_json(&self.settings.path, body);
+        check(&base, &request).await?;
+        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time);
+        let targets = Targets::host(&swarm.host, addr, &request);
+        let segment = Segment::whole(plan, self.settings.pin.clone());
+        let control = Control::default();
+        *lock(&self.current) = control.clone();
+        let (sender, inbox) = mpsc::channel();
+        let stats = Arc::clone(&self.stats);
+        std::thread::spawn(move || {
+            for event in inbox {
+                if let Event::Second(second) = event {
+                    lock(&stats).add(&second);
+                }
+            }
+        });
+        let stats = Arc::clone(&self.stats);
+        std::thread::spawn(move || {
+            let ended = engine::run(&segment, &targets, &[], &sender, &control);
+            let mut stats = lock(&stats);
+            if let Err(error) = ended {
+                stats.set_problem(error.to_string());
+            }
+            stats.set_state(State::Stopped);
+        });
+        Ok(())
+    }
+
+    /// Begins no more requests; those in flight may end.
+    pub(super) fn stop(&self) {
+        lock(&self.current).stop();
+    }
+
+    /// Stops, and waits until the last request has ended.
+    pub(super) async fn stop_and_wait(&self) {
+        self.stop();
+        while lock(&self.stats).is_running() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        lock(&self.stats).report()
+    }
+
+    pub(super) fn reset(&self) {
+        lock(&self.stats).reset();
+    }
+}
+
+/// A thread that panicked while it held a lock leaves figures behind that are at most a second old.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
