@@ -92,7 +92,8 @@ fn test() -> Done {
         tests.args(["--skip", "docker::"]);
         say(&format!("no Docker Engine answers ({why}): the tests that need one are left out"));
     } else {
-        say("a Docker Engine answers: all tests run");
+        say("a Docker Engine answers: all tests run; building the image that they need");
+        run(Command::new("docker").args(["build", "--quiet", "-t", "inference-api", "."]).current_dir(root()))?;
     }
     run(&mut tests)?;
     say(match engine {

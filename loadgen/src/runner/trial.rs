@@ -152,7 +152,15 @@ impl Sweep {
         let mut stopped_early = None;
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
-            readings.add(began.elapsed(), self.orchestrator.usage(service).await?);
+            match self.orchestrator.usage(service).await {
+                Ok(usage) => readings.add(began.elapsed(), usage),
+                Err(error) => {
+                    // The load ends before the replicas do.
+                    trial_control.stop();
+                    let _ = engine.await;
+                    return Err(error.into());
+                }
+            }
             let mut hopeless = None;
             for event in inbox.try_iter() {
                 match &event {

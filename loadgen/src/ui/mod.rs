@@ -7,7 +7,7 @@ mod guard;
 mod run;
 mod stats;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Form, Json, Router,
@@ -59,7 +59,8 @@ pub async fn serve(settings: UiSettings, stop: impl Future<Output = ()> + Send +
         .await
         .map_err(|e| Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind")))?;
     let addr = listener.local_addr().unwrap_or(bind);
-    eprintln!("the page is on http://{addr}/ and loads {}", settings.host);
+    // Not eprintln!: it panics where standard error has gone away.
+    let _ = writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.host);
     let guard = Guard::new(&settings.allow_names);
     let runs = Arc::new(Runs::new(settings));
     let served = axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;

@@ -176,10 +176,10 @@ pub async fn an_end_before_ready_is_reported_with_its_logs(backend: Backend) {
 pub async fn a_replica_that_is_never_ready_is_removed(backend: Backend) {
     let mut deployment = backend.deployment();
     deployment.ready_path = "/never".to_owned();
-    deployment.ready_timeout = Duration::from_millis(700);
+    deployment.ready_timeout = Duration::from_secs(2);
     let error = backend.orchestrator.deploy(&deployment).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("did not answer GET /never with a 2xx in 700ms (status 503)"), "{text}");
+    assert!(text.contains("did not answer GET /never with a 2xx in 2s (status 503)"), "{text}");
     assert!(text.contains("listens on"), "{text}");
     backend.close().await;
 }

@@ -1,0 +1,11 @@
+//! Behaviour through public interfaces, with real parts: real sockets, the real server, the real kernel, a real Engine.
+//!
+//! Tests under `docker::` need a Docker Engine and the image `inference-api`; `cargo xtask test` leaves them out where no
+//! Engine answers, and says so.
+
+mod command;
+mod docker;
+mod engine;
+mod process;
+mod server;
+mod ui;

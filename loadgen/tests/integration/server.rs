@@ -1,0 +1,145 @@
+//! Servers to load: the real one, and small ones that misbehave in one way each.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// A small server: a thread a connection, the same answer to everything.
+pub struct Misbehaving {
+    pub addr: SocketAddr,
+    pub connections: Arc<AtomicUsize>,
+}
+
+/// How a connection is served.
+#[derive(Clone)]
+pub struct Manners {
+    /// Sent for every request.
+    pub answer: &'static str,
+    /// Waited before it.
+    pub delay: Duration,
+    /// The connection is closed, without a word, so long after an answer.
+    pub idle_close: Option<Duration>,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { answer: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", delay: Duration::ZERO, idle_close: None }
+    }
+}
+
+impl Misbehaving {
+    pub fn start(manners: Manners) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let manners = manners.clone();
+                std::thread::spawn(move || serve(stream, &manners));
+            }
+        });
+        Self { addr, connections }
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+fn serve(mut stream: TcpStream, manners: &Manners) -> Option<()> {
+    stream.set_read_timeout(manners.idle_close).ok()?;
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
+        std::thread::park_timeout(manners.delay);
+        stream.write_all(manners.answer.as_bytes()).ok()?;
+    }
+}
+
+/// The real server, ended with the test.
+pub struct Api {
+    child: Child,
+    pub addr: SocketAddr,
+}
+
+impl Api {
+    pub fn start(model: &str) -> Self {
+        let binary = beside("inference-api");
+        assert!(binary.is_file(), "{} is missing: run cargo build -p inference-api first", binary.display());
+        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(binary)
+            .args(["serve", "--model"])
+            .arg(root().join("models").join(model))
+            .args(["--bind", &addr.to_string(), "--log", "warn"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut api = Self { child, addr };
+        api.wait();
+        api
+    }
+
+    fn wait(&mut self) {
+        for _ in 0..500 {
+            if TcpStream::connect(self.addr).is_ok() {
+                return;
+            }
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "inference-api ended; is ONNX Runtime there? (inference-api runtime install)"
+            );
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        panic!("inference-api does not listen on {}", self.addr);
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A binary of another package, in the folder where cargo put ours.
+pub fn beside(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name(name)
+}
+
+/// `loadgen` with these words, from the workspace's root.
+pub fn loadgen(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(args).current_dir(root()).stdin(Stdio::null());
+    command
+}
