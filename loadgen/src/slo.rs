@@ -56,10 +56,17 @@ impl FromStr for Objective {
             let at = part.find(['<', '>']).ok_or_else(|| wrong(format!("{part:?} has neither < nor >=")))?;
             let (name, comparison) = part.split_at(at);
             match (name.trim(), comparison) {
-                ("failures", c) if c.starts_with('<') => {
-                    objective.failures = Some(percent(c.trim_start_matches(['<', '='])).map_err(wrong)?);
+                ("failures", c) if c.starts_with('<') && objective.failures.is_none() => {
+                    let share = percent(c.trim_start_matches(['<', '='])).map_err(wrong)?;
+                    if share == 0.0 {
+                        return Err(wrong("no number of requests proves that none ever fails".to_owned()));
+                    }
+                    objective.failures = Some(share);
                 }
-                ("rate", c) if c.starts_with(">=") => objective.rate = Some(percent(&c[2..]).map_err(wrong)?),
+                ("rate", c) if c.starts_with(">=") && objective.rate.is_none() => {
+                    objective.rate = Some(percent(&c[2..]).map_err(wrong)?);
+                }
+                ("failures" | "rate", _) => return Err(wrong(format!("{part:?} is not understood, or said twice"))),
                 (p, c) if p.starts_with('p') && c.starts_with('<') => {
                     let quantile = quantile(&p[1..]).map_err(wrong)?;
                     let limit = duration(c.trim_start_matches(['<', '='])).map_err(wrong)?;
@@ -140,9 +147,20 @@ mod tests {
 
     #[test]
     fn what_is_no_objective_is_refused() {
-        for wrong in
-            ["", "p95", "p95<100", "p0<1ms", "p100<1ms", "failures<5", "rate<95%", "p95<-1ms", "p95<2m", "x<1ms"]
-        {
+        for wrong in [
+            "",
+            "p95",
+            "p95<100",
+            "p0<1ms",
+            "p100<1ms",
+            "failures<5",
+            "rate<95%",
+            "p95<-1ms",
+            "p95<2m",
+            "x<1ms",
+            "failures<0%",
+            "rate>=9%,rate>=8%",
+        ] {
             assert!(wrong.parse::<Objective>().is_err(), "{wrong} was taken");
         }
     }

@@ -7,7 +7,7 @@
 //! ratio estimate with variance m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2 (Cochran, Sampling Techniques, 3rd ed.,
 //! section 6.4). Where no slice has any over, the binomial's own bound takes over (the "rule of three").
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,8 @@ impl fmt::Display for Verdict {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// A clause for each part of the objective that was not met, and for what makes the window invalid.
+    /// A clause for each part of the objective that was not met, was not decided, or passed with less proof than was asked
+    /// for; and for what makes the window invalid.
     pub reasons: Vec<String>,
 }
 
@@ -58,26 +59,47 @@ const MAX_LAG_SHARE: f64 = 0.2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
 
+/// What a window is judged as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All there is: everything must be proved.
+    Whole,
+    /// A step of several: its failures can fail it, but that there are few enough is proved over all steps together. To
+    /// prove less than 0.1% takes 3,700 requests, which a step of 500 users does not have.
+    Step,
+}
+
 /// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
-pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Judgement {
+pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
     if let Some(reason) = generator_limited(window, objective, planned_per_second) {
         return Judgement { verdict: Verdict::Invalid, reasons: vec![reason] };
     }
     let mut reasons = Vec::new();
-    let mut undecided = false;
-    let mut check = |bounds: Bounds, allowed: f64, what: &str| {
+    let mut open = Vec::new();
+    let mut notes = Vec::new();
+    let mut check = |bounds: Bounds, allowed: f64, what: &str, must_be_proved: bool| {
+        let [share, upper, allowed_percent] = [bounds.share, bounds.upper, allowed].map(|v| v * 100.0);
         if bounds.lower > allowed {
-            reasons.push(format!("{:.2}% of requests {what}, {:.2}% allowed", bounds.share * 100.0, allowed * 100.0));
-        } else if bounds.upper > allowed {
-            undecided = true;
+            reasons.push(format!("{share:.2}% of requests {what}, {allowed_percent:.2}% allowed"));
+        } else if bounds.upper > allowed && bounds.share == 0.0 && must_be_proved {
+            // So few requests cannot prove it however well the service does. What was proved is said.
+            notes.push(format!(
+                "none of {} requests {what}: that proves less than {upper:.2}%, not less than {allowed_percent:.2}%",
+                window.requests
+            ));
+        } else if bounds.upper > allowed && must_be_proved {
+            open.push(format!(
+                "{share:.2}% of {} requests {what}: it may be up to {upper:.2}%, {allowed_percent:.2}% allowed",
+                window.requests
+            ));
         }
     };
     for (i, limit) in objective.latency.iter().enumerate() {
         let bounds = Bounds::of(&window.slices, |s| s.over[i]);
-        check(bounds, limit.allowed_over(), &format!("failed or took over {} ms", limit.limit.as_millis()));
+        check(bounds, limit.allowed_over(), &format!("failed or took over {} ms", limit.limit.as_millis()), true);
     }
     if let Some(allowed) = objective.failures {
-        check(Bounds::of(&window.slices, |s| s.failures), allowed, "failed");
+        check(Bounds::of(&window.slices, |s| s.failures), allowed, "failed", scope == Scope::Whole);
     }
     if let (Some(share), Some(planned)) = (objective.rate, planned_per_second) {
         let achieved = window.requests_per_second();
@@ -88,11 +110,16 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
     if window.requests == 0 {
         reasons.push("no request was due".to_owned());
     }
-    let verdict = match (reasons.is_empty(), undecided) {
+    let verdict = match (reasons.is_empty(), open.is_empty()) {
         (false, _) => Verdict::Fail,
-        (true, true) => Verdict::Undecided,
-        (true, false) => Verdict::Pass,
+        (true, false) => Verdict::Undecided,
+        (true, true) => Verdict::Pass,
     };
+    match verdict {
+        Verdict::Undecided => reasons = open,
+        Verdict::Pass => reasons = notes,
+        Verdict::Fail | Verdict::Invalid => {}
+    }
     Judgement { verdict, reasons }
 }
 
@@ -100,9 +127,8 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
 /// being the limit is what was asked for.
 pub fn generator_limited(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Option<String> {
     planned_per_second?;
-    let tightest = objective.latency.iter().map(|l| l.limit).min()?;
     let lag = window.lag.quantile(0.99);
-    if lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64() {
+    if is_late(lag, objective) {
         return Some(format!(
             "the generator was late: 1% of requests were begun over {:.1} ms after they were due",
             lag.as_secs_f64() * 1e3
@@ -112,6 +138,12 @@ pub fn generator_limited(window: &Window, objective: &Objective, planned_per_sec
         return Some(format!("a load thread computed for {:.0}% of a second", window.generator.busiest_core * 100.0));
     }
     None
+}
+
+/// Whether a lateness of the generator is too much for the tightest latency limit (100 ms if there is none).
+pub fn is_late(lag: Duration, objective: &Objective) -> bool {
+    let tightest = objective.latency.iter().map(|l| l.limit).min().unwrap_or(Duration::from_millis(100));
+    lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64()
 }
 
 /// A share of requests, with confidence bounds.
@@ -144,8 +176,6 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -158,7 +188,8 @@ mod tests {
     }
 
     fn judged(slices: &[(u32, u32)], planned: f64) -> Verdict {
-        judge(&window(slices), &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(), Some(planned)).verdict
+        judge(&window(slices), &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(), Some(planned), Scope::Whole)
+            .verdict
     }
 
     #[test]
@@ -180,12 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn few_requests_do_not_prove_that_few_fail_and_it_is_said() {
+        let few = window(&[(50, 0); 20]);
+        let objective = "p95<100ms,failures<0.1%".parse().unwrap();
+        let whole = judge(&few, &objective, Some(100.0), Scope::Whole);
+        assert_eq!(whole.verdict, Verdict::Pass);
+        assert!(
+            whole.reasons[0].contains("none of 1000 requests failed: that proves less than 0.37%"),
+            "{:?}",
+            whole.reasons
+        );
+        let step = judge(&few, &objective, Some(100.0), Scope::Step);
+        assert_eq!((step.verdict, step.reasons.len()), (Verdict::Pass, 0));
+    }
+
+    #[test]
     fn a_late_generator_makes_a_window_invalid() {
         let mut late = window(&[(2500, 2500); 20]);
         (0..100).for_each(|_| late.lag.record(Duration::from_millis(50)));
         let objective = "p95<100ms".parse().unwrap();
-        assert_eq!(judge(&late, &objective, Some(5000.0)).verdict, Verdict::Invalid);
-        assert_eq!(judge(&late, &objective, None).verdict, Verdict::Fail, "without a rate the limit is what was asked");
+        assert_eq!(judge(&late, &objective, Some(5000.0), Scope::Step).verdict, Verdict::Invalid);
+        assert_eq!(
+            judge(&late, &objective, None, Scope::Step).verdict,
+            Verdict::Fail,
+            "without a rate the limit is what was asked"
+        );
     }
 
     proptest! {

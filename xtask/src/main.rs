@@ -75,6 +75,9 @@ fn sweep(args: &[String]) -> Done {
     if !asked("--max-users") {
         sweep.args(["--max-users", "10000"]);
     }
+    if !asked("--image") && !asked("--model") && !args.iter().any(|a| a == "docker" || a == "--orchestrator=docker") {
+        sweep.arg("--model").arg(root().join("models/iris.onnx"));
+    }
     if !asked("--step") {
         sweep.args(["--step", "500"]);
     }
@@ -130,9 +133,7 @@ fn cargo<const N: usize>(args: [&str; N]) -> Command {
 
 fn release(name: &str) -> Command {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let mut command = Command::new(target.join("release").join(name));
-    command.current_dir(root());
-    command
+    Command::new(target.join("release").join(name))
 }
 
 fn root() -> PathBuf {

@@ -8,24 +8,31 @@ pub(super) async fn run() -> Result<ExitStatus, Error> {
     let owner = Owner::current("clean")?;
     let mut removed = Vec::new();
     let mut missing = Vec::new();
+    let mut failed = Vec::new();
     for choice in [Choice::Process, Choice::Docker] {
         match select(choice, false, owner.clone()).await {
             Ok(orchestrator) => {
-                removed.extend(orchestrator.clean().await?);
+                match orchestrator.clean().await {
+                    Ok(lines) => removed.extend(lines),
+                    // What the other backend left can still be removed.
+                    Err(error) => failed.push(error),
+                }
                 orchestrator.close().await?;
             }
-            // A backend that does not work here has left nothing here.
             Err(error) => missing.push(format!("{choice}: {}", error.to_string().lines().next().unwrap_or_default())),
         }
     }
     for line in &removed {
         println!("removed {line}");
     }
-    if removed.is_empty() {
-        println!("nothing to remove");
+    if removed.is_empty() && failed.is_empty() {
+        println!("nothing to remove{}", if missing.is_empty() { "" } else { " where it could be looked" });
     }
     for line in missing {
         eprintln!("not looked at: {line}");
     }
-    Ok(ExitStatus::Met)
+    match failed.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(ExitStatus::Met),
+    }
 }

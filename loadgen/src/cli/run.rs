@@ -11,7 +11,7 @@ use crate::{
     output::{console, run_json},
     runner::{example, first_reachable},
     slo::Objective,
-    verdict::{Verdict, generator_limited, judge},
+    verdict::{Scope, Verdict, generator_limited, judge},
     workload::{Host, Plan, Request, Segment, Targets, WaitTime},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct RunOptions {
     users: u32,
 
     /// Users started per second.
-    #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE", default_value_t = 100.0, value_parser = positive)]
+    #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE", default_value_t = 100.0, value_parser = spawn_rate)]
     spawn_rate: f64,
 
     /// How long the run takes, ramp included: 60s, 5m, 1h30m.
@@ -103,12 +103,13 @@ fn sidecar_example(model: &std::path::Path) -> Result<Option<Vec<u8>>, Error> {
 }
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
+    let plan = Plan::steady(options.users, options.spawn_rate, options.run_time, options.wait_time);
+    plan.check().map_err(Error::Usage)?;
     let addr = first_reachable(&options.host)?;
     let request = match options.payload.request(None)? {
         Some(request) => request,
         None => Request::post_json(&options.payload.path, example(&options.host.to_string()).await?),
     };
-    let plan = Plan::steady(options.users, options.spawn_rate, options.run_time, options.wait_time);
     let segment = Segment::whole(plan.clone(), options.pin.clone());
     let targets = Targets::host(&options.host, addr, &request);
     // Without an objective windows are still judged by how late the generator was against the default.
@@ -130,7 +131,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
 
     let planned = plan.wait_time.planned_per_second(options.users);
     let window = outcome.steps.first().cloned().unwrap_or_default();
-    let judgement = judge(&window, &objective, planned);
+    let judgement = judge(&window, &objective, planned, Scope::Whole);
     let limited = generator_limited(&window, &objective, planned);
     println!("{}", console::run_table(&options.host.to_string(), &plan, &window, &outcome.total));
     if let Some(reason) = &limited {
@@ -166,11 +167,8 @@ fn default_objective() -> Objective {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("must be a number above 0".to_owned()),
-    }
+fn spawn_rate(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().map_err(|e| e.to_string())
 }
 
 /// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.

@@ -15,10 +15,10 @@ use crate::{
     Error, ExitStatus,
     engine::Control,
     event::Event,
-    output::{Environment, Report, console},
+    output::{Environment, Report, Source, console},
     runner::{Ending, Pinning, Sweep, pin},
     slo::Objective,
-    sweep::{Answer, Settings, cpu_ladder, memory_ladder},
+    sweep::{Answer, Finding, Settings, cpu_ladder, memory_ladder},
     workload::WaitTime,
 };
 
@@ -110,7 +110,11 @@ pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
     let environment = Environment::new(&run, &options.slo, &settings, &host, &pinning, image.as_deref());
-    let report = Report::create(&out, environment)?;
+    let model = match &deployment.workload {
+        Workload::Image { mounts, .. } => mounts.last().map(|(file, _)| file.clone()),
+        Workload::Program(_) => options.model.as_deref().map(readable).transpose()?,
+    };
+    let report = Report::create(&out, environment, Source { image: image.clone(), port: options.port, model })?;
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
@@ -128,6 +132,7 @@ pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
         deployment,
         request,
         path: options.payload.path.clone(),
+        answered: false,
         objective: options.slo.clone(),
         settings: settings.clone(),
         pinning,
@@ -147,6 +152,9 @@ pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
     Ok(match ending {
         Ending::Interrupted => ExitStatus::Interrupted,
         Ending::Complete if answer.cheapest(settings.memory_price).is_some() => ExitStatus::Met,
+        Ending::Complete if answer.per_replicas.iter().any(|a| a.finding == Finding::Unmeasurable) => {
+            ExitStatus::GeneratorLimited
+        }
         Ending::Complete => ExitStatus::Missed,
     })
 }

@@ -71,20 +71,23 @@ pub fn run(
     let parts = u32::try_from(segment.cores.len().max(1)).unwrap_or(1);
     let start = Instant::now();
     let (reports, inbox) = mpsc::channel();
-    let threads = (0..parts)
-        .map(|part| {
-            let work = worker::Work {
-                segment: segment.split(part, parts),
-                core: segment.cores.get(part as usize).copied(),
-                targets: targets.clone(),
-                limits: limits.to_vec(),
-                start,
-                control: control.clone(),
-                reports: reports.clone(),
-            };
-            std::thread::Builder::new().name(format!("users-{part}")).spawn(move || work.run())
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut threads = Vec::new();
+    for part in 0..parts {
+        let work = worker::Work {
+            segment: segment.split(part, parts),
+            core: segment.cores.get(part as usize).copied(),
+            targets: targets.clone(),
+            limits: limits.to_vec(),
+            start,
+            control: control.clone(),
+            reports: reports.clone(),
+        };
+        let stop_all = control.clone();
+        // One that fails takes the others with it: half the users are not what was asked for.
+        let play = move || work.run().inspect_err(|_| stop_all.stop());
+        let spawned = std::thread::Builder::new().name(format!("users-{part}")).spawn(play);
+        threads.push(spawned.inspect_err(|_| control.stop())?);
+    }
     drop(reports);
 
     let times = segment.plan.times();
@@ -103,6 +106,7 @@ pub fn run(
             Report::Step(index, window) => merge.step(index, &window),
         }
     }
+    merge.flush();
     let mut total = Window::default();
     let mut stopped = false;
     for thread in threads {
@@ -136,6 +140,13 @@ impl Merge<'_> {
         if *have == self.parts
             && let Some((_, second)) = self.seconds.remove(&index)
         {
+            self.tell(Event::Second(Box::new(second)));
+        }
+    }
+
+    /// The last seconds, which not every thread has reported.
+    fn flush(&mut self) {
+        for (_, (_, second)) in std::mem::take(&mut self.seconds) {
             self.tell(Event::Second(Box::new(second)));
         }
     }

@@ -320,11 +320,12 @@ impl Thread {
 
     fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
         let user = &mut self.users[index];
-        if answer.keep_alive && !closed {
+        // An answer to a request that was not wholly written leaves the rest of it between us and the next.
+        if answer.keep_alive && !closed && user.state != State::Sending {
             user.used = true;
         } else {
             user.disconnect();
-            user.closed_while_idle = answer.keep_alive;
+            user.closed_while_idle = answer.keep_alive && closed;
         }
         let failure = (!(200..300).contains(&answer.status)).then_some(FailureKind::Status(answer.status));
         self.finish(index, answer.bytes, failure);
@@ -369,8 +370,11 @@ impl Thread {
         }
     }
 
-    /// At the end, with nothing in flight: the steps that were begun.
+    /// At the end, with nothing in flight: the rest of the last second, and the steps that were begun.
     fn report_rest(&mut self) {
+        let (cpu, run_delay) = self.usage.take();
+        let second = self.recorder.take_second(self.second, self.spawned, cpu, run_delay);
+        let _ = self.work.reports.send(Report::Second(Box::new(second)));
         while self.step < self.times.len() && self.times[self.step].measured_from < self.end {
             self.report_step();
         }

@@ -53,11 +53,6 @@ impl Latencies {
             max: self.0.max() as f64 / 1000.0,
         }
     }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.reset();
-    }
 }
 
 /// Latencies in milliseconds.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Latencies;
+use super::{Latencies, Second};
 
 /// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share its stall, so
 /// single requests are no independent samples; slices of several periods nearly are.
@@ -88,7 +88,7 @@ pub struct Window {
 pub struct GeneratorLoad {
     /// CPU seconds of the busiest thread in each second, as a share of the second; the largest.
     pub busiest_core: f64,
-    /// Time that threads were ready to run and did not, as a share of the window; of the worst thread.
+    /// Time that a thread was ready to run and did not, as a share of a second; the worst thread's worst second.
     pub run_delay: f64,
 }
 
@@ -105,6 +105,25 @@ impl Window {
     pub fn requests_per_second(&self) -> f64 {
         let seconds = self.length.as_secs_f64();
         if seconds > 0.0 { (self.requests - self.failed()) as f64 / seconds } else { 0.0 }
+    }
+
+    /// What is known of a window while it is still open: seconds by when requests ended, not by when they were due.
+    pub fn so_far(seconds: &[Second]) -> Self {
+        let mut window = Self { length: Duration::from_secs(seconds.len() as u64), ..Self::default() };
+        for second in seconds {
+            window.requests += second.requests;
+            for (kind, count) in &second.kinds {
+                *window.failures.entry(*kind).or_default() += count;
+            }
+            window.lag.merge(&second.lag);
+            let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+            window.slices.push(Slice {
+                requests: count(second.requests),
+                failures: count(second.failures),
+                over: second.over.map(count),
+            });
+        }
+        window
     }
 
     /// Adds another thread's share of the same window.

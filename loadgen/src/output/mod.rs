@@ -7,4 +7,5 @@ pub mod run_json;
 mod sentences;
 mod tables;
 
+pub use compose::Source;
 pub use report::{Environment, Report};

@@ -10,12 +10,12 @@ use orchestrator::Host;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{compose, sentences, tables};
+use super::{Source, compose, sentences, tables};
 use crate::{
     Error,
     runner::Pinning,
     slo::Objective,
-    sweep::{Answer, Load, Minimum, Settings, Trial},
+    sweep::{Answer, Finding, Load, Minimum, Settings, Trial},
 };
 
 /// Version of `sweep.json`.
@@ -76,6 +76,7 @@ impl Environment {
 pub struct Report {
     dir: PathBuf,
     environment: Environment,
+    source: Source,
 }
 
 #[derive(Serialize)]
@@ -103,8 +104,8 @@ impl Report {
     ///
     /// # Errors
     /// When it cannot be written, which is better known before the sweep than after.
-    pub fn create(dir: &Path, environment: Environment) -> Result<Self, Error> {
-        let report = Self { dir: dir.to_owned(), environment };
+    pub fn create(dir: &Path, environment: Environment, source: Source) -> Result<Self, Error> {
+        let report = Self { dir: dir.to_owned(), environment, source };
         fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
         report.write("trials.jsonl", "")?;
         Ok(report)
@@ -135,9 +136,16 @@ impl Report {
         let minimal = answer.cheapest(settings.memory_price);
         let words = sentences::answers(settings, &answer, trials);
         let held = |a: &crate::sweep::ReplicaAnswer| {
-            let mut value = minimum_json(a.minimum.as_ref());
+            let mut value = minimum_json(a.minimum().as_ref());
             value["replicas"] = a.replicas.into();
-            value["held_users"] = a.held_users.into();
+            value["held_users"] = a.held_users().into();
+            value["finding"] = match a.finding {
+                Finding::Minimum(_) => "minimum",
+                Finding::NotHeld { .. } => "not_held",
+                Finding::NotTried => "not_tried",
+                Finding::Unmeasurable => "unmeasurable",
+            }
+            .into();
             value
         };
         let result = json!({
@@ -159,11 +167,16 @@ impl Report {
             serde_json::to_string_pretty(&result).map_err(|e| Error::Write { path, source: io::Error::other(e) })?;
         self.write("sweep.json", &(text + "\n"))?;
         self.write("REPORT.md", &self.markdown(settings, trials))?;
-        if let Some(minimal) = &minimal {
-            let image = self.environment.image.as_deref().unwrap_or("inference-api");
-            self.write("compose.yaml", &compose::file(image, 8000, minimal))?;
+        match &minimal {
+            Some(minimal) => self.write("compose.yaml", &compose::file(&self.source, minimal)),
+            // One of an earlier sweep in this folder would be taken for this one's.
+            None => match fs::remove_file(self.dir.join("compose.yaml")) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::Write { path: self.dir.join("compose.yaml"), source })
+                }
+                _ => Ok(()),
+            },
         }
-        Ok(())
     }
 
     /// The result for the terminal: a table and sentences.
@@ -195,7 +208,8 @@ impl Report {
         let env = &self.environment;
         let mut text = format!(
             "# {} users: the smallest limits\n\n{}\n\n{}\n\n{}\n\n{}\n\n{}\n\n\
-             Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}.\n\
+             Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}. Times are from when a \
+             request was due (intended) to its last byte.\n\
              Page cache was warm or unknown in every trial: memory minima are not claimed for a cold start.\n\n## Trials\n\n",
             settings.max_users,
             tables::minima(settings, &answer, trials),

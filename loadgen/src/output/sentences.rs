@@ -1,7 +1,9 @@
 //! Results in plain words.
 
-use super::super::sweep::{Answer, Below, Load, Minimum, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec};
-use crate::verdict::Verdict;
+use crate::{
+    sweep::{Answer, Below, Finding, Load, Minimum, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec},
+    verdict::Verdict,
+};
 
 /// Why a trial is made.
 pub fn purpose(spec: &TrialSpec) -> &'static str {
@@ -38,8 +40,8 @@ pub fn trial(trial: &Trial) -> String {
 /// The answer for one replica count.
 pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
     let count = if answer.replicas == 1 { "1 replica".to_owned() } else { format!("{} replicas", answer.replicas) };
-    match (&answer.minimum, answer.held_users) {
-        (Some(minimum), _) => {
+    match &answer.finding {
+        Finding::Minimum(minimum) => {
             let limits = minimum.point.limits;
             format!(
                 "{count} with {} CPU and {} MiB each {} {} users. {}",
@@ -50,11 +52,18 @@ pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
                 below(minimum)
             )
         }
-        (None, held) => format!(
-            "{count}: {} users are not held by what this machine can give; the most that was held is {} users.",
-            settings.max_users,
-            held.unwrap_or(0)
+        Finding::NotHeld { held_users } => format!(
+            "{count}: {} users are not held by the largest limits that were tried; {held_users} users are.",
+            settings.max_users
         ),
+        Finding::NotTried => format!(
+            "{count}: not tried, since so many cannot have even the smallest limits: {} CPU and {} MiB each.",
+            settings.cpus.rung(0) as f64 / 1000.0,
+            settings.memory.rung(0) >> 20
+        ),
+        Finding::Unmeasurable => {
+            format!("{count}: not known, since the generator and not the server was the limit, again and again.")
+        }
     }
 }
 
@@ -110,7 +119,7 @@ fn minimum(settings: &Settings, answer: &Answer<'_>) -> String {
 }
 
 fn replicas_shrink(settings: &Settings, answer: &Answer<'_>) -> String {
-    let mut known = answer.per_replicas.iter().filter_map(|a| a.minimum.map(|m| m.point));
+    let mut known = answer.per_replicas.iter().filter_map(|a| a.minimum().map(|m| m.point));
     let Some(one) = known.next() else { return "Without a minimum there is nothing to shrink.".to_owned() };
     let rest: Vec<_> = known.collect();
     if rest.is_empty() {
@@ -178,7 +187,7 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
             settings.max_users, settings.step
         );
     }
-    let best = answer.per_replicas.iter().max_by_key(|a| a.held_users);
+    let best = answer.per_replicas.iter().filter(|a| a.held_users().is_some()).max_by_key(|a| a.held_users());
     match best {
         Some(best) => {
             let bound = trials
@@ -190,10 +199,11 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
             format!(
                 "{} users were not reached. The most held is {} users with {} replica(s); the limit was: {bound}.",
                 settings.max_users,
-                best.held_users.unwrap_or(0),
+                best.held_users().unwrap_or(0),
                 best.replicas
             )
         }
-        None => "The sweep was ended before there was an answer.".to_owned(),
+        None if answer.per_replicas.is_empty() => "The sweep was ended before there was an answer.".to_owned(),
+        None => answer.per_replicas.iter().map(|a| replicas(a, settings)).collect::<Vec<_>>().join(" "),
     }
 }

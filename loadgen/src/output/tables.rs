@@ -7,7 +7,7 @@ use comfy_table::{
 
 use crate::{
     measure::Window,
-    sweep::{Answer, Load, Settings, Trial},
+    sweep::{Answer, Finding, Load, Settings, Trial},
     workload::Plan,
 };
 
@@ -96,10 +96,17 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
         "cost",
     ]);
     for known in &answer.per_replicas {
-        let Some(minimum) = known.minimum else {
-            let held = known.held_users.unwrap_or(0);
-            table.add_row([known.replicas.to_string(), format!("not held; {held} users are")]);
-            continue;
+        let minimum = match known.finding {
+            Finding::Minimum(minimum) => minimum,
+            other => {
+                let words = match other {
+                    Finding::NotHeld { held_users } => format!("not held; {held_users} users are"),
+                    Finding::NotTried => "not tried".to_owned(),
+                    _ => "not known".to_owned(),
+                };
+                table.add_row([known.replicas.to_string(), words]);
+                continue;
+            }
         };
         let point = minimum.point;
         let ramp = trials.iter().find(|t| t.spec.point == point && t.spec.load == Load::Ramp && t.passed());

@@ -7,6 +7,7 @@ mod hopeless;
 mod pin;
 mod result;
 mod target;
+mod timing;
 mod trial;
 mod usage;
 
@@ -14,10 +15,10 @@ use std::sync::{Arc, mpsc};
 
 use orchestrator::{Deployment, Orchestrator};
 
-pub use hopeless::Watch;
+pub use hopeless::{Expectation, Watch};
 pub use pin::{Pinning, pin};
 pub use target::{check, example, first_reachable};
-pub use trial::lengths;
+pub use timing::Timing;
 
 use crate::{
     Error,
@@ -36,6 +37,9 @@ pub struct Sweep {
     pub deployment: Deployment,
     /// What users send; without one, the replicas are asked for an example.
     pub request: Option<Request>,
+    /// Whether a replica has answered the request with a 2xx in some trial: from then on one that does not has its limits to
+    /// blame, and not the request.
+    pub answered: bool,
     /// Path of the request, where the replicas are asked for its body.
     pub path: String,
     /// What has to hold.
@@ -68,11 +72,12 @@ impl Sweep {
         events: &mpsc::Sender<Event>,
         control: &Control,
     ) -> Result<Ending, Error> {
+        let timing = Timing::new(self.settings.wait_time);
         while let Next::Try(spec) = next(&self.settings, trials) {
             if control.is_stopped() {
                 return Ok(Ending::Interrupted);
             }
-            let seconds_left = seconds_left(&self.settings, trials, |load| lengths(&self.settings, load));
+            let seconds_left = seconds_left(&self.settings, trials, |load| timing.length(&self.settings, load));
             // A view that has gone away does not end the sweep.
             let _ = events.send(Event::TrialStarted { spec, number: trials.len() + 1, seconds_left });
             let Some(trial) = self.trial(spec, events, control).await? else {

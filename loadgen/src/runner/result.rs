@@ -7,7 +7,7 @@ use crate::{
     measure::Window,
     slo::Objective,
     sweep::{Load, StepResult},
-    verdict::{Judgement, Verdict, judge},
+    verdict::{Judgement, Scope, Verdict, judge},
     workload::Plan,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn steps(plan: &Plan, outcome: &Outcome, objective: &Objective) -> Ve
 /// Judges one step's window.
 pub(super) fn step_result(plan: &Plan, users: u32, window: &Window, objective: &Objective) -> StepResult {
     let planned_per_second = plan.wait_time.planned_per_second(users);
-    let Judgement { verdict, reasons } = judge(window, objective, planned_per_second);
+    let Judgement { verdict, reasons } = judge(window, objective, planned_per_second, Scope::Step);
     StepResult {
         users,
         window_seconds: window.length.as_secs_f64(),
@@ -77,14 +77,14 @@ pub(super) fn overall(
         all.requests += window.requests;
         all.slices.extend(slices);
     }
-    let over_all = judge(&all, &failures_only, None);
-    let last = steps.last().map_or(Verdict::Fail, |s| s.verdict);
-    let verdict = match (over_all.verdict, last) {
-        (Verdict::Fail, _) => Verdict::Fail,
-        (_, Verdict::Pass) if over_all.verdict == Verdict::Pass => Verdict::Pass,
-        _ => Verdict::Undecided,
-    };
-    Judgement { verdict, reasons: over_all.reasons }
+    let over_all = judge(&all, &failures_only, None, Scope::Whole);
+    let last = steps.last();
+    match (over_all.verdict, last) {
+        (Verdict::Pass, Some(step)) if step.verdict != Verdict::Pass => {
+            Judgement { verdict: Verdict::Undecided, reasons: at(step) }
+        }
+        _ => over_all,
+    }
 }
 
 fn at(step: &StepResult) -> Vec<String> {

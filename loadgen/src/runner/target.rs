@@ -74,16 +74,30 @@ pub async fn check(base: &str, request: &Request) -> Result<(), Error> {
     if status.is_success() {
         return Ok(());
     }
-    let text: String = answer.text().await.unwrap_or_default().chars().take(500).collect();
+    let text = beginning(answer).await;
     Err(Error::Usage(format!(
         "{url} answers {status} to the request that users would send: {text}\n  help: check --path and --body"
     )))
+}
+
+/// Enough of an answer to recognise it; a body without end must not be read to its end.
+async fn beginning(mut answer: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < 500
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(500);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn client() -> Result<reqwest::Client, Error> {
     // Straight to the target: a proxy of the environment is for the outside, and would be measured instead.
     reqwest::Client::builder()
         .no_proxy()
+        // Load goes only to what a person named.
+        .redirect(reqwest::redirect::Policy::none())
         .timeout(PATIENCE)
         .build()
         .map_err(|e| Error::Machine(format!("no HTTP client: {e}")))

@@ -7,73 +7,18 @@ use std::{
 
 use orchestrator::{Blame, Deployment, Service};
 
-use super::{Sweep, Watch, check, example, result, usage::Readings};
+use super::{Expectation, Sweep, Timing, Watch, check, example, result, usage::Readings};
 use crate::{
     Error,
     engine::{self, Control, EngineError, Outcome},
     event::Event,
-    measure::Window,
-    sweep::{Load, Settings, Trial, TrialSpec, TrialUsage, attribute},
-    verdict::Verdict,
-    workload::{Plan, Segment, Step, Targets, WaitTime},
+    measure::{Second, Window},
+    sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
+    verdict::{Scope, Verdict, judge},
+    workload::{Plan, Segment, Targets},
 };
 
-/// Users that a direct trial starts a second: gently, for at low quotas the ramp breaks a service before the load does.
-const DIRECT_SPAWN_RATE: u32 = 500;
-/// But however few the users are, and however many, the ramp takes between these times.
-const DIRECT_RAMP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-const DIRECT_HOLD: Duration = Duration::from_secs(18);
-/// Not measured: what the ramp left behind is worked off.
-const DIRECT_WARM_UP: Duration = Duration::from_secs(3);
-/// A step of a ramp: its users are started in this time,
-const STEP_RAMP: Duration = Duration::from_secs(2);
-/// then held, the first second unmeasured,
-const STEP_HOLD: Duration = Duration::from_secs(6);
-const STEP_WARM_UP: Duration = Duration::from_secs(1);
-/// and the last step is held longer, since it alone can prove a pass.
-const LAST_HOLD: Duration = Duration::from_secs(21);
-/// Users without think time: enough to keep a server busy, few enough to keep queues short.
-const SATURATE_USERS: u32 = 64;
-const SATURATE_HOLD: Duration = Duration::from_secs(8);
-/// Deploying and tearing down, for estimates.
-const OVERHEAD: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(250);
-
-/// What users do in a trial with this load.
-fn plan(settings: &Settings, load: Load) -> Plan {
-    let rate = |users: u32, time: Duration| f64::from(users) / time.as_secs_f64();
-    let max = settings.max_users;
-    let (steps, wait_time) = match load {
-        Load::Direct => {
-            let ramp = Duration::from_secs(u64::from(max / DIRECT_SPAWN_RATE)).clamp(DIRECT_RAMP.0, DIRECT_RAMP.1);
-            let spawn_rate = rate(max, ramp);
-            (vec![Step { users: max, spawn_rate, hold: DIRECT_HOLD, warm_up: DIRECT_WARM_UP }], settings.wait_time)
-        }
-        Load::Ramp => {
-            let step = settings.step.clamp(1, max);
-            let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
-            let steps = counts.map(|users| Step {
-                users,
-                spawn_rate: rate(step, STEP_RAMP),
-                hold: if users == max { LAST_HOLD } else { STEP_HOLD },
-                warm_up: STEP_WARM_UP,
-            });
-            (steps.collect(), settings.wait_time)
-        }
-        Load::Saturate => {
-            let spawn_rate = rate(SATURATE_USERS, Duration::from_secs(1));
-            let hold = SATURATE_HOLD;
-            let warm_up = STEP_WARM_UP;
-            (vec![Step { users: SATURATE_USERS, spawn_rate, hold, warm_up }], WaitTime::Constant(Duration::ZERO))
-        }
-    };
-    Plan { steps, wait_time, seed: 1 }
-}
-
-/// About how long a trial with this load takes, deploying included.
-pub fn lengths(settings: &Settings, load: Load) -> Duration {
-    plan(settings, load).duration() + OVERHEAD
-}
 
 /// What the engine and the watching of it brought.
 struct Driven {
@@ -101,19 +46,34 @@ impl Sweep {
             cpuset: self.pinning.replicas.clone(),
             ..self.deployment.clone()
         };
-        let service = match self.orchestrator.deploy(&deployment).await {
+        let deployed = tokio::select! {
+            deployed = self.orchestrator.deploy(&deployment) => deployed,
+            // What was begun is removed when the orchestrator is closed.
+            () = control.stopped() => return Ok(None),
+        };
+        let service = match deployed {
             Ok(service) => service,
-            Err(error) if error.blame() == Blame::Replica => return Ok(Some(not_started(spec, &error, began))),
+            // What does not start under the largest limits never will.
+            Err(error) if error.blame() == Blame::Replica && spec.purpose != Purpose::Calibrate => {
+                return Ok(Some(not_started(spec, &error, began)));
+            }
             Err(error) => return Err(error.into()),
         };
         let driven = self.load(&service, spec, events, control).await;
-        let torn_down = self.orchestrator.tear_down(service).await;
-        let driven = driven?;
-        torn_down?;
-        if control.is_stopped() {
-            return Ok(None);
+        let usage = self.orchestrator.usage(&service).await;
+        self.orchestrator.tear_down(service).await?;
+        match driven {
+            _ if control.is_stopped() => Ok(None),
+            Ok(driven) => Ok(Some(self.sum_up(spec, &driven, began))),
+            // A replica that was asked before and does not answer now has its limits to blame.
+            Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
+                let mut readings = Readings::default();
+                readings.add(Duration::ZERO, usage?);
+                let usage = readings.summary(Duration::ZERO, Duration::MAX, 0.0);
+                Ok(Some(without_load(spec, usage, why, began)))
+            }
+            Err(error) => Err(error),
         }
-        Ok(Some(self.sum_up(spec, &driven, began)))
     }
 
     async fn load(
@@ -133,8 +93,10 @@ impl Sweep {
             self.request = Some(request.clone());
         }
         check(&base, &request).await?;
+        self.answered = true;
 
-        let plan = plan(&self.settings, spec.load);
+        let timing = Timing::new(self.settings.wait_time);
+        let plan = timing.plan(&self.settings, spec.load);
         let held_from = plan.times().last().map_or(Duration::ZERO, |t| t.measured_from);
         let segment = Segment::whole(plan.clone(), self.pinning.generator.clone());
         let targets = Targets::replicas(&addrs, &request);
@@ -148,7 +110,14 @@ impl Sweep {
 
         let began = Instant::now();
         let mut readings = Readings::default();
-        let mut watch = Watch::new(self.objective.clone(), held_from);
+        let planned = plan.wait_time.planned_per_second(plan.max_users());
+        let mut watch = Watch::new(Expectation {
+            objective: self.objective.clone(),
+            held_from,
+            window_requests: planned.unwrap_or(f64::INFINITY) * timing.looks()[0] as f64,
+            patience: timing.patience,
+        });
+        let mut held = Vec::new();
         let mut stopped_early = None;
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
@@ -164,7 +133,15 @@ impl Sweep {
             let mut hopeless = None;
             for event in inbox.try_iter() {
                 match &event {
-                    Event::Second(second) => hopeless = hopeless.or(watch.see(second)),
+                    Event::Second(second) => {
+                        hopeless = hopeless.or(watch.see(second));
+                        if Duration::from_secs(second.index) > held_from {
+                            held.push(second.as_ref().clone());
+                            if spec.load != Load::Saturate && self.is_decided(&held) {
+                                trial_control.stop();
+                            }
+                        }
+                    }
                     Event::StepEnded { index, window } => {
                         hopeless = hopeless.or(self.failed_step(&plan, *index, window));
                     }
@@ -189,6 +166,13 @@ impl Sweep {
         Ok(Driven { outcome, readings, stopped_early: stopped_early.filter(|_| !control.is_stopped()) })
     }
 
+    /// Whether, at one of the times to look, the seconds of the deciding window are enough for a verdict.
+    fn is_decided(&self, held: &[Second]) -> bool {
+        let planned = self.settings.wait_time.planned_per_second(self.settings.max_users);
+        Timing::new(self.settings.wait_time).looks().contains(&(held.len() as u64))
+            && judge(&Window::so_far(held), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
+    }
+
     /// Why a step that is over makes going on pointless.
     fn failed_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<String> {
         let users = plan.steps.get(index)?.users;
@@ -199,7 +183,7 @@ impl Sweep {
 
     fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
         let Driven { outcome, readings, stopped_early } = driven;
-        let plan = plan(&self.settings, spec.load);
+        let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load);
         let steps = result::steps(&plan, outcome, &self.objective);
         let judgement = result::overall(&plan, &steps, outcome, &self.objective, stopped_early.as_deref(), spec.load);
         let window = plan.times().get(steps.len().saturating_sub(1)).copied();
@@ -225,22 +209,32 @@ impl Sweep {
 
 /// A replica that does not start under its limits has told something about them.
 fn not_started(spec: TrialSpec, error: &orchestrator::Error, began: Instant) -> Trial {
-    let oom_killed = matches!(error, orchestrator::Error::NotReady { oom_killed: true, .. });
-    let usage = TrialUsage {
-        oom_kills: u64::from(oom_killed),
-        ended: if oom_killed { vec!["out of memory".to_owned()] } else { Vec::new() },
-        throttled_share: if oom_killed { 0.0 } else { 1.0 },
-        ..TrialUsage::default()
-    };
+    let mut usage = TrialUsage::default();
+    if let orchestrator::Error::NotReady { oom_killed, what, .. } = error {
+        if *oom_killed {
+            usage.oom_kills = 1;
+        }
+        if what.starts_with("ended") {
+            usage.ended.push(what.clone());
+        }
+    }
+    let slow = usage.ended.is_empty() && usage.oom_kills == 0;
+    let trial = without_load(spec, usage, error.to_string(), began);
+    // It ran, and did not become ready in time: with the largest limits it had.
+    Trial { binding_resource: if slow { Some(Binding::Cpu) } else { trial.binding_resource }, ..trial }
+}
+
+/// A trial that failed before its users came.
+fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant) -> Trial {
     Trial {
         spec,
         steps: Vec::new(),
         binding_resource: Some(attribute(&usage, spec.point.limits.memory_bytes)),
         usage,
         verdict: Verdict::Fail,
-        reasons: vec![error.to_string()],
+        reasons: vec![why],
         cold: false,
-        stopped_early: Some("it did not start".to_owned()),
+        stopped_early: Some("it did not answer".to_owned()),
         wall_seconds: began.elapsed().as_secs_f64(),
     }
 }

@@ -17,14 +17,46 @@ pub enum Below {
 }
 
 /// The answer for one replica count.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaAnswer {
     /// How many.
     pub replicas: u32,
-    /// The smallest limits that hold the objective; none if the largest do not.
-    pub minimum: Option<Minimum>,
-    /// Users that were held under the largest limits, where the target was not reached.
-    pub held_users: Option<u32>,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// What can be found for a replica count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Finding {
+    /// The smallest limits that hold the objective.
+    Minimum(Minimum),
+    /// Even the largest limits do not hold it; so many users are held.
+    NotHeld {
+        /// Users of the last step before one that failed.
+        held_users: u32,
+    },
+    /// So many replicas cannot have even the smallest limits on this host.
+    NotTried,
+    /// The generator was the limit, again and again.
+    Unmeasurable,
+}
+
+impl ReplicaAnswer {
+    /// The minimum, if one was found.
+    pub fn minimum(&self) -> Option<Minimum> {
+        match self.finding {
+            Finding::Minimum(minimum) => Some(minimum),
+            _ => None,
+        }
+    }
+
+    /// Users that were held, where the target was not.
+    pub fn held_users(&self) -> Option<u32> {
+        match self.finding {
+            Finding::NotHeld { held_users } => Some(held_users),
+            _ => None,
+        }
+    }
 }
 
 /// The smallest limits of each replica that hold the objective, confirmed by a ramp through all steps.
@@ -43,7 +75,7 @@ pub struct Minimum {
 pub struct Answer<'a> {
     /// In the order of the replica counts, as far as they are known.
     pub per_replicas: Vec<ReplicaAnswer>,
-    /// The trial that measured the most requests a second that the largest limits can take.
+    /// The trial without think time under the largest limits of the smallest replica count.
     pub capacity: Option<&'a Trial>,
 }
 
@@ -61,7 +93,7 @@ impl<'a> Answer<'a> {
         let cost = |m: &Minimum| m.point.cost(memory_price);
         self.per_replicas
             .iter()
-            .filter_map(|a| a.minimum)
+            .filter_map(ReplicaAnswer::minimum)
             // min_by keeps the first of equals, and the counts ascend.
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }

@@ -3,7 +3,16 @@
 use super::{Load, Point, Purpose, Trial, TrialSpec};
 use crate::verdict::Verdict;
 
-/// How often a trial is made in which the generator was the limit, before it counts as unknown.
+/// Why there is no trial to go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It was not made yet.
+    Trial(TrialSpec),
+    /// It was made, and the generator was the limit every time: it says nothing about the server.
+    Unmeasurable,
+}
+
+/// How often a trial is made in which the generator was the limit.
 const TRIES: usize = 2;
 
 /// The trials so far.
@@ -15,15 +24,15 @@ impl<'a> History<'a> {
     /// may be made again, is asked for.
     ///
     /// # Errors
-    /// The trial that has to be made first.
-    pub fn ask(self, purpose: Purpose, point: Point, load: Load) -> Result<&'a Trial, TrialSpec> {
+    /// The trial that has to be made first, or that there is no use in making it once more.
+    pub fn ask(self, purpose: Purpose, point: Point, load: Load) -> Result<&'a Trial, Missing> {
         let mut made = self.0.iter().filter(|t| t.spec.point == point && t.spec.load == load);
         if let Some(valid) = made.clone().find(|t| t.verdict != Verdict::Invalid) {
             return Ok(valid);
         }
         match made.nth(TRIES - 1) {
-            Some(invalid) => Ok(invalid),
-            None => Err(TrialSpec { purpose, point, load }),
+            Some(_) => Err(Missing::Unmeasurable),
+            None => Err(Missing::Trial(TrialSpec { purpose, point, load })),
         }
     }
 

@@ -50,6 +50,10 @@ fn default_cpus(host_millis: u64) -> Vec<u64> {
 }
 
 const MIB: u64 = 1 << 20;
+/// The least that Docker accepts as a memory limit.
+const LEAST_MEMORY_BYTES: u64 = 6 * MIB;
+/// More rungs than this are a slip of the pen.
+const MOST_RUNGS: u64 = 10_000;
 
 /// Reads `min:max:step` in processors; `None` gives the default ladder up to what the host has.
 ///
@@ -90,7 +94,16 @@ pub fn memory_ladder(given: Option<&str>, host_bytes: u64) -> Result<Ladder, Lad
         reason,
         example: "--memory 32Mi:512Mi:16Mi",
     };
-    let rungs = range(text, bytes).map_err(error)?;
+    let mut rungs = range(text, bytes).map_err(error)?;
+    if let Some(under) = rungs.iter().find(|&&r| r < LEAST_MEMORY_BYTES) {
+        return Err(error(format!(
+            "{under} bytes are less than the {} MiB that an Engine takes",
+            LEAST_MEMORY_BYTES / MIB
+        )));
+    }
+    if given.is_none() {
+        rungs.retain(|&r| r <= host_bytes);
+    }
     if let Some(over) = rungs.iter().find(|&&r| r > host_bytes) {
         return Err(error(format!(
             "{} MiB are more than the {} MiB that this machine has",
@@ -127,6 +140,9 @@ fn range(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Vec<u
     let (min, max, step) = (read(min)?, read(max)?, read(step)?);
     if min > max {
         return Err("min is above max".to_owned());
+    }
+    if (max - min) / step.max(1) > MOST_RUNGS {
+        return Err(format!("more than {MOST_RUNGS} rungs"));
     }
     Ok((min..=max).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX)).chain([max]).collect())
 }

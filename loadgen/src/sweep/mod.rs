@@ -18,7 +18,7 @@ mod simulate;
 mod strategy;
 mod trial;
 
-pub use answer::{Answer, Below, Minimum, ReplicaAnswer};
+pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
 pub use attribution::{Binding, attribute};
 pub use estimate::seconds_left;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};

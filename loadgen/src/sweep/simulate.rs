@@ -6,8 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 
 use super::{
-    Answer, Binding, Load, Next, Point, Purpose, Settings, StepResult, Trial, TrialSpec, TrialUsage, cpu_ladder,
-    memory_ladder, next,
+    Answer, Binding, Finding, Load, Next, Point, Purpose, Settings, StepResult, Trial, TrialSpec, TrialUsage,
+    cpu_ladder, memory_ladder, next,
 };
 use crate::{measure::Percentiles, verdict::Verdict};
 
@@ -117,7 +117,7 @@ proptest! {
         let settings = settings(&[1, 2, 4], 1000);
         let trials = sweep(&service, &settings, 1);
         for answer in Answer::from_trials(&settings, &trials).per_replicas {
-            let Some(minimum) = answer.minimum else {
+            let Some(minimum) = answer.minimum() else {
                 prop_assert!(service.cpus_needed(answer.replicas) > 1.0 / f64::from(answer.replicas) - 0.05);
                 continue;
             };
@@ -141,7 +141,7 @@ proptest! {
         let settings = settings(&[1, 2, 4], 1000);
         let trials = sweep(&service, &settings, seed);
         for answer in Answer::from_trials(&settings, &trials).per_replicas {
-            let Some(minimum) = answer.minimum else { continue };
+            let Some(minimum) = answer.minimum() else { continue };
             let confirmed = |t: &&Trial| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed();
             prop_assert!(trials.iter().find(confirmed).is_some());
             let truth = settings.cpus.at_least(service.cpus_needed(answer.replicas) * 1000.0);
@@ -158,7 +158,7 @@ proptest! {
         let one = trials.iter().filter(direct).filter(|t| t.spec.point.replicas == 1).count();
         prop_assert!(one <= 14, "{one} trials for one replica");
         let all = trials.iter().filter(direct).count();
-        prop_assert!(all <= 32, "{all} trials");
+        prop_assert!(all <= 36, "{all} trials");
     }
 }
 
@@ -169,8 +169,39 @@ fn a_target_out_of_reach_is_said_to_be_so() {
     let trials = sweep(&service, &settings, 1);
     let answer = Answer::from_trials(&settings, &trials);
     assert!(answer.cheapest(0.11).is_none());
-    assert!(answer.per_replicas.iter().all(|a| a.held_users.is_some()));
+    assert!(answer.per_replicas.iter().all(|a| a.held_users().is_some()));
     assert!(answer.capacity.is_some());
+}
+
+#[test]
+fn a_generator_that_is_always_the_limit_ends_the_search_without_an_answer() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, noise: 0.0 };
+    let settings = settings(&[1, 2], 1000);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials = Vec::new();
+    while let Next::Try(spec) = next(&settings, &trials) {
+        let verdict = if spec.load == Load::Saturate { Verdict::Pass } else { Verdict::Invalid };
+        trials.push(Trial { verdict, ..service.trial(spec, &mut rng) });
+        assert!(trials.len() < 20, "no end");
+    }
+    let answer = Answer::from_trials(&settings, &trials);
+    assert!(answer.per_replicas.iter().all(|a| a.finding == Finding::Unmeasurable));
+}
+
+#[test]
+fn a_calibration_that_fails_by_chance_is_not_the_end() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials = Vec::new();
+    while let Next::Try(spec) = next(&settings, &trials) {
+        let trial = service.trial(spec, &mut rng);
+        let verdict = if trials.is_empty() { Verdict::Undecided } else { trial.verdict };
+        trials.push(Trial { verdict, ..trial });
+        assert!(trials.len() < 40, "no end");
+    }
+    let minimum = Answer::from_trials(&settings, &trials).per_replicas[0].minimum().unwrap();
+    assert!(service.holds(minimum.point, 0.0) && minimum.point.limits.cpus.millis < 300);
 }
 
 #[test]

@@ -6,14 +6,15 @@
 //! goes through every step on fresh replicas; one that does not survive that gives way to the next rung of whatever bound it.
 
 use super::{
-    Below, Binding, Load, Minimum, Next, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec, bisect::smallest,
-    history::History,
+    Below, Binding, Finding, Load, Minimum, Next, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
+    bisect::smallest,
+    history::{History, Missing},
 };
 use crate::verdict::Verdict;
 
-type Asked<T> = Result<T, TrialSpec>;
+type Asked<T> = Result<T, Missing>;
 
-/// How many points may fail their confirmation before the search gives up on a replica count.
+/// How many points may fail their confirmation before the search gives up on finding a smaller one than the largest.
 const CONFIRMATIONS: usize = 6;
 /// Room above what was held, when CPU is searched: memory must not be what binds then.
 const MEMORY_ROOM: f64 = 1.5;
@@ -36,12 +37,17 @@ pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswe
     let search = Search { settings, history: History(trials) };
     let mut known = Vec::new();
     for &replicas in &settings.replicas {
-        match search.replicas(replicas, known.first()) {
+        match search.replicas(replicas, first_minimum(&known)) {
             Ok(answer) => known.push(answer),
             Err(_) => break,
         }
     }
     known
+}
+
+/// The minimum that other counts are seeded by.
+fn first_minimum(known: &[ReplicaAnswer]) -> Option<Minimum> {
+    known.iter().find_map(ReplicaAnswer::minimum)
 }
 
 struct Search<'a> {
@@ -63,46 +69,68 @@ struct Rungs {
 }
 
 impl Search<'_> {
-    fn everything(&self) -> Asked<()> {
-        let mut first = None;
+    fn everything(&self) -> Result<(), TrialSpec> {
+        let mut known = Vec::new();
         for &replicas in &self.settings.replicas {
-            let answer = self.replicas(replicas, first.as_ref())?;
-            first.get_or_insert(answer);
+            known.push(self.replicas(replicas, first_minimum(&known))?);
         }
         if let Some(&fewest) = self.settings.replicas.first()
             && let Some(top) = self.top(fewest)
+            && let Err(Missing::Trial(spec)) =
+                self.history.ask(Purpose::Capacity, self.point(fewest, top), Load::Saturate)
         {
-            self.history.ask(Purpose::Capacity, self.point(fewest, top), Load::Saturate)?;
+            return Err(spec);
         }
         Ok(())
     }
 
-    /// The answer for one replica count; `first` is that for the smallest count, when this is another.
-    fn replicas(&self, replicas: u32, first: Option<&ReplicaAnswer>) -> Asked<ReplicaAnswer> {
-        let Some(top) = self.top(replicas) else {
-            return Ok(ReplicaAnswer { replicas, minimum: None, held_users: Some(0) });
+    /// The answer for one replica count, seeded by the minimum of another where there is one.
+    fn replicas(&self, replicas: u32, seed: Option<Minimum>) -> Result<ReplicaAnswer, TrialSpec> {
+        let finding = match self.top(replicas) {
+            None => Finding::NotTried,
+            Some(top) => match self.find(replicas, top, seed) {
+                Ok(finding) => finding,
+                Err(Missing::Unmeasurable) => Finding::Unmeasurable,
+                Err(Missing::Trial(spec)) => return Err(spec),
+            },
         };
-        let seed = first.and_then(|f| f.minimum);
+        Ok(ReplicaAnswer { replicas, finding })
+    }
+
+    fn find(&self, replicas: u32, top: Rungs, seed: Option<Minimum>) -> Asked<Finding> {
         let (guess, room) = match seed {
             Some(one) => self.seeded(one.point, replicas, top),
             None => {
                 let calibration = self.ask(Purpose::Calibrate, replicas, top)?;
-                if !calibration.passed() {
-                    let ramp = self.history.ask(Purpose::Capacity, self.point(replicas, top), Load::Ramp)?;
-                    return Ok(ReplicaAnswer { replicas, minimum: None, held_users: Some(ramp.held_users()) });
+                // One trial that failed is no proof: the ramp is gentler, and tells how far it gets.
+                if !calibration.passed()
+                    && let Some(not_held) = self.not_held(replicas, top)?
+                {
+                    return Ok(not_held);
                 }
                 self.calibrated(calibration, top)
             }
         };
-        let found = match self.search(replicas, top, guess, room, seed.is_none())? {
-            Some(found) => self.settled(replicas, top, found)?,
-            None => None,
-        };
-        if found.is_some() {
-            return Ok(ReplicaAnswer { replicas, minimum: found, held_users: None });
+        if let Some(found) = self.search(replicas, top, guess, room, seed.is_none())?
+            && let Some(minimum) = self.settled(replicas, top, found)?
+        {
+            return Ok(Finding::Minimum(minimum));
         }
+        Ok(match self.not_held(replicas, top)? {
+            Some(not_held) => not_held,
+            // Nothing smaller was confirmed, but the largest limits hold.
+            None => Finding::Minimum(Minimum {
+                point: self.point(replicas, top),
+                below_cpus: Below::Undecided,
+                below_memory: Below::Undecided,
+            }),
+        })
+    }
+
+    /// How far the largest limits get; `None` if they hold all users.
+    fn not_held(&self, replicas: u32, top: Rungs) -> Asked<Option<Finding>> {
         let ramp = self.history.ask(Purpose::Capacity, self.point(replicas, top), Load::Ramp)?;
-        Ok(ReplicaAnswer { replicas, minimum: None, held_users: Some(ramp.held_users()) })
+        Ok((!ramp.passed()).then(|| Finding::NotHeld { held_users: ramp.held_users() }))
     }
 
     /// Where to begin, from what a calibration measured: the CPU that the planned rate needs, and memory with room.
@@ -140,10 +168,12 @@ impl Search<'_> {
                     return Ok(true);
                 }
                 let trial = self.ask(Purpose::Search, replicas, Rungs { cpu, memory: room })?;
-                short_of_memory = !trial.passed() && trial.binding_resource == Some(Binding::Memory);
+                // With no more memory to give, it is one more failure.
+                short_of_memory =
+                    room < top.memory && !trial.passed() && trial.binding_resource == Some(Binding::Memory);
                 Ok(trial.passed())
             })?;
-            if !short_of_memory || room >= top.memory {
+            if !short_of_memory {
                 break cpu;
             }
             room = (room * 2 + 1).min(top.memory);
@@ -155,8 +185,7 @@ impl Search<'_> {
         Ok(memory.map(|memory| Rungs { cpu, memory }))
     }
 
-    /// Takes the point through every step; one that fails gives way to the next rung of what bound it. A rung below that
-    /// passes where the search had seen it fail is a candidate too.
+    /// Takes the point through every step; one that fails gives way to the next rung of what bound it.
     fn confirmed(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Rungs>> {
         let mut at = found;
         for _ in 0..CONFIRMATIONS {
@@ -164,18 +193,19 @@ impl Search<'_> {
             if trial.passed() {
                 return Ok(Some(at));
             }
-            let more_memory = trial.binding_resource == Some(Binding::Memory);
-            match more_memory {
-                true if at.memory < top.memory => at.memory += 1,
-                false if at.cpu < top.cpu => at.cpu += 1,
-                _ => return Ok(None),
+            if trial.binding_resource == Some(Binding::Memory) && at.memory < top.memory {
+                at.memory += 1;
+            } else if at.cpu < top.cpu {
+                at.cpu += 1;
+            } else {
+                return Ok(None);
             }
         }
         Ok(None)
     }
 
-    /// The confirmed point of which both rungs below are known not to hold. One that holds after all, ramp included, takes
-    /// the point's place: the search may have seen it fail by chance.
+    /// The confirmed point of which both rungs below are known not to hold. One that was not tried yet, or not decided, and
+    /// holds after all, ramp included, takes the point's place.
     fn settled(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Minimum>> {
         let Some(mut at) = self.confirmed(replicas, top, found)? else { return Ok(None) };
         loop {

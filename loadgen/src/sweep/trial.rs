@@ -169,8 +169,9 @@ impl Trial {
         self.verdict == Verdict::Pass
     }
 
-    /// Users of the last step that passed, when all before it did too.
+    /// Users of the last step before one that failed. A step that was too short to decide is no failure.
     pub fn held_users(&self) -> u32 {
-        self.steps.iter().take_while(|s| s.verdict == Verdict::Pass).last().map_or(0, |s| s.users)
+        let held = |s: &&StepResult| matches!(s.verdict, Verdict::Pass | Verdict::Undecided);
+        self.steps.iter().take_while(held).last().map_or(0, |s| s.users)
     }
 }

@@ -117,14 +117,9 @@ async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
     };
     let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
         Some(text) => run_time(text)?,
+        // Until it is stopped.
         None => Duration::from_secs(24 * 3600),
     };
-    if form.user_count == 0 {
-        return Err("Number of users must be at least 1".to_owned());
-    }
-    if !(form.spawn_rate > 0.0 && form.spawn_rate.is_finite()) {
-        return Err("Ramp up must be above 0".to_owned());
-    }
     let swarm = Swarm { users: form.user_count, spawn_rate: form.spawn_rate, host, run_time };
     let host = swarm.host.to_string();
     runs.start(swarm).await.map_err(|e| e.to_string()).map(|()| host)

@@ -44,7 +44,7 @@ impl Runs {
     }
 
     /// Starts users against a host that may be loaded.
-    pub(super) async fn start(&self, swarm: Swarm) -> Result<(), Error> {
+    pub(super) async fn start(self: &Arc<Self>, swarm: Swarm) -> Result<(), Error> {
         let allowed = std::iter::once(&self.settings.host).chain(&self.settings.allow_hosts);
         if !allowed.into_iter().any(|host| *host == swarm.host) {
             return Err(Error::Usage(format!(
@@ -52,34 +52,25 @@ impl Runs {
                 swarm.host, swarm.host
             )));
         }
+        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time);
+        plan.check().map_err(Error::Usage)?;
         if !lock(&self.stats).claim(&swarm.host.to_string()) {
             return Err(Error::Usage("a test is running; stop it first".to_owned()));
         }
-        let launched = self.launch(swarm).await;
-        if launched.is_err() {
-            lock(&self.stats).set_state(State::Stopped);
-        }
-        launched
-    }
-
-    async fn launch(&self, swarm: Swarm) -> Result<(), Error> {
-        let host = swarm.host.clone();
-        // Looking up a name blocks.
-        let addr = tokio::task::spawn_blocking(move || first_reachable(&host))
-            .await
-            .map_err(|e| Error::Machine(e.to_string()))??;
-        let base = swarm.host.to_string();
-        let body = match &self.settings.body {
-            Some(body) => body.clone(),
-            None => example(&base).await?,
-        };
-        let request = Request::post_json(&self.settings.path, body);
-        check(&base, &request).await?;
-        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time);
-        let targets = Targets::host(&swarm.host, addr, &request);
-        let segment = Segment::whole(plan, self.settings.pin.clone());
         let control = Control::default();
         *lock(&self.current) = control.clone();
+        // A task of its own: a browser that goes away drops its request here, and the page must not be left claimed.
+        let runs = Arc::clone(self);
+        let launch = tokio::spawn(async move { runs.launch(swarm, plan, control).await });
+        launch.await.unwrap_or_else(|e| Err(Error::Machine(e.to_string())))
+    }
+
+    async fn launch(&self, swarm: Swarm, plan: Plan, control: Control) -> Result<(), Error> {
+        let prepared = self.prepare(swarm, plan).await;
+        if prepared.is_err() {
+            lock(&self.stats).set_state(State::Stopped);
+        }
+        let (segment, targets) = prepared?;
         let (sender, inbox) = mpsc::channel();
         let stats = Arc::clone(&self.stats);
         std::thread::spawn(move || {
@@ -99,6 +90,25 @@ impl Runs {
             stats.set_state(State::Stopped);
         });
         Ok(())
+    }
+
+    /// Whether the target is there and likes the request.
+    async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets), Error> {
+        let host = swarm.host.clone();
+        // Looking up a name blocks.
+        let addr = tokio::task::spawn_blocking(move || first_reachable(&host))
+            .await
+            .map_err(|e| Error::Machine(e.to_string()))??;
+        let base = swarm.host.to_string();
+        let body = match &self.settings.body {
+            Some(body) => body.clone(),
+            None => example(&base).await?,
+        };
+        let request = Request::post_json(&self.settings.path, body);
+        check(&base, &request).await?;
+        let targets = Targets::host(&swarm.host, addr, &request);
+        let segment = Segment::whole(plan, self.settings.pin.clone());
+        Ok((segment, targets))
     }
 
     /// Begins no more requests; those in flight may end.

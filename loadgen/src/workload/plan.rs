@@ -20,6 +20,11 @@ pub struct Step {
     pub warm_up: Duration,
 }
 
+const MIN_SPAWN_RATE: f64 = 0.01;
+const MAX_SPAWN_RATE: f64 = 1_000_000.0;
+/// Half-second slices of a window are kept in memory.
+const MAX_HOLD: Duration = Duration::from_secs(7 * 86_400);
+
 /// What all users do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -60,9 +65,38 @@ pub struct StepTimes {
 impl Plan {
     /// One step that holds `users` so that ramp and hold together take `run_time`.
     pub fn steady(users: u32, spawn_rate: f64, run_time: Duration, wait_time: WaitTime) -> Self {
-        let ramp = ramp_time(users, spawn_rate);
+        let ramp = ramp_time(users, spawn_rate.max(MIN_SPAWN_RATE));
         let step = Step { users, spawn_rate, hold: run_time.saturating_sub(ramp), warm_up: Duration::ZERO };
         Self { steps: vec![step], wait_time, seed: 1 }
+    }
+
+    /// Whether it can be played, and measures anything.
+    ///
+    /// # Errors
+    /// What is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        for step in &self.steps {
+            if !(MIN_SPAWN_RATE..=MAX_SPAWN_RATE).contains(&step.spawn_rate) {
+                return Err(format!(
+                    "spawn rate {}: must be from {MIN_SPAWN_RATE} to {MAX_SPAWN_RATE} users a second",
+                    step.spawn_rate
+                ));
+            }
+            if step.hold > MAX_HOLD {
+                return Err(format!("run time: at most {} days", MAX_HOLD.as_secs() / 86_400));
+            }
+            if step.hold <= step.warm_up {
+                let ramp = ramp_time(step.users, step.spawn_rate).as_secs_f64();
+                return Err(format!(
+                    "starting {} users takes {ramp:.0} s, which leaves no time to measure them: raise the spawn rate or the run time",
+                    step.users
+                ));
+            }
+        }
+        if self.max_users() == 0 {
+            return Err("number of users: must be at least 1".to_owned());
+        }
+        Ok(())
     }
 
     /// Times of every step.
@@ -123,11 +157,7 @@ impl Segment {
 }
 
 fn ramp_time(users: u32, spawn_rate: f64) -> Duration {
-    if spawn_rate.is_finite() && spawn_rate > 0.0 {
-        Duration::from_secs_f64(f64::from(users) / spawn_rate)
-    } else {
-        Duration::ZERO
-    }
+    Duration::try_from_secs_f64(f64::from(users) / spawn_rate).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

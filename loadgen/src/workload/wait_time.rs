@@ -45,6 +45,14 @@ impl WaitTime {
         }
     }
 
+    /// The longest that a user waits.
+    pub fn longest(&self) -> Duration {
+        match *self {
+            Self::Between(_, max) => max,
+            Self::Constant(wait) | Self::ConstantPacing(wait) => wait,
+        }
+    }
+
     /// Requests a second that `users` would send if the server answered at once; `None` with zero think time, where
     /// there is no rate to keep.
     pub fn planned_per_second(&self, users: u32) -> Option<f64> {

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::server::loadgen;
 
+/// So few users send too few requests to prove that less than 0.1% fail.
+const SMALL_SLO: &str = "p95<100ms,failures<2%,rate>=90%";
+
 fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
     assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -24,6 +27,7 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let out = dir.path().join("out");
     let output =
         loadgen(&["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "2"])
+            .args(["--slo", SMALL_SLO])
             .args(["--cpus", "0.1:0.3:0.1", "--memory", "64Mi:128Mi:64Mi", "--out"])
             .arg(&out)
             .output()
@@ -45,4 +49,65 @@ fn an_image_that_is_nowhere_is_exit_code_5_and_says_how_to_build_it() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert!(stderr.contains("docker build -t 127.0.0.1:9/nobody/nothing:1 ."), "{stderr}");
+}
+
+/// Debian's registry, on loopback, with its data in a folder of the test.
+struct Registry {
+    child: std::process::Child,
+    at: String,
+    _data: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let at = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = data.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: {at}\n",
+            data.path().join("data").display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let child = Command::new("docker-registry").arg("serve").arg(&config).spawn();
+        let child = child.expect("docker-registry is missing: apt-get install docker-registry");
+        let registry = Self { child, at, _data: data };
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(&registry.at).is_ok() {
+                return registry;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        panic!("docker-registry does not listen on {}", registry.at);
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_image_is_pushed_to_a_registry_and_a_sweep_pulls_it_with_progress() {
+    need_image();
+    let registry = Registry::start();
+    let image = format!("{}/team/inference-api:1", registry.at);
+    docker(&["tag", "inference-api", &image]);
+    docker(&["push", "--quiet", &image]);
+    docker(&["rmi", &image]);
+    // The layers are still there under the other name; what is asked for here is the name and the manifest.
+    let dir = tempfile::tempdir().unwrap();
+    let output = loadgen(&["sweep", "--image", &image, "--max-users", "20", "--step", "20", "--replicas", "1"])
+        .args(["--slo", SMALL_SLO])
+        .args(["--cpus", "0.3:0.3:0.1", "--memory", "128Mi:128Mi:64Mi", "--out"])
+        .arg(dir.path().join("out"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    docker(&["rmi", &image]);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("pulling"), "{stderr}");
+    let compose = std::fs::read_to_string(dir.path().join("out/compose.yaml")).unwrap();
+    assert!(compose.contains(&format!("image: \"{image}\"")), "{compose}");
 }

@@ -3,6 +3,8 @@
 //! Tests under `docker::` need a Docker Engine and the image `inference-api`; `cargo xtask test` leaves them out where no
 //! Engine answers, and says so.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod command;
 mod docker;
 mod engine;

@@ -156,6 +156,13 @@ impl Group {
         }
     }
 
+    /// Removes it if it has neither processes nor groups in it; the kernel refuses otherwise, so that nobody's work is lost.
+    pub fn remove_if_empty(&self) {
+        for dir in self.dirs() {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+
     /// For messages: where it is.
     pub fn path(&self) -> &Path {
         match self {

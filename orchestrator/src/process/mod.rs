@@ -46,12 +46,15 @@ impl Processes {
         let base = find_base()?;
         base.create()?;
         let run = base.group.child(&owner.dir_name());
-        let probe = run.child("probe");
-        let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
-        let probed = run.create().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
-        let removed = probe.kill_and_remove();
-        if let Err(error) = probed.and(removed.map(|_| ())) {
+        let mut probed = probe(&run);
+        if probed.is_err() {
+            // Another run that was the last one in the base may just have taken it away with itself.
+            base.create()?;
+            probed = probe(&run);
+        }
+        if let Err(error) = probed {
             let _ = run.kill_and_remove();
+            base.group.remove_if_empty();
             return Err(base.explain(&error));
         }
         Ok(Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default() })
@@ -60,6 +63,15 @@ impl Processes {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Creates the run's cgroup, and writes limits to a group in it.
+fn probe(run: &Group) -> Result<()> {
+    let probe = run.child("probe");
+    let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
+    let probed = run.create().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
+    let removed = probe.kill_and_remove();
+    probed.and(removed.map(|_| ()))
 }
 
 #[async_trait]
@@ -133,8 +145,13 @@ impl Orchestrator for Processes {
         let left: Vec<_> = std::mem::take(&mut *self.lock()).into_values().collect();
         let results = join_all(left.into_iter().map(Running::stop)).await;
         results.into_iter().collect::<Result<()>>()?;
-        let run = self.run.clone();
-        tokio::task::spawn_blocking(move || run.kill_and_remove()).await.unwrap_or(Ok(0)).map(|_| ())
+        let (run, base) = (self.run.clone(), self.base.group.clone());
+        let removed = tokio::task::spawn_blocking(move || {
+            let removed = run.kill_and_remove();
+            base.remove_if_empty();
+            removed
+        });
+        removed.await.unwrap_or(Ok(0)).map(|_| ())
     }
 
     async fn clean(&self) -> Result<Vec<String>> {
@@ -150,5 +167,6 @@ impl Drop for Processes {
             let _ = running.kill();
         }
         let _ = self.run.kill_and_remove();
+        self.base.group.remove_if_empty();
     }
 }

@@ -1,0 +1,156 @@
+//! How long the parts of a trial take.
+//!
+//! Set for the default think time; users who think longer send fewer requests a second, so everything that waits for requests
+//! is stretched by as much. With the times of the default a user who thinks for 10 s would not send one in a step.
+
+use std::time::Duration;
+
+use crate::{
+    sweep::{Load, Settings},
+    workload::{Plan, Step, WaitTime},
+};
+
+/// The think time for which the times are right, at its longest.
+const DEFAULT_LONGEST: Duration = Duration::from_millis(2500);
+/// Users that a direct trial starts a second: gently, for at low quotas the ramp breaks a service before the load does.
+const DIRECT_SPAWN_RATE: u32 = 500;
+/// But however few the users are, and however many, the ramp takes between these times.
+const DIRECT_RAMP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Not measured: what the ramp left behind is worked off.
+const DIRECT_WARM_UP: Duration = Duration::from_secs(3);
+/// A step of a ramp: its users are started in this time,
+const STEP_RAMP: Duration = Duration::from_secs(2);
+/// then held, the first second unmeasured. The last step alone can prove a pass, and is held like a direct trial.
+const STEP_HOLD: Duration = Duration::from_secs(6);
+const STEP_WARM_UP: Duration = Duration::from_secs(1);
+/// The window that decides is looked at after so many seconds, and after the first look that decides the trial is over.
+/// Near the edge more requests are needed than far from it; few looks, since each is one more chance to err.
+const LOOKS: [u32; 4] = [15, 25, 40, 60];
+/// Users without think time: enough to keep a server busy, few enough to keep queues short.
+const SATURATE_USERS: u32 = 64;
+const SATURATE_HOLD: Duration = Duration::from_secs(8);
+/// Deploying and tearing down, for estimates.
+const OVERHEAD: Duration = Duration::from_secs(3);
+
+/// The times of a sweep's trials.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// By how much longer users think than with the default.
+    pub patience: f64,
+}
+
+impl Timing {
+    /// For users with this think time.
+    pub fn new(wait_time: WaitTime) -> Self {
+        Self { patience: (wait_time.longest().as_secs_f64() / DEFAULT_LONGEST.as_secs_f64()).max(1.0) }
+    }
+
+    /// Seconds of the deciding window after which it is looked at.
+    pub fn looks(self) -> [u64; LOOKS.len()] {
+        LOOKS.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs())
+    }
+
+    /// What users do in a trial with this load.
+    pub fn plan(self, settings: &Settings, load: Load) -> Plan {
+        let longest = Duration::from_secs(self.looks()[LOOKS.len() - 1]);
+        let rate = |users: u32, time: Duration| f64::from(users) / time.as_secs_f64();
+        let max = settings.max_users;
+        let (steps, wait_time) = match load {
+            Load::Direct => {
+                let ramp = Duration::from_secs(u64::from(max / DIRECT_SPAWN_RATE));
+                let ramp = self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1));
+                let warm_up = self.stretch(DIRECT_WARM_UP);
+                (
+                    vec![Step { users: max, spawn_rate: rate(max, ramp), hold: warm_up + longest, warm_up }],
+                    settings.wait_time,
+                )
+            }
+            Load::Ramp => {
+                let step = settings.step.clamp(1, max);
+                let warm_up = self.stretch(STEP_WARM_UP);
+                let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
+                let steps = counts.map(|users| Step {
+                    users,
+                    spawn_rate: rate(step, self.stretch(STEP_RAMP)),
+                    hold: if users == max { warm_up + longest } else { self.stretch(STEP_HOLD) },
+                    warm_up,
+                });
+                (steps.collect(), settings.wait_time)
+            }
+            Load::Saturate => {
+                let step = Step {
+                    users: SATURATE_USERS,
+                    spawn_rate: rate(SATURATE_USERS, Duration::from_secs(1)),
+                    hold: SATURATE_HOLD,
+                    warm_up: STEP_WARM_UP,
+                };
+                (vec![step], WaitTime::Constant(Duration::ZERO))
+            }
+        };
+        Plan { steps, wait_time, seed: 1 }
+    }
+
+    /// About how long a trial with this load takes, deploying included, if the second look decides.
+    pub fn length(self, settings: &Settings, load: Load) -> Duration {
+        let whole = self.plan(settings, load).duration() + OVERHEAD;
+        let looks = self.looks();
+        match load {
+            Load::Saturate => whole,
+            Load::Direct | Load::Ramp => whole - Duration::from_secs(looks[LOOKS.len() - 1] - looks[1]),
+        }
+    }
+
+    fn stretch(self, time: Duration) -> Duration {
+        time.mul_f64(self.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sweep::{cpu_ladder, memory_ladder};
+
+    fn settings(wait_time: WaitTime, max_users: u32, step: u32) -> Settings {
+        Settings {
+            max_users,
+            step,
+            wait_time,
+            replicas: vec![1],
+            cpus: cpu_ladder(None, 1000).unwrap(),
+            memory: memory_ladder(None, 1 << 34).unwrap(),
+            host_cpus: 1000,
+            host_memory_bytes: 1 << 34,
+            memory_price: 0.11,
+        }
+    }
+
+    #[test]
+    fn ten_thousand_users_go_through_twenty_steps() {
+        let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
+        let timing = Timing::new(wait);
+        let plan = timing.plan(&settings(wait, 10_000, 500), Load::Ramp);
+        let users: Vec<u32> = plan.steps.iter().map(|s| s.users).collect();
+        assert_eq!(users, (1..=20).map(|i| i * 500).collect::<Vec<_>>());
+        assert_eq!((timing.patience, timing.looks()), (1.0, [15, 25, 40, 60]));
+    }
+
+    proptest! {
+        #[test]
+        fn every_plan_can_be_played_and_every_user_sends_while_it_is_measured(
+            max_ms in 1u64..60_000, max_users in 1u32..20_000, step in 1u32..2000,
+        ) {
+            let wait = WaitTime::Between(Duration::from_millis(max_ms / 2), Duration::from_millis(max_ms));
+            for load in [Load::Direct, Load::Ramp, Load::Saturate] {
+                let plan = Timing::new(wait).plan(&settings(wait, max_users, step), load);
+                prop_assert_eq!(plan.check(), Ok(()));
+                if load != Load::Saturate {
+                    let long_enough = |s: &Step| s.hold - s.warm_up >= wait.longest().mul_f64(1.9);
+                    prop_assert!(plan.steps.iter().all(long_enough));
+                    prop_assert_eq!(plan.max_users(), max_users);
+                }
+            }
+        }
+    }
+}
