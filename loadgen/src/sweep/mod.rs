@@ -3,7 +3,7 @@
 //! Pure: given the trials so far, [`next`] says which trial to make next, or the answer. It knows nothing of Docker, clocks or
 //! files, so a whole search runs in microseconds on a simulated service, and a journal of trials replays to the same point.
 //!
-//! How that is written: [`strategy`] reads as straight code that asks for the trials it needs. A trial that was not made yet
+//! How that is written: `strategy` reads as straight code that asks for the trials it needs. A trial that was not made yet
 //! ends the asking, through `?`, with its description; the caller makes it and calls [`next`] again, which walks the same
 //! path one trial further. There is no state to keep, and none to get wrong.
 
