@@ -1,6 +1,6 @@
 //! Sweeps over containers of a real Engine, and what people do with the image.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -68,7 +68,12 @@ impl Registry {
             data.path().join("data").display()
         );
         std::fs::write(&config, text).unwrap();
-        let child = Command::new("docker-registry").arg("serve").arg(&config).spawn();
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
         let child = child.expect("docker-registry is missing: apt-get install docker-registry");
         let registry = Self { child, at, _data: data };
         for _ in 0..200 {

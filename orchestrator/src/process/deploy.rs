@@ -79,7 +79,7 @@ impl Processes {
     fn spawn(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
         let group = self.run.child(name);
         let created =
-            self.run.create().and_then(|()| group.create()).and_then(|()| group.set_limits(deployment.limits));
+            self.create_run().and_then(|()| group.create()).and_then(|()| group.set_limits(deployment.limits));
         let started = created.map_err(|error| self.base.explain(&error)).and_then(|()| {
             let addr = free_addr()?;
             let mut env = deployment.env.clone();

@@ -46,32 +46,31 @@ impl Processes {
         let base = find_base()?;
         base.create()?;
         let run = base.group.child(&owner.dir_name());
-        let mut probed = probe(&run);
-        if probed.is_err() {
-            // Another run that was the last one in the base may just have taken it away with itself.
-            base.create()?;
-            probed = probe(&run);
-        }
-        if let Err(error) = probed {
-            let _ = run.kill_and_remove();
-            base.group.remove_if_empty();
-            return Err(base.explain(&error));
-        }
-        Ok(Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default() })
+        let processes = Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default() };
+        // Dropping it removes what was created by then.
+        processes.probe().map_err(|error| processes.base.explain(&error))?;
+        Ok(processes)
+    }
+
+    /// Creates the run's cgroup if it is not there: at first, or after `close`.
+    fn create_run(&self) -> Result<()> {
+        let create = || self.base.group.create().and_then(|()| self.run.create());
+        // Between the two another run that was the last one in the base may take it away with itself.
+        create().or_else(|_| create())
+    }
+
+    /// Writes limits to a group in the run's.
+    fn probe(&self) -> Result<()> {
+        let probe = self.run.child("probe");
+        let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
+        let probed = self.create_run().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
+        let removed = probe.kill_and_remove();
+        probed.and(removed.map(|_| ()))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Creates the run's cgroup, and writes limits to a group in it.
-fn probe(run: &Group) -> Result<()> {
-    let probe = run.child("probe");
-    let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
-    let probed = run.create().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
-    let removed = probe.kill_and_remove();
-    probed.and(removed.map(|_| ()))
 }
 
 #[async_trait]
