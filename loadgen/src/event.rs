@@ -1,4 +1,4 @@
-//! The one stream of events that every view reads: console, page and journal. None computes a figure of its own.
+//! The one stream of events that every view reads: console, page and journal. None measures for itself.
 
 use crate::{
     measure::{Second, Window},

@@ -1,4 +1,4 @@
-//! Views of results. None computes a figure of its own.
+//! Views of results. None measures or decides.
 
 mod compose;
 pub mod console;

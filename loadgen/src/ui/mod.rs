@@ -1,6 +1,6 @@
 //! `loadgen ui`: a page with Locust's form, and Locust's calls behind it.
 //!
-//! The page is a view: it polls `stats`, which come from the run's events, and computes no figure of its own. What it may
+//! The page is a view: it polls `stats`, which come from the run's events, and measures nothing itself. What it may
 //! do is guarded by `guard`: a web page of somebody else must not be able to drive a generator on this machine.
 
 mod guard;
