@@ -149,17 +149,38 @@ proptest! {
             prop_assert!(found.abs_diff(truth) <= 1, "found {found}, truth {truth}");
         }
     }
+}
 
-    #[test]
-    fn few_trials_are_enough(service in services(), seed: u64) {
-        let settings = settings(&[1, 2, 4], 1000);
-        let trials = sweep(&service, &settings, seed);
-        let direct = |t: &&Trial| t.spec.load == Load::Direct && t.spec.purpose != Purpose::Below;
-        let one = trials.iter().filter(direct).filter(|t| t.spec.point.replicas == 1).count();
-        prop_assert!(one <= 14, "{one} trials for one replica");
-        let all = trials.iter().filter(direct).count();
-        prop_assert!(all <= 36, "{all} trials");
-    }
+/// Direct trials of a sweep, those of the rungs below the winner apart: for one replica, and for all counts.
+fn direct_trials(trials: &[Trial]) -> (usize, usize) {
+    let direct = |t: &&Trial| t.spec.load == Load::Direct && t.spec.purpose != Purpose::Below;
+    let one = trials.iter().filter(direct).filter(|t| t.spec.point.replicas == 1).count();
+    (one, trials.iter().filter(direct).count())
+}
+
+#[test]
+fn few_trials_are_enough() {
+    let mut rng = Pcg32::seed_from_u64(1);
+    let settings = settings(&[1, 2, 4], 1000);
+    let mut counts: Vec<(usize, usize)> = (0..300)
+        .map(|seed| {
+            let service = Service {
+                demand: rng.random_range(10e-6..150e-6),
+                split_cost: rng.random_range(0.0..0.1),
+                memory_floor: rng.random_range(34u64..400) << 20,
+                noise: rng.random_range(0.0..0.04),
+            };
+            direct_trials(&sweep(&service, &settings, seed))
+        })
+        .collect();
+    counts.sort_unstable();
+    let median_one = counts[counts.len() / 2].0;
+    let most_one = counts[counts.len() - 1].0;
+    counts.sort_unstable_by_key(|c| c.1);
+    let median_all = counts[counts.len() / 2].1;
+    // The simulated calibration overstates the demand by half, as a server that is woken for every request does.
+    assert!(median_one <= 11 && most_one <= 14, "one replica: median {median_one}, most {most_one}");
+    assert!(median_all <= 26, "all counts: median {median_all}");
 }
 
 #[test]
@@ -171,6 +192,30 @@ fn a_target_out_of_reach_is_said_to_be_so() {
     assert!(answer.cheapest(0.11).is_none());
     assert!(answer.per_replicas.iter().all(|a| a.held_users().is_some()));
     assert!(answer.capacity.is_some());
+}
+
+#[test]
+fn a_chance_failure_far_from_the_memory_limit_is_not_taken_for_memory() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 34 << 20, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials: Vec<Trial> = Vec::new();
+    while let Next::Try(spec) = next(&settings, &trials) {
+        let trial = service.trial(spec, &mut rng);
+        // Every memory that is searched with room to spare fails by chance, at the edge of the quota.
+        let chance = trial.passed()
+            && spec.purpose == Purpose::Search
+            && trials.iter().any(|t| t.spec.point.limits.cpus == spec.point.limits.cpus && t.passed());
+        trials.push(if chance {
+            Trial { verdict: Verdict::Fail, binding_resource: Some(Binding::Cpu), ..trial }
+        } else {
+            trial
+        });
+        assert!(trials.len() < 40, "no end");
+    }
+    let minimum = Answer::from_trials(&settings, &trials).per_replicas[0].minimum().unwrap();
+    // Above 64 MiB the peak of 64 MiB is well below the limit: no such rung may be what memory is blamed for.
+    assert!(minimum.point.limits.memory_bytes <= 80 << 20, "{}", minimum.point);
 }
 
 #[test]

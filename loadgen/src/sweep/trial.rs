@@ -163,10 +163,19 @@ pub struct TrialUsage {
     pub ended: Vec<String>,
 }
 
+/// Share of a memory limit from which a peak counts as having come near it.
+const NEAR_LIMIT: f64 = 0.9;
+
 impl Trial {
     /// Whether it passed.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
+    }
+
+    /// Whether memory can have been what it lacked: it came near its limit, or did not live to be measured.
+    pub fn was_short_of_memory(&self) -> bool {
+        let peak = self.usage.memory_peak_bytes;
+        self.usage.oom_kills > 0 || peak == 0 || peak as f64 >= NEAR_LIMIT * self.spec.point.limits.memory_bytes as f64
     }
 
     /// Users of the last step before one that failed. A step that was too short to decide is no failure.
