@@ -11,6 +11,7 @@
 
 pub mod cgroup;
 mod checks;
+mod copies;
 mod deployment;
 pub mod docker;
 mod error;

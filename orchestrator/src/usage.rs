@@ -15,6 +15,9 @@ pub struct MemoryUsage {
     pub file_bytes: u64,
     /// Socket buffers, where the kernel tells (v2); 0 where it does not.
     pub sock_bytes: u64,
+    /// Page faults that had to read a file, since the start. A program whose own pages do not fit into its limit makes them
+    /// without end.
+    pub major_faults: u64,
 }
 
 /// What one replica has used since it was started. All counters only grow, so that two readings can be subtracted.

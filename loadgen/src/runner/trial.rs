@@ -190,8 +190,8 @@ impl Sweep {
         let (from, to) = window.map_or((Duration::ZERO, Duration::MAX), |w| (w.measured_from, w.end));
         let rate = steps.last().map_or(0.0, |s| s.requests_per_second);
         let usage = readings.summary(from, to, rate);
-        let binding_resource = matches!(judgement.verdict, Verdict::Fail | Verdict::Undecided)
-            .then(|| attribute(&usage, spec.point.limits.memory_bytes));
+        let binding_resource =
+            matches!(judgement.verdict, Verdict::Fail | Verdict::Undecided).then(|| attribute(&usage, spec.point));
         Trial {
             spec,
             steps,
@@ -229,7 +229,7 @@ fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant)
     Trial {
         spec,
         steps: Vec::new(),
-        binding_resource: Some(attribute(&usage, spec.point.limits.memory_bytes)),
+        binding_resource: Some(attribute(&usage, spec.point)),
         usage,
         verdict: Verdict::Fail,
         reasons: vec![why],

@@ -30,6 +30,7 @@ impl Readings {
             let sum = |usages: &[Usage], f: fn(&Usage) -> f64| usages.iter().map(f).sum::<f64>();
             let delta = |f: fn(&Usage) -> f64| (sum(&last.1, f) - sum(&first.1, f)).max(0.0);
             usage.cpus_used = delta(|u| u.cpu_seconds) / seconds;
+            usage.major_faults_per_second = delta(|u| u.memory.major_faults as f64) / seconds;
             let periods = delta(|u| u.periods as f64);
             if periods > 0.0 {
                 usage.throttled_share = delta(|u| u.throttled_periods as f64) / periods;
@@ -59,6 +60,8 @@ impl Readings {
 
 #[cfg(test)]
 mod tests {
+    use orchestrator::MemoryUsage;
+
     use super::*;
 
     #[test]
@@ -68,14 +71,16 @@ mod tests {
             // One CPU while ramping, a tenth of it in the hold.
             let cpu_seconds = if second <= 5 { f64::from(second) } else { 5.0 + 0.1 * f64::from(second - 5) };
             let periods = u64::from(second as u32) * 10;
-            let usage =
-                Usage { cpu_seconds, periods, throttled_periods: periods / 2, running: true, ..Usage::default() };
+            let memory = MemoryUsage { major_faults: u64::from(second as u32) * 3, ..MemoryUsage::default() };
+            let throttled_periods = periods / 2;
+            let usage = Usage { cpu_seconds, periods, throttled_periods, memory, running: true, ..Usage::default() };
             readings.add(Duration::from_secs(second as u64), vec![usage.clone(), usage]);
         }
         let usage = readings.summary(Duration::from_secs(5), Duration::from_secs(10), 100.0);
         assert!((usage.cpus_used - 0.2).abs() < 1e-9);
         assert!((usage.cpu_seconds_per_request.unwrap() - 0.002).abs() < 1e-9);
         assert!((usage.throttled_share - 0.5).abs() < 1e-9);
+        assert!((usage.major_faults_per_second - 6.0).abs() < 1e-9);
         assert!(usage.ended.is_empty() && !readings.some_ended());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TrialUsage;
+use super::{Point, TrialUsage};
 
 /// A resource that can bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ use super::TrialUsage;
 pub enum Binding {
     /// The CPU quota: it ran out in many of its periods.
     Cpu,
-    /// Memory: the kernel killed for it, or nothing was left of it.
+    /// Memory: the kernel killed for it, or took the program's own pages for want of it.
     Memory,
     /// A replica ended by itself.
     Crash,
@@ -34,17 +34,43 @@ const THROTTLED: f64 = 0.25;
 /// Share of the memory limit from which anonymous memory leaves no room for the program's own pages.
 const ANON: f64 = 0.85;
 
-/// Names the binding resource from what the kernel counted, with this memory limit.
-pub fn attribute(usage: &TrialUsage, memory_limit_bytes: u64) -> Binding {
+/// Page faults that read a file, a second and replica, from which the program's own pages do not fit: in a service that has
+/// what it needs there are none once it is warm, and one that lacks a few pages makes hundreds.
+const MAJOR_FAULTS_PER_SECOND: f64 = 20.0;
+
+/// Names the binding resource from what the kernel counted at this point.
+pub fn attribute(usage: &TrialUsage, point: Point) -> Binding {
+    let memory_limit_bytes = point.limits.memory_bytes as f64;
+    let thrashing = usage.major_faults_per_second > MAJOR_FAULTS_PER_SECOND * f64::from(point.replicas);
     if usage.oom_kills > 0 || usage.ended.iter().any(|e| e.contains("memory")) {
         Binding::Memory
     } else if !usage.ended.is_empty() || usage.restarts > 0 {
         Binding::Crash
-    } else if usage.anon_bytes as f64 > ANON * memory_limit_bytes as f64 {
+    } else if thrashing || usage.anon_bytes as f64 > ANON * memory_limit_bytes {
         Binding::Memory
     } else if usage.throttled_share > THROTTLED {
         Binding::Cpu
     } else {
         Binding::Application
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_binds_is_told_from_what_the_kernel_counted() {
+        let point = Point::new(2, 200, 32 << 20);
+        let throttled = TrialUsage { throttled_share: 0.9, ..TrialUsage::default() };
+        let binding = |usage| attribute(&usage, point);
+        assert_eq!(binding(TrialUsage::default()), Binding::Application);
+        assert_eq!(binding(throttled.clone()), Binding::Cpu);
+        assert_eq!(binding(TrialUsage { oom_kills: 1, ..throttled.clone() }), Binding::Memory);
+        assert_eq!(binding(TrialUsage { ended: vec!["a: exit 1".to_owned()], ..throttled.clone() }), Binding::Crash);
+        assert_eq!(binding(TrialUsage { anon_bytes: 31 << 20, ..throttled.clone() }), Binding::Memory);
+        // What reads its own pages again and again also runs out of its quota doing so.
+        assert_eq!(binding(TrialUsage { major_faults_per_second: 900.0, ..throttled.clone() }), Binding::Memory);
+        assert_eq!(binding(TrialUsage { major_faults_per_second: 3.0, ..throttled }), Binding::Cpu);
     }
 }

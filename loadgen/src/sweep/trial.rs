@@ -155,6 +155,8 @@ pub struct TrialUsage {
     pub anon_bytes: u64,
     /// Page cache of the replica that has most of it.
     pub file_bytes: u64,
+    /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
+    pub major_faults_per_second: f64,
     /// Processes killed for memory.
     pub oom_kills: u64,
     /// Replicas that were started again.

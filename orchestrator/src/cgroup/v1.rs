@@ -97,6 +97,7 @@ fn parse_memory_stat(text: &str) -> MemoryUsage {
     MemoryUsage {
         anon_bytes: field(text, "total_rss").unwrap_or(0),
         file_bytes: field(text, "total_cache").unwrap_or(0),
+        major_faults: field(text, "total_pgmajfault").unwrap_or(0),
         ..MemoryUsage::default()
     }
 }
@@ -110,9 +111,11 @@ mod tests {
         let usage = parse_cpu_stat("nr_periods 31\nnr_throttled 30\nthrottled_time 2433862117\nnr_bursts 0\n");
         assert_eq!((usage.periods, usage.throttled_periods), (31, 30));
         assert!((usage.throttled_seconds - 2.433_862_117).abs() < 1e-9);
-        let memory =
-            parse_memory_stat("cache 1\nrss 2\ntotal_cache 3804352512\ntotal_rss 151961600\ntotal_rss_huge 0\n");
+        let memory = parse_memory_stat(
+            "cache 1\nrss 2\npgmajfault 3\ntotal_cache 3804352512\ntotal_rss 151961600\ntotal_pgmajfault 77\n",
+        );
         assert_eq!((memory.anon_bytes, memory.file_bytes), (151_961_600, 3_804_352_512));
+        assert_eq!(memory.major_faults, 77);
         assert_eq!(field("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", "oom_kill"), Some(2));
     }
 

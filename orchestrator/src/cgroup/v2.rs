@@ -159,6 +159,7 @@ fn parse_memory_stat(text: &str) -> MemoryUsage {
         anon_bytes: field(text, "anon").unwrap_or(0),
         file_bytes: field(text, "file").unwrap_or(0),
         sock_bytes: field(text, "sock").unwrap_or(0),
+        major_faults: field(text, "pgmajfault").unwrap_or(0),
         ..MemoryUsage::default()
     }
 }
@@ -180,9 +181,11 @@ mod tests {
         );
         assert_eq!((usage.periods, usage.throttled_periods), (62, 61));
         assert!((usage.cpu_seconds - 1.25).abs() < 1e-9 && (usage.throttled_seconds - 4.878).abs() < 1e-9);
-        let memory =
-            parse_memory_stat("anon 1486848\nfile 4096\nkernel 311296\nsock 8192\nanon_thp 0\nfile_mapped 0\n");
+        let memory = parse_memory_stat(
+            "anon 1486848\nfile 4096\nkernel 311296\nsock 8192\npgfault 9\npgmajfault 7\nfile_mapped 0\n",
+        );
         assert_eq!((memory.anon_bytes, memory.file_bytes, memory.sock_bytes), (1_486_848, 4_096, 8_192));
+        assert_eq!(memory.major_faults, 7);
         let events = "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n";
         assert_eq!(field(events, "oom_kill"), Some(1));
     }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use async_trait::async_trait;
 use bollard::{
     Docker,
     models::{ContainerCreateBody, ContainerInspectResponse, ContainerState},
@@ -21,7 +22,9 @@ use super::{
     image, readings,
 };
 use crate::{
-    Deployment, Error, Orchestrator, Replica, Result, machine,
+    Deployment, Error, Orchestrator, Replica, Result,
+    copies::Copies,
+    machine,
     ready::{self, Outcome},
 };
 
@@ -30,48 +33,16 @@ const GRACE_SECONDS: i32 = 5;
 /// How much of a log goes into an error.
 const LOG_LINES: usize = 20;
 
-impl Engine {
-    /// Starts `replicas` copies, all of them ready, or none.
-    pub(super) async fn add(&self, deployment: &Deployment, replicas: u32) -> Result<Vec<Replica>> {
-        let Some(image) = Image::of(&deployment.workload) else {
-            return Err(Error::Unsatisfiable(
-                "a container needs an image: give one, or use --orchestrator process".to_owned(),
-            ));
-        };
-        image::ensure(&self.docker, image.reference).await?;
+#[async_trait]
+impl Copies for Engine {
+    async fn prepare(&self, deployment: &Deployment) -> Result<()> {
+        image::ensure(&self.docker, image_of(deployment)?.reference).await?;
         self.has_objects.store(true, Ordering::Relaxed);
-        self.network.ensure(&self.docker).await?;
-        let results = join_all((0..replicas).map(|_| self.start_one(deployment, image))).await;
-        let (mut started, mut first_error) = (Vec::new(), None);
-        for result in results {
-            match result {
-                Ok(replica) => started.push(replica),
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        match first_error {
-            None => Ok(started),
-            Some(error) => {
-                // What went wrong first says more than what went wrong in removing it.
-                let _ = self.remove(&started).await;
-                Err(error)
-            }
-        }
+        self.network.ensure(&self.docker).await
     }
 
-    /// Stops and removes containers; those that are gone are no error.
-    pub(super) async fn remove(&self, replicas: &[Replica]) -> Result<()> {
-        let removals = replicas.iter().map(async |replica| {
-            let options = StopContainerOptionsBuilder::new().t(GRACE_SECONDS).build();
-            // Whatever keeps it from stopping, removing it by force is what counts.
-            let _ = self.docker.stop_container(&replica.id, Some(options)).await;
-            self.readings.forget(&replica.id);
-            remove_container(&self.docker, &replica.id).await
-        });
-        join_all(removals).await.into_iter().collect()
-    }
-
-    async fn start_one(&self, deployment: &Deployment, image: Image<'_>) -> Result<Replica> {
+    async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
+        let image = image_of(deployment)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("loadgen-{}-{}-{number}", self.owner.run, deployment.name);
         let id = loop {
@@ -88,6 +59,19 @@ impl Engine {
         result
     }
 
+    async fn remove(&self, replicas: &[Replica]) -> Result<()> {
+        let removals = replicas.iter().map(async |replica| {
+            let options = StopContainerOptionsBuilder::new().t(GRACE_SECONDS).build();
+            // Whatever keeps it from stopping, removing it by force is what counts.
+            let _ = self.docker.stop_container(&replica.id, Some(options)).await;
+            self.readings.forget(&replica.id);
+            remove_container(&self.docker, &replica.id).await
+        });
+        join_all(removals).await.into_iter().collect()
+    }
+}
+
+impl Engine {
     /// An Engine on this machine was probably started with the limit that this process has.
     fn lower_file_limit(&self, refused: u64) {
         let own = machine::file_limit().filter(|own| self.is_local && *own < refused).unwrap_or(0);
@@ -153,6 +137,12 @@ impl Engine {
         let container = self.docker.inspect_container(id, None::<InspectContainerOptions>).await;
         container.map_err(|e| engine(&format!("inspect container {id}"), &e))
     }
+}
+
+fn image_of(deployment: &Deployment) -> Result<Image<'_>> {
+    Image::of(&deployment.workload).ok_or_else(|| {
+        Error::Unsatisfiable("a container needs an image: give one, or use --orchestrator process".to_owned())
+    })
 }
 
 async fn create_and_start(docker: &Docker, name: &str, image: &str, body: ContainerCreateBody) -> Result<String> {

@@ -40,6 +40,7 @@ use self::{
 use crate::{
     Deployment, Error, Host, Limits, Orchestrator, Owner, Replica, Result, Service, Usage,
     checks::{check_deployment, check_in_use, check_limits},
+    copies::Copies,
 };
 
 /// A Docker Engine.
@@ -129,22 +130,12 @@ impl Orchestrator for Engine {
 
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
-        let replicas = self.add(deployment, deployment.replicas).await?;
+        let replicas = self.add(deployment, deployment.replicas as usize).await?;
         Ok(Service { deployment: deployment.clone(), replicas })
     }
 
     async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {
-        let now = service.replicas.len();
-        let wanted = replicas as usize;
-        if wanted > now {
-            let added = self.add(&service.deployment, replicas - u32::try_from(now).unwrap_or(replicas)).await?;
-            service.replicas.extend(added);
-        } else {
-            let surplus = service.replicas.split_off(wanted);
-            self.remove(&surplus).await?;
-        }
-        service.deployment.replicas = replicas;
-        Ok(())
+        self.change(service, replicas).await
     }
 
     async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {

@@ -150,6 +150,7 @@ fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
             anon_bytes: field("total_rss", "anon"),
             file_bytes: field("total_cache", "file"),
             sock_bytes: field("sock", "sock"),
+            major_faults: field("total_pgmajfault", "pgmajfault"),
         },
         ..Usage::default()
     }

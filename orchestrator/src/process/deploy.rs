@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
@@ -10,32 +11,17 @@ use super::{
     replica::Running,
     spawn::{Spawn, free_addr},
 };
-use crate::{Deployment, Error, Orchestrator, Program, Replica, Result, Workload, ready};
+use crate::{Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies, ready};
 
 /// A port that was free may be taken by somebody else before the replica binds it.
 const PORT_TRIES: u32 = 3;
 /// How much of a log goes into an error.
 const LOG_LINES: usize = 20;
 
-impl Processes {
-    pub(super) async fn add(&self, deployment: &Deployment, replicas: u32) -> Result<Vec<Replica>> {
-        let added = (0..replicas).map(|_| self.start_one(deployment));
-        let results = join_all(added).await;
-        let (mut started, mut first_error) = (Vec::new(), None);
-        for result in results {
-            match result {
-                Ok(replica) => started.push(replica),
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        match first_error {
-            None => Ok(started),
-            Some(error) => {
-                // What went wrong first says more than what went wrong in removing it.
-                let _ = self.remove(&started).await;
-                Err(error)
-            }
-        }
+#[async_trait]
+impl Copies for Processes {
+    async fn prepare(&self, _: &Deployment) -> Result<()> {
+        self.create_run().map_err(|error| self.base.explain(&error))
     }
 
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
@@ -55,6 +41,14 @@ impl Processes {
         }
     }
 
+    async fn remove(&self, replicas: &[Replica]) -> Result<()> {
+        let stops: Vec<_> = replicas.iter().filter_map(|replica| self.lock().remove(&replica.name)).collect();
+        let results = join_all(stops.into_iter().map(Running::stop)).await;
+        results.into_iter().collect()
+    }
+}
+
+impl Processes {
     async fn try_start(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
         let replica = self.spawn(deployment, program, name)?;
         let ended = async {
@@ -78,8 +72,7 @@ impl Processes {
 
     fn spawn(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
         let group = self.run.child(name);
-        let created =
-            self.create_run().and_then(|()| group.create()).and_then(|()| group.set_limits(deployment.limits));
+        let created = group.create().and_then(|()| group.set_limits(deployment.limits));
         let started = created.map_err(|error| self.base.explain(&error)).and_then(|()| {
             let addr = free_addr()?;
             let mut env = deployment.env.clone();
@@ -99,12 +92,6 @@ impl Processes {
         let id = child.id().to_string();
         self.lock().insert(name.to_owned(), Running { child, group, log, peak_bytes: 0 });
         Ok(Replica { name: name.to_owned(), addr, id })
-    }
-
-    pub(super) async fn remove(&self, replicas: &[Replica]) -> Result<()> {
-        let stops: Vec<_> = replicas.iter().filter_map(|replica| self.lock().remove(&replica.name)).collect();
-        let results = join_all(stops.into_iter().map(Running::stop)).await;
-        results.into_iter().collect()
     }
 }
 

@@ -1,0 +1,49 @@
+//! Starting several replicas as one act, and changing how many there are: the same for every backend.
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use crate::{Deployment, Replica, Result, Service};
+
+/// What a backend does with single replicas.
+#[async_trait]
+pub(crate) trait Copies: Sync {
+    /// Makes what all replicas share.
+    async fn prepare(&self, deployment: &Deployment) -> Result<()>;
+
+    /// Starts one and returns when it is ready. Nothing of it is left after an error.
+    async fn start_one(&self, deployment: &Deployment) -> Result<Replica>;
+
+    /// Stops and removes replicas; those that are gone are no error.
+    async fn remove(&self, replicas: &[Replica]) -> Result<()>;
+
+    /// Starts so many at once: all of them are ready when this returns, or none is left.
+    async fn add(&self, deployment: &Deployment, replicas: usize) -> Result<Vec<Replica>> {
+        self.prepare(deployment).await?;
+        let results = join_all((0..replicas).map(|_| self.start_one(deployment))).await;
+        let (started, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        let started: Vec<Replica> = started.into_iter().flatten().collect();
+        match failed.into_iter().find_map(Result::err) {
+            None => Ok(started),
+            Some(error) => {
+                // What went wrong first says more than what went wrong in removing it.
+                let _ = self.remove(&started).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts or removes the newest until there are so many.
+    async fn change(&self, service: &mut Service, replicas: u32) -> Result<()> {
+        let (now, wanted) = (service.replicas.len(), replicas as usize);
+        if wanted > now {
+            let added = self.add(&service.deployment, wanted - now).await?;
+            service.replicas.extend(added);
+        } else {
+            let surplus = service.replicas.split_off(wanted);
+            self.remove(&surplus).await?;
+        }
+        service.deployment.replicas = replicas;
+        Ok(())
+    }
+}
