@@ -1,8 +1,18 @@
 //! Command line and environment.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    repository::{Queueing, Settings, Source, VersionPolicy},
+    service_time::{Distribution, Mode, ServiceTime},
+};
 
 /// Serves an ONNX model over HTTP.
 #[derive(Debug, Parser)]
@@ -21,6 +31,14 @@ pub enum Command {
     /// The ONNX Runtime library that models run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+    /// Load a model as `serve` would, run its example, and say what it takes: exit with 0 if it can be served.
+    Check {
+        /// An ONNX file.
+        model: PathBuf,
+        /// Be the first that the kernel kills where memory runs out.
+        #[arg(long)]
+        expendable: bool,
+    },
     /// Exit with 0 if the server at ADDR is ready, else with 1: for HEALTHCHECK in images that hold no curl.
     Healthcheck {
         /// Where the server listens.
@@ -42,16 +60,78 @@ pub enum RuntimeCommand {
     Path,
 }
 
+/// Who may change what is served. The names are Triton's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ControlMode {
+    /// Nobody.
+    None,
+    /// Whoever changes the files.
+    Poll,
+    /// Clients, through the repository extension.
+    Explicit,
+}
+
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
 /// `inference-api serve …`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeOptions {
-    /// The ONNX file. A sidecar beside it (the same name, .json) adds feature names, class labels and an example.
-    #[arg(long, env = "INFERENCE_MODEL")]
-    pub model: PathBuf,
+    /// A TOML file whose keys are these flags; a flag stands over a variable, a variable over the file.
+    #[arg(long, env = "INFERENCE_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// What to serve: an ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …), a folder of such folders, or what an
+    /// MLflow registry (MLFLOW_TRACKING_URI) has as models:/NAME/3, models:/NAME@ALIAS or models:/NAME/latest. NAME= before it
+    /// serves it under another name. Several may be given; POST /predict is about the first. A sidecar beside an ONNX file (the
+    /// same name, .json) adds feature names, class labels and an example.
+    #[arg(long, env = "INFERENCE_MODEL", required = true, value_delimiter = ',')]
+    pub model: Vec<Source>,
+
+    /// Which versions of a folder are served: all, latest, or latest:N.
+    #[arg(long, env = "INFERENCE_VERSION_POLICY", default_value = "latest")]
+    pub version_policy: VersionPolicy,
+
+    /// Whether what is served may change: not at all; when its files change (poll); or when a client says so, with
+    /// /v2/repository/models/NAME/load and unload (explicit).
+    #[arg(long, env = "INFERENCE_MODEL_CONTROL_MODE", default_value = "none")]
+    pub model_control_mode: ControlMode,
+
+    /// Seconds between two looks at the files, with --model-control-mode poll.
+    #[arg(long, env = "INFERENCE_REPOSITORY_POLL_SECS", default_value = "15")]
+    pub repository_poll_secs: NonZeroU64,
 
     /// Address and port to listen on.
     #[arg(long, env = "INFERENCE_BIND", default_value = "127.0.0.1:8000")]
     pub bind: SocketAddr,
+
+    /// The most rows that are put together from several requests for one run of a model; 1 for none [default: 64 for models that
+    /// gain by it, found out when they are loaded; none for others].
+    #[arg(long, env = "INFERENCE_MAX_BATCH_SIZE")]
+    pub max_batch_size: Option<NonZeroUsize>,
+
+    /// How long the oldest request of a batch waits for others, in microseconds. At 0 a batch is what came while the model
+    /// ran.
+    #[arg(long, env = "INFERENCE_MAX_QUEUE_DELAY_MICROSECONDS", default_value_t = 0)]
+    pub max_queue_delay_microseconds: u64,
+
+    /// Requests that may wait for one worker; a further one is answered with --queue-full-status [default: no bound].
+    #[arg(long, env = "INFERENCE_MAX_QUEUE_SIZE")]
+    pub max_queue_size: Option<NonZeroUsize>,
+
+    /// What a request is answered with that finds the queue full.
+    #[arg(long, env = "INFERENCE_QUEUE_FULL_STATUS", default_value_t = 503, value_parser = queue_full_status)]
+    pub queue_full_status: u16,
+
+    /// Milliseconds that a request may wait and run; then it is answered with 504 [default: no bound].
+    #[arg(long, env = "INFERENCE_REQUEST_TIMEOUT_MS")]
+    pub request_timeout_ms: Option<NonZeroU64>,
 
     /// Threads, each with a session of its own [default: min(ceil(CPU quota), CPU affinity), at least 1].
     #[arg(long, env = "INFERENCE_WORKERS")]
@@ -61,9 +141,30 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_MAX_BODY_BYTES", default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
 
+    /// What clients have to show, as Authorization: Bearer KEY or X-API-Key: KEY, on every path but those that tell how the
+    /// server is [default: nothing].
+    #[arg(long, env = "INFERENCE_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+
+    /// Makes every request take a time drawn from expovariate(RATE), uniform(A,B) or constant(SECONDS), for queueing experiments.
+    #[arg(long, env = "INFERENCE_SERVICE_TIME")]
+    pub service_time: Option<Distribution>,
+
+    /// Whether a request occupies one of the workers while it takes that time (sync), or nothing (async).
+    #[arg(long, env = "INFERENCE_SERVICE_MODE", default_value = "sync")]
+    pub service_mode: Mode,
+
+    /// Makes the drawn times repeatable [default: other ones every time].
+    #[arg(long, env = "INFERENCE_SERVICE_SEED")]
+    pub service_seed: Option<u64>,
+
     /// Seconds that a client is given to send the head of a request, from its first byte.
     #[arg(long, env = "INFERENCE_HEAD_SECONDS", default_value_t = 10)]
     pub head_seconds: u64,
+
+    /// Seconds that a client is given to send a request's body, and to take a part of an answer.
+    #[arg(long, env = "INFERENCE_BODY_SECONDS", default_value_t = 30)]
+    pub body_seconds: u64,
 
     /// What the x-replica response header says [default: $REPLICA_NAME, else the host name].
     #[arg(long, env = "REPLICA_NAME")]
@@ -73,12 +174,60 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_DRAIN_SECONDS", default_value_t = 10)]
     pub drain_seconds: u64,
 
-    /// Log filter: error, warn, info, debug, trace.
+    /// What is logged: error, warn, info, debug or trace, also for a part: info,access=debug logs every request.
     #[arg(long, env = "INFERENCE_LOG", default_value = "info")]
     pub log: String,
+
+    /// How it is logged: lines for people, or an object a line.
+    #[arg(long, env = "INFERENCE_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Enough for what models gain by batches.
+const MAX_BATCH_SIZE: usize = 64;
+
+fn queue_full_status(text: &str) -> Result<u16, String> {
+    match text {
+        "503" => Ok(503),
+        "429" => Ok(429),
+        _ => Err("expected 503 or 429".to_owned()),
+    }
 }
 
 impl ServeOptions {
+    /// How models are served, with so many workers.
+    pub fn repository(&self, workers: usize) -> Settings {
+        let (max_queue_size, timeout) = self.bounds();
+        // Where service takes a time of its own, that is what requests wait for, and where they are bounded.
+        let is_synthetic = self.service_time.is_some();
+        Settings {
+            policy: self.version_policy,
+            workers,
+            queueing: Queueing {
+                max_batch_size: MAX_BATCH_SIZE,
+                max_queue_delay: Duration::from_micros(self.max_queue_delay_microseconds),
+                max_queue_size: max_queue_size.filter(|_| !is_synthetic),
+                timeout: timeout.filter(|_| !is_synthetic),
+            },
+            max_batch_size: self.max_batch_size.map(NonZeroUsize::get),
+        }
+    }
+
+    /// How many requests may wait, and how long.
+    fn bounds(&self) -> (Option<usize>, Option<Duration>) {
+        let timeout = self.request_timeout_ms.map(|ms| Duration::from_millis(ms.get()));
+        (self.max_queue_size.map(NonZeroUsize::get), timeout)
+    }
+
+    /// The synthetic service that was asked for, with so many workers.
+    pub fn synthetic_service(&self, workers: usize) -> Option<ServiceTime> {
+        let (max_queue_size, timeout) = self.bounds();
+        let seed = self.service_seed.unwrap_or_else(rand::random);
+        self.service_time.map(|distribution| {
+            ServiceTime::new(distribution, self.service_mode, workers, seed, max_queue_size, timeout)
+        })
+    }
+
     /// The name this replica gives itself in the `x-replica` header.
     pub fn replica(&self) -> String {
         let from_host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned());

@@ -2,14 +2,21 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use inference_api::{
-    config::{Cli, Command, RuntimeCommand},
-    runtime, serve,
+    config::{Cli, Command, LogFormat, RuntimeCommand, ServeOptions},
+    file, repository, runtime, serve,
 };
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = match arguments() {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -18,14 +25,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line, over the environment, over the configuration file, over the defaults.
+fn arguments() -> Result<Cli, file::FileError> {
+    let args: Vec<_> = std::env::args_os().collect();
+    let matches = file::apply(Cli::command(), &args)?.get_matches_from(args);
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+fn log(options: &ServeOptions) {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&options.log))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
 fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     match cli.command {
         Command::Serve(options) => {
-            tracing_subscriber::fmt()
-                .with_env_filter(tracing_subscriber::EnvFilter::new(&options.log))
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_writer(std::io::stderr)
-                .init();
+            log(&options);
             Ok(serve::run(&options)?)
         }
         Command::Runtime(RuntimeCommand::Install { dir }) => {
@@ -34,6 +55,13 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Runtime(RuntimeCommand::Path) => {
             println!("{}", runtime::locate()?.display());
+            Ok(())
+        }
+        Command::Check { model, expendable } => {
+            if expendable {
+                repository::be_expendable()?;
+            }
+            println!("{}", serve::check(&model)?);
             Ok(())
         }
         Command::Healthcheck { addr } => Ok(serve::healthcheck(addr)?),

@@ -1,14 +1,14 @@
-//! What `GET /metrics` shows, in the Prometheus text format.
+//! What `GET /metrics` shows: text, or protobuf for who asks for native histograms, which text cannot hold.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::{EncodeLabelSet, prometheus_protobuf, text},
     metrics::{
         counter::Counter,
         family::Family,
         gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
+        histogram::{Histogram, NativeHistogramConfig, exponential_buckets},
     },
     registry::Registry,
 };
@@ -18,17 +18,41 @@ use prometheus_client::{
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    /// Predictions answered with 200: looked up once, since it is on the path of every request.
-    predicted: Counter,
-    parse: Histogram,
-    inference: Histogram,
+    /// Answered with 200: looked up once, since it is on the path of every request.
+    predicted: [Counter; 3],
+    stages: [Histogram; 4],
+    /// Of synthetic service: what was drawn, and what it came to.
+    drawn: Histogram,
+    served: Histogram,
     /// Open connections.
     pub connections: Gauge,
 }
 
+/// Paths that run models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /predict`.
+    Predict,
+    /// The Open Inference Protocol's.
+    Infer,
+    /// MLflow's.
+    Invocations,
+}
+
+impl Endpoint {
+    /// The route's pattern, as in the labels.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Predict => "/predict",
+            Self::Infer => "/v2/models/{model}/infer",
+            Self::Invocations => "/invocations",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    path: &'static str,
+    path: String,
     code: u16,
 }
 
@@ -37,22 +61,34 @@ struct StageLabels {
     stage: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    time: &'static str,
+}
+
+/// 1 us to about 1 s, and native ones for whoever reads those.
+fn buckets() -> Histogram {
+    Histogram::new_classic_and_native(exponential_buckets(1e-6, 2.0, 21), NativeHistogramConfig::with_schema(3))
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("inference");
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("requests", "Requests answered", requests.clone());
-        let stages = Family::<StageLabels, Histogram>::new_with_constructor(|| {
-            // 1 us to about 1 s.
-            Histogram::new(exponential_buckets(1e-6, 2.0, 21))
-        });
+        let stages = Family::<StageLabels, Histogram>::new_with_constructor(buckets);
         registry.register("stage_seconds", "Time of a prediction's stages", stages.clone());
+        let service = Family::<ServiceLabels, Histogram>::new_with_constructor(buckets);
+        registry.register("service_time_seconds", "Synthetic service times, drawn and as they came out", service.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Self {
-            predicted: requests.get_or_create_owned(&RequestLabels { path: "/predict", code: 200 }),
-            parse: stages.get_or_create_owned(&StageLabels { stage: "parse" }),
-            inference: stages.get_or_create_owned(&StageLabels { stage: "inference" }),
+            predicted: [Endpoint::Predict, Endpoint::Infer, Endpoint::Invocations]
+                .map(|e| requests.get_or_create_owned(&RequestLabels { path: e.path().to_owned(), code: 200 })),
+            stages: ["parse", "queue", "inference", "write"]
+                .map(|stage| stages.get_or_create_owned(&StageLabels { stage })),
+            drawn: service.get_or_create_owned(&ServiceLabels { time: "drawn" }),
+            served: service.get_or_create_owned(&ServiceLabels { time: "true" }),
             registry,
             requests,
             connections,
@@ -61,23 +97,34 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a prediction that was answered with 200.
-    pub fn predicted(&self, parse: Duration, inference: Duration) {
-        self.predicted.inc();
-        self.parse.observe(parse.as_secs_f64());
-        self.inference.observe(inference.as_secs_f64());
+    /// Counts a request that a model has answered, and how long its parts took.
+    pub fn predicted(&self, at: Endpoint, parse: Duration, queue: Duration, inference: Duration, write: Duration) {
+        self.predicted[at as usize].inc();
+        for (stage, time) in self.stages.iter().zip([parse, queue, inference, write]) {
+            stage.observe(time.as_secs_f64());
+        }
+    }
+
+    /// Counts a synthetic service time: what was drawn, and what it came to.
+    pub fn served(&self, drawn: Duration, served: Duration) {
+        self.drawn.observe(drawn.as_secs_f64());
+        self.served.observe(served.as_secs_f64());
     }
 
     /// Counts any other answer.
-    pub fn answered(&self, path: &'static str, code: u16) {
-        self.requests.get_or_create(&RequestLabels { path, code }).inc();
+    pub fn answered(&self, path: &str, code: u16) {
+        self.requests.get_or_create(&RequestLabels { path: path.to_owned(), code }).inc();
+    }
+
+    /// What Prometheus' protobuf exposition has, native histograms included.
+    pub fn render_protobuf(&self) -> Result<Vec<u8>, prometheus_protobuf::EncodeError> {
+        prometheus_protobuf::encode_to_vec(&self.registry)
     }
 
     /// The exposition text.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
-        out.write_str("")?;
         Ok(out)
     }
 }

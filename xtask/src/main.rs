@@ -25,6 +25,9 @@ enum Task {
     },
     /// Set up and stop there.
     Setup,
+    /// Install the clients that the tests of inference-api's protocols use (NVIDIA's, MLflow's, schemathesis) into
+    /// target/clients.
+    Clients,
     /// Run the tests that need no Docker Engine and, where one answers, the rest too.
     Test,
     /// Formatting, lints, documentation, dependency rules: what a commit has to pass.
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Sweep { args } => sweep(&args),
         Task::Setup => setup(),
+        Task::Clients => clients(),
         Task::Test => test(),
         Task::Check => check(),
     };
@@ -84,7 +88,29 @@ fn sweep(args: &[String]) -> Done {
     run(sweep.args(args))
 }
 
+/// A Python environment with the clients; made once for each list of them.
+fn clients() -> Done {
+    let requirements = root().join("inference-api/tests/clients/requirements.txt");
+    let dir = target().join("clients");
+    let wanted = read(&requirements)?;
+    let installed = dir.join("requirements.txt");
+    if read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say("installing the clients that the tests use");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
+    run(Command::new(dir.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(&requirements))?;
+    std::fs::write(&installed, wanted).map_err(|e| Failed::Say(format!("{}: {e}", installed.display())))
+}
+
+fn read(path: &Path) -> Result<String, Failed> {
+    std::fs::read_to_string(path).map_err(|e| Failed::Say(format!("{}: {e}", path.display())))
+}
+
 fn test() -> Done {
+    clients()?;
     say("looking for ONNX Runtime");
     run(cargo(["run", "--quiet", "-p", "inference-api", "--", "runtime", "install"]))?;
     // The tests of loadgen start the server, which cargo builds for its own package only.
@@ -132,8 +158,11 @@ fn cargo<const N: usize>(args: [&str; N]) -> Command {
 }
 
 fn release(name: &str) -> Command {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Command::new(target.join("release").join(name))
+    Command::new(target().join("release").join(name))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn root() -> PathBuf {

@@ -3,6 +3,8 @@
 //! The client's faults are 4xx and name the field, what was expected and what came. What only we could have done wrong
 //! is a 500, and there is one way to it: metrics that do not render.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{Method, StatusCode, Uri, header},
@@ -10,7 +12,10 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::predict::Fault;
+use crate::{predict::Fault, repository::Unknown};
+
+/// Seconds after which a client that found the queue full should come again.
+pub(super) const RETRY_AFTER: &str = "1";
 
 /// Why a request was not answered with 200.
 #[derive(Debug)]
@@ -24,10 +29,20 @@ pub enum ApiError {
     },
     /// The body could not be read: cut off, or wrongly chunked.
     Unreadable(String),
+    /// The body is in a coding that this server does not undo.
+    Coding(String),
+    /// The body is of a media type that the path does not take.
+    Media(String),
     /// A field is wrong.
     Fault(Fault),
+    /// There is no such model.
+    Unknown(Unknown),
     /// The model refused values of the right shape and type.
     Refused(String),
+    /// Too many requests wait: so many, and what that is answered with.
+    QueueFull(StatusCode, usize),
+    /// It waited for too long.
+    Timeout(Duration),
     /// No such path.
     NotFound(String),
     /// The path has other methods.
@@ -42,48 +57,83 @@ impl ApiError {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::Coding(_) | Self::Media(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Fault(fault) if fault.malformed => StatusCode::BAD_REQUEST,
             Self::Fault(_) | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::QueueFull(status, _) => *status,
+            Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
+
+impl ApiError {
+    /// What is wrong, as JSON: where the client can do something, with the field, what was expected and what came.
+    fn details(&self) -> serde_json::Value {
+        let of = |field: &str, expected: &str, got: &str, message: &str| {
+            json!({ "field": field, "expected": expected, "got": got, "message": message })
+        };
+        match self {
+            Self::TooLarge { limit, got } => {
+                of("body", &format!("at most {limit} bytes (--max-body-bytes)"), got, "the body is too large")
+            }
+            Self::Unreadable(got) => of("body", "a whole body", got, "the body could not be read"),
+            Self::Coding(got) => {
+                of("content-encoding", "gzip, deflate or none", got, "the body's content-encoding is not known")
+            }
+            Self::Media(got) => {
+                of("content-type", "application/json or text/csv", got, "the body's content-type is not known")
+            }
+            Self::Fault(fault) => of(&fault.field, &fault.expected, &fault.got, &fault.to_string()),
+            Self::Unknown(unknown) => of("model", "a model that is loaded", "another", &unknown.to_string()),
+            Self::Refused(reason) => {
+                of("body", "values that the model takes", reason, "the model refused the values")
+            }
+            Self::NotFound(path) => of("path", "one of those that GET /openapi.json lists", path, "no such path"),
+            Self::Method(method, path) => {
+                of("method", allowed(path), method.as_str(), &format!("{path} has no {method}"))
+            }
+            Self::QueueFull(_, waiting) => json!({ "message": format!("the queue is full: {waiting} requests wait") }),
+            Self::Timeout(limit) => json!({ "message": format!("not answered within {} ms", limit.as_millis()) }),
+            Self::Internal(message) => json!({ "message": message }),
+        }
+    }
+
+    /// What is wrong, in a sentence.
+    pub(super) fn message(&self) -> String {
+        let details = self.details();
+        let text = |key: &str| details[key].as_str().unwrap_or_default().to_owned();
+        match self {
+            Self::Fault(_) | Self::Unknown(_) | Self::Internal(_) | Self::QueueFull(..) | Self::Timeout(_) => text("message"),
+            _ => format!("{}: expected {}, got {}", text("message"), text("expected"), text("got")),
+        }
+    }
+}
+
+impl From<Unknown> for ApiError {
+    fn from(unknown: Unknown) -> Self {
+        Self::Unknown(unknown)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let error = match self {
-            Self::TooLarge { limit, got } => json!({
-                "field": "body", "expected": format!("at most {limit} bytes (--max-body-bytes)"), "got": got,
-                "message": "the body is too large",
-            }),
-            Self::Unreadable(got) => json!({
-                "field": "body", "expected": "a whole body", "got": got, "message": "the body could not be read",
-            }),
-            Self::Fault(fault) => json!({
-                "field": fault.field, "expected": fault.expected, "got": fault.got, "message": fault.to_string(),
-            }),
-            Self::Refused(reason) => json!({
-                "field": "body", "expected": "values that the model takes", "got": reason, "message": "the model refused the values",
-            }),
-            Self::NotFound(path) => json!({
-                "field": "path", "expected": "POST /predict, GET /model, GET /health or GET /metrics", "got": path,
-                "message": "no such path",
-            }),
-            Self::Method(method, path) => {
-                let allowed = if path == "/predict" { "POST" } else { "GET" };
-                let error = json!({
-                    "field": "method", "expected": allowed, "got": method.as_str(),
-                    "message": format!("{path} has no {method}"),
-                });
-                return (status, [(header::ALLOW, allowed)], Json(json!({ "error": error }))).into_response();
-            }
-            Self::Internal(message) => json!({ "message": message }),
-        };
-        (status, Json(json!({ "error": error }))).into_response()
+        let error = Json(json!({ "error": self.details() }));
+        match &self {
+            Self::Method(_, path) => (self.status(), [(header::ALLOW, allowed(path))], error).into_response(),
+            Self::QueueFull(..) => (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response(),
+            _ => (self.status(), error).into_response(),
+        }
     }
+}
+
+/// The method of a path that has one.
+fn allowed(path: &str) -> &'static str {
+    let posted = path == "/predict" || path == "/invocations" || path.ends_with("/infer") || path.starts_with("/v2/repository");
+    if posted { "POST" } else { "GET" }
 }
 
 pub(super) async fn not_found(uri: Uri) -> ApiError {

@@ -1,7 +1,5 @@
 //! `GET /model`: what the model takes and puts out, and an example request to start from.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::State,
@@ -10,7 +8,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Worker;
+use super::{ApiError, SharedWorker};
 use crate::model::{Port, Signature};
 
 #[derive(Serialize)]
@@ -40,8 +38,9 @@ struct PortInfo<'a> {
     shape: Vec<i64>,
 }
 
-pub(super) async fn model(State(worker): State<Arc<Worker>>) -> Response {
-    Json(describe(&worker.signature)).into_response()
+pub(super) async fn model(State(worker): State<SharedWorker>) -> Result<Response, ApiError> {
+    let catalog = worker.server.repository.catalog();
+    Ok(Json(describe(&catalog.default_model()?.signature)).into_response())
 }
 
 fn describe(signature: &Signature) -> Info<'_> {

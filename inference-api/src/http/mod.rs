@@ -1,62 +1,148 @@
 //! Routes of one worker.
 
+mod body;
+mod docs;
 mod errors;
+mod health;
 mod info;
+mod key;
+mod mlflow;
 mod predict;
+mod v2;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::{
     BoxError, Router,
     body::{Bytes, HttpBody},
-    extract::State,
-    http::{Method, Request, StatusCode, header},
-    response::{IntoResponse, Response},
+    extract::DefaultBodyLimit,
+    http::{Method, Request, StatusCode},
+    middleware,
+    response::Response,
     routing::{any, get},
 };
 use tower::ServiceExt;
 
 pub use errors::ApiError;
+pub use key::ApiKey;
 
 use crate::{
-    metrics::Metrics,
-    model::{Model, Signature},
+    metrics::{Endpoint, Metrics},
+    model::Tensor,
+    repository::{Repository, Run, RunFailure, Served},
+    service_time::{Alarm, ServiceTime, Turned},
 };
 
-/// What the handlers of one worker share.
-pub struct Worker {
-    /// Of the worker alone: the lock is never contended, it only satisfies axum, whose state must be `Sync`.
-    pub model: Mutex<Model>,
-    /// The model's.
-    pub signature: Arc<Signature>,
-    /// The server's.
-    pub metrics: Arc<Metrics>,
+/// What all workers share.
+pub struct Server {
+    /// The models.
+    pub repository: Arc<Repository>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Set when the server drains.
-    pub draining: Arc<AtomicBool>,
+    pub draining: AtomicBool,
+    /// The name that this replica gives itself.
+    pub replica: String,
+    /// How many workers there are.
+    pub workers: usize,
+    /// The largest body that is taken, before and after decompression.
+    pub max_body_bytes: usize,
+    /// What a request is answered with that finds the queue full.
+    pub queue_full: StatusCode,
+    /// What clients have to show.
+    pub api_key: Option<ApiKey>,
+    /// How long requests are made to take.
+    pub service_time: Option<ServiceTime>,
+    /// Whether models may be loaded and unloaded by request.
+    pub explicit_control: bool,
 }
+
+/// One worker's view of the server.
+pub struct Worker {
+    /// Which of every model's sessions is its own.
+    pub index: usize,
+    /// What it shares with the others.
+    pub server: Arc<Server>,
+    /// Wakes the worker's requests.
+    pub alarm: Alarm,
+}
+
+type SharedWorker = Arc<Worker>;
 
 /// The routes of one worker.
 pub struct Routes {
-    worker: Arc<Worker>,
+    worker: SharedWorker,
     others: Router,
-    max_body_bytes: usize,
+}
+
+impl Server {
+    /// Whether requests should be sent here.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Worker {
+    /// Runs a model, or says why it did not run.
+    async fn run(&self, served: &Arc<Served>, inputs: Vec<Tensor>, rows: usize) -> Result<Run, ApiError> {
+        let Some(service_time) = &self.server.service_time else {
+            return served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(failure));
+        };
+        let came = Instant::now();
+        let visit = match service_time.visit(came) {
+            Ok(visit) => visit,
+            Err(Turned::Full(waiting)) => return Err(ApiError::QueueFull(self.server.queue_full, waiting)),
+            Err(Turned::TimesOut(at)) => {
+                self.alarm.wait_until(at).await;
+                return Err(ApiError::Timeout(at - came));
+            }
+        };
+        // The model runs while the request waits: its own time is part of the time that the request is to take.
+        let run = served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(failure))?;
+        self.alarm.wait_until(visit.ends).await;
+        let (queued, inference) = (visit.begins - came, visit.begins.elapsed());
+        self.server.metrics.served(visit.ends - visit.begins, inference);
+        Ok(Run { queued, inference, ..run })
+    }
+
+    fn failure(&self, failure: RunFailure) -> ApiError {
+        match failure {
+            RunFailure::Refused(error) => ApiError::Refused(error.to_string()),
+            RunFailure::QueueFull(waiting) => ApiError::QueueFull(self.server.queue_full, waiting),
+            RunFailure::Timeout(limit) => ApiError::Timeout(limit),
+        }
+    }
+
+    /// Counts a request that a model has answered.
+    fn answered(&self, at: Endpoint, served: &Served, parse: Duration, run: &Run, write: Duration) {
+        served.answered(self.index, parse, run, write);
+        self.server.metrics.predicted(at, parse, run.queued, run.inference, write);
+    }
 }
 
 impl Routes {
-    /// The routes, for bodies of at most `max_body_bytes`.
-    pub fn new(worker: Arc<Worker>, max_body_bytes: usize) -> Self {
+    /// The routes of a worker.
+    pub fn new(worker: SharedWorker) -> Self {
         let others = Router::new()
             .route("/predict", any(errors::method_not_allowed))
             .route("/model", get(info::model))
-            .route("/health", get(health))
-            .route("/metrics", get(metrics))
+            .route("/health", get(health::ready))
+            .route("/metrics", get(health::metrics))
+            .merge(docs::routes())
+            .merge(v2::routes())
+            .merge(mlflow::routes())
             .fallback(errors::not_found)
             .method_not_allowed_fallback(errors::method_not_allowed)
+            .layer(DefaultBodyLimit::max(worker.server.max_body_bytes))
+            .layer(middleware::from_fn_with_state(Arc::clone(&worker), health::count))
             .with_state(Arc::clone(&worker));
-        Self { worker, others, max_body_bytes }
+        Self { worker, others }
     }
 
     /// Answers one request, and counts the answer.
@@ -64,32 +150,31 @@ impl Routes {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        // Nearly every request is this one, and the router's boxes and extensions cost it 2.8 us of 19.5.
-        if request.method() == Method::POST && request.uri().path() == "/predict" {
-            return predict::predict(&self.worker, request.into_body(), self.max_body_bytes).await;
+        if let Some(key) = &self.worker.server.api_key
+            && let Some(refusal) = key.refusal(request.uri().path(), request.headers())
+        {
+            self.worker.server.metrics.answered("unauthorized", refusal.status().as_u16());
+            return refusal;
         }
-        let path = ["/predict", "/model", "/health", "/metrics"].into_iter().find(|&p| p == request.uri().path());
-        let response = match self.others.clone().oneshot(request).await {
+        // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8 us of 19.5.
+        if request.method() == Method::POST {
+            let path = request.uri().path();
+            if path == "/predict" {
+                let (parts, body) = request.into_parts();
+                return predict::predict(&self.worker, &parts, body).await;
+            }
+            if path == mlflow::INVOCATIONS {
+                let (parts, body) = request.into_parts();
+                return mlflow::invocations(&self.worker, &parts, body).await;
+            }
+            if v2::infer_target(path).is_some() {
+                let (parts, body) = request.into_parts();
+                return v2::infer(&self.worker, &parts, body).await;
+            }
+        }
+        match self.others.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
-        };
-        // Any other path under one name: whoever scans for paths must not fill our memory with counters.
-        self.worker.metrics.answered(path.unwrap_or("other"), response.status().as_u16());
-        response
+        }
     }
-}
-
-async fn health(State(worker): State<Arc<Worker>>) -> Response {
-    let (status, word) = if worker.draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else {
-        (StatusCode::OK, "ok")
-    };
-    (status, axum::Json(serde_json::json!({ "status": word }))).into_response()
-}
-
-async fn metrics(State(worker): State<Arc<Worker>>) -> Result<Response, ApiError> {
-    let text = worker.metrics.render().map_err(|e| ApiError::Internal(e.to_string()))?;
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

@@ -53,7 +53,7 @@ pub enum LoadError {
 }
 
 /// The runtime refused an input that had the right shape and types.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RunError(pub String);
 
@@ -65,14 +65,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the model at `path` and its sidecar, where there is one.
+    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name and version.
     ///
     /// # Errors
     /// When the file is no ONNX model that the runtime runs, or the sidecar does not fit it.
-    pub fn load(runtime: &Runtime, path: &Path) -> Result<Self, LoadError> {
+    pub fn load(runtime: &Runtime, path: &Path, identity: (String, String)) -> Result<Self, LoadError> {
         let loaded = runtime.open(path)?;
         let sidecar = Sidecar::read(path)?;
-        let signature = Signature::new(path, &loaded.inputs, &loaded.outputs, sidecar)?;
+        let signature = Signature::new(path, identity, (&loaded.inputs, &loaded.outputs), sidecar)?;
         Ok(Self { signature: Arc::new(signature), loaded })
     }
 

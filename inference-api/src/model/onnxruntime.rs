@@ -4,7 +4,10 @@
 //! from workers, whose number follows the CPU quota. Left alone, ONNX Runtime sizes its pool by the host's cores and
 //! ignores quotas (onnxruntime#29510), which under a quota burns each period in its first milliseconds.
 
-use std::{borrow::Cow, path::Path};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use ort::{
     environment::Environment,
@@ -18,6 +21,7 @@ use super::{Buffer, Element, Key, LoadError, RunError, Tensor, Value};
 #[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
+    library: PathBuf,
 }
 
 /// An input or output of a model; a dimension that may vary is `None`.
@@ -52,7 +56,12 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| failed(e.to_string()))?;
-        Ok(Self { environment })
+        Ok(Self { environment, library: library.to_owned() })
+    }
+
+    /// Where it was loaded from.
+    pub fn library(&self) -> &Path {
+        &self.library
     }
 
     /// Loads a model into a session of its own.
@@ -131,6 +140,8 @@ fn ports(outlets: &[Outlet], what: &str) -> Result<Vec<Port>, String> {
 
 fn element(ty: TensorElementType) -> Option<Element> {
     Some(match ty {
+        TensorElementType::Float16 => Element::Float16,
+        TensorElementType::Bfloat16 => Element::Bfloat16,
         TensorElementType::Float32 => Element::Float32,
         TensorElementType::Float64 => Element::Float64,
         TensorElementType::Int8 => Element::Int8,
@@ -155,6 +166,8 @@ fn to_ort(tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
         };
     }
     match data {
+        Buffer::Float16(v) => own!(v),
+        Buffer::Bfloat16(v) => own!(v),
         Buffer::Float32(v) => own!(v),
         Buffer::Float64(v) => own!(v),
         Buffer::Int8(v) => own!(v),
@@ -181,6 +194,8 @@ fn from_ort(port: &Port, value: &DynValue) -> ort::Result<Value> {
         }};
     }
     Ok(Value::Tensor(match port.element {
+        Element::Float16 => tensor!(Float16),
+        Element::Bfloat16 => tensor!(Bfloat16),
         Element::Float32 => tensor!(Float32),
         Element::Float64 => tensor!(Float64),
         Element::Int8 => tensor!(Int8),

@@ -9,9 +9,9 @@ use super::{Element, LoadError, Port, Sidecar};
 /// What a request row and an answer look like.
 #[derive(Debug)]
 pub struct Signature {
-    /// The model's name: the sidecar's, else the file's.
+    /// The name that it is served under.
     pub name: String,
-    /// The model's version: the sidecar's, else "1".
+    /// The version that it is served as.
     pub version: String,
     /// In the ONNX file's order.
     pub inputs: Vec<Port>,
@@ -21,8 +21,12 @@ pub struct Signature {
     pub layout: Layout,
     /// What `{"features": […]}` holds, in order.
     pub features: Vec<Feature>,
+    /// Whether the names of the features are told by a sidecar or by the names of inputs, and not made up.
+    pub has_names: bool,
     /// The batch size, if the file fixes one.
     pub fixed_batch: Option<usize>,
+    /// Why there are no rows to send one by one, if so: only whole tensors can be sent then.
+    pub no_rows: Option<String>,
     /// Where label and probabilities are, if the model is a classifier.
     pub classifier: Option<Classifier>,
     /// A body for `POST /predict`.
@@ -67,12 +71,21 @@ impl Signature {
     ///
     /// # Errors
     /// When the sidecar names features or outputs that the model does not have.
-    pub fn new(path: &Path, inputs: &[Port], outputs: &[Port], sidecar: Option<Sidecar>) -> Result<Self, LoadError> {
+    pub fn new(
+        path: &Path,
+        (name, version): (String, String),
+        (inputs, outputs): (&[Port], &[Port]),
+        sidecar: Option<Sidecar>,
+    ) -> Result<Self, LoadError> {
         let refuse = |reason: String| LoadError::Model { path: path.to_owned(), reason };
         let misfit = |reason: String| LoadError::Sidecar { path: Sidecar::path(path), reason };
         let layout = layout(inputs).ok_or_else(|| refuse("it has no inputs".to_owned()))?;
-        let fixed_batch = fixed_batch(inputs).map_err(refuse)?;
+        let (fixed_batch, no_rows) = match fixed_batch(inputs) {
+            Ok(batch) => (batch, None),
+            Err(reason) => (None, Some(reason)),
+        };
         let mut features = features(inputs, layout);
+        let has_names = layout == Layout::Columns || sidecar.as_ref().is_some_and(|s| !s.features.is_empty());
         if let Some(told) = sidecar.as_ref().map(|s| &s.features).filter(|told| !told.is_empty()) {
             if told.len() != features.len() {
                 return Err(misfit(format!("it names {} features, the model takes {}", told.len(), features.len())));
@@ -93,12 +106,7 @@ impl Signature {
             }
         }
         let classifier = classifier(outputs, sidecar.as_ref()).map_err(misfit)?;
-        let stem = path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
-        let (name, version, told_example) = match sidecar {
-            Some(sidecar) => (sidecar.name, sidecar.version, sidecar.example),
-            None => (stem, "1".to_owned(), None),
-        };
-        let example = match told_example {
+        let example = match sidecar.and_then(|s| s.example) {
             Some(example) => compact(&example).map_err(|e| misfit(e.to_string()))?,
             None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
         };
@@ -109,7 +117,9 @@ impl Signature {
             outputs: outputs.to_vec(),
             layout,
             features,
+            has_names,
             fixed_batch,
+            no_rows,
             classifier,
             example,
         })

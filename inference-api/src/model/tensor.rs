@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
 use serde::Serialize;
 
 /// The types of elements that requests and answers can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
+    /// IEEE 754 binary16.
+    Float16,
+    /// The upper half of a binary32.
+    Bfloat16,
     /// IEEE 754 binary32.
     Float32,
     /// IEEE 754 binary64.
@@ -36,13 +41,20 @@ pub enum Element {
 impl Element {
     /// Whether values are floating-point numbers.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::Float32 | Self::Float64)
+        matches!(self, Self::Float16 | Self::Bfloat16 | Self::Float32 | Self::Float64)
+    }
+
+    /// Whether values are whole numbers.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && !matches!(self, Self::Bool | Self::Text)
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Float16 => "float16",
+            Self::Bfloat16 => "bfloat16",
             Self::Float32 => "float32",
             Self::Float64 => "float64",
             Self::Int8 => "int8",
@@ -63,6 +75,8 @@ impl fmt::Display for Element {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the variants are those of Element")]
 pub enum Buffer {
+    Float16(Vec<f16>),
+    Bfloat16(Vec<bf16>),
     Float32(Vec<f32>),
     Float64(Vec<f64>),
     Int8(Vec<i8>),
@@ -82,6 +96,8 @@ pub enum Buffer {
 macro_rules! with_elements {
     ($buffer:expr, $vec:ident => $body:expr) => {
         match $buffer {
+            $crate::model::Buffer::Float16($vec) => $body,
+            $crate::model::Buffer::Bfloat16($vec) => $body,
             $crate::model::Buffer::Float32($vec) => $body,
             $crate::model::Buffer::Float64($vec) => $body,
             $crate::model::Buffer::Int8($vec) => $body,
@@ -102,6 +118,8 @@ impl Buffer {
     /// An empty buffer for elements of this type.
     pub fn new(element: Element) -> Self {
         match element {
+            Element::Float16 => Self::Float16(Vec::new()),
+            Element::Bfloat16 => Self::Bfloat16(Vec::new()),
             Element::Float32 => Self::Float32(Vec::new()),
             Element::Float64 => Self::Float64(Vec::new()),
             Element::Int8 => Self::Int8(Vec::new()),
@@ -114,6 +132,26 @@ impl Buffer {
             Element::Uint64 => Self::Uint64(Vec::new()),
             Element::Bool => Self::Bool(Vec::new()),
             Element::Text => Self::Text(Vec::new()),
+        }
+    }
+
+    /// The type of its elements.
+    pub fn element(&self) -> Element {
+        match self {
+            Self::Float16(_) => Element::Float16,
+            Self::Bfloat16(_) => Element::Bfloat16,
+            Self::Float32(_) => Element::Float32,
+            Self::Float64(_) => Element::Float64,
+            Self::Int8(_) => Element::Int8,
+            Self::Int16(_) => Element::Int16,
+            Self::Int32(_) => Element::Int32,
+            Self::Int64(_) => Element::Int64,
+            Self::Uint8(_) => Element::Uint8,
+            Self::Uint16(_) => Element::Uint16,
+            Self::Uint32(_) => Element::Uint32,
+            Self::Uint64(_) => Element::Uint64,
+            Self::Bool(_) => Element::Bool,
+            Self::Text(_) => Element::Text,
         }
     }
 
@@ -131,6 +169,8 @@ impl Buffer {
     #[must_use]
     pub fn append(&mut self, other: Self) -> bool {
         match (self, other) {
+            (Self::Float16(a), Self::Float16(b)) => a.extend(b),
+            (Self::Bfloat16(a), Self::Bfloat16(b)) => a.extend(b),
             (Self::Float32(a), Self::Float32(b)) => a.extend(b),
             (Self::Float64(a), Self::Float64(b)) => a.extend(b),
             (Self::Int8(a), Self::Int8(b)) => a.extend(b),
@@ -156,6 +196,8 @@ impl Buffer {
             std::mem::replace(v, rest)
         }
         match self {
+            Self::Float16(v) => Self::Float16(front(v, count)),
+            Self::Bfloat16(v) => Self::Bfloat16(front(v, count)),
             Self::Float32(v) => Self::Float32(front(v, count)),
             Self::Float64(v) => Self::Float64(front(v, count)),
             Self::Int8(v) => Self::Int8(front(v, count)),

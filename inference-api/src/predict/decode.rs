@@ -27,6 +27,39 @@ pub struct Batch {
 /// # Errors
 /// When the body is no JSON, or a field is unknown, missing, of the wrong type or shape, or not finite.
 pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
+    read(signature, |columns| {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        Body(columns).deserialize(&mut json).and_then(|rows| json.end().map(|()| rows))
+    })
+}
+
+/// Reads `[row, …]`, where a row is what it is in `{"instances": …}`; `field` is what faults name it.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_rows(signature: &Signature, field: &'static str, rows: &str) -> Result<Batch, Fault> {
+    read(signature, |columns| {
+        let trail = columns.trail;
+        let mut json = serde_json::Deserializer::from_str(rows);
+        Rows(columns)
+            .deserialize(&mut json)
+            .map_err(trail.at(|| Piece::Key(field.to_owned())))
+            .and_then(|rows| json.end().map(|()| rows))
+    })
+}
+
+fn read(
+    signature: &Signature,
+    rows: impl FnOnce(&mut Columns<'_>) -> serde_json::Result<usize>,
+) -> Result<Batch, Fault> {
+    if let Some(reason) = &signature.no_rows {
+        return Err(Fault {
+            field: "body".to_owned(),
+            expected: format!("whole tensors, at POST /v2/models/{}/infer", signature.name),
+            got: format!("rows, which this model does not have: {reason}"),
+            malformed: false,
+        });
+    }
     let trail = Trail::default();
     let mut columns = Columns {
         signature,
@@ -34,8 +67,7 @@ pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
         seen_dims: vec![None; signature.inputs.len()],
         trail: &trail,
     };
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let read = Body(&mut columns).deserialize(&mut json).and_then(|rows| json.end().map(|()| rows));
+    let read = rows(&mut columns);
     let Columns { buffers, seen_dims, .. } = columns;
     let rows = read.map_err(|error| trail.into_fault(&error))?;
     if let Some(batch) = signature.fixed_batch.filter(|batch| rows % batch != 0) {

@@ -21,6 +21,43 @@ pub fn encode(signature: &Signature, rows: usize, values: &[Value]) -> Result<Ve
     Ok(body)
 }
 
+/// `{"predictions": {name: nested lists}}`: every output as a whole.
+///
+/// # Errors
+/// When an output's shape and length disagree.
+pub fn encode_columns(signature: &Signature, values: &[Value]) -> Result<Vec<u8>, RunError> {
+    #[derive(serde::Serialize)]
+    struct Columns<'a> {
+        predictions: Outputs<'a>,
+    }
+    let answer = Columns { predictions: Outputs { signature, values } };
+    serde_json::to_vec(&answer).map_err(|e| RunError(e.to_string()))
+}
+
+/// `{"predictions": [{name: value}, …]}`: a record of all outputs for each row.
+///
+/// # Errors
+/// When an output does not have a value for each row.
+pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> Result<Vec<u8>, RunError> {
+    #[derive(serde::Serialize)]
+    struct Records {
+        predictions: Vec<serde_json::Map<String, serde_json::Value>>,
+    }
+    let refused = |e: serde_json::Error| RunError(e.to_string());
+    let columns = serde_json::to_value(Outputs { signature, values }).map_err(refused)?;
+    let mut predictions = vec![serde_json::Map::new(); rows];
+    for port in &signature.outputs {
+        let column = columns[&port.name].as_array().filter(|column| column.len() == rows);
+        let column = column.ok_or_else(|| RunError(format!("output {:?} has no value for each row", port.name)))?;
+        for (record, value) in predictions.iter_mut().zip(column) {
+            // A data frame has values in its cells, and not lists of one.
+            let cell = value.as_array().and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok()).map_or(value, |[one]| one);
+            record.insert(port.name.clone(), cell.clone());
+        }
+    }
+    serde_json::to_vec(&Records { predictions }).map_err(refused)
+}
+
 struct Answer<'a> {
     signature: &'a Signature,
     rows: usize,
@@ -151,9 +188,7 @@ impl Serialize for Outputs<'_> {
         let mut map = serializer.serialize_map(Some(self.values.len()))?;
         for (port, value) in self.signature.outputs.iter().zip(self.values) {
             match value {
-                Value::Tensor(tensor) => {
-                    with_elements!(&tensor.data, v => map.serialize_entry(&port.name, &Nest { dims: &tensor.shape, data: v })?);
-                }
+                Value::Tensor(tensor) => map.serialize_entry(&port.name, &NestedTensor(tensor))?,
                 Value::Maps(rows) => {
                     map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?;
                 }
@@ -168,6 +203,26 @@ struct MapRow<'a>(&'a [(Key, f32)]);
 impl Serialize for MapRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(k, v)| (k, v)))
+    }
+}
+
+/// A tensor as nested lists; numbers of 16 bits as what they are, and not as the bits that they are written with.
+struct NestedTensor<'a>(&'a Tensor);
+
+impl Serialize for NestedTensor<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dims = &self.0.shape[..];
+        match &self.0.data {
+            Buffer::Float16(v) => {
+                let data: &[f32] = &v.iter().map(|&x| x.into()).collect::<Vec<_>>();
+                Nest { dims, data }.serialize(serializer)
+            }
+            Buffer::Bfloat16(v) => {
+                let data: &[f32] = &v.iter().map(|&x| x.into()).collect::<Vec<_>>();
+                Nest { dims, data }.serialize(serializer)
+            }
+            data => with_elements!(data, v => Nest { dims, data: v }.serialize(serializer)),
+        }
     }
 }
 

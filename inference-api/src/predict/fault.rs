@@ -127,7 +127,7 @@ macro_rules! refuse {
 pub(super) use refuse;
 
 /// Enough of a string to recognise it in an error.
-pub(super) fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -3,9 +3,11 @@
 mod decode;
 mod encode;
 mod fault;
+mod flat;
 mod row;
 mod scalar;
 
-pub use decode::{Batch, decode};
-pub use encode::encode;
-pub use fault::Fault;
+pub use decode::{Batch, decode, decode_rows};
+pub use encode::{encode, encode_columns, encode_records};
+pub use fault::{Fault, shorten};
+pub use flat::{flat, shaped};

@@ -187,6 +187,8 @@ impl Named {
             let value = match slot {
                 Some(value) => value,
                 None if feature.nullable => match columns.buffers[feature.input] {
+                    Buffer::Float16(_) => Buffer::Float16(vec![half::f16::NAN]),
+                    Buffer::Bfloat16(_) => Buffer::Bfloat16(vec![half::bf16::NAN]),
                     Buffer::Float64(_) => Buffer::Float64(vec![f64::NAN]),
                     _ => Buffer::Float32(vec![f32::NAN]),
                 },

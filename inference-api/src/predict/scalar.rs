@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 
 use super::fault::{Trail, refuse, shorten};
@@ -16,8 +17,8 @@ pub(super) struct Scalar<'a> {
 impl Scalar<'_> {
     fn expected(&self) -> &'static str {
         match (&self.buffer, self.nullable) {
-            (Buffer::Float32(_) | Buffer::Float64(_), false) => "a finite number",
-            (Buffer::Float32(_) | Buffer::Float64(_), true) => "a finite number, or null for a missing value",
+            (buffer, false) if buffer.element().is_float() => "a finite number",
+            (buffer, true) if buffer.element().is_float() => "a finite number, or null for a missing value",
             (Buffer::Bool(_), _) => "true or false",
             (Buffer::Text(_), _) => "a string",
             (Buffer::Int8(_), _) => "an integer from -128 to 127",
@@ -27,7 +28,7 @@ impl Scalar<'_> {
             (Buffer::Uint8(_), _) => "an integer from 0 to 255",
             (Buffer::Uint16(_), _) => "an integer from 0 to 65535",
             (Buffer::Uint32(_), _) => "an unsigned integer of 32 bits",
-            (Buffer::Uint64(_), _) => "an unsigned integer of 64 bits",
+            (_, _) => "an unsigned integer of 64 bits",
         }
     }
 
@@ -49,13 +50,8 @@ impl Scalar<'_> {
             };
         }
         let fits = match self.buffer {
-            Buffer::Float32(v) => {
-                v.push(value as f32);
-                true
-            }
-            Buffer::Float64(v) => {
-                v.push(value as f64);
-                true
+            Buffer::Float16(_) | Buffer::Bfloat16(_) | Buffer::Float32(_) | Buffer::Float64(_) => {
+                return self.visit_f64(value as f64);
             }
             Buffer::Int8(v) => fit!(v),
             Buffer::Int16(v) => fit!(v),
@@ -87,15 +83,17 @@ impl<'de> Visitor<'de> for Scalar<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        let takes_integers = self.buffer.element().is_integer();
         match self.buffer {
             // A float32 overflows to infinity where the JSON number was finite: that is no value a row can have.
+            Buffer::Float16(v) if f16::from_f64(value).is_finite() => v.push(f16::from_f64(value)),
+            Buffer::Bfloat16(v) if bf16::from_f64(value).is_finite() => v.push(bf16::from_f64(value)),
             Buffer::Float32(v) if (value as f32).is_finite() => v.push(value as f32),
             Buffer::Float64(v) if value.is_finite() => v.push(value),
             // 3.0 is how many clients write 3.
-            Buffer::Float32(_) | Buffer::Float64(_) | Buffer::Bool(_) | Buffer::Text(_) => {
-                return Err(self.wrong(format!("the number {value:?}")));
+            _ if takes_integers && value.fract() == 0.0 && value.abs() < 2f64.powi(53) => {
+                return self.integer(value as i128);
             }
-            _ if value.fract() == 0.0 && value.abs() < 2f64.powi(53) => return self.integer(value as i128),
             _ => return Err(self.wrong(format!("the number {value:?}"))),
         }
         Ok(())
@@ -131,6 +129,8 @@ impl<'de> Visitor<'de> for Scalar<'_> {
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
         match self.buffer {
+            Buffer::Float16(v) if self.nullable => v.push(f16::NAN),
+            Buffer::Bfloat16(v) if self.nullable => v.push(bf16::NAN),
             Buffer::Float32(v) if self.nullable => v.push(f32::NAN),
             Buffer::Float64(v) if self.nullable => v.push(f64::NAN),
             _ => return Err(self.wrong("null")),

@@ -52,11 +52,16 @@ pub fn locate() -> Result<PathBuf, NotFound> {
 
 /// Where [`install`] puts the library.
 pub fn cache_dir() -> Option<PathBuf> {
+    Some(cache_base()?.join(format!("onnxruntime-{VERSION}")))
+}
+
+/// Where this program keeps what it has fetched.
+pub fn cache_base() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|p| p.is_absolute())
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    Some(base.join("inference-api").join(format!("onnxruntime-{VERSION}")))
+    Some(base.join("inference-api"))
 }
 
 fn library_in(dir: &Path) -> Option<PathBuf> {

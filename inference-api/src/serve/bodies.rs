@@ -30,7 +30,9 @@ impl HttpBody for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.progress.want_body(polled.is_pending());
+        let frame = ready!(polled);
         self.ended = frame.is_none();
         Poll::Ready(frame)
     }
@@ -46,6 +48,7 @@ impl HttpBody for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        self.progress.want_body(false);
         if !self.ended && !self.body.is_end_stream() {
             self.progress.leave_body();
         }

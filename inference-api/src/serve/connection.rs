@@ -29,25 +29,41 @@ use bytes::Bytes;
 use tokio::{io::ReadBuf, net::TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::live::{self, Ended};
-use crate::{http::Routes, metrics::Metrics};
+use super::{
+    access::Access,
+    live::{self, Ended},
+};
+use crate::{
+    http::{Routes, Server},
+    metrics::Metrics,
+};
 
 /// What the connections of a worker share.
 pub(super) struct Connections {
     pub(super) routes: Routes,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) server: Arc<Server>,
+    pub(super) access: Access,
     /// For the `x-replica` header.
     pub(super) replica: HeaderValue,
-    /// How long a client may take to send the head of a request, from its first byte: a slow loris is cut off here.
-    pub(super) head_timeout: Duration,
+    /// How long clients are waited for: a slow loris is cut off here.
+    pub(super) patience: Patience,
     /// Cancelled when the server stops.
     pub(super) stop: CancellationToken,
+}
+
+/// How long clients are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For the head of a request, from its first byte.
+    pub(super) head: Duration,
+    /// For a request's body from its head to its end, and for a client to take a part of an answer.
+    pub(super) body: Duration,
 }
 
 /// Serves one connection until the client closes it, breaks the protocol, or the server stops: at once if it is idle,
 /// after the answer if there is a request.
 pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
-    let _open = Open::new(&shared.metrics);
+    let _open = Open::new(&shared.server.metrics);
     // Small answers must not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     // A fresh socket counts as readable until somebody has looked.

@@ -19,8 +19,8 @@ use tokio::{
 
 use super::{
     bodies::{RequestBody, ResponseBody},
-    connection::Connections,
-    socket::{Progress, Socket},
+    connection::{Connections, Patience},
+    socket::{Owed, Progress, Socket},
 };
 
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
@@ -28,7 +28,7 @@ const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 /// The longest head taken. hyper's own limit is 400 kB, which 10,000 clients would turn into 4 GB.
 const HEAD_BYTES: usize = 32 << 10;
 
-const HEAD_TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How long, and for how many bytes, a client is heard out whose request was answered before it was whole.
 const LINGER: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ pub(super) enum Ended {
 
 enum Step {
     Idle,
-    HeadTooSlow,
+    TooSlow(Owed),
     Done(hyper::Result<()>),
 }
 
@@ -60,8 +60,10 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             let progress = Arc::clone(&progress);
             async move {
                 let request = request.map(|body| RequestBody::new(body, Arc::clone(&progress)));
+                let access = shared.access.begin(&request);
                 let mut response = shared.routes.answer(request).await;
                 response.headers_mut().insert(REPLICA, shared.replica.clone());
+                access.end(&mut response);
                 Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, progress)))
             }
         });
@@ -69,7 +71,7 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
         // A client that has sent all it has may close its side and still get the answer.
         let mut connection =
             http1::Builder::new().half_close(true).max_header_size(HEAD_BYTES).serve_connection(socket, service);
-        let mut head = HeadTimer::new(shared.head_timeout);
+        let mut timer = ClientTimer::new(shared.patience);
         let step = poll_fn(|cx| {
             if !told && stopping.as_mut().poll(cx).is_ready() {
                 told = true;
@@ -81,7 +83,7 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             if progress.is_idle() {
                 return Poll::Ready(Step::Idle);
             }
-            head.poll(cx, &progress).map(|()| Step::HeadTooSlow)
+            timer.poll(cx, &progress).map(Step::TooSlow)
         })
         .await;
         let parts = connection.into_parts();
@@ -91,9 +93,12 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             Step::Idle if !parts.read_buf.is_empty() => early = parts.read_buf,
             Step::Idle if told => return Ended::Closed,
             Step::Idle => return Ended::Idle(stream),
-            Step::HeadTooSlow => {
+            // Half an answer is written, so that there is nothing more to say.
+            Step::TooSlow(Owed::Reading(_)) => return Ended::Closed,
+            Step::TooSlow(Owed::Head(_) | Owed::Body(_)) => {
+                shared.server.metrics.answered("other", 408);
                 // A courtesy: if the socket does not take it now, the client learns from the close.
-                let _ = stream.try_write(HEAD_TOO_SLOW);
+                let _ = stream.try_write(TOO_SLOW);
                 linger(stream).await;
                 return Ended::Closed;
             }
@@ -132,29 +137,34 @@ async fn linger(stream: TcpStream) {
     }
 }
 
-/// Runs while a head is incomplete. hyper has one too, but sets it for every request, and a timer is dear.
-struct HeadTimer {
-    limit: Duration,
-    /// The timer, and which request of the connection it is for.
-    running: Option<(Pin<Box<Sleep>>, u32)>,
+/// Runs while only the client can move the connection on. hyper has a timer for heads, but sets it for every request, and
+/// a timer is dear.
+struct ClientTimer {
+    patience: Patience,
+    /// The timer, and what it is for.
+    running: Option<(Pin<Box<Sleep>>, Owed)>,
 }
 
-impl HeadTimer {
-    fn new(limit: Duration) -> Self {
-        Self { limit, running: None }
+impl ClientTimer {
+    fn new(patience: Patience) -> Self {
+        Self { patience, running: None }
     }
 
-    /// Ready when the head that is being read has taken too long.
-    fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<()> {
-        let Some(request) = progress.reading_head_of() else {
+    /// Ready when what the client owes has taken too long.
+    fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<Owed> {
+        let Some(owed) = progress.owed() else {
             self.running = None;
             return Poll::Pending;
         };
-        let (timer, of) = self.running.get_or_insert_with(|| (Box::pin(sleep(self.limit)), request));
-        if *of != request {
-            timer.as_mut().reset(Instant::now() + self.limit);
-            *of = request;
+        let limit = match owed {
+            Owed::Head(_) => self.patience.head,
+            Owed::Body(_) | Owed::Reading(_) => self.patience.body,
+        };
+        let (timer, of) = self.running.get_or_insert_with(|| (Box::pin(sleep(limit)), owed));
+        if *of != owed {
+            timer.as_mut().reset(Instant::now() + limit);
+            *of = owed;
         }
-        timer.as_mut().poll(cx)
+        timer.as_mut().poll(cx).map(|()| owed)
     }
 }

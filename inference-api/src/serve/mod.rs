@@ -1,6 +1,8 @@
 //! The server: a thread a worker, each with its own runtime, session and routes; one listening socket.
 
+mod access;
 mod bodies;
+mod check;
 mod connection;
 mod healthcheck;
 mod live;
@@ -13,24 +15,27 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     time::Duration,
 };
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use socket2::{Domain, Socket, Type};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 
+pub use check::check;
 pub use healthcheck::healthcheck;
 
 use crate::{
-    config::ServeOptions,
-    http::Worker,
+    config::{ControlMode, ServeOptions},
+    http::{ApiKey, Server},
     metrics::Metrics,
-    model::{LoadError, Model, Runtime},
+    model::{LoadError, Runtime},
+    repository::{self, Repository, RepositoryError},
     runtime,
 };
 
@@ -40,9 +45,12 @@ pub enum ServeError {
     /// No ONNX Runtime.
     #[error(transparent)]
     Runtime(#[from] runtime::NotFound),
-    /// The model cannot be served.
+    /// It does not load.
     #[error(transparent)]
-    Model(#[from] LoadError),
+    Library(#[from] LoadError),
+    /// A model cannot be served.
+    #[error(transparent)]
+    Model(#[from] RepositoryError),
     /// The address is taken, or not ours.
     #[error("cannot listen on {addr}: {source}\n  help: choose another with --bind")]
     Bind {
@@ -64,46 +72,61 @@ pub enum ServeError {
 /// # Errors
 /// When the library, the model or the address cannot be had.
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
-    let replica = options.replica();
-    let replica = HeaderValue::from_str(&replica).map_err(|_| ServeError::ReplicaName(replica))?;
+    let name = options.replica();
+    let replica = HeaderValue::from_str(&name).map_err(|_| ServeError::ReplicaName(name.clone()))?;
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
-    let first = Model::load(&onnxruntime, &options.model)?;
     let workers = options.worker_count();
-    let mut models = Vec::with_capacity(workers);
-    for _ in 1..workers {
-        models.push(first.another(&onnxruntime, &options.model)?);
-    }
-    models.push(first);
+    let settings = options.repository(workers);
+    let repository = Arc::new(Repository::open(onnxruntime, options.model.clone(), settings)?);
 
-    // The model is loaded by now: whoever can connect gets an answer.
+    // The models are loaded by now: whoever can connect gets an answer.
     let listener = listen(options.bind).map_err(|source| ServeError::Bind { addr: options.bind, source })?;
     let addr = listener.local_addr()?;
-    let metrics = Arc::new(Metrics::default());
-    let draining = Arc::new(AtomicBool::new(false));
+    let server = Arc::new(Server {
+        repository: Arc::clone(&repository),
+        metrics: Metrics::default(),
+        draining: AtomicBool::new(false),
+        replica: name,
+        workers,
+        max_body_bytes: options.max_body_bytes,
+        api_key: options.api_key.as_deref().map(ApiKey::new),
+        service_time: options.synthetic_service(workers),
+        queue_full: StatusCode::from_u16(options.queue_full_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        explicit_control: options.model_control_mode == ControlMode::Explicit,
+    });
     let (stop, stopped) = watch::channel(false);
     let mut threads = Vec::with_capacity(workers);
-    for (i, model) in models.into_iter().enumerate() {
-        let signature = Arc::clone(&model.signature);
-        let state =
-            Worker { model: model.into(), signature, metrics: Arc::clone(&metrics), draining: Arc::clone(&draining) };
+    for index in 0..workers {
         let work = worker::Work {
             listener: listener.try_clone()?,
-            state: Arc::new(state),
+            index,
+            server: Arc::clone(&server),
             replica: replica.clone(),
-            max_body_bytes: options.max_body_bytes,
-            head_timeout: Duration::from_secs(options.head_seconds),
+            patience: connection::Patience {
+                head: Duration::from_secs(options.head_seconds),
+                body: Duration::from_secs(options.body_seconds),
+            },
             stopped: stopped.clone(),
             drain: Duration::from_secs(options.drain_seconds),
         };
-        threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(move || work.run())?);
+        threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work.run())?);
     }
     drop(listener);
-    tracing::info!(%addr, workers, model = %options.model.display(), "serving");
+    let (watching, watched) = mpsc::channel::<()>();
+    if options.model_control_mode == ControlMode::Poll {
+        let period = Duration::from_secs(options.repository_poll_secs.get());
+        std::thread::Builder::new()
+            .name("repository".to_owned())
+            .spawn(move || repository::watch(&repository, period, &watched))?;
+    }
+    let models: Vec<_> = server.repository.catalog().all().map(|s| format!("{}/{}", s.signature.name, s.signature.version)).collect();
+    tracing::info!(%addr, workers, models = models.join(","), "serving");
 
     let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let name = signals.block_on(stop_signal())?;
-    tracing::info!(signal = name, "draining");
-    draining.store(true, Ordering::Relaxed);
+    let signal = signals.block_on(stop_signal())?;
+    tracing::info!(signal, "draining");
+    server.draining.store(true, Ordering::Relaxed);
+    drop(watching);
     // The workers hold receivers until they end; if all have ended there is nothing to tell.
     let _ = stop.send(true);
     for thread in threads {

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
@@ -37,6 +37,23 @@ pub(super) struct Progress {
     unflushed: AtomicBool,
     received: AtomicBool,
     starved: AtomicBool,
+    /// Somebody waits for more of the request's body.
+    body_wanted: AtomicBool,
+    /// The client does not take what is written.
+    blocked: AtomicBool,
+    /// Bytes that it has taken; may wrap.
+    written: AtomicUsize,
+}
+
+/// What only the client can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// The rest of the head of the request with this number.
+    Head(u32),
+    /// The rest of its body.
+    Body(u32),
+    /// To take more than so many bytes of answers.
+    Reading(usize),
 }
 
 impl Progress {
@@ -68,9 +85,31 @@ impl Progress {
         self.waits() && !self.body_left() && (self.begun.load(Relaxed) > 0 || !self.received.load(Relaxed))
     }
 
-    /// The number of the request whose head is incomplete, if there is one.
-    pub(super) fn reading_head_of(&self) -> Option<u32> {
-        (self.waits() && self.received.load(Relaxed)).then(|| self.begun.load(Relaxed))
+    /// Whether somebody waits for more of a request's body.
+    pub(super) fn want_body(&self, wanted: bool) {
+        self.body_wanted.store(wanted, Relaxed);
+    }
+
+    /// What the client has to do before anything else can happen, if there is something.
+    pub(super) fn owed(&self) -> Option<Owed> {
+        let request = self.begun.load(Relaxed);
+        if self.blocked.load(Relaxed) {
+            Some(Owed::Reading(self.written.load(Relaxed)))
+        } else if self.body_wanted.load(Relaxed) {
+            Some(Owed::Body(request))
+        } else {
+            (self.waits() && self.received.load(Relaxed)).then_some(Owed::Head(request))
+        }
+    }
+
+    /// Notes a write, and gives back what came of it.
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.unflushed.store(true, Relaxed);
+        self.blocked.store(result.is_pending(), Relaxed);
+        if let Poll::Ready(Ok(count)) = &result {
+            self.written.store(self.written.load(Relaxed).wrapping_add(*count), Relaxed);
+        }
+        result
     }
 
     /// Whether only the client can move the connection on.
@@ -115,8 +154,8 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.progress.unflushed.store(true, Relaxed);
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.progress.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -124,8 +163,8 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.progress.unflushed.store(true, Relaxed);
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.progress.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {

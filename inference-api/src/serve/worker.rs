@@ -7,18 +7,22 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, Connections},
+    access::Access,
+    connection::{self, Connections, Patience},
     told_to_stop,
 };
-use crate::http::{Routes, Worker};
+use crate::{
+    http::{Routes, Server, Worker},
+    service_time::Alarm,
+};
 
 pub(super) struct Work {
     /// A handle to the socket that all workers accept from: whoever is free takes the next connection.
     pub(super) listener: TcpListener,
-    pub(super) state: Arc<Worker>,
+    pub(super) index: usize,
+    pub(super) server: Arc<Server>,
     pub(super) replica: HeaderValue,
-    pub(super) max_body_bytes: usize,
-    pub(super) head_timeout: Duration,
+    pub(super) patience: Patience,
     /// Turns true when the server is to stop.
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) drain: Duration,
@@ -32,11 +36,18 @@ impl Work {
 
     async fn serve(mut self) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let server = Arc::clone(&self.server);
+        let worker = Arc::new(Worker { index: self.index, server: self.server, alarm: Alarm::new()? });
+        if server.service_time.is_some() {
+            let worker = Arc::clone(&worker);
+            tokio::spawn(async move { worker.alarm.ring().await });
+        }
         let shared = Arc::new(Connections {
-            metrics: Arc::clone(&self.state.metrics),
-            routes: Routes::new(self.state, self.max_body_bytes),
+            server,
+            routes: Routes::new(worker),
             replica: self.replica,
-            head_timeout: self.head_timeout,
+            patience: self.patience,
+            access: Access::new(),
             // The worker's own: ten thousand connections wait for it, and would wait for one lock with those of others.
             stop: CancellationToken::new(),
         });

@@ -154,8 +154,8 @@ fn what_is_no_json_is_a_400() {
 #[test]
 fn other_paths_and_methods_are_json_too() {
     let server = Server::of("iris");
-    is_fault(&server.get("/nope"), 404, "path", "POST /predict", "/nope");
-    is_fault(&server.get("/predict/"), 404, "path", "POST /predict", "/predict/");
+    is_fault(&server.get("/nope"), 404, "path", "GET /openapi.json", "/nope");
+    is_fault(&server.get("/predict/"), 404, "path", "GET /openapi.json", "/predict/");
     is_fault(&server.get("/predict"), 405, "method", "POST", "GET");
     let mut client = server.client();
     for (method, path, allowed) in [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Server, model};
 
-const SERVABLE: [&str; 15] = [
+const SERVABLE: [&str; 19] = [
     "iris",
     "penguins",
     "digits",
@@ -22,6 +22,10 @@ const SERVABLE: [&str; 15] = [
     "multi",
     "zipmap_string",
     "zipmap_int",
+    "float16",
+    "identity",
+    "control",
+    "external",
 ];
 
 #[track_caller]
@@ -156,6 +160,20 @@ fn doubles_and_truth_values_are_themselves() {
     let server = Server::of("bool");
     answers(&server, &json!({ "features": [true, false] }), &json!({ "y": [[false, true]] }));
     refuses(&server, &json!({ "features": [1, 0] }), "features[0]");
+}
+
+#[test]
+fn numbers_of_16_bits_are_numbers() {
+    let server = Server::of("float16");
+    answers(&server, &json!({ "features": [0.5, -2] }), &json!({ "y": [[1.0, -4.0]] }));
+    refuses(&server, &json!({ "features": [70_000, 0] }), "features[0]");
+}
+
+#[test]
+fn branches_are_taken() {
+    let server = Server::of("control");
+    answers(&server, &json!({ "features": [1, 2] }), &json!({ "y": [[2.0, 4.0]] }));
+    answers(&server, &json!({ "features": [-1, -2] }), &json!({ "y": [[1.0, 2.0]] }));
 }
 
 #[test]

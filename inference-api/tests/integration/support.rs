@@ -76,6 +76,16 @@ impl Server {
         self.client().get(path)
     }
 
+    /// One POST on a connection of its own.
+    pub fn post_to(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        self.client().post_to(path, headers, body)
+    }
+
+    /// One POST of JSON on a connection of its own.
+    pub fn ask(&self, path: &str, body: &Value) -> Answer {
+        self.post_to(path, &[("content-type", "application/json")], body.to_string())
+    }
+
     /// A counter's value in `/metrics`; 0 if it is not there.
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = String::from_utf8(self.get("/metrics").body).unwrap();
@@ -185,7 +195,19 @@ impl Client {
     }
 
     pub fn get(&mut self, path: &str) -> Answer {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
+        self.get_with(path, &[])
+    }
+
+    pub fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n{}\r\n", lines(headers)));
+        self.read()
+    }
+
+    pub fn post_to(&mut self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let (headers, length) = (lines(headers), body.as_ref().len());
+        let mut request = format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n").into_bytes();
+        request.extend_from_slice(body.as_ref());
+        self.send(request);
         self.read()
     }
 
@@ -218,6 +240,10 @@ impl Client {
         self.0.read_to_end(&mut rest).unwrap();
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
+}
+
+fn lines(headers: &[(&str, &str)]) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }
 
 /// The bytes of `POST /predict`.

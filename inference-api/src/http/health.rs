@@ -1,0 +1,43 @@
+//! How the server is: ready or not, and what it has counted.
+
+use axum::{
+    Json,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{ApiError, SharedWorker};
+
+pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
+    let (status, word) =
+        if worker.server.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
+    (status, Json(json!({ "status": word }))).into_response()
+}
+
+const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+pub(super) async fn metrics(State(worker): State<SharedWorker>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let metrics = &worker.server.metrics;
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    // Prometheus asks for it, first in its list, where it is to scrape native histograms.
+    if accepted.starts_with("application/vnd.google.protobuf") {
+        let bytes = metrics.render_protobuf().map_err(|e| ApiError::Internal(e.to_string()))?;
+        return Ok(([(header::CONTENT_TYPE, PROTOBUF)], bytes).into_response());
+    }
+    let text = metrics.render().map_err(|e| ApiError::Internal(e.to_string()))?;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// Counts answers by the route's pattern, and those without a route under one name: whoever scans for paths must not fill
+/// our memory with counters.
+pub(super) async fn count(State(worker): State<SharedWorker>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let path = path.as_ref().map_or("other", MatchedPath::as_str);
+    worker.server.metrics.answered(path, response.status().as_u16());
+    response
+}

@@ -1,0 +1,89 @@
+//! The key that clients show, where one is asked for.
+
+use axum::{
+    Json,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// What a client has to show. Only its digest is kept: digests are of one length, so that comparing them tells nothing of
+/// the key by the time it takes.
+#[derive(Clone)]
+pub struct ApiKey([u8; 32]);
+
+/// Paths that need none: whoever asks whether the server is well, and the documents that say how to ask with a key.
+const OPEN: [&str; 8] =
+    ["/health", "/ping", "/version", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs"];
+
+/// Whether a path needs no key.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with("/docs/")
+}
+
+impl ApiKey {
+    /// Of a key.
+    pub fn new(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// The answer to a request that does not show the key where it has to.
+    pub(super) fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
+        if is_open(path) || shown(headers).is_some_and(|key| self.is(key)) {
+            return None;
+        }
+        let message = "this server wants its key: Authorization: Bearer KEY, or X-API-Key: KEY";
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        Some((StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": message }))).into_response())
+    }
+
+    fn is(&self, key: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(key).into();
+        self.0.ct_eq(&digest).into()
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
+    let bearer = bearer.and_then(|value| {
+        let (scheme, key) = value.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
+    });
+    bearer.or_else(|| headers.get("x-api-key").map(axum::http::HeaderValue::as_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str, header: Option<(&'static str, &str)>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header {
+            headers.insert(name, value.parse().unwrap());
+        }
+        ApiKey::new("secret").refusal(path, &headers).is_some()
+    }
+
+    #[test]
+    fn only_the_key_opens() {
+        assert!(!refused("/predict", Some(("authorization", "Bearer secret"))));
+        assert!(!refused("/predict", Some(("authorization", "bearer secret"))));
+        assert!(!refused("/predict", Some(("x-api-key", "secret"))));
+        for wrong in ["Bearer secret2", "Bearer ", "secret", "Basic secret"] {
+            assert!(refused("/predict", Some(("authorization", wrong))), "{wrong}");
+        }
+        for path in ["/predict", "/metrics", "/v2/repository/models/iris/load", "/v2/models/iris/infer", "/model"] {
+            assert!(refused(path, None), "{path}");
+        }
+        assert!(!refused("/health", None));
+        assert!(!refused("/v2/health/ready", None));
+    }
+}

@@ -1,0 +1,87 @@
+//! Tensors, as TensorFlow Serving's protocol names them.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    model::Signature,
+    predict::{Batch, Fault, decode_rows, shaped},
+};
+
+/// A list of rows.
+pub(super) fn instances(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
+    decode_rows(signature, "instances", json.get())
+}
+
+/// A tensor for a model's one input, or an object with a tensor for each input or a list for each feature.
+pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
+    const FIELD: &str = "inputs";
+    if !json.get().starts_with('{') {
+        return decode_rows(signature, FIELD, json.get());
+    }
+    let fault = |field: String, expected: String, got: String| Fault { field, expected, got, malformed: false };
+    let mut named: BTreeMap<String, &RawValue> = serde_json::from_str(json.get())
+        .map_err(|e| fault(FIELD.to_owned(), "an object of tensors".to_owned(), e.to_string()))?;
+    if named.keys().any(|name| signature.features.iter().any(|f| f.name == *name))
+        && !named.keys().any(|name| signature.inputs.iter().any(|port| port.name == *name))
+    {
+        return features(signature, &named);
+    }
+    let mut tensors = Vec::with_capacity(signature.inputs.len());
+    for port in &signature.inputs {
+        let here = || format!("{FIELD}.{}", port.name);
+        let json = named.remove(&port.name).ok_or_else(|| fault(here(), "a tensor".to_owned(), "no such field".to_owned()))?;
+        let tensor = shaped(port.element, json).map_err(|f| Fault { field: format!("{}{}", here(), rest(&f.field)), ..f })?;
+        let fits = tensor.shape.len() == port.dims.len()
+            && tensor.shape.iter().zip(&port.dims).all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
+        if !fits {
+            let wanted: Vec<_> = port.dims.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())).collect();
+            return Err(fault(here(), format!("a tensor of shape [{}]", wanted.join(", ")), format!("{:?}", tensor.shape)));
+        }
+        tensors.push(tensor);
+    }
+    if let Some(name) = named.keys().next() {
+        let known: Vec<_> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
+        return Err(fault(format!("{FIELD}.{name}"), format!("one of {known:?}"), "an unknown field".to_owned()));
+    }
+    let rows = tensors.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
+    if let Some((port, tensor)) = signature.inputs.iter().zip(&tensors).find(|(_, t)| t.shape.first() != Some(&rows)) {
+        return Err(fault(format!("{FIELD}.{}", port.name), format!("{rows} rows"), format!("{:?}", tensor.shape)));
+    }
+    Ok(Batch { rows, inputs: tensors })
+}
+
+/// `{feature: [value, …], …}`: the columns of a table, turned into its rows.
+fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Result<Batch, Fault> {
+    let mut columns: Vec<(&str, Vec<&RawValue>)> = Vec::with_capacity(named.len());
+    for (name, json) in named {
+        let values = serde_json::from_str(json.get()).map_err(|e| Fault {
+            field: format!("inputs.{name}"),
+            expected: "a list of values".to_owned(),
+            got: e.to_string(),
+            malformed: false,
+        })?;
+        columns.push((name, values));
+    }
+    let rows = columns.first().map_or(0, |(_, values)| values.len());
+    if let Some((name, values)) = columns.iter().find(|(_, values)| values.len() != rows) {
+        return Err(Fault {
+            field: format!("inputs.{name}"),
+            expected: format!("{rows} values, as the first column has"),
+            got: format!("{} values", values.len()),
+            malformed: false,
+        });
+    }
+    let record = |row: usize| {
+        let cells = columns.iter().map(|(name, values)| format!("{}:{}", serde_json::Value::from(*name), values[row].get()));
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+    };
+    let records: Vec<_> = (0..rows).map(record).collect();
+    decode_rows(signature, "inputs", &format!("[{}]", records.join(",")))
+}
+
+/// A fault's place within a tensor: nothing for the whole of it.
+fn rest(field: &str) -> &str {
+    if field == "body" { "" } else { field }
+}

@@ -1,0 +1,131 @@
+//! MLflow's scoring protocol: what `mlflow models serve` answers.
+
+mod frame;
+mod inputs;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    BoxError, Json, Router,
+    body::{Bytes, HttpBody},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use serde_json::{json, value::RawValue};
+
+use super::{ApiError, SharedWorker, Worker, body, errors, health};
+use crate::{
+    metrics::Endpoint,
+    model::Signature,
+    predict::{Batch, Fault, encode_columns, encode_records},
+};
+
+pub(super) const INVOCATIONS: &str = "/invocations";
+
+/// All of its paths but `/health`; scoring goes by without them.
+pub(super) fn routes() -> Router<SharedWorker> {
+    Router::new()
+        .route("/ping", get(health::ready))
+        .route("/version", get(async || env!("CARGO_PKG_VERSION")))
+        .route(INVOCATIONS, any(errors::method_not_allowed))
+}
+
+/// What was sent, and so in which form the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Rows of a data frame: the answer is one too.
+    Frame,
+    /// Tensors.
+    Tensors,
+}
+
+/// Scores with the default model, and counts the answer.
+pub(super) async fn invocations<B>(worker: &Worker, parts: &Parts, body: B) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    match answer(worker, parts, body).await {
+        Ok(json) => {
+            let mut response = Response::new(json.into());
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => {
+            // The scoring protocol has no 422: what it cannot take is a bad request.
+            let status = match error.status() {
+                StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+                other => other,
+            };
+            worker.server.metrics.answered(Endpoint::Invocations.path(), status.as_u16());
+            let code = if status.is_client_error() { "BAD_REQUEST" } else { "INTERNAL_ERROR" };
+            (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response()
+        }
+    }
+}
+
+async fn answer<B>(worker: &Worker, parts: &Parts, body: B) -> Result<Vec<u8>, ApiError>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let media = media_type(parts);
+    let is_csv = match media.as_str() {
+        "application/json" => false,
+        "text/csv" => true,
+        _ => return Err(ApiError::Media(media)),
+    };
+    let body = body::read(&parts.headers, body, worker.server.max_body_bytes).await?;
+    let served = Arc::clone(worker.server.repository.catalog().default_model()?);
+    let signature = &served.signature;
+    let begun = Instant::now();
+    let (batch, form) = match is_csv {
+        true => (frame::csv(signature, &body).map_err(ApiError::Fault)?, Form::Frame),
+        false => json_body(signature, &body).map_err(ApiError::Fault)?,
+    };
+    let parse = begun.elapsed();
+    let refused = |e: crate::model::RunError| ApiError::Refused(e.to_string());
+    let run = worker.run(&served, batch.inputs, batch.rows).await?;
+    let writing = Instant::now();
+    let json = match form {
+        Form::Frame => encode_records(signature, batch.rows, &run.outputs),
+        Form::Tensors => encode_columns(signature, &run.outputs),
+    }
+    .map_err(refused)?;
+    worker.answered(Endpoint::Invocations, &served, parse, &run, writing.elapsed());
+    Ok(json)
+}
+
+/// In lower case and without parameters.
+fn media_type(parts: &Parts) -> String {
+    let whole = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    whole.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+const WAYS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
+
+fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Form), Fault> {
+    let fault = |expected: &str, got: String, malformed| Fault {
+        field: "body".to_owned(),
+        expected: expected.to_owned(),
+        got,
+        malformed,
+    };
+    let one_of = "an object with exactly one of dataframe_split, dataframe_records, instances and inputs";
+    let fields: std::collections::BTreeMap<String, &RawValue> =
+        serde_json::from_slice(body).map_err(|e| fault(one_of, e.to_string(), e.is_syntax() || e.is_eof()))?;
+    let mut given = fields.iter().filter(|(name, _)| WAYS.contains(&name.as_str()));
+    let (Some((way, value)), None) = (given.next(), given.next()) else {
+        let names: Vec<_> = fields.keys().map(|name| crate::predict::shorten(name)).collect();
+        return Err(fault(one_of, format!("{names:?}"), false));
+    };
+    // Parameters are for models that generate; an ONNX graph has none. As MLflow does, they are passed over.
+    if let Some(other) = fields.keys().find(|name| *name != way && *name != "params") {
+        return Err(fault(one_of, format!("the field {:?}", crate::predict::shorten(other)), false));
+    }
+    Ok(match way.as_str() {
+        "dataframe_split" => (frame::split(signature, value)?, Form::Frame),
+        "dataframe_records" => (frame::records(signature, value)?, Form::Frame),
+        "instances" => (inputs::instances(signature, value)?, Form::Tensors),
+        _ => (inputs::inputs(signature, value)?, Form::Tensors),
+    })
+}

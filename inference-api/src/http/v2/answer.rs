@@ -1,0 +1,124 @@
+//! What a model puts out, to the body of an inference answer.
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+use serde::{Serialize, Serializer};
+
+use super::{binary, datatype, error::V2Error, request::Inference};
+use crate::{
+    model::{Buffer, Signature, Tensor, Value},
+    with_elements,
+};
+
+/// Length of the JSON part of a body that has tensors as bytes behind it.
+pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    model_name: &'a str,
+    model_version: &'a str,
+    outputs: Vec<Output<'a>>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'a str,
+    datatype: &'static str,
+    shape: &'a [usize],
+    /// Only with a size in it: the C++ client refuses any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Parameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Flat<'a>>,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    binary_data_size: usize,
+}
+
+/// The answer's body, and the length of its JSON part if bytes follow it.
+pub(super) struct Encoded {
+    pub(super) body: Vec<u8>,
+    pub(super) json_length: Option<usize>,
+}
+
+/// Writes the outputs that were asked for.
+///
+/// # Errors
+/// When one cannot be written as a tensor.
+pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Value]) -> Result<Encoded, V2Error> {
+    let tensors: Vec<std::borrow::Cow<'_, Tensor>> = inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect();
+    let mut bytes = Vec::new();
+    let mut outputs = Vec::with_capacity(tensors.len());
+    for (tensor, &(index, as_bytes)) in tensors.iter().zip(&inference.outputs) {
+        let (parameters, data) = match as_bytes {
+            true => (Some(Parameters { binary_data_size: binary::encode(&tensor.data, &mut bytes) }), None),
+            false => (None, Some(Flat(&tensor.data))),
+        };
+        outputs.push(Output {
+            name: &signature.outputs[index].name,
+            datatype: datatype::name(tensor.data.element()),
+            shape: &tensor.shape,
+            parameters,
+            data,
+        });
+    }
+    let has_bytes = inference.outputs.iter().any(|(_, as_bytes)| *as_bytes);
+    let answer = Answer {
+        id: inference.id.as_deref(),
+        model_name: &signature.name,
+        model_version: &signature.version,
+        outputs,
+    };
+    let mut body = serde_json::to_vec(&answer).map_err(|e| V2Error::bad_request(e.to_string()))?;
+    let json_length = has_bytes.then_some(body.len());
+    body.append(&mut bytes);
+    Ok(Encoded { body, json_length })
+}
+
+impl Encoded {
+    /// The answer without its coding.
+    pub(super) fn into_response(self, body: Body) -> Response {
+        let mut response = Response::new(body);
+        let content_type = match self.json_length {
+            Some(_) => HeaderValue::from_static("application/octet-stream"),
+            None => HeaderValue::from_static("application/json"),
+        };
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if let Some(length) = self.json_length {
+            response.headers_mut().insert(HEADER_LENGTH, length.into());
+        }
+        response
+    }
+}
+
+/// Maps as the numbers in them, one row each, in the order of the classes: the protocol has tensors only.
+fn as_tensor(value: &Value) -> std::borrow::Cow<'_, Tensor> {
+    match value {
+        Value::Tensor(tensor) => std::borrow::Cow::Borrowed(tensor),
+        Value::Maps(rows) => {
+            let width = rows.first().map_or(0, Vec::len);
+            let data = rows.iter().flat_map(|row| row.iter().map(|(_, p)| *p)).collect();
+            std::borrow::Cow::Owned(Tensor { shape: vec![rows.len(), width], data: Buffer::Float32(data) })
+        }
+    }
+}
+
+/// All elements in one list.
+struct Flat<'a>(&'a Buffer);
+
+impl Serialize for Flat<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Buffer::Float16(v) => serializer.collect_seq(v.iter().map(|x| x.to_f32())),
+            Buffer::Bfloat16(v) => serializer.collect_seq(v.iter().map(|x| x.to_f32())),
+            data => with_elements!(data, v => v.serialize(serializer)),
+        }
+    }
+}

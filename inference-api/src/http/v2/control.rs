@@ -1,0 +1,116 @@
+//! The model repository extension: what there is, and loading and unloading at run time.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::error::V2Error;
+use crate::{http::SharedWorker, repository::Indexed};
+
+#[derive(Deserialize, Default)]
+struct IndexRequest {
+    #[serde(default)]
+    ready: bool,
+}
+
+#[derive(Serialize)]
+struct IndexEntry {
+    name: String,
+    version: String,
+    state: &'static str,
+    reason: String,
+}
+
+#[derive(Deserialize, Default)]
+struct LoadRequest {
+    #[serde(default)]
+    parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a load request may ask for beside the load; neither means anything here.
+const HARMLESS: [&str; 1] = ["unload_dependents"];
+
+pub(super) async fn index(State(worker): State<SharedWorker>, body: Bytes) -> Result<Response, V2Error> {
+    let request: IndexRequest = parse(&body)?;
+    let server = Arc::clone(&worker.server);
+    let index = blocking(move || server.repository.index()).await?;
+    let entry = |indexed: Indexed| IndexEntry {
+        name: indexed.name,
+        version: indexed.version,
+        state: if indexed.ready { "READY" } else { "UNAVAILABLE" },
+        reason: indexed.reason,
+    };
+    let entries: Vec<_> = index.into_iter().filter(|i| i.ready || !request.ready).map(entry).collect();
+    Ok(Json(entries).into_response())
+}
+
+pub(super) async fn load(
+    State(worker): State<SharedWorker>,
+    Path(model): Path<String>,
+    body: Bytes,
+) -> Result<Response, V2Error> {
+    check(&worker, &body)?;
+    let server = Arc::clone(&worker.server);
+    let name = model.clone();
+    match blocking(move || server.repository.load(&name)).await? {
+        Ok(()) => {
+            tracing::info!(model, "loaded");
+            Ok(StatusCode::OK.into_response())
+        }
+        Err(error) => {
+            tracing::error!(model, %error, "REFUSED: it does not load; what was served before still is");
+            let error = V2Error::from(error);
+            Err(V2Error { message: format!("failed to load '{model}': {}", error.message), ..error })
+        }
+    }
+}
+
+pub(super) async fn unload(
+    State(worker): State<SharedWorker>,
+    Path(model): Path<String>,
+    body: Bytes,
+) -> Result<Response, V2Error> {
+    check(&worker, &body)?;
+    let server = Arc::clone(&worker.server);
+    let name = model.clone();
+    if blocking(move || server.repository.unload(&name)).await? {
+        tracing::info!(model, "unloaded");
+    }
+    // As Triton has it: what is not there is unloaded.
+    Ok(StatusCode::OK.into_response())
+}
+
+/// Whether models may be loaded and unloaded by request, and whether this is a request that can be followed.
+fn check(worker: &SharedWorker, body: &[u8]) -> Result<(), V2Error> {
+    if !worker.server.explicit_control {
+        return Err(V2Error::bad_request(
+            "explicit model load / unload is not allowed: start the server with --model-control-mode explicit",
+        ));
+    }
+    let request: LoadRequest = parse(body)?;
+    match request.parameters.keys().find(|key| !HARMLESS.contains(&key.as_str())) {
+        Some(key) => Err(V2Error::bad_request(format!("parameter '{key}' is not supported: models come from --model"))),
+        None => Ok(()),
+    }
+}
+
+/// Clients send an empty body as often as `{}`.
+fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, V2Error> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))
+}
+
+/// A worker answers thousands of requests in the time that a model takes to load.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, V2Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| V2Error::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))
+}

@@ -1,0 +1,125 @@
+//! The Open Inference Protocol (KServe V2) with Triton's binary tensors, configuration, statistics and repository.
+
+mod answer;
+mod binary;
+mod control;
+mod datatype;
+mod error;
+mod metadata;
+mod request;
+mod statistics;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
+    http::{HeaderMap, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+
+use percent_encoding::percent_decode_str;
+
+use self::{answer::HEADER_LENGTH, error::V2Error};
+use super::{SharedWorker, Worker, body, errors};
+use crate::metrics::Endpoint;
+
+/// All of its paths; inference goes by without them.
+pub(super) fn routes() -> Router<SharedWorker> {
+    let of_model = |rest: &str| [format!("/v2/models/{{model}}{rest}"), format!("/v2/models/{{model}}/versions/{{version}}{rest}")];
+    let mut router = Router::new()
+        .route("/v2", get(metadata::server))
+        .route("/v2/health/live", get(metadata::live))
+        .route("/v2/health/ready", get(metadata::ready))
+        .route("/v2/models/stats", get(statistics::all))
+        .route("/v2/repository/index", post(control::index))
+        .route("/v2/repository/models/{model}/load", post(control::load))
+        .route("/v2/repository/models/{model}/unload", post(control::unload));
+    for path in of_model("") {
+        router = router.route(&path, get(metadata::model));
+    }
+    for path in of_model("/ready") {
+        router = router.route(&path, get(metadata::model_ready));
+    }
+    for path in of_model("/config") {
+        router = router.route(&path, get(metadata::config));
+    }
+    for path in of_model("/stats") {
+        router = router.route(&path, get(statistics::one));
+    }
+    for path in of_model("/infer") {
+        router = router.route(&path, any(errors::method_not_allowed));
+    }
+    router
+}
+
+/// The model and version that `POST` on this path runs, if it is one that runs a model.
+pub(super) fn infer_target(path: &str) -> Option<(&str, Option<&str>)> {
+    let middle = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    let mut parts = middle.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(model), None, None, None) => Some((model, None)),
+        (Some(model), Some("versions"), Some(version), None) => Some((model, Some(version))),
+        _ => None,
+    }
+}
+
+/// Runs a model, and counts the answer.
+pub(super) async fn infer<B>(worker: &Worker, parts: &Parts, body: B) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    match answer(worker, parts, body).await {
+        Ok(response) => response,
+        Err(error) => {
+            worker.server.metrics.answered(Endpoint::Infer.path(), error.status.as_u16());
+            error.into_response()
+        }
+    }
+}
+
+async fn answer<B>(worker: &Worker, parts: &Parts, body: B) -> Result<Response, V2Error>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let (model, version) = infer_target(parts.uri.path()).unwrap_or_default();
+    let model = percent_decode_str(model).decode_utf8_lossy();
+    let served = Arc::clone(worker.server.repository.catalog().find(&model, version)?);
+    let header = header_length(&parts.headers)?;
+    let body = body::read(&parts.headers, body, worker.server.max_body_bytes).await?;
+    let begun = Instant::now();
+    let mut inference = request::read(&served.signature, &body, header)?;
+    drop(body);
+    let parse = begun.elapsed();
+    let inputs = std::mem::take(&mut inference.inputs);
+    let rows = inputs.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
+    let run = worker.run(&served, inputs, rows).await?;
+    let writing = Instant::now();
+    let mut encoded = answer::write(&served.signature, &inference, &run.outputs)?;
+    let (bytes, coding) = body::code(&parts.headers, std::mem::take(&mut encoded.body));
+    let mut response = encoded.into_response(Body::from(bytes));
+    body::tell_coding(&mut response, coding);
+    worker.answered(Endpoint::Infer, &served, parse, &run, writing.elapsed());
+    Ok(response)
+}
+
+fn header_length(headers: &HeaderMap) -> Result<Option<usize>, V2Error> {
+    let Some(value) = headers.get(HEADER_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| V2Error::bad_request(format!("{HEADER_LENGTH} is no length: {value:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_run_models_are_recognised() {
+        assert_eq!(infer_target("/v2/models/iris/infer"), Some(("iris", None)));
+        assert_eq!(infer_target("/v2/models/iris/versions/3/infer"), Some(("iris", Some("3"))));
+        assert_eq!(infer_target("/v2/models/iris/config"), None);
+        assert_eq!(infer_target("/v2/models/iris/versions/infer"), None);
+        assert_eq!(infer_target("/v2/models/a/b/infer"), None);
+    }
+}

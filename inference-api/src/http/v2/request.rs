@@ -1,0 +1,211 @@
+//! The body of an inference request, to tensors.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{binary, datatype, error::V2Error};
+use crate::{
+    model::{Port, Signature, Tensor},
+    predict::flat,
+};
+
+/// A request that the model can run.
+#[derive(Debug)]
+pub(super) struct Inference {
+    /// Given back with the answer.
+    pub(super) id: Option<String>,
+    /// In the model's order.
+    pub(super) inputs: Vec<Tensor>,
+    /// Which outputs are wanted, by index, and whether as bytes.
+    pub(super) outputs: Vec<(usize, bool)>,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    parameters: RequestParameters,
+    #[serde(borrow)]
+    inputs: Vec<Input<'a>>,
+    #[serde(borrow, default)]
+    outputs: Vec<Output<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+struct RequestParameters {
+    #[serde(default)]
+    binary_data_output: bool,
+}
+
+#[derive(Deserialize)]
+struct Input<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    shape: Vec<i64>,
+    #[serde(borrow)]
+    datatype: Cow<'a, str>,
+    #[serde(default)]
+    parameters: TensorParameters,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Output<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    parameters: TensorParameters,
+}
+
+#[derive(Deserialize, Default)]
+struct TensorParameters {
+    binary_data_size: Option<usize>,
+    binary_data: Option<bool>,
+    shared_memory_region: Option<serde::de::IgnoredAny>,
+    classification: Option<serde::de::IgnoredAny>,
+}
+
+/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes.
+///
+/// # Errors
+/// With what is wrong, and where.
+pub(super) fn read(signature: &Signature, body: &[u8], header: Option<usize>) -> Result<Inference, V2Error> {
+    let (json, binary) = match header {
+        None => (body, &[][..]),
+        Some(length) => body.split_at_checked(length).ok_or_else(|| {
+            V2Error::bad_request(format!("Inference-Header-Content-Length is {length}, the body has {}", body.len()))
+        })?,
+    };
+    let request: Body<'_> = serde_json::from_slice(json)
+        .map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))?;
+    let inputs = inputs(signature, &request.inputs, binary)?;
+    let outputs = outputs(signature, &request)?;
+    Ok(Inference { id: request.id.map(Cow::into_owned), inputs, outputs })
+}
+
+fn inputs(signature: &Signature, given: &[Input<'_>], mut binary: &[u8]) -> Result<Vec<Tensor>, V2Error> {
+    let model = &signature.name;
+    let mut slots: Vec<Option<Tensor>> = signature.inputs.iter().map(|_| None).collect();
+    for input in given {
+        let name = input.name.as_ref();
+        let Some(index) = signature.inputs.iter().position(|port| port.name == name) else {
+            return Err(V2Error::bad_request(format!("unexpected inference input '{name}' for model '{model}'")));
+        };
+        if slots[index].is_some() {
+            return Err(V2Error::bad_request(format!("input '{name}' is given twice")));
+        }
+        slots[index] = Some(tensor(&signature.inputs[index], input, &mut binary, model)?);
+    }
+    if !binary.is_empty() {
+        return Err(V2Error::bad_request(format!(
+            "{} bytes follow the last input: unexpected additional input data for model '{model}'",
+            binary.len()
+        )));
+    }
+    let missing = |(slot, port): (Option<Tensor>, &Port)| {
+        slot.ok_or_else(|| V2Error::bad_request(format!("expected input '{}' for model '{model}', got none", port.name)))
+    };
+    let tensors = slots.into_iter().zip(&signature.inputs).map(missing).collect::<Result<Vec<_>, _>>()?;
+    same_batch(signature, &tensors)?;
+    Ok(tensors)
+}
+
+/// Where every input leaves its first dimension open it is the batch, and there is one batch.
+fn same_batch(signature: &Signature, tensors: &[Tensor]) -> Result<(), V2Error> {
+    if signature.inputs.iter().any(|port| port.dims.first() != Some(&None)) {
+        return Ok(());
+    }
+    let mut sizes = tensors.iter().filter_map(|t| t.shape.first());
+    let first = sizes.next();
+    match sizes.find(|size| Some(*size) != first) {
+        Some(other) => Err(V2Error::bad_request(format!(
+            "inputs of model '{}' have different batch sizes: {} and {other}",
+            signature.name,
+            first.copied().unwrap_or(0)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Result<Tensor, V2Error> {
+    let name = &port.name;
+    let wanted = datatype::name(port.element);
+    if input.datatype != wanted {
+        return Err(V2Error::bad_request(format!(
+            "inference input '{name}' data-type is '{}', but model '{model}' expects '{wanted}'",
+            input.datatype
+        )));
+    }
+    if input.parameters.shared_memory_region.is_some() {
+        return Err(V2Error::bad_request(format!("input '{name}' is in shared memory, which this server does not read")));
+    }
+    let (shape, count) = shape(port, &input.shape, model)?;
+    let wrong = |why: String| V2Error::bad_request(format!("input '{name}': {why}"));
+    let data = match (input.parameters.binary_data_size, input.data) {
+        (Some(_), Some(_)) => return Err(wrong("it has both data and binary_data_size".to_owned())),
+        (None, None) => return Err(wrong("it has neither data nor binary_data_size".to_owned())),
+        (Some(size), None) => {
+            let (own, rest) = binary.split_at_checked(size).ok_or_else(|| {
+                wrong(format!("binary_data_size is {size}, {} bytes are left of the body", binary.len()))
+            })?;
+            *binary = rest;
+            binary::decode(port.element, own).map_err(wrong)?
+        }
+        (None, Some(json)) => flat(port.element, json).map_err(|fault| wrong(fault.to_string()))?,
+    };
+    if data.len() != count {
+        return Err(wrong(format!("its shape {:?} has {count} elements, {} came", input.shape, data.len())));
+    }
+    Ok(Tensor { shape, data })
+}
+
+/// The shape, if the model takes it, and the number of its elements.
+fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize), V2Error> {
+    let refused = || {
+        let wanted: Vec<i64> = port.dims.iter().map(|d| d.map_or(-1, |d| i64::try_from(d).unwrap_or(-1))).collect();
+        V2Error::bad_request(format!(
+            "unexpected shape for input '{}' for model '{model}'. Expected {wanted:?}, got {given:?}",
+            port.name
+        ))
+    };
+    if given.len() != port.dims.len() {
+        return Err(refused());
+    }
+    let mut shape = Vec::with_capacity(given.len());
+    let mut count: usize = 1;
+    for (size, dim) in given.iter().zip(&port.dims) {
+        let size = usize::try_from(*size).map_err(|_| refused())?;
+        if dim.is_some_and(|dim| dim != size) {
+            return Err(refused());
+        }
+        count = count.checked_mul(size).ok_or_else(refused)?;
+        shape.push(size);
+    }
+    Ok((shape, count))
+}
+
+fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool)>, V2Error> {
+    let binary = request.parameters.binary_data_output;
+    if request.outputs.is_empty() {
+        return Ok((0..signature.outputs.len()).map(|index| (index, binary)).collect());
+    }
+    let wanted = |output: &Output<'_>| {
+        let name = output.name.as_ref();
+        let unsupported = |what: &str| Err(V2Error::bad_request(format!("output '{name}': this server has no {what}")));
+        if output.parameters.shared_memory_region.is_some() {
+            return unsupported("shared memory");
+        }
+        if output.parameters.classification.is_some() {
+            return unsupported("classification extension");
+        }
+        let index = signature.outputs.iter().position(|port| port.name == name).ok_or_else(|| {
+            V2Error::bad_request(format!("unexpected inference output '{name}' for model '{}'", signature.name))
+        })?;
+        Ok((index, output.parameters.binary_data.unwrap_or(binary)))
+    };
+    request.outputs.iter().map(wanted).collect()
+}

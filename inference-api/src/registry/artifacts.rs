@@ -1,0 +1,150 @@
+//! Fetching a version's files through the registry.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::{Component, Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{
+    ModelUri, RegistryError,
+    client::{Client, chain},
+};
+
+/// A file of a version, relative to its folder.
+struct Wanted {
+    path: String,
+    bytes: Option<u64>,
+}
+
+/// More files or deeper folders than this is no model.
+const MOST_FILES: usize = 10_000;
+const DEEPEST: usize = 16;
+/// How often progress is told.
+const TELL: Duration = Duration::from_secs(1);
+/// A file is begun anew so often when the connection breaks.
+const TRIES: u32 = 3;
+
+/// Fetches all files below `root` into `into`.
+pub(super) async fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Path) -> Result<(), RegistryError> {
+    let files = list(client, uri, root).await?;
+    let total: u64 = files.iter().filter_map(|f| f.bytes).sum();
+    tracing::info!(model = %uri, files = files.len(), megabytes = megabytes(total), "downloading");
+    let mut progress = Progress { uri, done: 0, total, told: Instant::now() };
+    for file in &files {
+        let target = into.join(&file.path);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| written(parent, &e))?;
+        }
+        let mut tried = 1;
+        loop {
+            let before = progress.done;
+            match fetch_file(client, uri, root, file, &target, &mut progress).await {
+                Err(RegistryError::Unreachable(reason)) if tried < TRIES => {
+                    tracing::warn!(model = %uri, file = file.path, reason, "the download broke off; trying again");
+                    progress.done = before;
+                    tried += 1;
+                }
+                result => break result?,
+            }
+        }
+    }
+    tracing::info!(model = %uri, megabytes = megabytes(progress.done), "downloaded");
+    Ok(())
+}
+
+async fn list(client: &Client, uri: &ModelUri, root: &str) -> Result<Vec<Wanted>, RegistryError> {
+    let broken = |reason: String| RegistryError::Broken { uri: uri.clone(), reason };
+    let mut files = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for artifact in client.list(&joined(root, &folder)).await? {
+            let path = joined(&folder, &artifact.path);
+            if !stays_inside(&path) {
+                return Err(broken(format!("its file {path:?} would be written outside of the cache")));
+            }
+            if files.len() >= MOST_FILES || path.split('/').count() > DEEPEST {
+                return Err(broken("it has more files or folders than a model has".to_owned()));
+            }
+            match artifact.is_dir {
+                true => folders.push(path),
+                false => files.push(Wanted { path, bytes: artifact.file_size }),
+            }
+        }
+    }
+    Ok(files)
+}
+
+async fn fetch_file(
+    client: &Client,
+    uri: &ModelUri,
+    root: &str,
+    file: &Wanted,
+    target: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<(), RegistryError> {
+    let mut response = client.get(&joined(root, &file.path)).await?;
+    let mut out = File::create(target).map_err(|e| written(target, &e))?;
+    let mut came = 0;
+    while let Some(chunk) = response.chunk().await.map_err(|e| RegistryError::Unreachable(chain(&e)))? {
+        out.write_all(&chunk).map_err(|e| written(target, &e))?;
+        came += chunk.len() as u64;
+        progress.add(chunk.len() as u64);
+    }
+    match file.bytes.filter(|bytes| *bytes != came) {
+        Some(bytes) => Err(RegistryError::Broken {
+            uri: uri.clone(),
+            reason: format!("{} has {bytes} bytes in the registry, {came} came", file.path),
+        }),
+        None => Ok(()),
+    }
+}
+
+struct Progress<'a> {
+    uri: &'a ModelUri,
+    done: u64,
+    total: u64,
+    told: Instant,
+}
+
+impl Progress<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            tracing::info!(model = %self.uri, megabytes = megabytes(self.done), of = megabytes(self.total), "downloading");
+        }
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// Whether a path that a registry tells stays in the folder that it is put into.
+fn stays_inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn written(path: &Path, error: &std::io::Error) -> RegistryError {
+    RegistryError::Cache { path: PathBuf::from(path), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_inside() {
+        assert!(stays_inside("model.onnx"));
+        assert!(stays_inside("data/weights.bin"));
+        for path in ["", "..", "../x", "a/../../x", "/etc/passwd"] {
+            assert!(!stays_inside(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a version has done, in the terms of Triton's statistics extension.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// So many, and how long they took together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// How long together.
+    pub time: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, time: Duration) {
+        self.count += 1;
+        self.time += time;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.time += other.time;
+    }
+}
+
+/// What a version has done since it was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Milliseconds since 1970 of the last run; 0 if there was none.
+    pub last_inference_ms: u64,
+    /// Rows that were answered.
+    pub inferences: u64,
+    /// Times that the model ran: fewer than requests where they were batched.
+    pub executions: u64,
+    /// Whole requests that were answered.
+    pub success: Tally,
+    /// Requests that were not.
+    pub fail: Tally,
+    /// Waiting for the model.
+    pub queue: Tally,
+    /// Reading requests into tensors.
+    pub compute_input: Tally,
+    /// In the model.
+    pub compute_infer: Tally,
+    /// Writing tensors into answers.
+    pub compute_output: Tally,
+    /// Runs, by the rows that they had.
+    pub batches: BTreeMap<usize, Tally>,
+}
+
+/// Different batch sizes that are told apart; a client that varies them must not fill our memory.
+const BATCH_SIZES: usize = 256;
+
+impl Statistics {
+    pub(super) fn executed(&mut self, rows: usize, inference: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_inference_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.inferences += rows as u64;
+        self.executions += 1;
+        if self.batches.len() < BATCH_SIZES || self.batches.contains_key(&rows) {
+            self.batches.entry(rows).or_default().add(inference);
+        }
+    }
+
+    pub(super) fn failed(&mut self, time: Duration) {
+        self.fail.add(time);
+    }
+
+    pub(super) fn succeeded(&mut self, parse: Duration, queue: Duration, inference: Duration, write: Duration) {
+        self.success.add(parse + queue + inference + write);
+        self.queue.add(queue);
+        self.compute_input.add(parse);
+        self.compute_infer.add(inference);
+        self.compute_output.add(write);
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.last_inference_ms = self.last_inference_ms.max(other.last_inference_ms);
+        self.inferences += other.inferences;
+        self.executions += other.executions;
+        for (tally, more) in [
+            (&mut self.success, &other.success),
+            (&mut self.fail, &other.fail),
+            (&mut self.queue, &other.queue),
+            (&mut self.compute_input, &other.compute_input),
+            (&mut self.compute_infer, &other.compute_infer),
+            (&mut self.compute_output, &other.compute_output),
+        ] {
+            tally.merge(more);
+        }
+        for (rows, tally) in &other.batches {
+            self.batches.entry(*rows).or_default().merge(tally);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! MLflow's scoring protocol.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server};
+
+fn score(server: &Server, body: &Value) -> Answer {
+    server.ask("/invocations", body)
+}
+
+#[test]
+fn a_frame_is_answered_with_records() {
+    let server = Server::of("iris");
+    let columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+    let split = json!({ "dataframe_split": { "columns": columns, "index": [0, 1], "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]] } });
+    let answer = score(&server, &split).ok();
+    let predictions = answer["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), 2);
+    assert_eq!((&predictions[0]["label"], &predictions[1]["label"]), (&json!(0), &json!(2)));
+    assert_eq!(predictions[0]["probabilities"].as_array().unwrap().len(), 3);
+
+    // Columns are found by name; without names they are in order.
+    let turned = json!({ "dataframe_split": { "columns": ["petal_width", "petal_length", "sepal_width", "sepal_length"], "data": [[0.2, 1.4, 3.5, 5.1], [2.5, 6.0, 3.3, 6.3]] } });
+    assert_eq!(score(&server, &turned).ok(), answer);
+    let unnamed = json!({ "dataframe_split": { "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]] } });
+    assert_eq!(score(&server, &unnamed).ok(), answer);
+    let records = json!({ "dataframe_records": [
+        { "petal_width": 0.2, "sepal_length": 5.1, "petal_length": 1.4, "sepal_width": 3.5 },
+        { "sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5 },
+    ] });
+    assert_eq!(score(&server, &records).ok(), answer);
+    let csv = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5\n";
+    assert_eq!(server.post_to("/invocations", &[("content-type", "text/csv; charset=utf-8")], csv).ok(), answer);
+}
+
+#[test]
+fn tensors_are_answered_with_columns() {
+    let server = Server::of("iris");
+    let rows = json!([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]);
+    let answer = score(&server, &json!({ "instances": rows })).ok();
+    assert_eq!(answer["predictions"]["label"], json!([0, 2]));
+    for body in [
+        json!({ "inputs": rows }),
+        json!({ "inputs": { "input": rows } }),
+        json!({ "inputs": rows, "params": { "temperature": 1 } }),
+        json!({ "inputs": { "sepal_length": [5.1, 6.3], "sepal_width": [3.5, 3.3], "petal_length": [1.4, 6.0], "petal_width": [0.2, 2.5] } }),
+    ] {
+        assert_eq!(score(&server, &body).ok(), answer, "{body}");
+    }
+}
+
+#[test]
+fn text_and_missing_cells_of_csv_reach_the_model() {
+    let server = Server::of("penguins");
+    let about = server.get("/model").ok();
+    let names: Vec<&str> = about["features"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    let example = server.get("/model").ok()["example"].clone();
+    let row: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| example.get(*name).cloned().unwrap_or_else(|| example["features"][i].clone()))
+        .collect();
+    let cells: Vec<String> = row.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+    let csv = format!("{}\n{}\n", names.join(","), cells.join(","));
+    let of_csv = server.post_to("/invocations", &[("content-type", "text/csv")], &csv).ok();
+    let of_json = score(&server, &json!({ "dataframe_split": { "columns": names, "data": [row] } })).ok();
+    assert_eq!(of_csv, of_json);
+    // An empty cell is a missing value.
+    let mut missing = cells.clone();
+    missing[1] = String::new();
+    let csv = format!("{}\n{}\n", names.join(","), missing.join(","));
+    server.post_to("/invocations", &[("content-type", "text/csv")], csv).ok();
+}
+
+#[test]
+fn what_is_wrong_is_a_bad_request() {
+    let server = Server::of("iris");
+    for (body, part) in [
+        (json!({}), "exactly one of"),
+        (json!({ "instances": [], "inputs": [] }), "exactly one of"),
+        (json!({ "instances": [[1, 2, 3, 4]], "more": 1 }), "more"),
+        (json!({ "dataframe_split": { "columns": ["a"], "data": [[1]] } }), "[0].a"),
+        (json!({ "dataframe_split": { "data": [[1, 2]] } }), "[0]"),
+        (json!({ "dataframe_records": [{ "sepal_length": 1 }] }), "[0]"),
+        (json!({ "inputs": { "other": [1] } }), "inputs"),
+    ] {
+        let answer = score(&server, &body);
+        let said = answer.json();
+        assert_eq!((answer.status, &said["error_code"]), (400, &json!("BAD_REQUEST")), "{body}: {said}");
+        assert!(said["message"].as_str().unwrap().contains(part), "{body}: {said}");
+    }
+    let plain = server.post_to("/invocations", &[("content-type", "text/plain")], "1,2,3,4");
+    assert_eq!(plain.status, 415);
+    let none = server.post_to("/invocations", &[], r#"{"instances": [[1,2,3,4]]}"#);
+    assert_eq!(none.status, 415);
+    let ragged = server.post_to("/invocations", &[("content-type", "text/csv")], "a,b\n1\n");
+    assert_eq!(ragged.status, 400);
+    let broken = server.post_to("/invocations", &[("content-type", "application/json")], "{");
+    assert_eq!(broken.status, 400);
+}
+
+#[test]
+fn health_and_version_are_told() {
+    let server = Server::of("iris");
+    assert_eq!(server.get("/ping").status, 200);
+    assert_eq!(server.get("/health").status, 200);
+    assert_eq!(server.get("/version").body, env!("CARGO_PKG_VERSION").as_bytes());
+}

@@ -1,0 +1,95 @@
+//! Batches, bounds on the queue, and patience.
+
+use std::time::Duration;
+
+use crate::support::{Client, IRIS, Server, is_setosa, predict, until};
+
+/// Sends a request on each of several connections before any answer is read.
+fn at_once(server: &Server, count: usize, body: &str) -> Vec<Client> {
+    let mut clients: Vec<Client> = (0..count).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(predict(body));
+    }
+    clients
+}
+
+fn digits() -> String {
+    let zeros = vec!["0"; 64].join(",");
+    format!("{{\"features\": [{zeros}]}}")
+}
+
+#[test]
+fn requests_that_wait_together_are_run_together() {
+    let server = Server::with("digits", &["--max-batch-size", "16", "--max-queue-delay-microseconds", "50000"]);
+    let alone = server.post(&digits()).ok();
+    for client in &mut at_once(&server, 16, &digits()) {
+        let answer = client.read().ok();
+        let (a, b) = (&answer["predictions"][0], &alone["predictions"][0]);
+        assert_eq!(a["label"], b["label"]);
+    }
+    let stats = server.get("/v2/models/digits/stats").ok();
+    let of = &stats["model_stats"][0];
+    assert_eq!(of["inference_count"], 17);
+    assert!(of["execution_count"].as_u64().unwrap() <= 3, "{of}");
+    assert!(of["batch_stats"].as_array().unwrap().iter().any(|b| b["batch_size"].as_u64().unwrap() > 8), "{of}");
+}
+
+#[test]
+fn a_bad_row_spoils_no_other() {
+    // An encoder refuses a category that it does not know, when the model runs.
+    let server = Server::with("multi", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
+    let good = r#"{"features": [2.5, 4, "Oslo", [1, 2]]}"#;
+    let mut clients = at_once(&server, 4, good);
+    for client in &mut clients {
+        assert_eq!(client.read().ok()["outputs"]["where"][0][0], "Oslo");
+    }
+}
+
+#[test]
+fn batches_are_off_where_they_are_not_wanted_or_not_possible() {
+    for (model, flags) in [("digits", &["--max-batch-size", "1"]), ("fixed_batch", &["--max-batch-size", "8"])] {
+        let server = Server::with(model, flags);
+        let example = server.get("/model").ok()["example"].to_string();
+        for client in &mut at_once(&server, 8, &example) {
+            client.read().ok();
+        }
+        let stats = server.get(&format!("/v2/models/{model}/stats")).ok();
+        assert_eq!(stats["model_stats"][0]["execution_count"], 8, "{model}");
+    }
+}
+
+/// Everything takes a second: what comes meanwhile waits.
+fn slow(flags: &[&str]) -> Server {
+    Server::with("iris", &[&["--service-time", "constant(1)"], flags].concat())
+}
+
+#[test]
+fn a_full_queue_turns_requests_away() {
+    let server = slow(&["--max-queue-size", "2"]);
+    // One is served and two wait.
+    let mut first = at_once(&server, 3, IRIS);
+    until("three requests", Duration::from_secs(5), || (server.metric("inference_connections") >= 4.0).then_some(()));
+    let turned = server.post(IRIS);
+    assert_eq!(turned.status, 503);
+    assert_eq!(turned.header("retry-after"), Some("1"));
+    for client in &mut first {
+        is_setosa(&client.read());
+    }
+    is_setosa(&server.post(IRIS));
+    assert_eq!(server.metric("inference_requests_total{path=\"/predict\",code=\"503\"}"), 1.0);
+
+    let server = slow(&["--max-queue-size", "1", "--queue-full-status", "429"]);
+    let _first = at_once(&server, 2, IRIS);
+    let turned = until("two requests", Duration::from_secs(5), || Some(server.post(IRIS)).filter(|a| a.status != 200));
+    assert_eq!(turned.status, 429);
+}
+
+#[test]
+fn patience_ends() {
+    let server = slow(&["--request-timeout-ms", "1500"]);
+    let mut clients = at_once(&server, 2, IRIS);
+    is_setosa(&clients[0].read());
+    let late = clients[1].read();
+    assert_eq!(late.status, 504);
+    assert_eq!(late.json()["error"]["message"], "not answered within 1500 ms");
+}
