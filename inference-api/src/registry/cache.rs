@@ -49,9 +49,9 @@ pub(super) async fn open(client: &Client, uri: &ModelUri, version: Version) -> R
         reason: "neither XDG_CACHE_HOME nor HOME is set".to_owned(),
     })?;
     let failed = |path: &Path, e: &io::Error| RegistryError::Cache { path: path.to_owned(), reason: e.to_string() };
-    let parent = base.join(client.authority()).join(folder_name(&name));
-    // The files' address too: a registry that was set up anew has other files under the same number.
-    let folder = parent.join(format!("{version}-{}", &hex::encode(Sha256::digest(&artifact_uri))[..12]));
+    // By the files' address: it is new for every model that is logged, whatever names and numbers lead to it.
+    let parent = base.join(client.authority());
+    let folder = parent.join(hex::encode(Sha256::digest(&artifact_uri)));
     if is_whole(&folder) {
         return fetched(&folder);
     }
@@ -88,14 +88,6 @@ fn local_folder(uri: &str) -> Option<PathBuf> {
 
 fn base() -> Option<PathBuf> {
     Some(crate::runtime::cache_base()?.join("models"))
-}
-
-/// Names hold whatever people write; folders do not.
-fn folder_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let readable: String = name.chars().map(plain).collect();
-    let is_plain = readable == name && !name.starts_with('.');
-    if is_plain { readable } else { format!("_{readable}-{}", &hex::encode(Sha256::digest(name))[..8]) }
 }
 
 /// Notes what is in the folder.
@@ -179,10 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_folders() {
-        assert_eq!(folder_name("iris"), "iris");
-        assert_ne!(folder_name("my iris"), folder_name("my_iris"));
-        assert!(!folder_name("..").starts_with('.'));
+    fn artifact_addresses_may_name_a_host() {
         assert_eq!(without_host("/1/models/m-1/artifacts"), "1/models/m-1/artifacts");
         assert_eq!(without_host("//host:5000/1/a"), "1/a");
     }

@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-USER, PASSWORD = "admin", "password1234"
+USER, PASSWORD = "admin", "a-password-of-this-test"
 ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], dtype=np.float32)
 
 

@@ -15,6 +15,7 @@ pub(super) fn all(default: Option<&Signature>) -> Value {
     if let Some(signature) = default {
         schemas["PredictRequest"] = predict_request(signature);
         schemas["PredictAnswer"] = predict_answer(signature);
+        schemas["Invocation"] = invocation(signature);
     }
     schemas
 }
@@ -29,6 +30,27 @@ fn predict_request(signature: &Signature) -> Value {
     }
     let example: Value = serde_json::from_str(signature.example.get()).unwrap_or_default();
     json!({ "anyOf": forms, "examples": [example] })
+}
+
+fn invocation(signature: &Signature) -> Value {
+    let rows = json!({ "type": "array", "minItems": signature.fixed_batch.unwrap_or(1), "items": row(signature) });
+    let records = json!({ "type": "array", "minItems": signature.fixed_batch.unwrap_or(1), "items": named(signature) });
+    let names: Vec<_> = signature.features.iter().map(|f| &f.name).collect();
+    let mut split = object(&[("columns", json!({ "const": names })), ("data", rows.clone())]);
+    split["properties"]["index"] = json!({ "type": "array" });
+    let tensors = json!({ "type": "object", "description": "A tensor for each input, or a list for each feature" });
+    let forms = [
+        ("dataframe_split", split),
+        ("dataframe_records", records),
+        ("instances", rows.clone()),
+        ("inputs", json!({ "anyOf": [rows, tensors] })),
+    ];
+    let forms = forms.map(|(name, schema)| {
+        let mut form = object(&[(name, schema)]);
+        form["properties"]["params"] = json!({ "type": "object" });
+        form
+    });
+    json!({ "anyOf": forms })
 }
 
 /// A row without names.
@@ -202,25 +224,7 @@ fn fixed() -> Value {
             "required": ["model_name", "model_version", "outputs"],
             "additionalProperties": false,
         },
-        "Invocation": {
-            "oneOf": [
-                { "required": ["dataframe_split"] }, { "required": ["dataframe_records"] },
-                { "required": ["instances"] }, { "required": ["inputs"] },
-            ],
-            "type": "object",
-            "properties": {
-                "dataframe_split": {
-                    "type": "object",
-                    "properties": { "columns": { "type": "array" }, "data": list(json!({ "type": "array" })), "index": { "type": "array" } },
-                    "required": ["data"],
-                },
-                "dataframe_records": list(json!({ "type": "object" })),
-                "instances": { "type": "array" },
-                "inputs": { "type": ["array", "object"] },
-                "params": { "type": "object" },
-            },
-            "additionalProperties": false,
-        },
+        "Invocation": { "type": "object" },
         "Scores": object(&[("predictions", json!({ "type": ["array", "object"] }))]),
     })
 }
