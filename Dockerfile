@@ -8,11 +8,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && 
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked -p inference-api -p loadgen
-RUN mkdir -p /out/api/usr/local/bin /out/api/usr/local/lib /out/api/models /out/loadgen/usr/local/bin \
+RUN mkdir -p /out/api/usr/local/bin /out/api/usr/local/lib /out/api/models /out/cache /out/loadgen/usr/local/bin \
     && cp target/release/inference-api /out/api/usr/local/bin/ \
     && cp target/release/loadgen /out/loadgen/usr/local/bin/ \
     && cp models/*.onnx models/*.json /out/api/models/ \
     && target/release/inference-api runtime install --dir /out/api/usr/local/lib \
+    && cp --parents -L /etc/ssl/certs/ca-certificates.crt /out/api/ \
     && ln -s "$(cd /out/api/usr/local/lib && ls libonnxruntime.so.*)" /out/api/usr/local/lib/libonnxruntime.so \
     && ldd target/release/inference-api /out/api/usr/local/lib/libonnxruntime.so | grep -o '/lib[^ ]*' | sort -u \
        | grep -v onnxruntime | xargs -I{} cp -L --parents {} /out/api/ \
@@ -27,9 +28,12 @@ CMD ["--help"]
 
 FROM scratch AS inference-api
 COPY --from=build /out/api /
+# Models of a registry are fetched into it; a volume here keeps them.
+COPY --from=build --chown=65532:65532 /out/cache /cache
 ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so \
     INFERENCE_MODEL=/models/iris.onnx \
-    INFERENCE_BIND=0.0.0.0:8000
+    INFERENCE_BIND=0.0.0.0:8000 \
+    XDG_CACHE_HOME=/cache
 USER 65532:65532
 EXPOSE 8000
 HEALTHCHECK --interval=2s --timeout=3s --start-period=5s CMD ["/usr/local/bin/inference-api", "healthcheck"]

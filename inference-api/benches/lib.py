@@ -52,8 +52,9 @@ def running(command, path, body, environment=None):
 
 
 def wait(process, path, body, patience=90):
-    """When the first answer came."""
+    """When the first good answer came: some servers refuse until their model is loaded."""
     end = time.monotonic() + patience
+    said = "nothing"
     while time.monotonic() < end:
         if process.poll() is not None:
             sys.exit(f"the server ended with {process.returncode}: {process.args}")
@@ -64,9 +65,9 @@ def wait(process, path, body, patience=90):
             text = answer.read()
             if answer.status == 200:
                 return time.monotonic()
-            sys.exit(f"{path} answers {answer.status}: {text[:300]}")
+            said = f"{answer.status}: {text[:300]}"
         time.sleep(0.001)
-    sys.exit(f"no answer from {process.args}")
+    sys.exit(f"{path} answers {said}; the server is {process.args}")
 
 
 def processes(pid):
@@ -103,7 +104,7 @@ def wrk(path, body, seconds, connections=CONNECTIONS):
     )
     try:
         out = subprocess.run(
-            ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script,
+            ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", script,
              f"http://127.0.0.1:{PORT}{path}"],
             capture_output=True, text=True, check=True,
         ).stdout
@@ -140,13 +141,20 @@ def measure(command, path, body, seconds, environment=None):
 
 
 def stages():
-    """Where a request's time went, by the server's own metrics, if it has them: microseconds a request."""
+    """Where a row's time went, by the server's own statistics, if it has them: microseconds a row."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode(errors="replace")
-    found = re.findall(r'^inference_stage_seconds_(sum|count)\{stage="(\w+)"\} ([\d.e+-]+)', text, re.M)
-    values = {(stage, kind): float(value) for kind, stage, value in found}
-    return {s: values[s, "sum"] / values[s, "count"] * 1e6 for s, kind in values if kind == "sum"}
+    connection.request("GET", "/v2/models/stats")
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != 200 or b"model_stats" not in text:
+        return {}
+    model = json.loads(text)["model_stats"][0]
+    whole = {s: model["inference_stats"][s] for s in ("compute_input", "compute_output")}
+    spent = {s: of["ns"] / of["count"] / 1e3 for s, of in whole.items()}
+    # Of a batch, each row took its share.
+    inferring = sum(batch["compute_infer"]["ns"] for batch in model["batch_stats"])
+    return {**spent, "compute_infer": inferring / model["inference_count"] / 1e3,
+            "rows_a_run": model["inference_count"] / model["execution_count"]}
 
 
 def medians(results):

@@ -96,10 +96,10 @@ def main():
 def where(m):
     """Where the CPU time of one request of ours goes."""
     stages = m["stages_us"]
-    json_us, inference = stages["parse"] + stages["write"], stages["inference"]
+    json_us, inference = stages["compute_input"] + stages["compute_output"], stages["compute_infer"]
     rest = m["cpu_us"] - m["kernel_us"] - json_us - inference
     print(f"\nA request of inference-api takes {m['cpu_us']:.1f} us of CPU: kernel {m['kernel_us']:.1f}, inference "
-          f"{inference:.1f}, JSON {json_us:.1f}, HTTP and the rest {rest:.1f}.")
+          f"{inference:.1f}, JSON {json_us:.1f}, HTTP and the rest {rest:.1f}; {stages['rows_a_run']:.1f} rows a run of the model.")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve a model until SIGTERM or SIGINT, then drain.
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// The ONNX Runtime library that models run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),

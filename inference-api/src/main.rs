@@ -34,7 +34,8 @@ fn arguments() -> Result<Cli, file::FileError> {
 
 fn log(options: &ServeOptions) {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&options.log))
+        // ONNX Runtime tells us of every error, and we tell whose it is; its own words are there for who asks for them.
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("ort=off,{}", options.log)))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match options.log_format {

@@ -79,7 +79,11 @@ impl Default for Metrics {
         let stages = Family::<StageLabels, Histogram>::new_with_constructor(buckets);
         registry.register("stage_seconds", "Time of a prediction's stages", stages.clone());
         let service = Family::<ServiceLabels, Histogram>::new_with_constructor(buckets);
-        registry.register("service_time_seconds", "Synthetic service times, drawn and as they came out", service.clone());
+        registry.register(
+            "service_time_seconds",
+            "Synthetic service times, drawn and as they came out",
+            service.clone(),
+        );
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Self {

@@ -43,6 +43,8 @@ pub enum ApiError {
     QueueFull(StatusCode, usize),
     /// It waited for too long.
     Timeout(Duration),
+    /// The models are not loaded yet.
+    Loading,
     /// No such path.
     NotFound(String),
     /// The path has other methods.
@@ -64,18 +66,16 @@ impl ApiError {
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::QueueFull(status, _) => *status,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Loading => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
-
 impl ApiError {
     /// What is wrong, as JSON: where the client can do something, with the field, what was expected and what came.
     fn details(&self) -> serde_json::Value {
-        let of = |field: &str, expected: &str, got: &str, message: &str| {
-            json!({ "field": field, "expected": expected, "got": got, "message": message })
-        };
+        let of = |field: &str, expected: &str, got: &str, message: &str| json!({ "field": field, "expected": expected, "got": got, "message": message });
         match self {
             Self::TooLarge { limit, got } => {
                 of("body", &format!("at most {limit} bytes (--max-body-bytes)"), got, "the body is too large")
@@ -89,15 +89,14 @@ impl ApiError {
             }
             Self::Fault(fault) => of(&fault.field, &fault.expected, &fault.got, &fault.to_string()),
             Self::Unknown(unknown) => of("model", "a model that is loaded", "another", &unknown.to_string()),
-            Self::Refused(reason) => {
-                of("body", "values that the model takes", reason, "the model refused the values")
-            }
+            Self::Refused(reason) => of("body", "values that the model takes", reason, "the model refused the values"),
             Self::NotFound(path) => of("path", "one of those that GET /openapi.json lists", path, "no such path"),
             Self::Method(method, path) => {
                 of("method", allowed(path), method.as_str(), &format!("{path} has no {method}"))
             }
             Self::QueueFull(_, waiting) => json!({ "message": format!("the queue is full: {waiting} requests wait") }),
             Self::Timeout(limit) => json!({ "message": format!("not answered within {} ms", limit.as_millis()) }),
+            Self::Loading => json!({ "message": "the models are being loaded" }),
             Self::Internal(message) => json!({ "message": message }),
         }
     }
@@ -107,7 +106,12 @@ impl ApiError {
         let details = self.details();
         let text = |key: &str| details[key].as_str().unwrap_or_default().to_owned();
         match self {
-            Self::Fault(_) | Self::Unknown(_) | Self::Internal(_) | Self::QueueFull(..) | Self::Timeout(_) => text("message"),
+            Self::Fault(_)
+            | Self::Unknown(_)
+            | Self::Internal(_)
+            | Self::QueueFull(..)
+            | Self::Timeout(_)
+            | Self::Loading => text("message"),
             _ => format!("{}: expected {}, got {}", text("message"), text("expected"), text("got")),
         }
     }
@@ -124,7 +128,9 @@ impl IntoResponse for ApiError {
         let error = Json(json!({ "error": self.details() }));
         match &self {
             Self::Method(_, path) => (self.status(), [(header::ALLOW, allowed(path))], error).into_response(),
-            Self::QueueFull(..) => (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response(),
+            Self::QueueFull(..) | Self::Loading => {
+                (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response()
+            }
             _ => (self.status(), error).into_response(),
         }
     }
@@ -132,7 +138,8 @@ impl IntoResponse for ApiError {
 
 /// The method of a path that has one.
 fn allowed(path: &str) -> &'static str {
-    let posted = path == "/predict" || path == "/invocations" || path.ends_with("/infer") || path.starts_with("/v2/repository");
+    let posted =
+        path == "/predict" || path == "/invocations" || path.ends_with("/infer") || path.starts_with("/v2/repository");
     if posted { "POST" } else { "GET" }
 }
 

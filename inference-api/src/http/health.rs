@@ -11,10 +11,15 @@ use serde_json::json;
 
 use super::{ApiError, SharedWorker};
 
+/// Whether a path has an answer while the models are being loaded.
+pub(super) fn tells_of_loading(path: &str) -> bool {
+    matches!(path, "/health" | "/ping" | "/metrics" | "/version" | "/v2/health/live" | "/v2/health/ready")
+}
+
 pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
-    let (status, word) =
-        if worker.server.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
-    (status, Json(json!({ "status": word }))).into_response()
+    let phase = &worker.server.phase;
+    let status = if phase.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "status": phase.word() }))).into_response()
 }
 
 const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";

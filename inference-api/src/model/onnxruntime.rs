@@ -67,7 +67,7 @@ impl Runtime {
     /// Loads a model into a session of its own.
     pub fn open(&self, model: &Path) -> Result<LoadedModel, LoadError> {
         let failed = |reason: String| LoadError::Model { path: model.to_owned(), reason };
-        let session = open_session(&self.environment, model).map_err(|e| failed(e.to_string()))?;
+        let session = open_session(&self.environment, model).map_err(|e| failed(plain(&e)))?;
         let inputs = ports(session.inputs(), "input").map_err(failed)?;
         let outputs = ports(session.outputs(), "output").map_err(failed)?;
         if let Some(input) = inputs.iter().find(|i| i.maps) {
@@ -86,16 +86,26 @@ impl LoadedModel {
             .zip(tensors)
             .map(|(port, tensor)| Ok((Cow::Borrowed(port.name.as_str()), to_ort(tensor)?)))
             .collect::<ort::Result<Vec<_>>>()
-            .map_err(|e| RunError(e.to_string()))?;
-        let outputs = self.session.run(inputs).map_err(|e| RunError(e.to_string()))?;
+            .map_err(|e| RunError(plain(&e)))?;
+        let outputs = self.session.run(inputs).map_err(|e| RunError(plain(&e)))?;
         self.outputs
             .iter()
             .map(|port| {
                 let value = outputs.get(&port.name).ok_or_else(|| RunError(format!("no output {:?}", port.name)))?;
-                from_ort(port, value).map_err(|e| RunError(e.to_string()))
+                from_ort(port, value).map_err(|e| RunError(plain(&e)))
             })
             .collect()
     }
+}
+
+/// The runtime's words without the places in its source code, which mean nothing to who reads them.
+fn plain(error: &ort::Error) -> String {
+    let mut text = error.to_string();
+    while let Some(from) = text.find("/onnxruntime_src/") {
+        let until = text[from..].find(") ").map_or(text.len(), |at| from + at + 2);
+        text.replace_range(from..until, "");
+    }
+    text.trim().to_owned()
 }
 
 fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session> {

@@ -51,7 +51,8 @@ pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> R
         let column = column.ok_or_else(|| RunError(format!("output {:?} has no value for each row", port.name)))?;
         for (record, value) in predictions.iter_mut().zip(column) {
             // A data frame has values in its cells, and not lists of one.
-            let cell = value.as_array().and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok()).map_or(value, |[one]| one);
+            let cell =
+                value.as_array().and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok()).map_or(value, |[one]| one);
             record.insert(port.name.clone(), cell.clone());
         }
     }

@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
-        assert_eq!(read(Element::Int8, "[1, 300]").unwrap_err(), "[1]: expected an integer from -128 to 127, got the number 300");
+        assert_eq!(
+            read(Element::Int8, "[1, 300]").unwrap_err(),
+            "[1]: expected an integer from -128 to 127, got the number 300"
+        );
         assert!(read(Element::Int8, "5").unwrap_err().contains("expected a list"));
         assert!(read(Element::Float32, "[[1], {}]").unwrap_err().starts_with("[1]"));
         assert!(read(Element::Float32, "[null]").unwrap_err().starts_with("[0]"));

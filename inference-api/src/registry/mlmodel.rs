@@ -30,7 +30,8 @@ pub(super) fn onnx_file(folder: &Path) -> Result<String, String> {
 }
 
 fn parse(text: &str) -> Result<String, String> {
-    let model: MlModel = serde_saphyr::from_str(text).map_err(|e| format!("its MLmodel file is not understood: {e}"))?;
+    let model: MlModel =
+        serde_saphyr::from_str(text).map_err(|e| format!("its MLmodel file is not understood: {e}"))?;
     let onnx = model.flavors.onnx.ok_or("it has no ONNX flavor; log it with mlflow.onnx.log_model")?;
     Ok(onnx.data)
 }

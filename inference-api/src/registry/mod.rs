@@ -49,7 +49,9 @@ pub enum RegistryError {
     #[error("{0} has no version")]
     NoVersion(ModelUri),
     /// The files are where this server cannot get them.
-    #[error("the files of {uri} are at {place}, which is not served by the registry\n  help: start it with --serve-artifacts")]
+    #[error(
+        "the files of {uri} are at {place}, which is not served by the registry\n  help: start it with --serve-artifacts"
+    )]
     Elsewhere {
         /// The model.
         uri: ModelUri,

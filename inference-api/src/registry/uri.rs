@@ -81,7 +81,13 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written() {
-        for text in ["models:/iris/3", "models:/iris@champion", "models:/my iris/latest", "models:/iris/Production", "models:/m-0a1b"] {
+        for text in [
+            "models:/iris/3",
+            "models:/iris@champion",
+            "models:/my iris/latest",
+            "models:/iris/Production",
+            "models:/m-0a1b",
+        ] {
             assert_eq!(text.parse::<ModelUri>().unwrap().to_string(), text);
         }
         let selector = |text: &str| match text.parse().unwrap() {
@@ -91,7 +97,16 @@ mod tests {
         assert_eq!(selector("models:/iris/3"), Selector::Version(3));
         assert_eq!(selector("models:/iris@3"), Selector::Alias("3".to_owned()));
         assert_eq!(selector("models:/iris/latest"), Selector::Latest);
-        for wrong in ["iris", "models:/", "models:/iris", "models:/iris/", "models:/iris@", "models:/a/b/c", "models:/@x", "models:/../3"] {
+        for wrong in [
+            "iris",
+            "models:/",
+            "models:/iris",
+            "models:/iris/",
+            "models:/iris@",
+            "models:/a/b/c",
+            "models:/@x",
+            "models:/../3",
+        ] {
             assert!(wrong.parse::<ModelUri>().is_err(), "{wrong}");
         }
     }

@@ -88,20 +88,23 @@ pub struct Changes {
 }
 
 impl Repository {
-    /// Loads every model of `sources`.
+    /// A repository of which nothing is loaded yet.
+    pub fn new(runtime: Runtime, sources: Vec<Source>, settings: Settings) -> Self {
+        Self { runtime, sources, settings, catalog: ArcSwap::default(), changing: Mutex::default() }
+    }
+
+    /// Loads every model of every source. Blocks.
     ///
     /// # Errors
     /// When one cannot be found or does not load: a server does not start with half of what it was told to serve.
-    pub fn open(runtime: Runtime, sources: Vec<Source>, settings: Settings) -> Result<Self, RepositoryError> {
-        let repository =
-            Self { runtime, sources, settings, catalog: ArcSwap::default(), changing: Mutex::default() };
+    pub fn load_all(&self) -> Result<(), RepositoryError> {
+        let _changing = self.lock();
         let mut catalog = Catalog::default();
-        for found in repository.scan()? {
-            let served = repository.load_version(&found)?;
-            catalog.put(Arc::new(served));
+        for found in self.scan()? {
+            catalog.put(Arc::new(self.load_version(&found)?));
         }
-        repository.catalog.store(Arc::new(catalog));
-        Ok(repository)
+        self.catalog.store(Arc::new(catalog));
+        Ok(())
     }
 
     /// What is served now.
@@ -213,7 +216,7 @@ impl Repository {
                 || found.iter().any(|f| f.name == *name && catalog.find(name, Some(&f.version)).is_ok());
             if concerns && !is_wanted(served) && replaced {
                 catalog.remove_version(name, &served.signature.version);
-                changes.unloaded.push(format!("{name}/{}", served.signature.version));
+                changes.unloaded.push(served.to_string());
             }
         }
         if changes != Changes::default() {

@@ -103,7 +103,10 @@ fn is_stack(a: &Value, b: &Value, both: &Value) -> bool {
         (Value::Tensor(a), Value::Tensor(b), Value::Tensor(both)) => {
             let rows_fit = a.shape.first() == Some(&1) && both.shape.first() == Some(&2);
             let mut stacked = a.data.clone();
-            rows_fit && a.shape[1..] == both.shape[1..] && stacked.append(b.data.clone()) && are_close(&stacked, &both.data)
+            rows_fit
+                && a.shape[1..] == both.shape[1..]
+                && stacked.append(b.data.clone())
+                && are_close(&stacked, &both.data)
         }
         (Value::Maps(a), Value::Maps(b), Value::Maps(both)) => {
             let stacked: Vec<_> = a.iter().chain(b).collect();
@@ -122,7 +125,9 @@ fn are_close(a: &Buffer, b: &Buffer) -> bool {
         (Buffer::Float32(a), Buffer::Float32(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(x, y)| is_close(f64::from(*x), f64::from(*y)))
         }
-        (Buffer::Float64(a), Buffer::Float64(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| is_close(*x, *y)),
+        (Buffer::Float64(a), Buffer::Float64(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| is_close(*x, *y))
+        }
         _ => a == b,
     }
 }

@@ -1,6 +1,6 @@
 //! One version of a model while it is served.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     lane::{Lane, Queueing, Run, lock},
@@ -19,6 +19,13 @@ pub struct Served {
     pub(super) stamp: u64,
     /// One for each worker.
     pub(super) lanes: Vec<Lane>,
+}
+
+impl fmt::Display for Served {
+    /// `name/version`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.signature.name, self.signature.version)
+    }
 }
 
 impl Served {

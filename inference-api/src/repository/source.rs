@@ -86,9 +86,7 @@ impl FromStr for Source {
         // A path that exists is a path, whatever is in its name.
         let is_whole = Path::new(text).exists() || text.starts_with(SCHEME);
         match text.split_once('=').filter(|_| !is_whole) {
-            Some((name, place)) if is_name(name) => {
-                Ok(Self { name: Some(name.to_owned()), place: place.parse()? })
-            }
+            Some((name, place)) if is_name(name) => Ok(Self { name: Some(name.to_owned()), place: place.parse()? }),
             Some((name, _)) => Err(format!("{name:?} is no name for a model: letters, digits, '.', '_' and '-'")),
             None => Ok(Self { name: None, place: text.parse()? }),
         }
@@ -101,7 +99,9 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "" => Err("no path".to_owned()),
-            uri if uri.starts_with(SCHEME) => uri.parse().map(Self::Registry).map_err(|e: registry::UriError| e.to_string()),
+            uri if uri.starts_with(SCHEME) => {
+                uri.parse().map(Self::Registry).map_err(|e: registry::UriError| e.to_string())
+            }
             path => Ok(Self::Path(path.into())),
         }
     }
@@ -115,7 +115,10 @@ impl FromStr for VersionPolicy {
         match text {
             "all" => Ok(Self::All),
             "latest" => Ok(Self::Latest(1)),
-            _ => text.strip_prefix("latest:").and_then(count).ok_or_else(|| "expected all, latest or latest:N".to_owned()),
+            _ => text
+                .strip_prefix("latest:")
+                .and_then(count)
+                .ok_or_else(|| "expected all, latest or latest:N".to_owned()),
         }
     }
 }
@@ -169,22 +172,22 @@ fn in_file(path: &Path, metadata: &Metadata) -> Found {
 
 /// The versions in a model's folder, ascending, as far as the policy wants them.
 fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
-        let mut versions: Vec<_> = subdirectories(dir)
-            .map_err(unreadable(dir))?
-            .into_iter()
-            // As Triton has it: a version is a positive number, and folders of other names are passed over.
-            .filter(|(version, _)| version.parse::<u64>().is_ok_and(|n| n > 0) && !version.starts_with('0'))
-            .filter(|(_, dir)| dir.join(FILE).exists())
-            .collect();
-        versions.sort_by_cached_key(|(version, _)| order(version));
-        if let VersionPolicy::Latest(count) = policy {
-            versions.drain(..versions.len().saturating_sub(count));
-        }
-        let found = |(version, dir): (String, PathBuf)| {
-            let file = inside(root, &dir.join(FILE))?;
-            Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file })
-        };
-        versions.into_iter().map(found).collect()
+    let mut versions: Vec<_> = subdirectories(dir)
+        .map_err(unreadable(dir))?
+        .into_iter()
+        // As Triton has it: a version is a positive number, and folders of other names are passed over.
+        .filter(|(version, _)| version.parse::<u64>().is_ok_and(|n| n > 0) && !version.starts_with('0'))
+        .filter(|(_, dir)| dir.join(FILE).exists())
+        .collect();
+    versions.sort_by_cached_key(|(version, _)| order(version));
+    if let VersionPolicy::Latest(count) = policy {
+        versions.drain(..versions.len().saturating_sub(count));
+    }
+    let found = |(version, dir): (String, PathBuf)| {
+        let file = inside(root, &dir.join(FILE))?;
+        Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file })
+    };
+    versions.into_iter().map(found).collect()
 }
 
 /// The path, if what it leads to is below the root: a link must not make another file readable.

@@ -12,11 +12,7 @@ mod worker;
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -24,7 +20,7 @@ use axum::http::{HeaderValue, StatusCode};
 use socket2::{Domain, Socket, Type};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 
 pub use check::check;
@@ -32,7 +28,7 @@ pub use healthcheck::healthcheck;
 
 use crate::{
     config::{ControlMode, ServeOptions},
-    http::{ApiKey, Server},
+    http::{ApiKey, Phase, Server},
     metrics::Metrics,
     model::{LoadError, Runtime},
     repository::{self, Repository, RepositoryError},
@@ -77,15 +73,14 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
     let workers = options.worker_count();
     let settings = options.repository(workers);
-    let repository = Arc::new(Repository::open(onnxruntime, options.model.clone(), settings)?);
+    let repository = Arc::new(Repository::new(onnxruntime, options.model.clone(), settings));
 
-    // The models are loaded by now: whoever can connect gets an answer.
     let listener = listen(options.bind).map_err(|source| ServeError::Bind { addr: options.bind, source })?;
     let addr = listener.local_addr()?;
     let server = Arc::new(Server {
         repository: Arc::clone(&repository),
         metrics: Metrics::default(),
-        draining: AtomicBool::new(false),
+        phase: Phase::default(),
         replica: name,
         workers,
         max_body_bytes: options.max_body_bytes,
@@ -112,6 +107,22 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
         threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work.run())?);
     }
     drop(listener);
+
+    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut stopping = Box::pin(stop_signal());
+    // A registry may take minutes, in which the server can be asked how it is, and told to stop.
+    let loading = load(Arc::clone(&repository))?;
+    let signal = signals.block_on(async {
+        tokio::select! {
+            loaded = loading => loaded.unwrap_or(Ok(())).map(|()| None).map_err(ServeError::from),
+            signal = &mut stopping => Ok(Some(signal?)),
+        }
+    })?;
+    if signal.is_none() {
+        server.phase.ready();
+        let models = server.repository.catalog().all().map(|s| s.to_string()).collect::<Vec<_>>().join(",");
+        tracing::info!(%addr, workers, models, "serving");
+    }
     let (watching, watched) = mpsc::channel::<()>();
     if options.model_control_mode == ControlMode::Poll {
         let period = Duration::from_secs(options.repository_poll_secs.get());
@@ -119,13 +130,12 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
             .name("repository".to_owned())
             .spawn(move || repository::watch(&repository, period, &watched))?;
     }
-    let models: Vec<_> = server.repository.catalog().all().map(|s| format!("{}/{}", s.signature.name, s.signature.version)).collect();
-    tracing::info!(%addr, workers, models = models.join(","), "serving");
-
-    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signal = signals.block_on(stop_signal())?;
+    let signal = match signal {
+        Some(signal) => signal,
+        None => signals.block_on(stopping)?,
+    };
     tracing::info!(signal, "draining");
-    server.draining.store(true, Ordering::Relaxed);
+    server.phase.drain();
     drop(watching);
     // The workers hold receivers until they end; if all have ended there is nothing to tell.
     let _ = stop.send(true);
@@ -136,6 +146,16 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Loads the models on a thread of its own.
+fn load(repository: Arc<Repository>) -> io::Result<oneshot::Receiver<Result<(), RepositoryError>>> {
+    let (loaded, loading) = oneshot::channel();
+    std::thread::Builder::new().name("loader".to_owned()).spawn(move || {
+        // Nobody waits for it any more if the server was told to stop.
+        let _ = loaded.send(repository.load_all());
+    })?;
+    Ok(loading)
 }
 
 /// Installed explicitly, since PID 1 has no default action: without it a container's stop waits its whole timeout.

@@ -18,7 +18,9 @@ pub enum Distribution {
 
 /// A text that is no distribution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no service time: {reason}\n  help: expovariate(100), uniform(0.005,0.015) or constant(0.01), in seconds")]
+#[error(
+    "{given:?} is no service time: {reason}\n  help: expovariate(100), uniform(0.005,0.015) or constant(0.01), in seconds"
+)]
 pub struct DistributionError {
     given: String,
     reason: String,
@@ -96,7 +98,9 @@ mod tests {
         for text in ["expovariate(100)", "uniform(0.005,0.015)", "constant(0.01)"] {
             assert_eq!(text.parse::<Distribution>().unwrap().to_string(), text);
         }
-        for wrong in ["", "expovariate(0)", "expovariate(-1)", "uniform(2,1)", "constant(nan)", "normal(1,2)", "constant(1"] {
+        for wrong in
+            ["", "expovariate(0)", "expovariate(-1)", "uniform(2,1)", "constant(nan)", "normal(1,2)", "constant(1"]
+        {
             assert!(wrong.parse::<Distribution>().is_err(), "{wrong}");
         }
     }
@@ -110,7 +114,10 @@ mod tests {
             let sum: f64 = (0..n).map(|_| distribution.draw(&mut random).as_secs_f64()).sum();
             let mean = sum / f64::from(n);
             // Four standard errors of the exponential, which spreads most.
-            assert!((mean / distribution.mean().as_secs_f64() - 1.0).abs() < 4.0 / f64::from(n).sqrt(), "{text}: {mean}");
+            assert!(
+                (mean / distribution.mean().as_secs_f64() - 1.0).abs() < 4.0 / f64::from(n).sqrt(),
+                "{text}: {mean}"
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ pub(super) struct Station {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    Served { begins: Instant, ends: Instant },
+    Served {
+        begins: Instant,
+        ends: Instant,
+    },
     /// So many wait.
     Full(usize),
     /// It gives up at this time.
@@ -103,7 +106,8 @@ mod tests {
     fn it_is_the_queue_of_the_textbook() {
         let mu = 100.0;
         for (c, lambda) in [(1, 70.0), (3, 240.0)] {
-            let (simulated, theory) = (simulate(Some(c as usize), lambda, Distribution::Expovariate(mu)), erlang(c, lambda, mu));
+            let (simulated, theory) =
+                (simulate(Some(c as usize), lambda, Distribution::Expovariate(mu)), erlang(c, lambda, mu));
             assert!((simulated / theory - 1.0).abs() < 0.05, "M/M/{c}: {simulated} against {theory}");
         }
         let unlimited = simulate(None, 900.0, Distribution::Expovariate(mu));
@@ -119,7 +123,8 @@ mod tests {
         let now = Instant::now();
         let second = Duration::from_secs(1);
         let mut station = Station::new(Some(1), Some(1));
-        let served = |begins: u32, ends: u32| Admission::Served { begins: now + second * begins, ends: now + second * ends };
+        let served =
+            |begins: u32, ends: u32| Admission::Served { begins: now + second * begins, ends: now + second * ends };
         assert_eq!(station.admit(now, second, None), served(0, 1));
         assert_eq!(station.admit(now, second, None), served(1, 2));
         assert_eq!(station.admit(now, second, None), Admission::Full(1));

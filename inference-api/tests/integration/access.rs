@@ -18,7 +18,13 @@ fn a_key_guards_all_but_health() {
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")), "{path}");
         assert!(answer.json()["error"].as_str().unwrap().contains("X-API-Key"));
     }
-    for path in ["/predict", "/invocations", "/v2/models/iris/infer", "/v2/repository/models/iris/unload", "/v2/repository/index"] {
+    for path in [
+        "/predict",
+        "/invocations",
+        "/v2/models/iris/infer",
+        "/v2/repository/models/iris/unload",
+        "/v2/repository/index",
+    ] {
         assert_eq!(server.post_to(path, &[], "{}").status, 401, "{path}");
         assert_eq!(server.post_to(path, &[("authorization", "Bearer wrong")], "{}").status, 401, "{path}");
     }
@@ -30,7 +36,8 @@ fn a_key_guards_all_but_health() {
 #[test]
 fn requests_have_names() {
     let server = Server::of("iris");
-    let id = |headers: &[(&str, &str)]| server.post_to("/predict", headers, IRIS).header("x-request-id").unwrap().to_owned();
+    let id =
+        |headers: &[(&str, &str)]| server.post_to("/predict", headers, IRIS).header("x-request-id").unwrap().to_owned();
     assert_eq!(id(&[("x-request-id", "order-17")]), "order-17");
     let (a, b) = (id(&[]), id(&[]));
     assert_ne!(a, b);

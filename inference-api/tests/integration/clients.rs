@@ -31,7 +31,8 @@ fn succeeds(command: &mut Command) -> String {
 #[test]
 fn nvidias_client() {
     let others = ["digits", "identity"].map(|name| model(name).display().to_string());
-    let server = Server::with("iris", &["--model", &others[0], "--model", &others[1], "--model-control-mode", "explicit"]);
+    let server =
+        Server::with("iris", &["--model", &others[0], "--model", &others[1], "--model-control-mode", "explicit"]);
     let said = succeeds(client("python").arg(script("triton.py")).arg(server.addr.to_string()));
     assert_eq!(said.matches(": ok").count(), 5, "{said}");
 }
@@ -48,7 +49,14 @@ fn nvidias_perf_analyzer() {
         client("perf_analyzer")
             .env("LD_LIBRARY_PATH", libraries.trim())
             .args(["-m", "iris", "-u", &server.addr.to_string(), "-b", "2", "--concurrency-range", "2"])
-            .args(["--measurement-mode", "count_windows", "--measurement-request-count", "200", "--stability-percentage", "999"]),
+            .args([
+                "--measurement-mode",
+                "count_windows",
+                "--measurement-request-count",
+                "200",
+                "--stability-percentage",
+                "999",
+            ]),
     );
     // It finds the server's own statistics, and so tells queue and compute apart.
     for part in ["Throughput:", "Inference count:", "Avg request latency:", "compute infer"] {
@@ -58,8 +66,7 @@ fn nvidias_perf_analyzer() {
 
 #[test]
 fn mlflows_registry() {
-    let said =
-        succeeds(client("python").arg(script("registry.py")).arg(BINARY).args([model("iris"), model("flower")]));
+    let said = succeeds(client("python").arg(script("registry.py")).arg(BINARY).args([model("iris"), model("flower")]));
     assert!(said.contains("0 failed"), "{said}");
 }
 

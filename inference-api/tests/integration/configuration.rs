@@ -21,7 +21,10 @@ fn replica(command: Command) -> String {
 #[test]
 fn a_file_has_what_flags_have() {
     let dir = tempfile::tempdir().unwrap();
-    let text = format!("model = [\"flower={}\"]\nbind = \"127.0.0.1:0\"\nreplica-name = \"file\"\nworkers = 1\nmax_body_bytes = 64\n", model("iris").display());
+    let text = format!(
+        "model = [\"flower={}\"]\nbind = \"127.0.0.1:0\"\nreplica-name = \"file\"\nworkers = 1\nmax_body_bytes = 64\n",
+        model("iris").display()
+    );
     let server = Server::run(with_file(dir.path(), &text));
     is_setosa(&server.post(IRIS));
     assert_eq!(server.get("/model").ok()["name"], "flower");

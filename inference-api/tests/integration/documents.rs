@@ -20,7 +20,8 @@ fn every_path_of_the_document_is_there() {
             let described = &methods[method]["responses"][status.to_string()];
             assert!(described.is_object(), "{method} {path} answers {status}, which the document does not have");
         }
-        let other = if methods.get("get").is_some() { server.post_to(&path, &[], "").status } else { server.get(&path).status };
+        let other =
+            if methods.get("get").is_some() { server.post_to(&path, &[], "").status } else { server.get(&path).status };
         assert_eq!(other, 405, "{path}");
     }
 }
@@ -42,7 +43,11 @@ fn the_page_needs_nothing_from_elsewhere() {
     let html = String::from_utf8(page.body.clone()).unwrap();
     assert!(!html.contains("http"), "{html}");
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
-    for (file, media, some) in [("swagger-ui.css", "text/css", ".swagger-ui"), ("swagger-ui-bundle.js", "text/javascript", "SwaggerUIBundle"), ("start.js", "text/javascript", "openapi.json")] {
+    for (file, media, some) in [
+        ("swagger-ui.css", "text/css", ".swagger-ui"),
+        ("swagger-ui-bundle.js", "text/javascript", "SwaggerUIBundle"),
+        ("start.js", "text/javascript", "openapi.json"),
+    ] {
         assert!(html.contains(&format!("docs/{file}")));
         let answer = server.get(&format!("/docs/{file}"));
         assert_eq!(answer.status, 200);

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::support::{BINARY, IRIS, Server, is_setosa, model, serve_args};
@@ -39,6 +40,20 @@ fn files_that_are_no_model_are_refused() {
     refused(&file("half.onnx", &whole[..whole.len() / 2]), "");
     refused(&dir.path().join("absent.onnx"), "");
     refused(dir.path(), "");
+}
+
+#[test]
+fn models_that_are_hostile_or_too_new_are_refused() {
+    refused(&model("too_new"), "Opset 99");
+    refused(&model("unknown_operator"), "Addd");
+    refused(&model("cycle"), "");
+    // Four terabytes of zeros would only be made when it runs: that is refused then, and nothing else is harmed.
+    let (output, said) = run(Command::new(BINARY).arg("check").arg(model("bomb")));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("its example is refused"), "{said}");
+    let server = Server::with("iris", &["--model", model("bomb").to_str().unwrap()]);
+    let row = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }] });
+    assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 400);
+    is_setosa(&server.post(IRIS));
 }
 
 #[test]

@@ -68,7 +68,12 @@ fn a_new_version_takes_over_and_no_request_fails() {
         fs::write(dir.path().join("iris/4/model.onnx"), "broken").unwrap();
         until("the refusal", Duration::from_secs(20), || {
             let index = server.post_to("/v2/repository/index", &[], "").ok();
-            index.as_array().unwrap().iter().find(|e| e["version"] == "4" && e["state"] == "UNAVAILABLE" && e["reason"] != "unloaded").cloned()
+            index
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|e| e["version"] == "4" && e["state"] == "UNAVAILABLE" && e["reason"] != "unloaded")
+                .cloned()
         });
         assert_eq!(version(&server), "3");
         done.store(true, Ordering::Relaxed);

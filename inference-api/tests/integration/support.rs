@@ -205,7 +205,8 @@ impl Client {
 
     pub fn post_to(&mut self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         let (headers, length) = (lines(headers), body.as_ref().len());
-        let mut request = format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n").into_bytes();
+        let mut request =
+            format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n").into_bytes();
         request.extend_from_slice(body.as_ref());
         self.send(request);
         self.read()

@@ -53,7 +53,10 @@ fn the_server_and_its_models_describe_themselves() {
 fn tensors_as_json() {
     let server = Server::of("iris");
     let answer = infer(&server, "iris", &iris()).ok();
-    assert_eq!((&answer["id"], &answer["model_name"], &answer["model_version"]), (&json!("a"), &json!("iris"), &json!("1")));
+    assert_eq!(
+        (&answer["id"], &answer["model_name"], &answer["model_version"]),
+        (&json!("a"), &json!("iris"), &json!("1"))
+    );
     assert_eq!(answer["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [2], "data": [0, 2] }));
     assert_eq!(answer["outputs"][1]["shape"], json!([2, 3]));
     assert_eq!(answer["outputs"][1]["data"].as_array().unwrap().len(), 6);
@@ -86,7 +89,8 @@ fn floats(values: &[f32]) -> Vec<u8> {
 #[test]
 fn tensors_as_bytes() {
     let server = Server::of("iris");
-    let input = json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 16 } });
+    let input =
+        json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 16 } });
     let path = "/v2/models/iris/infer";
     let bytes = floats(&[5.1, 3.5, 1.4, 0.2]);
     let request = json!({ "inputs": [input], "parameters": { "binary_data_output": true } });
@@ -134,7 +138,11 @@ fn every_datatype_goes_in_and_comes_out() {
         let server = Server::of(model);
         let body = json!({ "inputs": [{ "name": "x", "datatype": datatype, "shape": [1, 2], "data": data }] });
         let answer = infer(&server, model, &body).ok();
-        assert_eq!(answer["outputs"], json!([{ "name": "y", "datatype": datatype, "shape": [1, 2], "data": doubled }]), "{model}");
+        assert_eq!(
+            answer["outputs"],
+            json!([{ "name": "y", "datatype": datatype, "shape": [1, 2], "data": doubled }]),
+            "{model}"
+        );
     }
     let all = [
         ("INT8", vec![0xff, 1]),
@@ -224,7 +232,8 @@ fn bodies_may_be_compressed() {
     let path = "/v2/models/iris/infer";
     let rows = 200;
     let data: Vec<f32> = [5.1, 3.5, 1.4, 0.2].repeat(rows);
-    let body = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [rows, 4], "data": data }] }).to_string();
+    let body =
+        json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [rows, 4], "data": data }] }).to_string();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_bytes()).unwrap();
     let gzip = encoder.finish().unwrap();

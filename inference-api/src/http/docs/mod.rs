@@ -24,10 +24,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 
 pub(super) fn routes() -> Router<SharedWorker> {
-    Router::new()
-        .route("/openapi.json", get(document))
-        .route("/docs", get(page))
-        .route("/docs/{file}", get(file))
+    Router::new().route("/openapi.json", get(document)).route("/docs", get(page)).route("/docs/{file}", get(file))
 }
 
 async fn document(State(worker): State<SharedWorker>) -> Response {

@@ -3,11 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schemas;
-use crate::{
-    http::Server,
-    model::Signature,
-    repository::Catalog,
-};
+use crate::{http::Server, model::Signature, repository::Catalog};
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -64,7 +60,10 @@ pub(super) fn document(catalog: &Catalog, server: &Server) -> Value {
 impl Operation {
     fn describe(&self, catalog: &Catalog, has_key: bool) -> Value {
         let content = |media: &[(&str, Value)]| {
-            media.iter().map(|(media, schema)| ((*media).to_owned(), json!({ "schema": schema }))).collect::<Map<_, _>>()
+            media
+                .iter()
+                .map(|(media, schema)| ((*media).to_owned(), json!({ "schema": schema })))
+                .collect::<Map<_, _>>()
         };
         let mut ok = json!({ "description": "OK" });
         if !self.ok.is_empty() {
@@ -153,7 +152,8 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         errors: errors.to_vec(),
         error: "Message",
     };
-    let of_model = |path, id, summary, schema| get(path, id, summary, "Open Inference Protocol", reference(schema), &[404]);
+    let of_model =
+        |path, id, summary, schema| get(path, id, summary, "Open Inference Protocol", reference(schema), &[404]);
     let run = [400, 404, 408, 413, 415, queue_full, 504];
     let infer = |path, id| Operation {
         path,
@@ -161,8 +161,24 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         id,
         summary: "Run the model on tensors",
         tag: "Open Inference Protocol",
-        body: vec![(JSON, reference("InferenceRequest")), (BYTES, schemas::bytes("The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON"))],
-        ok: vec![(JSON, reference("InferenceAnswer")), (BYTES, schemas::bytes("The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON"))],
+        body: vec![
+            (JSON, reference("InferenceRequest")),
+            (
+                BYTES,
+                schemas::bytes(
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON",
+                ),
+            ),
+        ],
+        ok: vec![
+            (JSON, reference("InferenceAnswer")),
+            (
+                BYTES,
+                schemas::bytes(
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON",
+                ),
+            ),
+        ],
         errors: run.to_vec(),
         error: "Message",
     };
@@ -199,7 +215,10 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         errors: run.to_vec(),
         error: "ScoringError",
     };
-    let text = |path, id, summary, tag, media| Operation { ok: vec![(media, json!({ "type": "string" }))], ..get(path, id, summary, tag, json!({}), &[]) };
+    let text = |path, id, summary, tag, media| Operation {
+        ok: vec![(media, json!({ "type": "string" }))],
+        ..get(path, id, summary, tag, json!({}), &[])
+    };
     let mut all = vec![
         invocations,
         get("/ping", "ping", "Whether requests should be sent here", "MLflow", reference("Status"), &[503]),
@@ -210,25 +229,85 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         text("/docs", "docs", "This document, to try things out", "Server", "text/html"),
         get("/v2", "serverMetadata", "The server", "Open Inference Protocol", reference("ServerMetadata"), &[]),
         get("/v2/health/live", "live", "Whether the server runs", "Open Inference Protocol", reference("Live"), &[]),
-        get("/v2/health/ready", "ready", "Whether requests should be sent here", "Open Inference Protocol", reference("Ready"), &[503]),
-        get("/v2/models/stats", "allStatistics", "What all models have done", "Open Inference Protocol", reference("Statistics"), &[]),
+        get(
+            "/v2/health/ready",
+            "ready",
+            "Whether requests should be sent here",
+            "Open Inference Protocol",
+            reference("Ready"),
+            &[503],
+        ),
+        get(
+            "/v2/models/stats",
+            "allStatistics",
+            "What all models have done",
+            "Open Inference Protocol",
+            reference("Statistics"),
+            &[],
+        ),
         of_model("/v2/models/{model}", "modelMetadata", "A model's tensors", "ModelMetadata"),
         of_model("/v2/models/{model}/versions/{version}", "versionMetadata", "A version's tensors", "ModelMetadata"),
         of_model("/v2/models/{model}/config", "modelConfig", "A model's configuration", "ModelConfig"),
-        of_model("/v2/models/{model}/versions/{version}/config", "versionConfig", "A version's configuration", "ModelConfig"),
+        of_model(
+            "/v2/models/{model}/versions/{version}/config",
+            "versionConfig",
+            "A version's configuration",
+            "ModelConfig",
+        ),
         of_model("/v2/models/{model}/stats", "modelStatistics", "What a model has done", "Statistics"),
-        of_model("/v2/models/{model}/versions/{version}/stats", "versionStatistics", "What a version has done", "Statistics"),
-        get("/v2/models/{model}/ready", "modelReady", "Whether a model is served", "Open Inference Protocol", reference("ModelReady"), &[404, 503]),
-        get("/v2/models/{model}/versions/{version}/ready", "versionReady", "Whether a version is served", "Open Inference Protocol", reference("ModelReady"), &[404, 503]),
+        of_model(
+            "/v2/models/{model}/versions/{version}/stats",
+            "versionStatistics",
+            "What a version has done",
+            "Statistics",
+        ),
+        get(
+            "/v2/models/{model}/ready",
+            "modelReady",
+            "Whether a model is served",
+            "Open Inference Protocol",
+            reference("ModelReady"),
+            &[404, 503],
+        ),
+        get(
+            "/v2/models/{model}/versions/{version}/ready",
+            "versionReady",
+            "Whether a version is served",
+            "Open Inference Protocol",
+            reference("ModelReady"),
+            &[404, 503],
+        ),
         infer("/v2/models/{model}/infer", "infer"),
         infer("/v2/models/{model}/versions/{version}/infer", "inferVersion"),
-        control("/v2/repository/index", "index", "All models and versions", "IndexRequest", vec![(JSON, reference("Index"))]),
-        control("/v2/repository/models/{model}/load", "load", "Load a model, or load it anew", "LoadRequest", Vec::new()),
+        control(
+            "/v2/repository/index",
+            "index",
+            "All models and versions",
+            "IndexRequest",
+            vec![(JSON, reference("Index"))],
+        ),
+        control(
+            "/v2/repository/models/{model}/load",
+            "load",
+            "Load a model, or load it anew",
+            "LoadRequest",
+            Vec::new(),
+        ),
         control("/v2/repository/models/{model}/unload", "unload", "Unload a model", "LoadRequest", Vec::new()),
     ];
     if default.is_some() {
         all.insert(0, predict);
-        all.push(Operation { error: "Error", ..get("/model", "model", "What the first model takes, with an example", "Prediction", reference("Model"), &[404]) });
+        all.push(Operation {
+            error: "Error",
+            ..get(
+                "/model",
+                "model",
+                "What the first model takes, with an example",
+                "Prediction",
+                reference("Model"),
+                &[404],
+            )
+        });
     }
     all
 }

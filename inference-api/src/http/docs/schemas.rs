@@ -139,7 +139,8 @@ fn fixed() -> Value {
     let tensor = || list(object(&[("name", text()), ("datatype", text()), ("shape", shape())]));
     let config = || list(object(&[("name", text()), ("data_type", text()), ("dims", shape())]));
     let port = || list(object(&[("name", text()), ("datatype", text()), ("shape", shape())]));
-    let stages = ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"];
+    let stages =
+        ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"];
     let stages: Vec<_> = stages.into_iter().map(|stage| (stage, tally())).collect();
     let batches = object(&[
         ("batch_size", count()),

@@ -31,13 +31,19 @@ pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fa
     let mut tensors = Vec::with_capacity(signature.inputs.len());
     for port in &signature.inputs {
         let here = || format!("{FIELD}.{}", port.name);
-        let json = named.remove(&port.name).ok_or_else(|| fault(here(), "a tensor".to_owned(), "no such field".to_owned()))?;
-        let tensor = shaped(port.element, json).map_err(|f| Fault { field: format!("{}{}", here(), rest(&f.field)), ..f })?;
+        let json =
+            named.remove(&port.name).ok_or_else(|| fault(here(), "a tensor".to_owned(), "no such field".to_owned()))?;
+        let tensor =
+            shaped(port.element, json).map_err(|f| Fault { field: format!("{}{}", here(), rest(&f.field)), ..f })?;
         let fits = tensor.shape.len() == port.dims.len()
             && tensor.shape.iter().zip(&port.dims).all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
         if !fits {
             let wanted: Vec<_> = port.dims.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())).collect();
-            return Err(fault(here(), format!("a tensor of shape [{}]", wanted.join(", ")), format!("{:?}", tensor.shape)));
+            return Err(fault(
+                here(),
+                format!("a tensor of shape [{}]", wanted.join(", ")),
+                format!("{:?}", tensor.shape),
+            ));
         }
         tensors.push(tensor);
     }
@@ -74,7 +80,8 @@ fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Resul
         });
     }
     let record = |row: usize| {
-        let cells = columns.iter().map(|(name, values)| format!("{}:{}", serde_json::Value::from(*name), values[row].get()));
+        let cells =
+            columns.iter().map(|(name, values)| format!("{}:{}", serde_json::Value::from(*name), values[row].get()));
         format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
     };
     let records: Vec<_> = (0..rows).map(record).collect();

@@ -53,7 +53,8 @@ pub(super) struct Encoded {
 /// # Errors
 /// When one cannot be written as a tensor.
 pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Value]) -> Result<Encoded, V2Error> {
-    let tensors: Vec<std::borrow::Cow<'_, Tensor>> = inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect();
+    let tensors: Vec<std::borrow::Cow<'_, Tensor>> =
+        inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect();
     let mut bytes = Vec::new();
     let mut outputs = Vec::with_capacity(tensors.len());
     for (tensor, &(index, as_bytes)) in tensors.iter().zip(&inference.outputs) {
@@ -70,12 +71,8 @@ pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Valu
         });
     }
     let has_bytes = inference.outputs.iter().any(|(_, as_bytes)| *as_bytes);
-    let answer = Answer {
-        id: inference.id.as_deref(),
-        model_name: &signature.name,
-        model_version: &signature.version,
-        outputs,
-    };
+    let answer =
+        Answer { id: inference.id.as_deref(), model_name: &signature.name, model_version: &signature.version, outputs };
     let mut body = serde_json::to_vec(&answer).map_err(|e| V2Error::bad_request(e.to_string()))?;
     let json_length = has_bytes.then_some(body.len());
     body.append(&mut bytes);

@@ -54,9 +54,9 @@ fn strings(mut bytes: &[u8]) -> Result<Vec<String>, String> {
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_first_chunk().ok_or("the length of a BYTES element is cut off")?;
         let length = u32::from_le_bytes(*length) as usize;
-        let text = rest.get(..length).ok_or_else(|| {
-            format!("a BYTES element announces {length} bytes, {} are left", rest.len())
-        })?;
+        let text = rest
+            .get(..length)
+            .ok_or_else(|| format!("a BYTES element announces {length} bytes, {} are left", rest.len()))?;
         let text = std::str::from_utf8(text).map_err(|e| format!("a BYTES element is no UTF-8: {e}"))?;
         strings.push(text.to_owned());
         bytes = &rest[length..];

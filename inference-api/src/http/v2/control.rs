@@ -106,7 +106,8 @@ fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, V2Err
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))
+    serde_json::from_slice(body)
+        .map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))
 }
 
 /// A worker answers thousands of requests in the time that a model takes to load.

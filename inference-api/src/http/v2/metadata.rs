@@ -57,7 +57,7 @@ pub(super) async fn live(State(worker): State<SharedWorker>) -> Response {
 }
 
 pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
-    let ready = worker.server.is_ready();
+    let ready = worker.server.phase.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": ready }))).into_response()
 }
@@ -65,7 +65,7 @@ pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
 pub(super) async fn model_ready(State(worker): State<SharedWorker>, Path(target): Path<Target>) -> Response {
     let catalog = worker.server.repository.catalog();
     match catalog.find(&target.model, target.version.as_deref()) {
-        Ok(served) if worker.server.is_ready() => {
+        Ok(served) if worker.server.phase.is_ready() => {
             Json(json!({ "name": served.signature.name, "ready": true })).into_response()
         }
         Ok(_) => V2Error::new(StatusCode::SERVICE_UNAVAILABLE, "the server drains").into_response(),
@@ -88,11 +88,18 @@ pub(super) async fn model(State(worker): State<SharedWorker>, Path(target): Path
     Ok(Json(metadata).into_response())
 }
 
-pub(super) async fn config(State(worker): State<SharedWorker>, Path(target): Path<Target>) -> Result<Response, V2Error> {
+pub(super) async fn config(
+    State(worker): State<SharedWorker>,
+    Path(target): Path<Target>,
+) -> Result<Response, V2Error> {
     let catalog = worker.server.repository.catalog();
     let served = catalog.find(&target.model, target.version.as_deref())?;
     let signature = &served.signature;
-    let max_batch_size = if has_batch(signature) { served.queueing.map(|q| q.max_batch_size).filter(|size| *size > 1).unwrap_or(MAX_BATCH_SIZE) } else { 0 };
+    let max_batch_size = if has_batch(signature) {
+        served.queueing.map(|q| q.max_batch_size).filter(|size| *size > 1).unwrap_or(MAX_BATCH_SIZE)
+    } else {
+        0
+    };
     // With a batch size, the dimensions are those of one row.
     let port = |port: &Port| {
         let dims = dims(port);

@@ -27,7 +27,9 @@ use crate::metrics::Endpoint;
 
 /// All of its paths; inference goes by without them.
 pub(super) fn routes() -> Router<SharedWorker> {
-    let of_model = |rest: &str| [format!("/v2/models/{{model}}{rest}"), format!("/v2/models/{{model}}/versions/{{version}}{rest}")];
+    let of_model = |rest: &str| {
+        [format!("/v2/models/{{model}}{rest}"), format!("/v2/models/{{model}}/versions/{{version}}{rest}")]
+    };
     let mut router = Router::new()
         .route("/v2", get(metadata::server))
         .route("/v2/health/live", get(metadata::live))

@@ -107,7 +107,9 @@ fn inputs(signature: &Signature, given: &[Input<'_>], mut binary: &[u8]) -> Resu
         )));
     }
     let missing = |(slot, port): (Option<Tensor>, &Port)| {
-        slot.ok_or_else(|| V2Error::bad_request(format!("expected input '{}' for model '{model}', got none", port.name)))
+        slot.ok_or_else(|| {
+            V2Error::bad_request(format!("expected input '{}' for model '{model}', got none", port.name))
+        })
     };
     let tensors = slots.into_iter().zip(&signature.inputs).map(missing).collect::<Result<Vec<_>, _>>()?;
     same_batch(signature, &tensors)?;
@@ -141,7 +143,9 @@ fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Re
         )));
     }
     if input.parameters.shared_memory_region.is_some() {
-        return Err(V2Error::bad_request(format!("input '{name}' is in shared memory, which this server does not read")));
+        return Err(V2Error::bad_request(format!(
+            "input '{name}' is in shared memory, which this server does not read"
+        )));
     }
     let (shape, count) = shape(port, &input.shape, model)?;
     let wrong = |why: String| V2Error::bad_request(format!("input '{name}': {why}"));
