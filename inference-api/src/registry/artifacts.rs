@@ -2,15 +2,12 @@
 
 use std::{
     fs::File,
-    io::Write,
+    io::{Read, Write},
     path::{Component, Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use super::{
-    ModelUri, RegistryError,
-    client::{Client, chain},
-};
+use super::{ModelUri, RegistryError, client::Client};
 
 /// A file of a version, relative to its folder.
 struct Wanted {
@@ -23,12 +20,13 @@ const MOST_FILES: usize = 10_000;
 const DEEPEST: usize = 16;
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(1);
+const CHUNK: usize = 256 << 10;
 /// A file is begun anew so often when the connection breaks.
 const TRIES: u32 = 3;
 
 /// Fetches all files below `root` into `into`.
-pub(super) async fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Path) -> Result<(), RegistryError> {
-    let files = list(client, uri, root).await?;
+pub(super) fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Path) -> Result<(), RegistryError> {
+    let files = list(client, uri, root)?;
     let total: u64 = files.iter().filter_map(|f| f.bytes).sum();
     tracing::info!(model = %uri, files = files.len(), megabytes = megabytes(total), "downloading");
     let mut progress = Progress { uri, done: 0, total, told: Instant::now() };
@@ -40,7 +38,7 @@ pub(super) async fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Pa
         let mut tried = 1;
         loop {
             let before = progress.done;
-            match fetch_file(client, uri, root, file, &target, &mut progress).await {
+            match fetch_file(client, uri, root, file, &target, &mut progress) {
                 Err(RegistryError::Unreachable(reason)) if tried < TRIES => {
                     tracing::warn!(model = %uri, file = file.path, reason, "the download broke off; trying again");
                     progress.done = before;
@@ -54,12 +52,12 @@ pub(super) async fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Pa
     Ok(())
 }
 
-async fn list(client: &Client, uri: &ModelUri, root: &str) -> Result<Vec<Wanted>, RegistryError> {
+fn list(client: &Client, uri: &ModelUri, root: &str) -> Result<Vec<Wanted>, RegistryError> {
     let broken = |reason: String| RegistryError::Broken { uri: uri.clone(), reason };
     let mut files = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
-        for artifact in client.list(&joined(root, &folder)).await? {
+        for artifact in client.list(&joined(root, &folder))? {
             let path = joined(&folder, &artifact.path);
             if !stays_inside(&path) {
                 return Err(broken(format!("its file {path:?} would be written outside of the cache")));
@@ -76,7 +74,7 @@ async fn list(client: &Client, uri: &ModelUri, root: &str) -> Result<Vec<Wanted>
     Ok(files)
 }
 
-async fn fetch_file(
+fn fetch_file(
     client: &Client,
     uri: &ModelUri,
     root: &str,
@@ -84,13 +82,20 @@ async fn fetch_file(
     target: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<(), RegistryError> {
-    let mut response = client.get(&joined(root, &file.path)).await?;
+    let mut response = client.get(&joined(root, &file.path), file.bytes)?;
+    let mut body = response.body_mut().as_reader();
     let mut out = File::create(target).map_err(|e| written(target, &e))?;
+    let mut buffer = vec![0; CHUNK];
     let mut came = 0;
-    while let Some(chunk) = response.chunk().await.map_err(|e| RegistryError::Unreachable(chain(&e)))? {
-        out.write_all(&chunk).map_err(|e| written(target, &e))?;
-        came += chunk.len() as u64;
-        progress.add(chunk.len() as u64);
+    loop {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) => return Err(RegistryError::Unreachable(error.to_string())),
+        };
+        out.write_all(&buffer[..count]).map_err(|e| written(target, &e))?;
+        came += count as u64;
+        progress.add(count as u64);
     }
     match file.bytes.filter(|bytes| *bytes != came) {
         Some(bytes) => Err(RegistryError::Broken {

@@ -26,7 +26,7 @@ const LIST: &str = ".files.json";
 type Files = BTreeMap<String, String>;
 
 /// The version in the cache, fetched if it is not there.
-pub(super) async fn open(client: &Client, uri: &ModelUri, version: Version) -> Result<Fetched, RegistryError> {
+pub(super) fn open(client: &Client, uri: &ModelUri, version: Version) -> Result<Fetched, RegistryError> {
     let Version { name, version, artifact_uri } = version;
     let fetched = |folder: &Path| {
         let broken = |reason| RegistryError::Broken { uri: uri.clone(), reason };
@@ -50,14 +50,14 @@ pub(super) async fn open(client: &Client, uri: &ModelUri, version: Version) -> R
     })?;
     let failed = |path: &Path, e: &io::Error| RegistryError::Cache { path: path.to_owned(), reason: e.to_string() };
     // By the files' address: it is new for every model that is logged, whatever names and numbers lead to it.
-    let parent = base.join(client.authority());
+    let parent = base.join(&client.authority);
     let folder = parent.join(hex::encode(Sha256::digest(&artifact_uri)));
     if is_whole(&folder) {
         return fetched(&folder);
     }
     fs::create_dir_all(&parent).map_err(|e| failed(&parent, &e))?;
     let staging = tempfile::Builder::new().prefix(".fetching-").tempdir_in(&parent).map_err(|e| failed(&parent, &e))?;
-    artifacts::fetch(client, uri, root, staging.path()).await?;
+    artifacts::fetch(client, uri, root, staging.path())?;
     fetched(staging.path())?;
     seal(staging.path()).map_err(|e| failed(staging.path(), &e))?;
     if folder.exists() {

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, Response, Url};
+use axum::http::{Response, Uri};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
+use ureq::{
+    Agent, Body,
+    tls::{RootCerts, TlsConfig},
+};
 
 use super::{ModelUri, RegistryError, uri::Selector};
 
@@ -12,19 +18,22 @@ const ARTIFACTS: &str = "api/2.0/mlflow-artifacts/artifacts";
 
 /// A stalled registry must not stall the server's start for ever.
 const CONNECT: Duration = Duration::from_secs(10);
-const SILENCE: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(60);
+/// What a download is waited for beside that.
+const SLOWEST_BYTES_PER_SECOND: u64 = 50_000;
+const UNKNOWN_SIZE: Duration = Duration::from_secs(3600);
+
+/// What a path's part or a query's value may hold as it is (RFC 3986, unreserved).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Somebody who asks a registry.
 pub(super) struct Client {
-    http: reqwest::Client,
-    base: Url,
-    who: Who,
-}
-
-enum Who {
-    Nobody,
-    Token(String),
-    User(String, Option<String>),
+    agent: Agent,
+    /// Without a slash at its end.
+    base: String,
+    /// Host and port: two registries may have models of one name.
+    pub(super) authority: String,
+    authorization: Option<String>,
 }
 
 /// A version, and where its files are.
@@ -103,36 +112,38 @@ impl Client {
         let address = variable("MLFLOW_REGISTRY_URI")
             .or_else(|| variable("MLFLOW_TRACKING_URI"))
             .ok_or_else(|| RegistryError::NoRegistry(uri.clone()))?;
-        let base = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let base = base.ok_or(RegistryError::Address(address))?;
-        let who = match (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_TOKEN")) {
-            (Some(user), _) => Who::User(user, variable("MLFLOW_TRACKING_PASSWORD")),
-            (None, Some(token)) => Who::Token(token),
-            (None, None) => Who::Nobody,
+        let parsed = address.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        let authority =
+            parsed.as_ref().and_then(Uri::authority).map(|a| format!("{}_{}", a.host(), a.port_u16().unwrap_or(0)));
+        let authority = authority.ok_or_else(|| RegistryError::Address(address.clone()))?;
+        let authorization = match (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_TOKEN")) {
+            (Some(user), _) => {
+                let password = variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default();
+                Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+            }
+            (None, token) => token.map(|token| format!("Bearer {token}")),
         };
-        super::choose_cryptography();
         let insecure = variable("MLFLOW_TRACKING_INSECURE_TLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .tls_danger_accept_invalid_certs(insecure)
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(insecure).build();
+        let agent = Agent::config_builder()
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_recv_body(Some(ANSWER))
+            .http_status_as_error(false)
             .user_agent(concat!("inference-api/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls)
             .build()
-            .map_err(|e| RegistryError::Unreachable(chain(&e)))?;
-        Ok(Self { http, base, who })
-    }
-
-    /// Host and port: two registries may have models of one name.
-    pub(super) fn authority(&self) -> String {
-        format!("{}_{}", self.base.host_str().unwrap_or("unknown"), self.base.port_or_known_default().unwrap_or(0))
+            .new_agent();
+        let base = address.trim_end_matches('/').to_owned();
+        Ok(Self { agent, base, authority, authorization })
     }
 
     /// The version that an address stands for now.
-    pub(super) async fn resolve(&self, uri: &ModelUri) -> Result<Version, RegistryError> {
+    pub(super) fn resolve(&self, uri: &ModelUri) -> Result<Version, RegistryError> {
         let (name, selector) = match uri {
             ModelUri::Registered { name, selector } => (name.clone(), selector),
             ModelUri::Logged(id) => {
-                let logged: Logged = self.ask(&format!("{API}/logged-models/{id}"), &[]).await?;
+                let logged: Logged = self.ask(&format!("{API}/logged-models/{id}"), &[])?;
                 let LoggedInfo { artifact_uri, name } = logged.model.info;
                 return Ok(Version { name: name.unwrap_or_else(|| id.clone()), version: "1".to_owned(), artifact_uri });
             }
@@ -141,79 +152,71 @@ impl Client {
             Selector::Version(version) => version.to_string(),
             Selector::Alias(alias) => {
                 let path = format!("{API}/registered-models/alias");
-                self.ask::<Alias>(&path, &[("name", &name), ("alias", alias)]).await?.model_version.version
+                self.ask::<Alias>(&path, &[("name", &name), ("alias", alias)])?.model_version.version
             }
-            Selector::Latest => self.latest(uri, &[("name", &name)]).await?,
-            Selector::Stage(stage) => self.latest(uri, &[("name", &name), ("stages", stage)]).await?,
+            Selector::Latest => self.latest(uri, &[("name", &name)])?,
+            Selector::Stage(stage) => self.latest(uri, &[("name", &name), ("stages", stage)])?,
         };
         let path = format!("{API}/model-versions/get-download-uri");
-        let DownloadUri { artifact_uri } = self.ask(&path, &[("name", &name), ("version", &version)]).await?;
+        let DownloadUri { artifact_uri } = self.ask(&path, &[("name", &name), ("version", &version)])?;
         Ok(Version { name, version, artifact_uri })
     }
 
     /// The registry tells the latest version of each stage.
-    async fn latest(&self, uri: &ModelUri, query: &[(&str, &str)]) -> Result<String, RegistryError> {
-        let latest: Latest = self.ask(&format!("{API}/registered-models/get-latest-versions"), query).await?;
+    fn latest(&self, uri: &ModelUri, query: &[(&str, &str)]) -> Result<String, RegistryError> {
+        let latest: Latest = self.ask(&format!("{API}/registered-models/get-latest-versions"), query)?;
         let newest = latest.model_versions.into_iter().max_by_key(|v| v.version.parse::<u64>().ok());
         newest.map(|v| v.version).ok_or_else(|| RegistryError::NoVersion(uri.clone()))
     }
 
     /// What is in a folder of the proxied artifacts.
-    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Artifact>, RegistryError> {
-        Ok(self.ask::<Listing>(ARTIFACTS, &[("path", folder)]).await?.files)
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<Artifact>, RegistryError> {
+        Ok(self.ask::<Listing>(ARTIFACTS, &[("path", folder)])?.files)
     }
 
-    /// Begins to fetch a file of the proxied artifacts.
-    pub(super) async fn get(&self, file: &str) -> Result<Response, RegistryError> {
-        let path = format!("{ARTIFACTS}/{file}");
-        self.send(self.http.get(self.url(&path)), &path).await
+    /// Begins to fetch a file of the proxied artifacts, of so many bytes.
+    pub(super) fn get(&self, file: &str, bytes: Option<u64>) -> Result<Response<Body>, RegistryError> {
+        let patience =
+            bytes.map_or(UNKNOWN_SIZE, |bytes| ANSWER + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND));
+        self.send(&format!("{ARTIFACTS}/{file}"), &[], patience)
     }
 
-    async fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, RegistryError> {
-        let mut url = self.url(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let response = self.send(self.http.get(url), path).await?;
-        let body = response.bytes().await.map_err(|e| RegistryError::Unreachable(chain(&e)))?;
+    fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, RegistryError> {
+        let mut response = self.send(path, query, ANSWER)?;
+        let body = response.body_mut().read_to_vec().map_err(|e| RegistryError::Unreachable(e.to_string()))?;
         serde_json::from_slice(&body)
             .map_err(|e| RegistryError::Answer { path: path.to_owned(), reason: e.to_string() })
     }
 
-    async fn send(&self, request: RequestBuilder, path: &str) -> Result<Response, RegistryError> {
-        let request = match &self.who {
-            Who::Nobody => request,
-            Who::Token(token) => request.bearer_auth(token),
-            Who::User(user, password) => request.basic_auth(user, password.as_ref()),
-        };
-        let response = request.send().await.map_err(|e| RegistryError::Unreachable(chain(&e)))?;
+    fn send(&self, path: &str, query: &[(&str, &str)], patience: Duration) -> Result<Response<Body>, RegistryError> {
+        let mut request = self.agent.get(self.url(path, query)).config().timeout_recv_body(Some(patience)).build();
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let mut response = request.call().map_err(|e| RegistryError::Unreachable(e.to_string()))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let text = response.text().await.unwrap_or_default();
+        let text = response.body_mut().read_to_string().unwrap_or_default();
         let message = serde_json::from_str(&text).map_or(text, |refusal: Refusal| refusal.message);
         let message = crate::predict::shorten(message.trim());
         Err(RegistryError::Refused { status: status.as_u16(), path: path.to_owned(), message })
     }
 
-    /// The base with a path behind it, each part of it escaped.
-    fn url(&self, path: &str) -> Url {
+    /// The base with a path behind it, each part of it escaped, and a query.
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> String {
         let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path.split('/'));
+        for part in path.split('/') {
+            url.push('/');
+            url.extend(utf8_percent_encode(part, ESCAPED));
+        }
+        for (i, (name, value)) in query.iter().enumerate() {
+            url.push(if i == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.extend(utf8_percent_encode(value, ESCAPED));
         }
         url
     }
-}
-
-/// reqwest tells the reason only in the sources of its errors.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ mod client;
 mod mlmodel;
 mod uri;
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::path::PathBuf;
 
 pub use uri::{ModelUri, SCHEME, UriError};
 
@@ -93,20 +93,7 @@ pub struct Fetched {
 /// # Errors
 /// When the registry cannot be asked or has no such model, or the cache cannot be written.
 pub fn fetch(uri: &ModelUri) -> Result<Fetched, RegistryError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| RegistryError::Unreachable(e.to_string()))?;
-    runtime.block_on(async {
-        let client = Client::from_env(uri)?;
-        let version = client.resolve(uri).await?;
-        cache::open(&client, uri, version).await
-    })
-}
-
-/// Cryptography for `https://`, chosen once for the process.
-fn choose_cryptography() {
-    static CHOSEN: OnceLock<()> = OnceLock::new();
-    CHOSEN.get_or_init(|| {
-        // An error says that one is chosen already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    let client = Client::from_env(uri)?;
+    let version = client.resolve(uri)?;
+    cache::open(&client, uri, version)
 }

@@ -154,7 +154,10 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
     };
     let of_model =
         |path, id, summary, schema| get(path, id, summary, "Open Inference Protocol", reference(schema), &[404]);
-    let run = [400, 404, 408, 413, 415, queue_full, 504];
+    let mut run = vec![400, 404, 408, 413, 415, 503, 504];
+    if !run.contains(&queue_full) {
+        run.push(queue_full);
+    }
     let infer = |path, id| Operation {
         path,
         method: "post",
