@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 use crate::{
     repository::{Queueing, Settings, Source, VersionPolicy},
@@ -35,6 +35,9 @@ pub enum Command {
     Check {
         /// An ONNX file.
         model: PathBuf,
+        /// Sessions to open.
+        #[arg(long, default_value = "1")]
+        workers: NonZeroUsize,
         /// Be the first that the kernel kills where memory runs out.
         #[arg(long)]
         expendable: bool,
@@ -129,7 +132,7 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_QUEUE_FULL_STATUS", default_value_t = 503, value_parser = queue_full_status)]
     pub queue_full_status: u16,
 
-    /// Milliseconds that a request may wait and run; then it is answered with 504 [default: no bound].
+    /// Milliseconds that a request may wait for its turn; then it is answered with 504 [default: no bound].
     #[arg(long, env = "INFERENCE_REQUEST_TIMEOUT_MS")]
     pub request_timeout_ms: Option<NonZeroU64>,
 
@@ -143,7 +146,7 @@ pub struct ServeOptions {
 
     /// What clients have to show, as Authorization: Bearer KEY or X-API-Key: KEY, on every path but those that tell how the
     /// server is [default: nothing].
-    #[arg(long, env = "INFERENCE_API_KEY", hide_env_values = true)]
+    #[arg(long, env = "INFERENCE_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
 
     /// Makes every request take a time drawn from expovariate(RATE), uniform(A,B) or constant(SECONDS), for queueing experiments.
@@ -191,6 +194,19 @@ fn queue_full_status(text: &str) -> Result<u16, String> {
         "503" => Ok(503),
         "429" => Ok(429),
         _ => Err("expected 503 or 429".to_owned()),
+    }
+}
+
+impl Settings {
+    /// How models are served where nobody says otherwise, with so many workers.
+    pub fn with_workers(workers: usize) -> Self {
+        let queueing = Queueing {
+            max_batch_size: MAX_BATCH_SIZE,
+            max_queue_delay: Duration::ZERO,
+            max_queue_size: None,
+            timeout: None,
+        };
+        Self { policy: VersionPolicy::Latest(1), workers, queueing, max_batch_size: None }
     }
 }
 

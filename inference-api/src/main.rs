@@ -58,11 +58,11 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", runtime::locate()?.display());
             Ok(())
         }
-        Command::Check { model, expendable } => {
+        Command::Check { model, workers, expendable } => {
             if expendable {
                 repository::be_expendable()?;
             }
-            println!("{}", serve::check(&model)?);
+            println!("{}", serve::check(&model, workers.get())?);
             Ok(())
         }
         Command::Healthcheck { addr } => Ok(serve::healthcheck(addr)?),

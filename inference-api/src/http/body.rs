@@ -9,7 +9,7 @@ use axum::{
 };
 use flate2::{
     Compression,
-    read::{GzDecoder, ZlibDecoder},
+    read::{MultiGzDecoder, ZlibDecoder},
     write::{GzEncoder, ZlibEncoder},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -40,7 +40,7 @@ where
     };
     match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => inflate(GzDecoder::new(&body[..]), limit),
+        Some(b"gzip" | b"x-gzip") => inflate(MultiGzDecoder::new(&body[..]), limit),
         Some(b"deflate") => inflate(ZlibDecoder::new(&body[..]), limit),
         Some(other) => Err(ApiError::Coding(String::from_utf8_lossy(other).into_owned())),
     }
@@ -129,7 +129,7 @@ mod tests {
         let (coded, coding) = code(&headers, zeros);
         assert_eq!(coding, Some("gzip"));
         assert!(coded.len() < 1 << 20);
-        assert!(matches!(inflate(GzDecoder::new(&coded[..]), 1 << 20), Err(ApiError::TooLarge { .. })));
-        assert_eq!(inflate(GzDecoder::new(&coded[..]), 10 << 20).unwrap().len(), 10 << 20);
+        assert!(matches!(inflate(MultiGzDecoder::new(&coded[..]), 1 << 20), Err(ApiError::TooLarge { .. })));
+        assert_eq!(inflate(MultiGzDecoder::new(&coded[..]), 10 << 20).unwrap().len(), 10 << 20);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -31,7 +31,7 @@ impl ApiKey {
 
     /// The answer to a request that does not show the key where it has to.
     pub(super) fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
-        if is_open(path) || shown(headers).is_some_and(|key| self.is(key)) {
+        if is_open(path) || shown(headers).any(|key| self.is(key)) {
             return None;
         }
         let message = "this server wants its key: Authorization: Bearer KEY, or X-API-Key: KEY";
@@ -51,13 +51,13 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-fn shown(headers: &HeaderMap) -> Option<&[u8]> {
-    let bearer = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
-    let bearer = bearer.and_then(|value| {
-        let (scheme, key) = value.split_at_checked(7)?;
+/// What a client shows, in either way: a proxy between us may have put something of its own into one of them.
+fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
-    bearer.or_else(|| headers.get("x-api-key").map(axum::http::HeaderValue::as_bytes))
+    bearer.into_iter().chain(headers.get("x-api-key").map(HeaderValue::as_bytes))
 }
 
 #[cfg(test)]
@@ -77,6 +77,11 @@ mod tests {
         assert!(!refused("/predict", Some(("authorization", "Bearer secret"))));
         assert!(!refused("/predict", Some(("authorization", "bearer secret"))));
         assert!(!refused("/predict", Some(("x-api-key", "secret"))));
+        let both = HeaderMap::from_iter([
+            (header::AUTHORIZATION, HeaderValue::from_static("Bearer of-the-proxy")),
+            (axum::http::HeaderName::from_static("x-api-key"), HeaderValue::from_static("secret")),
+        ]);
+        assert!(ApiKey::new("secret").refusal("/predict", &both).is_none());
         for wrong in ["Bearer secret2", "Bearer ", "secret", "Basic secret"] {
             assert!(refused("/predict", Some(("authorization", wrong))), "{wrong}");
         }

@@ -156,6 +156,14 @@ impl Worker {
     }
 }
 
+/// In the words of the protocol that was asked in.
+fn loading(path: &str) -> Response {
+    if path.starts_with("/v2") {
+        return v2::refusal(ApiError::Loading);
+    }
+    if path == mlflow::INVOCATIONS { mlflow::refusal(&ApiError::Loading) } else { ApiError::Loading.into_response() }
+}
+
 impl Routes {
     /// The routes of a worker.
     pub fn new(worker: SharedWorker) -> Self {
@@ -188,7 +196,7 @@ impl Routes {
         }
         if self.worker.server.phase.is_loading() && !health::tells_of_loading(request.uri().path()) {
             self.worker.server.metrics.answered("loading", StatusCode::SERVICE_UNAVAILABLE.as_u16());
-            return ApiError::Loading.into_response();
+            return loading(request.uri().path());
         }
         // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8 us of 19.5.
         if request.method() == Method::POST {

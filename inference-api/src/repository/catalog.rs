@@ -79,6 +79,13 @@ impl Catalog {
         versions.sort_by_cached_key(|s| order(&s.signature.version));
     }
 
+    /// Where the first model is neither served nor wanted any more, another one takes its place.
+    pub(super) fn choose_first(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        if self.first.as_deref().is_none_or(|first| !self.models.contains_key(first) && !is_wanted(first)) {
+            self.first = self.models.keys().next().cloned();
+        }
+    }
+
     /// Says whether it was there.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         self.models.remove(name).is_some()

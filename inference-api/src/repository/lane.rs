@@ -118,6 +118,7 @@ impl Lane {
 
     /// Runs what waits until nothing does.
     async fn drive(&self, queueing: &Queueing) {
+        let _driving = Driving(self);
         loop {
             self.gather(queueing).await;
             let batch = {
@@ -176,9 +177,21 @@ impl Lane {
     }
 }
 
+/// Were driving to end in any other way, those that wait are told so, and the next request drives again.
+struct Driving<'a>(&'a Lane);
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        if queue.driven && std::thread::panicking() {
+            *queue = Queue::default();
+        }
+    }
+}
+
 impl Queue {
     fn rows(&self) -> usize {
-        self.jobs.iter().map(|job| job.rows).sum()
+        self.jobs.iter().fold(0, |rows, job| rows.saturating_add(job.rows))
     }
 
     /// The oldest jobs that can be run as one; those that nobody waits for any more are dropped.

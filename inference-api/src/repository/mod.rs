@@ -13,8 +13,8 @@ mod statistics;
 mod watch;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
 };
 
 use arc_swap::ArcSwap;
@@ -27,7 +27,7 @@ pub use source::{Source, SourceError, VersionPolicy};
 pub use statistics::{Statistics, Tally};
 pub use watch::watch;
 
-use self::source::Found;
+use self::{lane::lock, source::Found};
 use crate::model::{LoadError, Model, Runtime};
 
 /// Why a model is not served.
@@ -57,7 +57,10 @@ pub struct Repository {
     settings: Settings,
     catalog: ArcSwap<Catalog>,
     /// Held by whoever changes the catalog, so that two changes cannot lose each other.
-    changing: Mutex<Refused>,
+    changing: Mutex<()>,
+    refused: Mutex<Refused>,
+    /// `(name, version)` of what the last look found.
+    known: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// How models are served.
@@ -90,7 +93,15 @@ pub struct Changes {
 impl Repository {
     /// A repository of which nothing is loaded yet.
     pub fn new(runtime: Runtime, sources: Vec<Source>, settings: Settings) -> Self {
-        Self { runtime, sources, settings, catalog: ArcSwap::default(), changing: Mutex::default() }
+        Self {
+            runtime,
+            sources,
+            settings,
+            catalog: ArcSwap::default(),
+            changing: Mutex::default(),
+            refused: Mutex::default(),
+            known: Mutex::default(),
+        }
     }
 
     /// Loads every model of every source. Blocks.
@@ -98,9 +109,13 @@ impl Repository {
     /// # Errors
     /// When one cannot be found or does not load: a server does not start with half of what it was told to serve.
     pub fn load_all(&self) -> Result<(), RepositoryError> {
-        let _changing = self.lock();
+        let _changing = lock(&self.changing);
         let mut catalog = Catalog::default();
-        for found in self.scan()? {
+        let (all, failed) = self.scan();
+        if let Some(error) = failed.into_iter().next() {
+            return Err(error);
+        }
+        for found in all {
             catalog.put(Arc::new(self.load_version(&found)?));
         }
         self.catalog.store(Arc::new(catalog));
@@ -115,13 +130,12 @@ impl Repository {
     /// Looks at the sources and serves what they hold now: new versions, changed files, and no longer what has gone. Blocks
     /// while models load.
     pub fn refresh(&self) -> Changes {
-        let mut refused = self.lock();
-        match self.scan() {
-            Ok(found) => self.apply(&found, None, &mut refused),
-            Err(error) => {
-                Changes { refused: vec![("the repository".to_owned(), error.to_string())], ..Changes::default() }
-            }
-        }
+        let _changing = lock(&self.changing);
+        let (found, failed) = self.scan();
+        // What a source held that cannot be looked at is not known: nothing is taken away then.
+        let mut changes = self.apply(&found, None, failed.is_empty());
+        changes.refused.extend(failed.iter().map(|error| ("the repository".to_owned(), error.to_string())));
+        changes
     }
 
     /// Serves what the sources hold for `name` now, loading anew what has changed. Blocks while it loads.
@@ -129,15 +143,15 @@ impl Repository {
     /// # Errors
     /// When no source has it, or its newest version does not load; what was served before still is.
     pub fn load(&self, name: &str) -> Result<(), RepositoryError> {
-        let mut refused = self.lock();
-        let mut found = self.scan()?;
+        let _changing = lock(&self.changing);
+        let (mut found, failed) = self.scan();
         found.retain(|f| f.name == name);
         if found.is_empty() {
-            return Err(RepositoryError::NoSuchModel(name.to_owned()));
+            return Err(failed.into_iter().next().unwrap_or_else(|| RepositoryError::NoSuchModel(name.to_owned())));
         }
         // Asked for by a person: what was refused before is tried once more.
-        refused.retain(|(refused, _), _| refused != name);
-        let changes = self.apply(&found, Some(name), &mut refused);
+        lock(&self.refused).retain(|(refused, _), _| refused != name);
+        let changes = self.apply(&found, Some(name), true);
         match changes.refused.into_iter().next() {
             Some((_, reason)) => Err(RepositoryError::Refused(reason)),
             None => Ok(()),
@@ -146,16 +160,19 @@ impl Repository {
 
     /// Takes a model away; requests that have begun end. Says whether it was there.
     pub fn unload(&self, name: &str) -> bool {
-        let _changing = self.lock();
+        let _changing = lock(&self.changing);
         let mut catalog = Catalog::clone(&self.catalog.load());
         let was_there = catalog.remove(name);
         self.catalog.store(Arc::new(catalog));
         was_there
     }
 
-    /// Every version that the sources have or that is served: name, version, whether it is ready, and why not.
+    /// Every version that the sources have or that is served: name, version, whether it is ready, and why not. Looks into folders;
+    /// of registries it tells what the last look found, since whoever asks must not make this server ask others.
     pub fn index(&self) -> Vec<Indexed> {
-        let refused = self.lock();
+        let local = self.sources.iter().filter(|source| source.is_local());
+        let found: Vec<_> = local.filter_map(|source| source.scan(self.settings.policy).ok()).flatten().collect();
+        let refused = lock(&self.refused);
         let catalog = self.catalog.load();
         let mut index: BTreeMap<(String, String), Indexed> = BTreeMap::new();
         let mut note = |name: &str, version: &str, ready: bool, reason: &str| {
@@ -173,33 +190,37 @@ impl Repository {
         for ((name, version), (_, reason)) in refused.iter() {
             note(name, version, false, reason);
         }
-        for found in self.scan().unwrap_or_default() {
+        for found in found {
             note(&found.name, &found.version, false, "unloaded");
+        }
+        for (name, version) in lock(&self.known).iter() {
+            note(name, version, false, "unloaded");
         }
         index.into_values().collect()
     }
 
-    /// Puts into the catalog what was found, as far as it loads; of the model `only`, or of all.
-    fn apply(&self, found: &[Found], only: Option<&str>, refused: &mut Refused) -> Changes {
+    /// Puts into the catalog what was found, as far as it loads; of the model `only`, or of all. Where that is all there is, what
+    /// was not found goes.
+    fn apply(&self, found: &[Found], only: Option<&str>, is_all: bool) -> Changes {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let mut changes = Changes::default();
         for wanted in found {
             let key = (wanted.name.clone(), wanted.version.clone());
             let label = format!("{}/{}", wanted.name, wanted.version);
             let is_served = catalog.find(&wanted.name, Some(&wanted.version)).is_ok_and(|s| s.stamp == wanted.stamp);
-            if is_served || refused.get(&key).is_some_and(|(stamp, _)| *stamp == wanted.stamp) {
+            if is_served || lock(&self.refused).get(&key).is_some_and(|(stamp, _)| *stamp == wanted.stamp) {
                 continue;
             }
-            let rehearsed = rehearsal::rehearse(&wanted.file, self.runtime.library());
+            let rehearsed = rehearsal::rehearse(&wanted.file, self.runtime.library(), self.settings.workers);
             let loaded = rehearsed.and_then(|()| self.load_version(wanted).map_err(|e| e.to_string()));
             match loaded {
                 Ok(served) => {
-                    refused.remove(&key);
+                    lock(&self.refused).remove(&key);
                     catalog.put(Arc::new(served));
                     changes.loaded.push(label);
                 }
                 Err(reason) => {
-                    refused.insert(key, (wanted.stamp, reason.clone()));
+                    lock(&self.refused).insert(key, (wanted.stamp, reason.clone()));
                     changes.refused.push((label, reason));
                 }
             }
@@ -214,10 +235,13 @@ impl Repository {
             let concerns = only.is_none_or(|only| only == name);
             let replaced = !found.iter().any(|f| f.name == *name)
                 || found.iter().any(|f| f.name == *name && catalog.find(name, Some(&f.version)).is_ok());
-            if concerns && !is_wanted(served) && replaced {
+            if is_all && concerns && !is_wanted(served) && replaced {
                 catalog.remove_version(name, &served.signature.version);
                 changes.unloaded.push(served.to_string());
             }
+        }
+        if only.is_none() && is_all {
+            catalog.choose_first(|name| found.iter().any(|f| f.name == name));
         }
         if changes != Changes::default() {
             self.catalog.store(Arc::new(catalog));
@@ -225,16 +249,22 @@ impl Repository {
         changes
     }
 
-    fn scan(&self) -> Result<Vec<Found>, RepositoryError> {
-        let mut all: Vec<Found> = Vec::new();
+    /// What the sources hold now, and what is wrong with those that cannot be looked at.
+    fn scan(&self) -> (Vec<Found>, Vec<RepositoryError>) {
+        let (mut all, mut failed): (Vec<Found>, Vec<RepositoryError>) = (Vec::new(), Vec::new());
         for source in &self.sources {
-            let found = source.scan(self.settings.policy)?;
-            if let Some(twice) = found.iter().find(|f| all.iter().any(|a| a.name == f.name)) {
-                return Err(RepositoryError::Twice(twice.name.clone()));
+            match source.scan(self.settings.policy) {
+                Err(error) => failed.push(error.into()),
+                Ok(found) => match found.iter().find(|f| all.iter().any(|a| a.name == f.name)) {
+                    Some(twice) => failed.push(RepositoryError::Twice(twice.name.clone())),
+                    None => all.extend(found),
+                },
             }
-            all.extend(found);
         }
-        Ok(all)
+        if failed.is_empty() {
+            *lock(&self.known) = all.iter().map(|f| (f.name.clone(), f.version.clone())).collect();
+        }
+        (all, failed)
     }
 
     fn load_version(&self, found: &Found) -> Result<Served, LoadError> {
@@ -247,10 +277,6 @@ impl Repository {
         let signature = Arc::clone(&first.signature);
         models.push(first);
         Ok(Served::new(models, signature, found.stamp, (self.settings.queueing, self.settings.max_batch_size)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Refused> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,18 +22,32 @@ const BUDGET: Duration = Duration::from_millis(10);
 const TOLERANCE: f64 = 1e-3;
 
 /// A row, if rows of several requests may be run together: each has its own answer, whatever comes with it.
+///
+/// Rows are tried that differ in every number, in sign and in size, so that a model that takes a mean over its batch, or
+/// branches on a sum over it, gives itself away. What no number tells apart is not batched.
 pub(super) fn can_batch(model: &mut Model) -> Option<Row> {
     let signature = std::sync::Arc::clone(&model.signature);
     if !leaves_batch_open(&signature) {
         return None;
     }
-    let one = decode(&signature, signature.example.get().as_bytes()).ok().filter(|batch| batch.rows == 1)?.inputs;
-    let other: Vec<Tensor> = one.iter().map(halved).collect();
-    let together = tile(&[&one, &other], 1);
-    let (a, b) = (model.run(one.clone(), 1).ok()?, model.run(other, 1).ok()?);
-    let both = model.run(together, 2).ok()?;
-    let same = a.iter().zip(&b).zip(&both).all(|((a, b), both)| is_stack(a, b, both));
-    (same && both.len() == a.len()).then_some(Row(one))
+    let example = decode(&signature, signature.example.get().as_bytes()).ok().filter(|batch| batch.rows == 1)?.inputs;
+    let rows = [vary(&example, 1.0, 0.5), vary(&example, -3.0, -7.0), example.clone(), vary(&example, 0.25, 40.0)];
+    if rows.iter().enumerate().any(|(i, row)| rows[..i].contains(row)) {
+        return None;
+    }
+    let alone: Vec<Vec<Value>> = rows.iter().map(|row| model.run(row.clone(), 1).ok()).collect::<Option<_>>()?;
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let together = model.run(tile(&order.map(|i| &rows[i]), 1), order.len()).ok()?;
+        let parts: Vec<&Vec<Value>> = order.iter().map(|&i| &alone[i]).collect();
+        let same = together.iter().enumerate().all(|(output, whole)| {
+            let parts: Option<Vec<&Value>> = parts.iter().map(|part| part.get(output)).collect();
+            parts.is_some_and(|parts| is_stack(&parts, whole))
+        });
+        if !same || together.len() != signature.outputs.len() {
+            return None;
+        }
+    }
+    Some(Row(example))
 }
 
 /// One row that was run.
@@ -67,14 +81,21 @@ fn leaves_batch_open(signature: &Signature) -> bool {
         && signature.outputs.iter().all(|port| port.maps || port.dims.first() == Some(&None))
 }
 
-/// Another row: numbers that are not whole are halved, so that it differs where it can without leaving what is allowed.
-fn halved(tensor: &Tensor) -> Tensor {
-    let data = match &tensor.data {
-        Buffer::Float32(v) => Buffer::Float32(v.iter().map(|x| x / 2.0).collect()),
-        Buffer::Float64(v) => Buffer::Float64(v.iter().map(|x| x / 2.0).collect()),
-        other => other.clone(),
+/// Another row: its numbers that are not whole are multiplied and moved, each by its own amount. Whole numbers may be
+/// categories, and texts have to be known: they stay.
+fn vary(row: &[Tensor], factor: f64, shift: f64) -> Vec<Tensor> {
+    let number = |(i, x): (usize, f64)| x * factor + shift * (1.0 + (i % 5) as f64 / 8.0);
+    let vary = |tensor: &Tensor| {
+        let data = match &tensor.data {
+            Buffer::Float32(v) => {
+                Buffer::Float32(v.iter().map(|x| f64::from(*x)).enumerate().map(number).map(|x| x as f32).collect())
+            }
+            Buffer::Float64(v) => Buffer::Float64(v.iter().copied().enumerate().map(number).collect()),
+            other => other.clone(),
+        };
+        Tensor { shape: tensor.shape.clone(), data }
     };
-    Tensor { shape: tensor.shape.clone(), data }
+    row.iter().map(vary).collect()
 }
 
 /// The rows one after the other, so many times.
@@ -97,26 +118,35 @@ fn tile(rows: &[&Vec<Tensor>], times: usize) -> Vec<Tensor> {
         .collect()
 }
 
-/// Whether `both` is `a` and then `b`.
-fn is_stack(a: &Value, b: &Value, both: &Value) -> bool {
-    match (a, b, both) {
-        (Value::Tensor(a), Value::Tensor(b), Value::Tensor(both)) => {
-            let rows_fit = a.shape.first() == Some(&1) && both.shape.first() == Some(&2);
-            let mut stacked = a.data.clone();
-            rows_fit
-                && a.shape[1..] == both.shape[1..]
-                && stacked.append(b.data.clone())
-                && are_close(&stacked, &both.data)
+/// Whether `whole` is the parts, one after the other.
+fn is_stack(parts: &[&Value], whole: &Value) -> bool {
+    match whole {
+        Value::Tensor(whole) => {
+            let mut stacked = Buffer::new(whole.data.element());
+            let fits = parts.iter().all(|part| match part {
+                Value::Tensor(part) => {
+                    part.shape.first() == Some(&1)
+                        && part.shape.get(1..) == whole.shape.get(1..)
+                        && stacked.append(part.data.clone())
+                }
+                Value::Maps(_) => false,
+            });
+            fits && whole.shape.first() == Some(&parts.len()) && are_close(&stacked, &whole.data)
         }
-        (Value::Maps(a), Value::Maps(b), Value::Maps(both)) => {
-            let stacked: Vec<_> = a.iter().chain(b).collect();
-            stacked.len() == both.len()
-                && stacked.iter().zip(both).all(|(x, y)| {
+        Value::Maps(whole) => {
+            let mut stacked = Vec::new();
+            for part in parts {
+                match part {
+                    Value::Maps(part) => stacked.extend(part),
+                    Value::Tensor(_) => return false,
+                }
+            }
+            stacked.len() == whole.len()
+                && stacked.iter().zip(whole).all(|(x, y)| {
                     x.len() == y.len()
                         && x.iter().zip(y).all(|((k, p), (l, q))| k == l && is_close(f64::from(*p), f64::from(*q)))
                 })
         }
-        _ => false,
     }
 }
 

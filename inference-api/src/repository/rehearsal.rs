@@ -20,10 +20,10 @@ const LIMIT: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// With the reason why it would not be served.
-pub(super) fn rehearse(file: &Path, library: &Path) -> Result<(), String> {
-    let own = std::env::current_exe().map_err(|e| format!("cannot find this program to try the file with: {e}"))?;
-    let mut child = Command::new(own)
-        .args(["check", "--expendable"])
+pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<(), String> {
+    // This very program, also when its file was replaced since.
+    let mut child = Command::new("/proc/self/exe")
+        .args(["check", "--expendable", "--workers", &workers.to_string()])
         .arg(file)
         .env("ORT_DYLIB_PATH", library)
         .stdin(Stdio::null())

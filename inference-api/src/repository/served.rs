@@ -7,7 +7,7 @@ use super::{
     probe,
     statistics::Statistics,
 };
-use crate::model::{Model, Signature};
+use crate::model::{Model, RunError, Signature, Tensor};
 
 /// One version of a model, loaded for all workers.
 pub struct Served {
@@ -52,6 +52,20 @@ impl Served {
             stamp,
             lanes: models.into_iter().map(Lane::new).collect(),
         }
+    }
+
+    /// Runs rows at once, in the first worker's session, beside any queue.
+    ///
+    /// # Errors
+    /// When the runtime refuses the values.
+    pub fn run_alone(&self, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunError> {
+        let lane = self.lanes.first().ok_or_else(|| RunError("there is no session".to_owned()))?;
+        lane.run(inputs, rows, Duration::ZERO)
+    }
+
+    /// Whether rows of several requests are run together.
+    pub fn batches(&self) -> bool {
+        self.queueing.is_some_and(|queueing| queueing.max_batch_size > 1)
     }
 
     /// Counts an answer: how long its parts took.

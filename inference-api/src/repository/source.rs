@@ -11,7 +11,7 @@ use std::{
 
 use super::catalog::order;
 use crate::{
-    model::Sidecar,
+    model::{LoadError, Sidecar},
     registry::{self, ModelUri, RegistryError, SCHEME},
 };
 
@@ -58,6 +58,9 @@ pub enum SourceError {
     /// The registry does not have it, or cannot be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The sidecar, which says what the model is called, cannot be understood.
+    #[error(transparent)]
+    Sidecar(#[from] LoadError),
     /// What a path leads to is elsewhere.
     #[error("{path} leads out of {root}")]
     Outside {
@@ -93,6 +96,12 @@ impl FromStr for Source {
     }
 }
 
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Self {
+        Self { name: None, place: Place::Path(path.to_owned()) }
+    }
+}
+
 impl FromStr for Place {
     type Err = String;
 
@@ -124,6 +133,11 @@ impl FromStr for VersionPolicy {
 }
 
 impl Source {
+    /// Whether looking asks nobody else.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.place, Place::Path(_))
+    }
+
     /// What is there now.
     pub(super) fn scan(&self, policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
         let mut found = match &self.place {
@@ -142,7 +156,7 @@ impl Source {
     fn in_path(&self, path: &Path, policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
         let metadata = fs::metadata(path).map_err(unreadable(path))?;
         if !metadata.is_dir() {
-            return Ok(vec![in_file(path, &metadata)]);
+            return Ok(vec![in_file(path, &metadata)?]);
         }
         let own = versions(path, (path, name_of(path)), policy)?;
         if !own.is_empty() {
@@ -150,7 +164,11 @@ impl Source {
         }
         let mut all = Vec::new();
         for (name, dir) in subdirectories(path).map_err(unreadable(path))? {
-            all.extend(versions(path, (&dir, name), policy)?);
+            // `lost+found` and its like are nobody's model.
+            match fs::read_dir(&dir) {
+                Err(error) => tracing::warn!(folder = %dir.display(), %error, "passed over"),
+                Ok(_) => all.extend(versions(path, (&dir, name), policy)?),
+            }
         }
         if all.is_empty() { Err(SourceError::Empty(path.to_owned())) } else { Ok(all) }
     }
@@ -161,13 +179,12 @@ fn in_registry(uri: &ModelUri) -> Result<Found, SourceError> {
     Ok(Found { name, version, stamp: stamp_of(&file)?, file })
 }
 
-fn in_file(path: &Path, metadata: &Metadata) -> Found {
-    // A sidecar that cannot be read is told of when the model is loaded.
-    let sidecar = Sidecar::read(path).ok().flatten();
+fn in_file(path: &Path, metadata: &Metadata) -> Result<Found, SourceError> {
+    let sidecar = Sidecar::read(path)?;
     let stem = path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (name, version) = sidecar.map_or((stem, "1".to_owned()), |s| (s.name, s.version));
     let stamp = stamp([Some(metadata.clone()), fs::metadata(Sidecar::path(path)).ok()]);
-    Found { name, version, file: path.to_owned(), stamp }
+    Ok(Found { name, version, file: path.to_owned(), stamp })
 }
 
 /// The versions in a model's folder, ascending, as far as the policy wants them.
@@ -218,7 +235,7 @@ fn name_of(dir: &Path) -> String {
 fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut all: Vec<_> = fs::read_dir(dir)?
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir())
+        .filter(|entry| entry.path().is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b"."))
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .collect();
     all.sort();

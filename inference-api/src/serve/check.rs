@@ -4,40 +4,48 @@ use std::path::Path;
 
 use super::ServeError;
 use crate::{
-    model::{LoadError, Model, Runtime},
+    model::Runtime,
     predict::{decode, encode},
+    repository::{Repository, Settings, Source},
     runtime,
 };
 
-/// Loads the model, runs its example if it has rows, and says what it takes and puts out.
+/// Loads the model as `serve` does with so many workers, runs its example if it has rows, and says what it takes and puts out.
 ///
 /// # Errors
 /// When it cannot be served.
-pub fn check(file: &Path) -> Result<String, ServeError> {
+pub fn check(file: &Path, workers: usize) -> Result<String, ServeError> {
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
-    let stem = file.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let mut model = Model::load(&onnxruntime, file, (stem, "1".to_owned()))?;
-    let signature = std::sync::Arc::clone(&model.signature);
-    let refused = |reason: String| LoadError::Model { path: file.to_owned(), reason };
-    let mut said = vec![format!("{}: it can be served", file.display())];
-    if signature.no_rows.is_none() {
-        let batch = decode(&signature, signature.example.get().as_bytes())
-            .map_err(|fault| refused(format!("it does not take its own example: {fault}")))?;
-        let rows = batch.rows;
-        // A made-up example need not be one that the model takes: categories have names.
-        match model.run(batch.inputs, rows).map(|outputs| encode(&signature, rows, &outputs)) {
-            Ok(Ok(answer)) => {
-                said.push(format!("  {}", signature.example.get()));
-                said.push(format!("  {}", String::from_utf8_lossy(&answer)));
+    let repository = Repository::new(onnxruntime, vec![Source::from(file)], Settings::with_workers(workers));
+    repository.load_all()?;
+    let catalog = repository.catalog();
+    let mut said = Vec::new();
+    for served in catalog.all() {
+        let signature = &served.signature;
+        said.push(format!("{}: it can be served, as {served}", file.display()));
+        for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
+            for port in ports {
+                let dims: Vec<String> = port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+                said.push(format!("  {what} {}: {} [{}]", port.name, port.element, dims.join(", ")));
             }
-            Ok(Err(error)) | Err(error) => said.push(format!("  its example is refused: {error}")),
         }
-    }
-    for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
-        for port in ports {
-            let dims: Vec<String> = port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
-            said.push(format!("  {what} {}: {} [{}]", port.name, port.element, dims.join(", ")));
-        }
+        said.push(format!(
+            "  rows of several requests are run together: {}",
+            if served.batches() { "yes" } else { "no" }
+        ));
+        said.push(format!("  POST /predict {}", signature.example.get()));
+        // A made-up example need not be one that the model takes: categories have names.
+        let answer = decode(signature, signature.example.get().as_bytes())
+            .map_err(|fault| fault.to_string())
+            .and_then(|batch| {
+                let rows = batch.rows;
+                served.run_alone(batch.inputs, rows).map_err(|e| e.to_string()).map(|run| (rows, run))
+            })
+            .and_then(|(rows, run)| encode(signature, rows, &run.outputs).map_err(|e| e.to_string()));
+        said.push(match answer {
+            Ok(answer) => format!("  {}", String::from_utf8_lossy(&answer)),
+            Err(reason) => format!("  its example is refused: {reason}"),
+        });
     }
     Ok(said.join("\n"))
 }

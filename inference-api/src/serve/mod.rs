@@ -114,7 +114,10 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let loading = load(Arc::clone(&repository))?;
     let signal = signals.block_on(async {
         tokio::select! {
-            loaded = loading => loaded.unwrap_or(Ok(())).map(|()| None).map_err(ServeError::from),
+            loaded = loading => match loaded {
+                Ok(loaded) => loaded.map(|()| None).map_err(ServeError::from),
+                Err(_) => Err(ServeError::Start(io::Error::other("the models' loading ended by a fault of ours"))),
+            },
             signal = &mut stopping => Ok(Some(signal?)),
         }
     })?;

@@ -31,7 +31,11 @@ pub(super) struct Work {
 impl Work {
     /// Serves until told to stop, then until the last request is answered or the drain time is over.
     pub(super) fn run(self) -> io::Result<()> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.serve())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let served = runtime.block_on(self.serve());
+        // A model that is being loaded for somebody must not keep the server from its end.
+        runtime.shutdown_background();
+        served
     }
 
     async fn serve(mut self) -> io::Result<()> {

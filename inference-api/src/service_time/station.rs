@@ -13,7 +13,7 @@ use std::{
 pub(super) struct Station {
     /// When each server is free; none where there are as many servers as requests.
     free_at: Option<BinaryHeap<Reverse<Option<Instant>>>>,
-    /// When those begin that wait, in the order in which they came.
+    /// Until when those wait that do, in the order in which they came; ascending, since all have one patience.
     waiting: VecDeque<Instant>,
     max_queue_size: Option<usize>,
 }
@@ -49,7 +49,7 @@ impl Station {
         }
         if begins > now {
             // One that gives up while it waits is in the queue until then, and never takes a server.
-            self.waiting.push_back(begins);
+            self.waiting.push_back(patience.map_or(begins, |patience| begins.min(patience)));
         }
         let ends = begins + service;
         match patience {
@@ -139,5 +139,13 @@ mod tests {
         // Gives up before it would be served: the server is not taken.
         assert_eq!(station.admit(now, second, patience), Admission::GivesUp(now + second * 3));
         assert_eq!(station.admit(now, second, None), served(4, 5));
+
+        // One that has given up does not wait any more, though its turn would be later.
+        let mut station = Station::new(Some(1), Some(1));
+        let patience = |at: u32| Some(now + second * (at + 1));
+        assert_eq!(station.admit(now, second * 10, None), served(0, 10));
+        assert_eq!(station.admit(now, second, patience(0)), Admission::GivesUp(now + second));
+        assert_eq!(station.admit(now + second / 2, second, patience(0)), Admission::Full(1));
+        assert_eq!(station.admit(now + second * 2, second, patience(2)), Admission::GivesUp(now + second * 3));
     }
 }

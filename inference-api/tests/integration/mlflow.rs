@@ -79,7 +79,7 @@ fn what_is_wrong_is_a_bad_request() {
         (json!({}), "exactly one of"),
         (json!({ "instances": [], "inputs": [] }), "exactly one of"),
         (json!({ "instances": [[1, 2, 3, 4]], "more": 1 }), "more"),
-        (json!({ "dataframe_split": { "columns": ["a"], "data": [[1]] } }), "[0].a"),
+        (json!({ "dataframe_split": { "columns": ["a"], "data": [[1]] } }), "\"a\""),
         (json!({ "dataframe_split": { "data": [[1, 2]] } }), "[0]"),
         (json!({ "dataframe_records": [{ "sepal_length": 1 }] }), "[0]"),
         (json!({ "inputs": { "other": [1] } }), "inputs"),
@@ -97,6 +97,44 @@ fn what_is_wrong_is_a_bad_request() {
     assert_eq!(ragged.status, 400);
     let broken = server.post_to("/invocations", &[("content-type", "application/json")], "{");
     assert_eq!(broken.status, 400);
+}
+
+#[test]
+fn without_names_the_first_record_says_the_order() {
+    let server = Server::of("regressor");
+    let of = |body: Value| score(&server, &body).ok()["predictions"].clone();
+    let records = json!([{ "a": 1, "b": 2, "c": 3 }, { "c": 30, "a": 10, "b": 20 }]);
+    let model = Server::of("int64");
+    let pairs = score(&model, &json!({ "dataframe_records": [{ "p": 1, "q": 2 }, { "q": 20, "p": 10 }] })).ok();
+    assert_eq!(pairs["predictions"], json!([{ "y": [2, 4] }, { "y": [20, 40] }]));
+    assert_eq!(of(json!({ "dataframe_records": records })), json!([{ "y": 6.0 }, { "y": 60.0 }]));
+    // The names that the server tells are names.
+    let told = score(&model, &json!({ "dataframe_split": { "columns": ["x_1", "x_0"], "data": [[2, 1]] } })).ok();
+    assert_eq!(told["predictions"], json!([{ "y": [2, 4] }]));
+    let others =
+        score(&server, &json!({ "dataframe_records": [{ "a": 1, "b": 2, "c": 3 }, { "a": 1, "b": 2, "d": 3 }] }));
+    assert_eq!(others.status, 400);
+    // A tensor is a cell.
+    let tensor = Server::of("tensor");
+    let cell = json!([[1, 2, 3], [4, 5, 6]]);
+    let split = score(&tensor, &json!({ "dataframe_split": { "columns": ["x"], "data": [[cell]] } })).ok();
+    assert_eq!(split["predictions"][0]["y"], json!([[2.0, 4.0, 6.0], [8.0, 10.0, 12.0]]));
+}
+
+#[test]
+fn long_names_are_not_multiplied_by_rows() {
+    let server = Server::of("iris");
+    let name = "a".repeat(1 << 20);
+    let before = server.resident();
+    let rows = vec!["[0]"; 100_000].join(",");
+    let split = format!(r#"{{"dataframe_split":{{"columns":["{name}"],"data":[{rows}]}}}}"#);
+    assert_eq!(server.post_to("/invocations", &[("content-type", "application/json")], split).status, 400);
+    let csv = format!("{name}\n{}", "1\n".repeat(100_000));
+    assert_eq!(server.post_to("/invocations", &[("content-type", "text/csv")], csv).status, 400);
+    let zeros = vec!["0"; 100_000].join(",");
+    let inputs = format!(r#"{{"inputs":{{"sepal_length":[{zeros}],"{name}":[{zeros}]}}}}"#);
+    assert_eq!(server.post_to("/invocations", &[("content-type", "application/json")], inputs).status, 400);
+    assert!(server.resident() - before < 100_000, "{} kB more", server.resident() - before);
 }
 
 #[test]

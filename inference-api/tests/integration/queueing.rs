@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, IRIS, Server, is_setosa, predict, until};
+use serde_json::json;
+
+use crate::support::{Answer, Client, IRIS, Server, is_setosa, predict, until};
 
 /// Sends a request on each of several connections before any answer is read.
 fn at_once(server: &Server, count: usize, body: &str) -> Vec<Client> {
@@ -35,14 +37,37 @@ fn requests_that_wait_together_are_run_together() {
 }
 
 #[test]
+fn rows_that_change_one_another_are_not_run_together() {
+    // It branches on the sum of all rows.
+    let server = Server::with("control", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
+    let bodies = [r#"{"features": [1, 2]}"#, r#"{"features": [-5, -5]}"#];
+    let mut clients = bodies.map(|body| {
+        let mut client = server.client();
+        client.send(predict(body));
+        client
+    });
+    let answers = clients.each_mut().map(|client| client.read().ok()["outputs"]["y"].clone());
+    assert_eq!(answers, [json!([[2.0, 4.0]]), json!([[5.0, 5.0]])]);
+}
+
+#[test]
 fn a_bad_row_spoils_no_other() {
     // An encoder refuses a category that it does not know, when the model runs.
-    let server = Server::with("multi", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
-    let good = r#"{"features": [2.5, 4, "Oslo", [1, 2]]}"#;
-    let mut clients = at_once(&server, 4, good);
-    for client in &mut clients {
-        assert_eq!(client.read().ok()["outputs"]["where"][0][0], "Oslo");
-    }
+    let server = Server::with("penguins", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
+    let good = server.get("/model").ok()["example"].to_string();
+    let bad = good.replacen("\"Biscoe\"", "\"Atlantis\"", 1).replacen("\"Torgersen\"", "\"Atlantis\"", 1);
+    assert_ne!(good, bad);
+    let bodies = [&good, &bad, &good];
+    let mut clients = bodies.map(|body| {
+        let mut client = server.client();
+        client.send(predict(body));
+        client
+    });
+    let label = |answer: &Answer| answer.ok()["predictions"][0]["label"].clone();
+    let (alone, alone_bad) = (label(&server.post(&good)), server.post(&bad));
+    let [first, other, last] = clients.each_mut().map(Client::read);
+    assert_eq!((label(&first), label(&last)), (alone.clone(), alone));
+    assert_eq!(other.status, alone_bad.status);
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn a_new_version_takes_over_and_no_request_fails() {
                 }
             });
         }
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
         for next in ["2", "3"] {
             put(dir.path(), "iris", next, "iris");
             until("the new version", Duration::from_secs(20), || (version(&server) == next).then_some(()));
@@ -111,6 +112,12 @@ fn clients_may_load_and_unload_where_they_are_let() {
     assert_eq!(server.post_to("/v2/repository/models/rose/load", &[], "").status, 404);
     let override_ = server.post_to("/v2/repository/models/iris/load", &[], r#"{"parameters": {"config": "{}"}}"#);
     assert_eq!(override_.status, 400);
+
+    // A page from elsewhere can make a browser send this.
+    let from = |origin: &str| server.post_to("/v2/repository/models/iris/unload", &[("origin", origin)], "").status;
+    assert_eq!(from("http://evil.example"), 403);
+    assert_eq!(from("null"), 403);
+    assert_eq!(from("http://test"), 200);
 
     let server = Server::at(dir.path().join("iris/1/model.onnx").as_path(), &[]);
     assert_eq!(server.post_to("/v2/repository/models/model/unload", &[], "").status, 400);

@@ -215,8 +215,10 @@ fn what_is_wrong_is_said() {
     refuses(&server.post_to("/v2/models/iris/infer", &[], "{"), &["failed to parse"]);
     assert_eq!(infer(&server, "rose", &iris()).status, 404);
     assert_eq!(server.get("/v2/models/iris/infer").status, 405);
-    // One batch for all inputs.
-    let server = Server::of("multi");
+    let output = json!({ "name": "label" });
+    refuses(&with(&|b| b["outputs"] = json!([output, output])), &["'label' is asked for twice"]);
+    // One batch for all inputs, where rows of several requests are put together.
+    let server = Server::with("multi", &["--max-batch-size", "8"]);
     let body = json!({ "inputs": [
         { "name": "window", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4] },
         { "name": "city", "datatype": "BYTES", "shape": [1, 1], "data": ["Oslo"] },
@@ -224,6 +226,10 @@ fn what_is_wrong_is_said() {
         { "name": "count", "datatype": "INT64", "shape": [1, 1], "data": [4] },
     ] });
     refuses(&infer(&server, "multi", &body), &["different batch sizes"]);
+    // Nothing, and ten thousand million rows of it.
+    let server = Server::of("open");
+    let body = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [10_000_000_000_u64, 0], "data": [] }] });
+    refuses(&infer(&server, "open", &body), &["unexpected shape"]);
 }
 
 #[test]

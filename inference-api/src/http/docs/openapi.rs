@@ -102,6 +102,7 @@ fn failure(status: u16, schema: &str) -> Value {
     let reason = match status {
         400 => "The request is malformed, or nothing that the model takes",
         401 => "The key is missing or wrong",
+        403 => "A page from elsewhere may not do this",
         404 => "There is no such model",
         408 => "The body did not come in time",
         413 => "The body is too large",
@@ -193,7 +194,7 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         tag: "Model repository",
         body: vec![(JSON, reference(body))],
         ok,
-        errors: vec![400, 404, 413],
+        errors: vec![400, 403, 404, 413],
         error: "Message",
     };
     let predict = Operation {

@@ -1,10 +1,11 @@
 //! Data frames: columns that have names, as JSON or CSV.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
+use super::columns::{self, Order};
 use crate::{
-    model::{Layout, Signature},
+    model::{Element, Signature},
     predict::{Batch, Fault, decode_rows},
 };
 
@@ -17,59 +18,61 @@ struct Split<'a> {
 
 /// `{"columns": […], "index": […], "data": [[…], …]}`; the index says nothing to a model.
 pub(super) fn split(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
-    const FIELD: &str = "dataframe_split";
+    const FIELD: &str = "dataframe_split.data";
     let wanted = |e: serde_json::Error| Fault {
-        field: FIELD.to_owned(),
-        expected: "an object with columns and data".to_owned(),
+        field: "dataframe_split".to_owned(),
+        expected: "an object with columns and data, a list of rows".to_owned(),
         got: e.to_string(),
         malformed: false,
     };
     let split: Split<'_> = serde_json::from_str(json.get()).map_err(wanted)?;
-    let columns: Vec<String> = split.columns.unwrap_or_default().iter().map(column_name).collect();
-    if in_order(signature, &columns) {
-        return decode_rows(signature, "dataframe_split.data", split.data.get());
-    }
+    let Some(columns) = split.columns else { return decode_rows(signature, FIELD, split.data.get()) };
+    let columns: Vec<String> = columns.iter().map(column_name).collect();
+    let order = columns::order(signature, "dataframe_split.columns", &columns)?;
     let rows: Vec<Vec<&RawValue>> = serde_json::from_str(split.data.get()).map_err(wanted)?;
-    let mut records = String::from("[");
-    for (i, row) in rows.iter().enumerate() {
-        if row.len() != columns.len() {
-            return Err(Fault {
-                field: format!("dataframe_split.data[{i}]"),
-                expected: format!("{} values, one a column", columns.len()),
-                got: format!("{} values", row.len()),
-                malformed: false,
-            });
-        }
-        records.push_str(if i == 0 { "{" } else { ",{" });
-        for (j, (name, value)) in columns.iter().zip(row).enumerate() {
-            let comma = if j == 0 { "" } else { "," };
-            records.push_str(&format!("{comma}{}:{}", Value::from(name.as_str()), value.get()));
-        }
-        records.push('}');
+    if let Some((i, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != columns.len()) {
+        return Err(width(format!("{FIELD}[{i}]"), columns.len(), row.len()));
     }
-    records.push(']');
-    decode_rows(signature, "dataframe_split.data", &records)
+    order.read(signature, FIELD, rows.iter().map(|row| row.iter().map(|cell| cell.get()).collect()))
 }
 
 /// `[{column: value, …}, …]`.
 pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     const FIELD: &str = "dataframe_records";
-    if signature.has_names {
-        return decode_rows(signature, FIELD, json.get());
-    }
-    // Names that the model does not know stand for positions, in the order in which they come.
-    let wanted = |e: serde_json::Error| Fault {
+    let records: Vec<Record<'_>> = serde_json::from_str(json.get()).map_err(|e| Fault {
         field: FIELD.to_owned(),
         expected: "a list of records".to_owned(),
         got: e.to_string(),
         malformed: false,
-    };
-    let records: Vec<Ordered<'_>> = serde_json::from_str(json.get()).map_err(wanted)?;
-    let rows: Vec<String> = records
-        .iter()
-        .map(|record| format!("[{}]", record.0.iter().map(|v| v.get()).collect::<Vec<_>>().join(",")))
-        .collect();
-    decode_rows(signature, FIELD, &format!("[{}]", rows.join(",")))
+    })?;
+    let Some(first) = records.first() else { return decode_rows(signature, FIELD, "[]") };
+    let columns: Vec<String> = first.0.iter().map(|(name, _)| name.clone()).collect();
+    if columns.iter().all(|name| signature.features.iter().any(|f| f.name == *name)) {
+        return decode_rows(signature, FIELD, json.get());
+    }
+    // Names that the model does not know: the first record says in which order they are meant.
+    let order = columns::order(signature, FIELD, &columns)?;
+    let mut rows = Vec::with_capacity(records.len());
+    for (i, record) in records.iter().enumerate() {
+        let same_order = record.0.iter().map(|(name, _)| name).eq(&columns);
+        let cell = |name: &String| record.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.get());
+        let row: Option<Vec<&str>> = match same_order {
+            true => Some(record.0.iter().map(|(_, value)| value.get()).collect()),
+            false => columns.iter().map(cell).collect(),
+        };
+        match row.filter(|row| row.len() == record.0.len()) {
+            Some(row) => rows.push(row),
+            None => {
+                return Err(Fault {
+                    field: format!("{FIELD}[{i}]"),
+                    expected: "the names that the first record has".to_owned(),
+                    got: "others".to_owned(),
+                    malformed: false,
+                });
+            }
+        }
+    }
+    order.read(signature, FIELD, rows.into_iter())
 }
 
 /// A header line with the columns' names, then a line a row. An empty cell is a missing value.
@@ -82,45 +85,40 @@ pub(super) fn csv(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
     let columns: Vec<String> = reader.headers().map_err(wanted)?.iter().map(str::to_owned).collect();
-    let by_position = in_order(signature, &columns);
-    let is_text = |position: usize, name: &str| {
-        let feature = match by_position {
-            true => signature.features.get(position),
-            false => signature.features.iter().find(|f| f.name == name),
-        };
-        feature.is_some_and(|f| signature.inputs[f.input].element == crate::model::Element::Text)
-    };
+    let order = columns::order(signature, "csv", &columns)?;
+    let texts: Vec<bool> = (0..columns.len()).map(|column| is_text(signature, &order, column)).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(wanted)?;
-        let cells = record.iter().zip(&columns).enumerate().map(|(i, (cell, name))| cell_value(cell, is_text(i, name)));
-        rows.push(match by_position {
-            true => Value::Array(cells.collect()),
-            false => Value::Object(columns.iter().cloned().zip(cells).collect::<Map<_, _>>()),
-        });
+        rows.push(record.iter().zip(&texts).map(|(cell, is_text)| cell_json(cell, *is_text)).collect::<Vec<_>>());
     }
-    decode_rows(signature, "csv", &Value::Array(rows).to_string())
+    order.read(signature, "csv", rows.iter().map(|row| row.iter().map(String::as_str).collect()))
 }
 
-fn cell_value(cell: &str, is_text: bool) -> Value {
-    if is_text {
-        return cell.into();
-    }
-    match cell {
+fn is_text(signature: &Signature, order: &Order, column: usize) -> bool {
+    let feature = order.feature(column).and_then(|feature| signature.features.get(feature));
+    feature.is_some_and(|f| signature.inputs[f.input].element == Element::Text)
+}
+
+fn cell_json(cell: &str, is_text: bool) -> String {
+    let value = match cell {
+        _ if is_text => cell.into(),
         "" => Value::Null,
         "true" | "True" => true.into(),
         "false" | "False" => false.into(),
         // What is no number is left as it is, and refused with its place.
         _ => serde_json::from_str(cell).ok().filter(Value::is_number).unwrap_or_else(|| cell.into()),
-    }
+    };
+    value.to_string()
 }
 
-/// Whether columns are taken by position: they are the features in order, or the model knows no names for them.
-fn in_order(signature: &Signature, columns: &[String]) -> bool {
-    let are_the_features = columns.iter().eq(signature.features.iter().map(|f| &f.name));
-    let are_numbers = (0..columns.len()).map(|i| i.to_string()).eq(columns.iter().cloned());
-    let has_no_names = !signature.has_names && signature.layout != Layout::Columns;
-    are_the_features || are_numbers || has_no_names
+fn width(field: String, expected: usize, got: usize) -> Fault {
+    Fault {
+        field,
+        expected: format!("{expected} values, one a column"),
+        got: format!("{got} values"),
+        malformed: false,
+    }
 }
 
 /// pandas numbers columns that were not named.
@@ -128,27 +126,27 @@ fn column_name(column: &Value) -> String {
     column.as_str().map_or_else(|| column.to_string(), str::to_owned)
 }
 
-/// An object's values in the order in which they were written.
-struct Ordered<'a>(Vec<&'a RawValue>);
+/// An object's fields in the order in which they were written.
+struct Record<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Ordered<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Record<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Values;
-        impl<'de> serde::de::Visitor<'de> for Values {
-            type Value = Vec<&'de RawValue>;
+        struct Fields;
+        impl<'de> serde::de::Visitor<'de> for Fields {
+            type Value = Vec<(String, &'de RawValue)>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a record")
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::new();
-                while let Some((_, value)) = map.next_entry::<serde::de::IgnoredAny, &RawValue>()? {
-                    values.push(value);
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
                 }
-                Ok(values)
+                Ok(fields)
             }
         }
-        deserializer.deserialize_map(Values).map(Ordered)
+        deserializer.deserialize_map(Fields).map(Record)
     }
 }

@@ -79,13 +79,10 @@ fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Resul
             malformed: false,
         });
     }
-    let record = |row: usize| {
-        let cells =
-            columns.iter().map(|(name, values)| format!("{}:{}", serde_json::Value::from(*name), values[row].get()));
-        format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
-    };
-    let records: Vec<_> = (0..rows).map(record).collect();
-    decode_rows(signature, "inputs", &format!("[{}]", records.join(",")))
+    let names: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let order = super::columns::order(signature, "inputs", &names)?;
+    let row = |row: usize| columns.iter().map(|(_, values)| values[row].get()).collect();
+    order.read(signature, "inputs", (0..rows).map(row))
 }
 
 /// A fault's place within a tensor: nothing for the whole of it.

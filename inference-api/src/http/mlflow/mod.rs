@@ -1,5 +1,6 @@
 //! MLflow's scoring protocol: what `mlflow models serve` answers.
 
+mod columns;
 mod frame;
 mod inputs;
 
@@ -52,16 +53,26 @@ where
             response
         }
         Err(error) => {
-            // The scoring protocol has no 422: what it cannot take is a bad request.
-            let status = match error.status() {
-                StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-                other => other,
-            };
-            worker.server.metrics.answered(Endpoint::Invocations.path(), status.as_u16());
-            let code = if status.is_client_error() { "BAD_REQUEST" } else { "INTERNAL_ERROR" };
-            (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response()
+            let response = refusal(&error);
+            worker.server.metrics.answered(Endpoint::Invocations.path(), response.status().as_u16());
+            response
         }
     }
+}
+
+/// An error in this protocol's words.
+pub(super) fn refusal(error: &ApiError) -> Response {
+    // The scoring protocol has no 422: what it cannot take is a bad request.
+    let status = match error.status() {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        other => other,
+    };
+    let code = if status.is_client_error() { "BAD_REQUEST" } else { "INTERNAL_ERROR" };
+    let mut response = (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response();
+    if matches!(error, ApiError::QueueFull(..) | ApiError::Loading) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
+    }
+    response
 }
 
 async fn answer<B>(worker: &Worker, parts: &Parts, body: B) -> Result<Vec<u8>, ApiError>

@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -54,9 +54,10 @@ pub(super) async fn index(State(worker): State<SharedWorker>, body: Bytes) -> Re
 pub(super) async fn load(
     State(worker): State<SharedWorker>,
     Path(model): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, V2Error> {
-    check(&worker, &body)?;
+    check(&worker, &headers, &body)?;
     let server = Arc::clone(&worker.server);
     let name = model.clone();
     match blocking(move || server.repository.load(&name)).await? {
@@ -75,9 +76,10 @@ pub(super) async fn load(
 pub(super) async fn unload(
     State(worker): State<SharedWorker>,
     Path(model): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, V2Error> {
-    check(&worker, &body)?;
+    check(&worker, &headers, &body)?;
     let server = Arc::clone(&worker.server);
     let name = model.clone();
     if blocking(move || server.repository.unload(&name)).await? {
@@ -88,7 +90,17 @@ pub(super) async fn unload(
 }
 
 /// Whether models may be loaded and unloaded by request, and whether this is a request that can be followed.
-fn check(worker: &SharedWorker, body: &[u8]) -> Result<(), V2Error> {
+fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), V2Error> {
+    // A page from elsewhere can make a browser send this without being asked for leave.
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    if let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
+        && origin.split_once("://").is_none_or(|(_, authority)| authority != host)
+    {
+        return Err(V2Error::new(
+            StatusCode::FORBIDDEN,
+            format!("pages of {origin} may not load or unload models here"),
+        ));
+    }
     if !worker.server.explicit_control {
         return Err(V2Error::bad_request(
             "explicit model load / unload is not allowed: start the server with --model-control-mode explicit",

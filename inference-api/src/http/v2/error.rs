@@ -44,7 +44,10 @@ impl From<ApiError> for V2Error {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
             other => other,
         };
-        Self { retry: matches!(error, ApiError::QueueFull(..)), ..Self::new(status, error.message()) }
+        Self {
+            retry: matches!(error, ApiError::QueueFull(..) | ApiError::Loading),
+            ..Self::new(status, error.message())
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use axum::{
 use percent_encoding::percent_decode_str;
 
 use self::{answer::HEADER_LENGTH, error::V2Error};
-use super::{SharedWorker, Worker, body, errors};
+use super::{ApiError, SharedWorker, Worker, body, errors};
 use crate::metrics::Endpoint;
 
 /// All of its paths; inference goes by without them.
@@ -67,6 +67,11 @@ pub(super) fn infer_target(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
+/// An error in this protocol's words.
+pub(super) fn refusal(error: ApiError) -> Response {
+    V2Error::from(error).into_response()
+}
+
 /// Runs a model, and counts the answer.
 pub(super) async fn infer<B>(worker: &Worker, parts: &Parts, body: B) -> Response
 where
@@ -91,11 +96,13 @@ where
     let header = header_length(&parts.headers)?;
     let body = body::read(&parts.headers, body, worker.server.max_body_bytes).await?;
     let begun = Instant::now();
-    let mut inference = request::read(&served.signature, &body, header)?;
+    let mut inference = request::read(&served.signature, &body, header, served.batches())?;
     drop(body);
     let parse = begun.elapsed();
     let inputs = std::mem::take(&mut inference.inputs);
-    let rows = inputs.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
+    // Where the file fixes a batch size, the shapes were checked against it: it is run once.
+    let given = inputs.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
+    let rows = served.signature.fixed_batch.unwrap_or(given);
     let run = worker.run(&served, inputs, rows).await?;
     let writing = Instant::now();
     let mut encoded = answer::write(&served.signature, &inference, &run.outputs)?;

@@ -69,11 +69,17 @@ struct TensorParameters {
     classification: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes.
+/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes. With `one_batch` all inputs have to have as
+/// many rows.
 ///
 /// # Errors
 /// With what is wrong, and where.
-pub(super) fn read(signature: &Signature, body: &[u8], header: Option<usize>) -> Result<Inference, V2Error> {
+pub(super) fn read(
+    signature: &Signature,
+    body: &[u8],
+    header: Option<usize>,
+    one_batch: bool,
+) -> Result<Inference, V2Error> {
     let (json, binary) = match header {
         None => (body, &[][..]),
         Some(length) => body.split_at_checked(length).ok_or_else(|| {
@@ -83,6 +89,9 @@ pub(super) fn read(signature: &Signature, body: &[u8], header: Option<usize>) ->
     let request: Body<'_> = serde_json::from_slice(json)
         .map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))?;
     let inputs = inputs(signature, &request.inputs, binary)?;
+    if one_batch {
+        same_batch(signature, &inputs)?;
+    }
     let outputs = outputs(signature, &request)?;
     Ok(Inference { id: request.id.map(Cow::into_owned), inputs, outputs })
 }
@@ -111,16 +120,11 @@ fn inputs(signature: &Signature, given: &[Input<'_>], mut binary: &[u8]) -> Resu
             V2Error::bad_request(format!("expected input '{}' for model '{model}', got none", port.name))
         })
     };
-    let tensors = slots.into_iter().zip(&signature.inputs).map(missing).collect::<Result<Vec<_>, _>>()?;
-    same_batch(signature, &tensors)?;
-    Ok(tensors)
+    slots.into_iter().zip(&signature.inputs).map(missing).collect()
 }
 
-/// Where every input leaves its first dimension open it is the batch, and there is one batch.
+/// The first dimension of every input is the batch, and there is one batch.
 fn same_batch(signature: &Signature, tensors: &[Tensor]) -> Result<(), V2Error> {
-    if signature.inputs.iter().any(|port| port.dims.first() != Some(&None)) {
-        return Ok(());
-    }
     let mut sizes = tensors.iter().filter_map(|t| t.shape.first());
     let first = sizes.next();
     match sizes.find(|size| Some(*size) != first) {
@@ -167,6 +171,9 @@ fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Re
     Ok(Tensor { shape, data })
 }
 
+/// What the other dimensions of a tensor may come to in which one is 0.
+const MOST_OF_NOTHING: usize = 1 << 16;
+
 /// The shape, if the model takes it, and the number of its elements.
 fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize), V2Error> {
     let refused = || {
@@ -180,14 +187,19 @@ fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize),
         return Err(refused());
     }
     let mut shape = Vec::with_capacity(given.len());
-    let mut count: usize = 1;
+    let (mut count, mut extent): (usize, usize) = (1, 1);
     for (size, dim) in given.iter().zip(&port.dims) {
         let size = usize::try_from(*size).map_err(|_| refused())?;
         if dim.is_some_and(|dim| dim != size) {
             return Err(refused());
         }
         count = count.checked_mul(size).ok_or_else(refused)?;
+        extent = extent.checked_mul(size.max(1)).ok_or_else(refused)?;
         shape.push(size);
+    }
+    // A tensor of nothing costs its sender nothing, and may make the model put out what its other dimensions say.
+    if count == 0 && extent > MOST_OF_NOTHING {
+        return Err(refused());
     }
     Ok((shape, count))
 }
@@ -211,5 +223,13 @@ fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool
         })?;
         Ok((index, output.parameters.binary_data.unwrap_or(binary)))
     };
-    request.outputs.iter().map(wanted).collect()
+    let outputs: Vec<(usize, bool)> = request.outputs.iter().map(wanted).collect::<Result<_, _>>()?;
+    // Else a small request could ask for a large answer many times over.
+    let mut seen = vec![false; signature.outputs.len()];
+    match outputs.iter().find(|(index, _)| std::mem::replace(&mut seen[*index], true)) {
+        Some((index, _)) => {
+            Err(V2Error::bad_request(format!("output '{}' is asked for twice", signature.outputs[*index].name)))
+        }
+        None => Ok(outputs),
+    }
 }

@@ -1,0 +1,76 @@
+//! Which column of a table is which feature, found out once for all of its rows.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{Layout, Signature},
+    predict::{Batch, Fault, decode_rows, shorten},
+};
+
+/// For each feature, the column that it is in; none for one that may be missing and is.
+pub(super) struct Order(Vec<Option<usize>>);
+
+/// Finds the features among a table's columns: by their names or, where the names mean nothing to the model, by position.
+///
+/// # Errors
+/// When a column is no feature, or a feature has no column or two. Names are checked here and not in each row: a row's cells
+/// are all that a table may multiply.
+pub(super) fn order(signature: &Signature, field: &str, columns: &[String]) -> Result<Order, Fault> {
+    let features = &signature.features;
+    let fault = |expected: String, got: String| Fault { field: field.to_owned(), expected, got, malformed: false };
+    let known: BTreeMap<&str, usize> = features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
+    let are_known = columns.iter().all(|name| known.contains_key(name.as_str()));
+    if !are_known && is_positional(signature, columns) {
+        return Ok(Order((0..features.len().max(columns.len())).map(Some).collect()));
+    }
+    let mut order = vec![None; features.len()];
+    for (position, name) in columns.iter().enumerate() {
+        let feature = known.get(name.as_str()).ok_or_else(|| {
+            let names: Vec<_> = features.iter().map(|f| f.name.as_str()).take(12).collect();
+            fault(format!("the columns {}", names.join(", ")), format!("the column {:?}", shorten(name)))
+        })?;
+        if order[*feature].replace(position).is_some() {
+            return Err(fault("each column once".to_owned(), format!("{:?} twice", shorten(name))));
+        }
+    }
+    if let Some((feature, _)) = features.iter().zip(&order).find(|(f, column)| column.is_none() && !f.nullable) {
+        return Err(fault(format!("a column {:?}", feature.name), "none of this name".to_owned()));
+    }
+    Ok(Order(order))
+}
+
+/// Columns that nobody named, or whose names a model without names of its own cannot know.
+fn is_positional(signature: &Signature, columns: &[String]) -> bool {
+    let are_numbers = columns.iter().enumerate().all(|(i, name)| *name == i.to_string());
+    are_numbers || (!signature.has_names && signature.layout != Layout::Columns)
+}
+
+impl Order {
+    /// Reads rows whose cells are JSON, in the order of the columns.
+    pub(super) fn read<'a>(
+        &self,
+        signature: &Signature,
+        field: &'static str,
+        rows: impl Iterator<Item = Vec<&'a str>>,
+    ) -> Result<Batch, Fault> {
+        let mut json = String::from("[");
+        for (i, row) in rows.enumerate() {
+            json.push_str(if i == 0 { "" } else { "," });
+            // A tensor is a row by itself.
+            let (open, close) = if signature.layout == Layout::Tensor { ("", "") } else { ("[", "]") };
+            json.push_str(open);
+            for (j, column) in self.0.iter().enumerate() {
+                json.push_str(if j == 0 { "" } else { "," });
+                json.push_str(column.map_or("null", |column| row.get(column).copied().unwrap_or("null")));
+            }
+            json.push_str(close);
+        }
+        json.push(']');
+        decode_rows(signature, field, &json)
+    }
+
+    /// The feature that is in a column.
+    pub(super) fn feature(&self, column: usize) -> Option<usize> {
+        self.0.iter().position(|c| *c == Some(column))
+    }
+}
