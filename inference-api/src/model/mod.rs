@@ -11,7 +11,7 @@ use std::{
 };
 
 pub use onnxruntime::{LoadedModel, Port, Runtime};
-pub use sidecar::Sidecar;
+pub use sidecar::{Sidecar, SidecarFeature};
 pub use signature::{Classifier, Feature, Layout, Signature};
 pub use tensor::{Buffer, Element, Key, Tensor, Value};
 
@@ -65,14 +65,21 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name and version.
+    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name and version. `features` are what a
+    /// registry calls its features.
     ///
     /// # Errors
     /// When the file is no ONNX model that the runtime runs, or the sidecar does not fit it.
-    pub fn load(runtime: &Runtime, path: &Path, identity: (String, String)) -> Result<Self, LoadError> {
+    pub fn load(
+        runtime: &Runtime,
+        path: &Path,
+        identity: (String, String),
+        features: &[SidecarFeature],
+    ) -> Result<Self, LoadError> {
         let loaded = runtime.open(path)?;
         let sidecar = Sidecar::read(path)?;
-        let signature = Signature::new(path, identity, (&loaded.inputs, &loaded.outputs), sidecar)?;
+        let mut signature = Signature::new(path, identity, (&loaded.inputs, &loaded.outputs), sidecar)?;
+        signature.name_features(features);
         Ok(Self { signature: Arc::new(signature), loaded })
     }
 

@@ -38,7 +38,7 @@ pub struct Sidecar {
 }
 
 /// A feature, as the sidecar tells it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SidecarFeature {
     /// Its name in named requests.
     pub name: String,

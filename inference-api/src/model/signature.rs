@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use super::{Element, LoadError, Port, Sidecar};
+use super::{Element, LoadError, Port, Sidecar, SidecarFeature};
 
 /// What a request row and an answer look like.
 #[derive(Debug)]
@@ -123,6 +123,19 @@ impl Signature {
             classifier,
             example,
         })
+    }
+
+    /// Takes over what a registry calls the features, if the model has as many that have no names yet. A registry describes what
+    /// came before the model was exported as well, so that what does not fit is no error.
+    pub fn name_features(&mut self, told: &[SidecarFeature]) {
+        if self.has_names || self.layout != Layout::Matrix || told.len() != self.features.len() {
+            return;
+        }
+        for (feature, told) in self.features.iter_mut().zip(told) {
+            feature.name.clone_from(&told.name);
+            feature.nullable = told.nullable && self.inputs[feature.input].element.is_float();
+        }
+        self.has_names = true;
     }
 
     /// Whether a row has one value for the feature, and not a list of them.

@@ -30,10 +30,11 @@ pub(super) fn open(client: &Client, uri: &ModelUri, version: Version) -> Result<
     let Version { name, version, artifact_uri } = version;
     let fetched = |folder: &Path| {
         let broken = |reason| RegistryError::Broken { uri: uri.clone(), reason };
-        let file = folder.join(mlmodel::onnx_file(folder).map_err(broken)?);
+        let description = mlmodel::read(folder).map_err(broken)?;
+        let (file, features) = (folder.join(description.file), description.features);
         let inside = file.components().all(|part| part != std::path::Component::ParentDir) && file.starts_with(folder);
         match inside && file.is_file() {
-            true => Ok(Fetched { name: name.clone(), version: version.clone(), file }),
+            true => Ok(Fetched { name: name.clone(), version: version.clone(), file, features }),
             false => Err(broken(format!("its ONNX file {} is not among its files", file.display()))),
         }
     };

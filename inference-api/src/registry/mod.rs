@@ -14,6 +14,7 @@ use std::path::PathBuf;
 pub use uri::{ModelUri, SCHEME, UriError};
 
 use self::client::Client;
+use crate::model::SidecarFeature;
 
 /// Why a registry's model cannot be had.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -77,7 +78,7 @@ pub enum RegistryError {
 }
 
 /// A model that is in the cache, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fetched {
     /// Its name in the registry.
     pub name: String,
@@ -85,6 +86,8 @@ pub struct Fetched {
     pub version: String,
     /// The ONNX file; its weights are beside it.
     pub file: PathBuf,
+    /// What its columns are called, where it was logged with a signature that has columns.
+    pub features: Vec<SidecarFeature>,
 }
 
 /// Finds out what an address stands for now, and fetches it unless it is in the cache. Blocks; must not be called on a

@@ -269,7 +269,7 @@ impl Repository {
 
     fn load_version(&self, found: &Found) -> Result<Served, LoadError> {
         let identity = (found.name.clone(), found.version.clone());
-        let first = Model::load(&self.runtime, &found.file, identity)?;
+        let first = Model::load(&self.runtime, &found.file, identity, &found.features)?;
         let mut models = Vec::with_capacity(self.settings.workers);
         for _ in 1..self.settings.workers {
             models.push(first.another(&self.runtime, &found.file)?);

@@ -11,7 +11,7 @@ use std::{
 
 use super::catalog::order;
 use crate::{
-    model::{LoadError, Sidecar},
+    model::{LoadError, Sidecar, SidecarFeature},
     registry::{self, ModelUri, RegistryError, SCHEME},
 };
 
@@ -77,6 +77,8 @@ pub(super) struct Found {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) file: PathBuf,
+    /// What a registry calls its features.
+    pub(super) features: Vec<SidecarFeature>,
     /// Changes when the files do.
     pub(super) stamp: u64,
 }
@@ -175,8 +177,8 @@ impl Source {
 }
 
 fn in_registry(uri: &ModelUri) -> Result<Found, SourceError> {
-    let registry::Fetched { name, version, file } = registry::fetch(uri)?;
-    Ok(Found { name, version, stamp: stamp_of(&file)?, file })
+    let registry::Fetched { name, version, file, features } = registry::fetch(uri)?;
+    Ok(Found { name, version, stamp: stamp_of(&file)?, file, features })
 }
 
 fn in_file(path: &Path, metadata: &Metadata) -> Result<Found, SourceError> {
@@ -184,7 +186,7 @@ fn in_file(path: &Path, metadata: &Metadata) -> Result<Found, SourceError> {
     let stem = path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (name, version) = sidecar.map_or((stem, "1".to_owned()), |s| (s.name, s.version));
     let stamp = stamp([Some(metadata.clone()), fs::metadata(Sidecar::path(path)).ok()]);
-    Ok(Found { name, version, file: path.to_owned(), stamp })
+    Ok(Found { name, version, file: path.to_owned(), features: Vec::new(), stamp })
 }
 
 /// The versions in a model's folder, ascending, as far as the policy wants them.
@@ -202,7 +204,7 @@ fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) ->
     }
     let found = |(version, dir): (String, PathBuf)| {
         let file = inside(root, &dir.join(FILE))?;
-        Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file })
+        Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file, features: Vec::new() })
     };
     versions.into_iter().map(found).collect()
 }

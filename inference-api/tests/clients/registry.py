@@ -22,8 +22,11 @@ import mlflow
 import numpy as np
 import onnx
 import onnxruntime as ort
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 
 USER, PASSWORD = "admin", "a-password-of-this-test"
+COLUMNS = ["sepal length", "sepal width", "petal length", "petal width"]
 ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], dtype=np.float32)
 
 
@@ -69,8 +72,10 @@ def until(what, ask, patience=90):
 
 def register(path, external=False):
     """Logs and registers a version, and returns its number."""
+    signature = ModelSignature(Schema([ColSpec("float", name) for name in COLUMNS]))
     with mlflow.start_run():
-        info = mlflow.onnx.log_model(onnx.load(path), name="model", registered_model_name="flower", save_as_external_data=external)
+        info = mlflow.onnx.log_model(onnx.load(path), name="model", registered_model_name="flower",
+                                     save_as_external_data=external, signature=signature)
     return info.registered_model_version, info.model_id
 
 
@@ -80,7 +85,9 @@ def scores(address, path):
     answer = get(f"{address}/invocations", {"inputs": ROWS.tolist()})["predictions"]
     assert answer["label"] == label.tolist(), answer
     assert np.allclose(answer["probabilities"], probabilities, atol=1e-5)
-    split = get(f"{address}/invocations", {"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": ROWS.tolist()}})
+    # Columns are found by the names of the signature that the model was logged with.
+    turned = {"columns": COLUMNS[::-1], "data": ROWS[:, ::-1].tolist()}
+    split = get(f"{address}/invocations", {"dataframe_split": turned})
     assert [row["label"] for row in split["predictions"]] == label.tolist(), split
 
 
