@@ -1,4 +1,4 @@
-//! Whatever is thrown at `/predict`, the answer is JSON and never a 5xx, and the server stays well.
+//! Whatever is thrown at paths that run models, the answer is JSON and never a 5xx, and the server stays well.
 
 use std::{
     cell::RefCell,
@@ -90,6 +90,58 @@ fn any_body_gets_json_and_never_a_5xx() {
         Ok(())
     };
     runner(3000).run(&(any_body(), 0..servers.len()), check).unwrap();
+}
+
+/// What MLflow's and Triton's clients might send, more or less.
+fn any_protocol_body() -> impl Strategy<Value = Vec<u8>> {
+    let name = || prop::sample::select(vec!["input", "x", "price", "city", "window", "count", "label", "y", "a"]);
+    let kind = prop::sample::select(vec!["FP32", "INT64", "BYTES", "FP16", "BOOL", "UINT8", "WHAT"]);
+    let size = prop_oneof![-1_i64..5, Just(i64::MAX), Just(1 << 40)];
+    let tensor = (name(), kind, prop::collection::vec(size, 0..4), any_json(), prop::option::of(0_u64..40)).prop_map(
+        |(name, kind, shape, data, bytes)| match bytes {
+            Some(bytes) => {
+                json!({ "name": name, "datatype": kind, "shape": shape, "parameters": { "binary_data_size": bytes } })
+            }
+            None => json!({ "name": name, "datatype": kind, "shape": shape, "data": data }),
+        },
+    );
+    let outputs = prop::collection::vec(name().prop_map(|name| json!({ "name": name })), 0..3);
+    let infer =
+        (prop::collection::vec(tensor, 0..4), outputs, any::<bool>(), prop::collection::vec(any::<u8>(), 0..40))
+            .prop_map(|(inputs, outputs, binary, bytes)| {
+                let json =
+                    json!({ "inputs": inputs, "outputs": outputs, "parameters": { "binary_data_output": binary } });
+                [json.to_string().into_bytes(), bytes].concat()
+            });
+    let way = prop::sample::select(vec!["dataframe_split", "dataframe_records", "instances", "inputs"]);
+    let score = (way, any_json()).prop_map(|(way, value)| json!({ way: value }).to_string().into_bytes());
+    let split = (prop::collection::vec(key(), 0..4), any_json()).prop_map(|(columns, data)| {
+        json!({ "dataframe_split": { "columns": columns, "data": data } }).to_string().into_bytes()
+    });
+    let csv = "[a-z0-9,.\"\n]{0,60}".prop_map(String::into_bytes);
+    prop_oneof![infer, score, split, csv, any_body()]
+}
+
+#[test]
+fn any_body_in_any_protocol_gets_no_5xx() {
+    let servers = ["iris", "penguins", "multi", "tensor", "open", "scalar"].map(|name| (name, Server::of(name)));
+    let clients: Vec<RefCell<Client>> = servers.iter().map(|(_, s)| RefCell::new(s.client())).collect();
+    let check = |(body, which, path, media, json_length): (Vec<u8>, usize, usize, usize, Option<usize>)| {
+        let path = [format!("/v2/models/{}/infer", servers[which].0), "/invocations".to_owned()][path].clone();
+        let media = ["application/json", "text/csv"][media];
+        let end = body.iter().rposition(|b| *b == b'}').map_or(0, |at| at + 1).to_string();
+        let mut headers = vec![("content-type", media)];
+        let given = json_length.map(|length| length.to_string());
+        headers.push(("inference-header-content-length", given.as_deref().unwrap_or(&end)));
+        let mut client = clients[which].borrow_mut();
+        let answer = client.post_to(&path, &headers, &body);
+        prop_assert!(matches!(answer.status, 200 | 400), "{} for {:?}", answer.status, String::from_utf8_lossy(&body));
+        prop_assert_eq!(client.get("/health").status, 200);
+        Ok(())
+    };
+    let cases =
+        (any_protocol_body(), 0..servers.len(), 0..2_usize, 0..2_usize, prop::option::weighted(0.1, 0..200_usize));
+    runner(3000).run(&cases, check).unwrap();
 }
 
 #[test]
