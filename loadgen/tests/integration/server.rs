@@ -104,7 +104,9 @@ impl Api {
 
     fn wait(&mut self) {
         for _ in 0..500 {
-            if TcpStream::connect(self.addr).is_ok() {
+            // It listens while it loads.
+            let check = Command::new(beside("inference-api")).args(["healthcheck", &self.addr.to_string()]).output();
+            if check.is_ok_and(|check| check.status.success()) {
                 return;
             }
             assert!(
@@ -113,7 +115,7 @@ impl Api {
             );
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        panic!("inference-api does not listen on {}", self.addr);
+        panic!("inference-api is not ready on {}", self.addr);
     }
 
     pub fn url(&self) -> String {
