@@ -8,6 +8,7 @@ Build inference-api first: cargo build --release -p inference-api
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 
@@ -55,12 +56,33 @@ def mlserver(model):
     return ["sh", "-c", start], f"/v2/models/{model}/infer", json.dumps({"inputs": [tensor]}).encode()
 
 
+def bentoml(model):
+    python = venv("bentoml", "bentoml", "onnxruntime", "numpy", "uvloop", "httptools")
+    home = VENVS / "bentoml-home"
+    start = (f"cd {HERE / 'peers'} && BENTOML_HOME={home} BENTOML_DO_NOT_TRACK=True PATH={python.parent}:$PATH exec bentoml serve "
+             f"bentoml_app:Onnx --host 127.0.0.1 --port {PORT} --timeout-keep-alive 120")
+    return ["sh", "-c", start], "/predict", body_of(model)
+
+
+def mlflow(model):
+    python = venv("mlflow", "mlflow-skinny", "uvicorn[standard]", "fastapi", "onnxruntime", "numpy")
+    saved = VENVS / f"mlflow-{model}"
+    if not saved.exists():
+        environment = {**os.environ, "MODEL": str(ROOT / f"models/{model}.onnx")}
+        subprocess.run([python, HERE / "peers/mlflow_model.py", saved], env=environment, check=True)
+    start = (f"cd {VENVS} && MLFLOW_DISABLE_TELEMETRY=true PATH={python.parent}:$PATH exec mlflow models serve -m {saved} "
+             f"--env-manager local --host 127.0.0.1 --port {PORT} --workers 1")
+    return ["sh", "-c", start], "/invocations", json.dumps({"inputs": [json.loads(body_of(model))["features"]]}).encode()
+
+
 SERVERS = {
     "inference-api": ours,
     "FastAPI, async def": fastapi,
     "FastAPI, def": lambda model: fastapi(model, "/predict_in_threads"),
     "LitServe": litserve,
     "MLServer": mlserver,
+    "BentoML": bentoml,
+    "mlflow models serve": mlflow,
 }
 BASE = "FastAPI, async def"
 

@@ -1,9 +1,11 @@
 //! Starting several replicas as one act, and changing how many there are: the same for every backend.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::{Deployment, Replica, Result, Service};
+use crate::{Deployment, PageCache, Replica, Result, Service, page_cache::evict};
 
 /// What a backend does with single replicas.
 #[async_trait]
@@ -11,15 +13,38 @@ pub(crate) trait Copies: Sync {
     /// Makes what all replicas share.
     async fn prepare(&self, deployment: &Deployment) -> Result<()>;
 
+    /// The files and folders that replicas run from, or why they cannot be told.
+    async fn files(&self, deployment: &Deployment) -> std::result::Result<Vec<PathBuf>, String>;
+
     /// Starts one and returns when it is ready. Nothing of it is left after an error.
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica>;
 
     /// Stops and removes replicas; those that are gone are no error.
     async fn remove(&self, replicas: &[Replica]) -> Result<()>;
 
+    /// Starts the service.
+    async fn start(&self, deployment: &Deployment) -> Result<Service> {
+        self.prepare(deployment).await?;
+        let page_cache = self.make_cold(deployment).await;
+        let replicas = self.add(deployment, deployment.replicas as usize).await?;
+        Ok(Service { deployment: deployment.clone(), replicas, page_cache })
+    }
+
+    /// Evicts the files that replicas run from, if that was asked for.
+    async fn make_cold(&self, deployment: &Deployment) -> PageCache {
+        if !deployment.cold {
+            return PageCache::Warm("nobody asked for a cold start".to_owned());
+        }
+        match self.files(deployment).await {
+            Err(why) => PageCache::Warm(why),
+            Ok(files) => tokio::task::spawn_blocking(move || evict(&files))
+                .await
+                .unwrap_or_else(|_| PageCache::Warm("the eviction ended by a fault of ours".to_owned())),
+        }
+    }
+
     /// Starts so many at once: all of them are ready when this returns, or none is left.
     async fn add(&self, deployment: &Deployment, replicas: usize) -> Result<Vec<Replica>> {
-        self.prepare(deployment).await?;
         let results = join_all((0..replicas).map(|_| self.start_one(deployment))).await;
         let (started, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let started: Vec<Replica> = started.into_iter().flatten().collect();
@@ -37,6 +62,7 @@ pub(crate) trait Copies: Sync {
     async fn change(&self, service: &mut Service, replicas: u32) -> Result<()> {
         let (now, wanted) = (service.replicas.len(), replicas as usize);
         if wanted > now {
+            self.prepare(&service.deployment).await?;
             let added = self.add(&service.deployment, wanted - now).await?;
             service.replicas.extend(added);
         } else {

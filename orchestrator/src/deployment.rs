@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 
 use serde::{Deserialize, Serialize};
 
+use crate::PageCache;
+
 /// A CPU quota, in thousandths of a processor: exact, ordered and hashable, unlike the `f64` people write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cpus {
@@ -101,6 +103,8 @@ pub struct Deployment {
     pub ready_path: String,
     /// How long a replica may take to become ready.
     pub ready_timeout: Duration,
+    /// Whether the files that the replicas run from are evicted from the page cache before the first one starts.
+    pub cold: bool,
 }
 
 /// One running copy.
@@ -121,4 +125,6 @@ pub struct Service {
     pub deployment: Deployment,
     /// The copies, oldest first.
     pub replicas: Vec<Replica>,
+    /// What was in the page cache when the first of them were started.
+    pub page_cache: PageCache,
 }

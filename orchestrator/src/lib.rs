@@ -17,6 +17,7 @@ pub mod docker;
 mod error;
 mod machine;
 mod owner;
+mod page_cache;
 pub mod process;
 mod ready;
 mod select;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 pub use deployment::{Cpus, Deployment, Limits, Program, Replica, Service, Workload};
 pub use error::{Blame, Error, Result};
 pub use owner::Owner;
+pub use page_cache::PageCache;
 pub use select::{Choice, select};
 pub use usage::{MemoryUsage, Usage};
 

@@ -203,6 +203,7 @@ fn plan(
         cpuset: None,
         ready_path: options.ready_path.clone(),
         ready_timeout: Duration::from_secs(30),
+        cold: true,
     };
     Ok((settings, deployment))
 }

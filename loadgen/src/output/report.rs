@@ -158,6 +158,7 @@ impl Report {
                 "replicas_shrink": words.replicas_shrink,
                 "capacity": words.capacity,
                 "limit": words.limit,
+                "page_cache": words.page_cache,
             },
             "environment": self.environment,
             "trials": trials.iter().map(Record::new).collect::<Vec<_>>(),
@@ -185,12 +186,13 @@ impl Report {
         let words = sentences::answers(settings, &answer, trials);
         let seconds: f64 = trials.iter().map(|t| t.wall_seconds).sum();
         format!(
-            "\n{}\n\n{}\n{}\n{}\n{}\n\n{} trials in {:.0} min; {} and the journal are in {}",
+            "\n{}\n\n{}\n{}\n{}\n{}\n{}\n\n{} trials in {:.0} min; {} and the journal are in {}",
             tables::minima(settings, &answer, trials),
             words.minimum,
             words.replicas_shrink,
             words.capacity,
             words.limit,
+            words.page_cache,
             trials.len(),
             seconds / 60.0,
             if answer.cheapest(settings.memory_price).is_some() {
@@ -210,7 +212,7 @@ impl Report {
             "# {} users: the smallest limits\n\n{}\n\n{}\n\n{}\n\n{}\n\n{}\n\n\
              Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}. Times are from when a \
              request was due (intended) to its last byte.\n\
-             Page cache was warm or unknown in every trial: memory minima are not claimed for a cold start.\n\n## Trials\n\n",
+             {}\n\n## Trials\n\n",
             settings.max_users,
             tables::minima(settings, &answer, trials),
             words.minimum,
@@ -223,7 +225,8 @@ impl Report {
             env.cgroup_version,
             env.cpus,
             env.kernel,
-            env.network
+            env.network,
+            words.page_cache
         );
         for (i, trial) in trials.iter().enumerate() {
             text.push_str(&format!(

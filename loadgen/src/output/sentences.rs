@@ -29,11 +29,13 @@ pub fn trial(trial: &Trial) -> String {
     let why = if trial.reasons.is_empty() { String::new() } else { format!(" ({})", trial.reasons.join("; ")) };
     let bound = trial.binding_resource.map_or_else(String::new, |b| format!(", limit: {b}"));
     format!(
-        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB{why}",
+        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files){why}",
         trial.verdict.to_string().to_uppercase(),
         usage.cpus_used,
         usage.throttled_share * 100.0,
-        usage.memory_peak_bytes >> 20
+        usage.memory_peak_bytes >> 20,
+        usage.anon_bytes >> 20,
+        usage.file_bytes >> 20
     )
 }
 
@@ -86,6 +88,8 @@ pub struct Answers {
     pub capacity: String,
     /// How far it got and what the limit was, if the target was not reached; what was proved, if it was.
     pub limit: String,
+    /// Whether memory minima hold for a replica that starts on a fresh machine.
+    pub page_cache: String,
 }
 
 /// Answers from all trials.
@@ -95,6 +99,23 @@ pub fn answers(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> An
         replicas_shrink: replicas_shrink(settings, answer),
         capacity: capacity(settings, answer),
         limit: limit(settings, answer, trials),
+        page_cache: page_cache(trials),
+    }
+}
+
+fn page_cache(trials: &[Trial]) -> String {
+    // The first trial teaches what is evicted before the others, and its memory limit is no candidate.
+    let judged = || trials.iter().filter(|t| t.spec.purpose != Purpose::Calibrate && !t.steps.is_empty());
+    let warm = judged().filter(|t| !t.cold).count();
+    match judged().find_map(|t| t.warm_because.as_ref()) {
+        None if judged().count() == 0 => "No trial tells of cold starts.".to_owned(),
+        None => "Every trial began cold: the files that the replicas run from were evicted from the page cache, so that what \
+                 they read is charged to them as on a fresh machine."
+            .to_owned(),
+        Some(why) => format!(
+            "{warm} of {} trials did not begin cold ({why}): memory minima are not claimed for a cold start.",
+            judged().count()
+        ),
     }
 }
 

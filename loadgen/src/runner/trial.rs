@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Deployment, Service};
+use orchestrator::{Blame, Deployment, PageCache, Service};
 
 use super::{Expectation, Sweep, Timing, Watch, check, example, result, usage::Readings};
 use crate::{
@@ -61,19 +61,24 @@ impl Sweep {
         };
         let driven = self.load(&service, spec, events, control).await;
         let usage = self.orchestrator.usage(&service).await;
+        let warm_because = match &service.page_cache {
+            PageCache::Cold => None,
+            PageCache::Warm(why) => Some(why.clone()),
+        };
         self.orchestrator.tear_down(service).await?;
-        match driven {
-            _ if control.is_stopped() => Ok(None),
-            Ok(driven) => Ok(Some(self.sum_up(spec, &driven, began))),
+        let trial = match driven {
+            _ if control.is_stopped() => return Ok(None),
+            Ok(driven) => self.sum_up(spec, &driven, began),
             // A replica that was asked before and does not answer now has its limits to blame.
             Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
                 let mut readings = Readings::default();
                 readings.add(Duration::ZERO, usage?);
                 let usage = readings.summary(Duration::ZERO, Duration::MAX, 0.0);
-                Ok(Some(without_load(spec, usage, why, began)))
+                without_load(spec, usage, why, began)
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Trial { cold: warm_because.is_none(), warm_because, ..trial }))
     }
 
     async fn load(
@@ -199,8 +204,8 @@ impl Sweep {
             verdict: judgement.verdict,
             reasons: judgement.reasons,
             binding_resource,
-            // The files were in the page cache from the trial before, or nobody knows: nothing is claimed.
             cold: false,
+            warm_because: None,
             stopped_early: stopped_early.clone(),
             wall_seconds: began.elapsed().as_secs_f64(),
         }
@@ -221,7 +226,8 @@ fn not_started(spec: TrialSpec, error: &orchestrator::Error, began: Instant) -> 
     let slow = usage.ended.is_empty() && usage.oom_kills == 0;
     let trial = without_load(spec, usage, error.to_string(), began);
     // It ran, and did not become ready in time: with the largest limits it had.
-    Trial { binding_resource: if slow { Some(Binding::Cpu) } else { trial.binding_resource }, ..trial }
+    let binding_resource = if slow { Some(Binding::Cpu) } else { trial.binding_resource };
+    Trial { binding_resource, warm_because: Some("no replica lived to tell".to_owned()), ..trial }
 }
 
 /// A trial that failed before its users came.
@@ -234,6 +240,7 @@ fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant)
         verdict: Verdict::Fail,
         reasons: vec![why],
         cold: false,
+        warm_because: None,
         stopped_early: Some("it did not answer".to_owned()),
         wall_seconds: began.elapsed().as_secs_f64(),
     }

@@ -70,7 +70,8 @@ impl Service {
             verdict,
             reasons: Vec::new(),
             binding_resource: (verdict != Verdict::Pass).then_some(if killed { Binding::Memory } else { Binding::Cpu }),
-            cold: false,
+            cold: true,
+            warm_because: None,
             stopped_early: None,
             wall_seconds: 40.0,
         }

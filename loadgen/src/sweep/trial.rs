@@ -101,8 +101,11 @@ pub struct Trial {
     pub reasons: Vec<String>,
     /// What was the limit, where the trial did not pass.
     pub binding_resource: Option<Binding>,
-    /// Whether the image's files were out of the page cache before the start. Never claimed without evidence.
+    /// Whether the files that the replicas run from were out of the page cache before the start. Never claimed without
+    /// evidence.
     pub cold: bool,
+    /// Why not, if not.
+    pub warm_because: Option<String>,
     /// Why it was ended before its time, if it was.
     pub stopped_early: Option<String>,
     /// How long it took, deploying included.

@@ -152,6 +152,7 @@ mod tests {
             cpuset: Some(vec![0, 2]),
             ready_path: "/".into(),
             ready_timeout: Duration::from_secs(1),
+            cold: false,
         };
         let owner = Owner::current("r").unwrap();
         let mut body = body(&deployment, Image::of(&workload).unwrap(), "n", "net", &owner);

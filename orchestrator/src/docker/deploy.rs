@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -39,6 +40,16 @@ impl Copies for Engine {
         image::ensure(&self.docker, image_of(deployment)?.reference).await?;
         self.has_objects.store(true, Ordering::Relaxed);
         self.network.ensure(&self.docker).await
+    }
+
+    async fn files(&self, deployment: &Deployment) -> std::result::Result<Vec<PathBuf>, String> {
+        if !self.is_local {
+            return Err("the Engine is on another machine".to_owned());
+        }
+        let image = image_of(deployment).map_err(|error| error.to_string())?;
+        let mut files = image::layers(&self.docker, image.reference).await?;
+        files.extend(image.mounts.iter().map(|(host, _)| host.clone()));
+        Ok(files)
     }
 
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {

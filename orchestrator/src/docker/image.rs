@@ -1,6 +1,9 @@
 //! Makes sure that an image is on the Engine.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use bollard::{Docker, errors::Error as EngineError, query_parameters::CreateImageOptionsBuilder};
 use futures_util::StreamExt;
@@ -36,6 +39,19 @@ pub(super) async fn ensure(docker: &Docker, reference: &str) -> Result<()> {
         }
     }
     docker.inspect_image(reference).await.map(|_| ()).map_err(|error| no_image(reference, &error))
+}
+
+/// Where on this machine the image's layers lie, or why nobody knows.
+pub(super) async fn layers(docker: &Docker, reference: &str) -> std::result::Result<Vec<PathBuf>, String> {
+    let image = docker.inspect_image(reference).await.map_err(|error| chain(&error))?;
+    let driver = image.graph_driver.ok_or("the Engine does not tell where the image's layers lie")?;
+    let folders =
+        ["UpperDir", "LowerDir"].iter().filter_map(|key| driver.data.get(*key)).flat_map(|list| list.split(':'));
+    let folders: Vec<PathBuf> = folders.filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
+    if folders.is_empty() {
+        return Err(format!("the storage driver {} does not tell where the image's layers lie", driver.name));
+    }
+    Ok(folders)
 }
 
 /// Without a tag the Engine would pull all of them.

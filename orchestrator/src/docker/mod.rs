@@ -130,8 +130,7 @@ impl Orchestrator for Engine {
 
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
-        let replicas = self.add(deployment, deployment.replicas as usize).await?;
-        Ok(Service { deployment: deployment.clone(), replicas })
+        self.start(deployment).await
     }
 
     async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {

@@ -1,6 +1,10 @@
 //! Starts and stops children.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -11,7 +15,10 @@ use super::{
     replica::Running,
     spawn::{Spawn, free_addr},
 };
-use crate::{Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies, ready};
+use crate::{
+    Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies, page_cache::mapped_files,
+    ready,
+};
 
 /// A port that was free may be taken by somebody else before the replica binds it.
 const PORT_TRIES: u32 = 3;
@@ -22,6 +29,14 @@ const LOG_LINES: usize = 20;
 impl Copies for Processes {
     async fn prepare(&self, _: &Deployment) -> Result<()> {
         self.create_run().map_err(|error| self.base.explain(&error))
+    }
+
+    async fn files(&self, _: &Deployment) -> std::result::Result<Vec<PathBuf>, String> {
+        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        if mapped.is_empty() {
+            return Err("which files the program maps is known only when it has run".to_owned());
+        }
+        Ok(mapped.iter().cloned().collect())
     }
 
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
@@ -61,13 +76,23 @@ impl Processes {
         };
         let (path, limit) = (&deployment.ready_path, deployment.ready_timeout);
         let outcome = ready::wait(replica.addr, path, limit, ended).await?;
-        let Some(what) = outcome.failure(path, limit) else { return Ok(replica) };
+        let Some(what) = outcome.failure(path, limit) else {
+            self.learn_mapped_files(name);
+            return Ok(replica);
+        };
         // The last lines may still be in the pipe.
         sleep(Duration::from_millis(20)).await;
         let logs = self.logs(&replica, LOG_LINES).await?;
         let oom_killed = self.lock().get(name).is_some_and(|running| running.oom_kills() > 0);
         self.remove(std::slice::from_ref(&replica)).await?;
         Err(Error::NotReady { replica: name.to_owned(), what, logs, oom_killed })
+    }
+
+    /// For the next cold start.
+    fn learn_mapped_files(&self, name: &str) {
+        let pids = self.lock().get(name).map(|running| running.group.pids()).unwrap_or_default();
+        let files = pids.into_iter().flat_map(mapped_files);
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner).extend(files);
     }
 
     fn spawn(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {

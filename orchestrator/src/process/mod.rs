@@ -13,7 +13,8 @@ mod replica;
 mod spawn;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
 };
 
@@ -36,6 +37,8 @@ pub struct Processes {
     run: Group,
     next: AtomicU32,
     running: Mutex<BTreeMap<String, Running>>,
+    /// Files that replicas had mapped.
+    mapped: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Processes {
@@ -47,7 +50,8 @@ impl Processes {
         let base = find_base()?;
         base.create()?;
         let run = base.group.child(&owner.dir_name());
-        let processes = Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default() };
+        let processes =
+            Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default(), mapped: Mutex::default() };
         // Dropping it removes what was created by then.
         processes.probe().map_err(|error| processes.base.explain(&error))?;
         Ok(processes)
@@ -91,8 +95,7 @@ impl Orchestrator for Processes {
 
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
-        let replicas = self.add(deployment, deployment.replicas as usize).await?;
-        Ok(Service { deployment: deployment.clone(), replicas })
+        self.start(deployment).await
     }
 
     async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Cpus, Deployment, Error, Limits, Orchestrator, Service, Usage, Workload};
+use orchestrator::{Blame, Cpus, Deployment, Error, Limits, Orchestrator, PageCache, Service, Usage, Workload};
 
 use crate::helper::{get, until};
 
@@ -55,6 +55,7 @@ pub fn deployment(workload: Workload) -> Deployment {
         cpuset: None,
         ready_path: "/health".to_owned(),
         ready_timeout: Duration::from_secs(20),
+        cold: false,
     }
 }
 
@@ -125,6 +126,25 @@ pub async fn limits_are_enforced_and_change_live(backend: Backend) {
     assert!(matches!(refused, Error::Unsatisfiable(_)), "{refused}");
     assert_eq!(service.deployment.limits, limits(500, 96));
     orchestrator.tear_down(service).await.unwrap();
+    backend.close().await;
+}
+
+/// The workload's program is a file that nobody else runs from; its libraries may be others' too, which must be told.
+pub async fn a_cold_start_evicts_or_tells_what_stayed(backend: Backend) {
+    let orchestrator = &backend.orchestrator;
+    let warm = orchestrator.deploy(&backend.deployment()).await.unwrap();
+    assert!(matches!(&warm.page_cache, PageCache::Warm(why) if why.contains("nobody asked")), "{:?}", warm.page_cache);
+    orchestrator.tear_down(warm).await.unwrap();
+
+    let cold = orchestrator.deploy(&Deployment { cold: true, ..backend.deployment() }).await.unwrap();
+    let told = match &cold.page_cache {
+        PageCache::Cold => true,
+        PageCache::Warm(why) => why.contains("MiB stayed in the page cache"),
+    };
+    assert!(told, "{:?}", cold.page_cache);
+    let usage = orchestrator.usage(&cold).await.unwrap().remove(0);
+    assert!(usage.memory.file_bytes > 0 && usage.memory.major_faults > 0, "it had to read its program: {usage:?}");
+    orchestrator.tear_down(cold).await.unwrap();
     backend.close().await;
 }
 

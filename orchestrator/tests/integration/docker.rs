@@ -1,6 +1,6 @@
 //! Containers of the real Engine.
 
-use std::{process::Command, sync::Arc};
+use std::{io::Write, process::Command, sync::Arc};
 
 use orchestrator::{Choice, Error, Orchestrator, Owner, Workload, docker::Engine, select};
 use tokio::sync::OnceCell;
@@ -20,7 +20,7 @@ pub fn workload() -> Workload {
 
 async fn engine() -> (Engine, String) {
     static BUILT: OnceCell<()> = OnceCell::const_new();
-    BUILT.get_or_init(async || build_image()).await;
+    BUILT.get_or_init(async || build_image(IMAGE, "")).await;
     let run = run_id();
     (Engine::connect(Owner::current(&run).unwrap()).await.expect("a Docker Engine"), run)
 }
@@ -31,13 +31,15 @@ async fn backend() -> Backend {
 }
 
 /// This binary on top of an image that is there already: nothing is pulled.
-fn build_image() {
+fn build_image(tag: &str, last_bytes: &str) {
     docker(&["image", "inspect", BASE, "--format", "{{.Id}}"]);
     let context = tempfile::tempdir().unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), context.path().join("server")).unwrap();
+    let server = context.path().join("server");
+    std::fs::copy(std::env::current_exe().unwrap(), &server).unwrap();
+    std::fs::File::options().append(true).open(&server).unwrap().write_all(last_bytes.as_bytes()).unwrap();
     let file = format!("FROM {BASE}\nLABEL loadgen.test=orchestrator\nCOPY server /server\nENTRYPOINT [\"/server\"]\n");
     std::fs::write(context.path().join("Dockerfile"), file).unwrap();
-    docker(&["build", "--quiet", "--tag", IMAGE, &context.path().display().to_string()]);
+    docker(&["build", "--quiet", "--tag", tag, &context.path().display().to_string()]);
     docker(&["image", "prune", "--force", "--filter", "label=loadgen.test=orchestrator"]);
 }
 
@@ -53,6 +55,15 @@ fn residue(run: &str) -> Vec<String> {
     let containers = docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
     let networks = docker(&["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"]);
     containers.lines().chain(networks.lines()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_cold_start_evicts_or_tells_what_stayed() {
+    const IMAGE: &str = "loadgen-orchestrator-test:cold";
+    build_image(IMAGE, "a file that no other test's containers run from");
+    let workload =
+        Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() };
+    cases::a_cold_start_evicts_or_tells_what_stayed(Backend { workload, ..backend().await }).await;
 }
 
 #[tokio::test]

@@ -40,6 +40,15 @@ fn residue(run: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_cold_start_evicts_or_tells_what_stayed() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let program = Program { path: folder.path().join("server"), args: helper::server_args() };
+    std::fs::copy(std::env::current_exe().unwrap(), &program.path).unwrap();
+    let backend = Backend { workload: Workload::Program(program), ..backend() };
+    cases::a_cold_start_evicts_or_tells_what_stayed(backend).await;
+}
+
+#[tokio::test]
 async fn deploys_scales_and_tears_down() {
     cases::deploys_scales_and_tears_down(backend()).await;
 }

@@ -1,0 +1,154 @@
+//! The page cache of the files that replicas run from.
+//!
+//! A file's page is charged to the group that touches it first. On a fresh machine that is the replica; on one where
+//! another ran before, the replica gets the pages of its program and libraries for nothing, looks tens of MiB smaller than
+//! it is, and would thrash elsewhere under the limit that held here. So a cold start evicts them first, and asks the kernel
+//! afterwards whether they are gone: pages that somebody has mapped stay.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+/// What was in the page cache of the files of a service when its replicas were started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageCache {
+    /// Nothing: what the first replica reads of them is charged to it, as on a fresh machine.
+    Cold,
+    /// Something, or nobody knows; and why.
+    Warm(String),
+}
+
+/// As many files as are asked about at once.
+const FILES_A_QUESTION: usize = 1000;
+
+/// Evicts the regular files under `roots`, which may be files themselves. Blocking.
+pub(crate) fn evict(roots: &[PathBuf]) -> PageCache {
+    let mut files = Vec::new();
+    for root in roots {
+        if let Err(error) = collect(root, &mut files) {
+            return PageCache::Warm(format!("{} cannot be read: {error}", root.display()));
+        }
+    }
+    for path in &files {
+        if let Err(error) = evict_file(path) {
+            return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display()));
+        }
+    }
+    match resident(&files) {
+        Ok(left) if left.is_empty() => PageCache::Cold,
+        Ok(left) => PageCache::Warm(describe(&left)),
+        Err(why) => PageCache::Warm(why),
+    }
+}
+
+/// The files that a process has mapped: its program, its libraries, and data that it maps.
+pub(crate) fn mapped_files(pid: u32) -> BTreeSet<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    maps.lines()
+        .filter_map(|line| line.split_once('/'))
+        .map(|(_, rest)| PathBuf::from(format!("/{rest}")))
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), files)?;
+        }
+    } else if metadata.is_file() && metadata.len() > 0 {
+        files.push(path.to_owned());
+    }
+    Ok(())
+}
+
+fn evict_file(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    // Pages that are not on the disk yet cannot be dropped.
+    file.sync_data()?;
+    Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+}
+
+/// Files of which pages are in memory, with their bytes there. The kernel tells that of a mapping only, which Rust cannot
+/// make without `unsafe`; util-linux, which every distribution has, brings a command for it.
+fn resident(files: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>, String> {
+    let mut left = Vec::new();
+    for some in files.chunks(FILES_A_QUESTION) {
+        let told =
+            Command::new("fincore").args(["--raw", "--noheadings", "--bytes", "--output", "RES"]).args(some).output();
+        let told =
+            told.map_err(|error| format!("whether the files were evicted is unknown: fincore (util-linux): {error}"))?;
+        let bytes: Vec<u64> =
+            String::from_utf8_lossy(&told.stdout).lines().filter_map(|l| l.trim().parse().ok()).collect();
+        if bytes.len() != some.len() {
+            let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
+            return Err(format!("whether the files were evicted is unknown: fincore: {why}"));
+        }
+        left.extend(some.iter().cloned().zip(bytes).filter(|(_, bytes)| *bytes > 0));
+    }
+    Ok(left)
+}
+
+fn describe(left: &[(PathBuf, u64)]) -> String {
+    let total: u64 = left.iter().map(|(_, bytes)| bytes).sum();
+    let (largest, _) = left.iter().max_by_key(|(_, bytes)| *bytes).cloned().unwrap_or_default();
+    let others = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+    let mib = total as f64 / f64::from(1 << 20);
+    format!("{mib:.1} MiB stayed in the page cache, since other programs use them: {}{others}", largest.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn written(folder: &Path, name: &str) -> PathBuf {
+        let path = folder.join(name);
+        let mut file = File::create(&path).unwrap();
+        file.write_all(&vec![7; 1 << 20]).unwrap();
+        path
+    }
+
+    // On a file system in memory, as /tmp may be, nothing can be evicted.
+    fn on_disk() -> tempfile::TempDir {
+        tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    }
+
+    #[test]
+    fn evicted_files_are_gone_and_come_back_when_read() {
+        let folder = on_disk();
+        fs::create_dir(folder.path().join("lib")).unwrap();
+        let files = [written(folder.path(), "program"), written(folder.path(), "lib/library")];
+        std::os::unix::fs::symlink("/nowhere", folder.path().join("dangling")).unwrap();
+        assert_eq!(resident(&files).unwrap().len(), 2, "they were just written");
+
+        assert_eq!(evict(&[folder.path().to_owned()]), PageCache::Cold);
+        assert_eq!(resident(&files).unwrap(), []);
+
+        fs::read(&files[1]).unwrap();
+        assert_eq!(resident(&files).unwrap(), [(files[1].clone(), 1 << 20)]);
+    }
+
+    #[test]
+    fn files_that_somebody_has_mapped_are_told() {
+        let own = mapped_files(std::process::id());
+        let program = std::env::current_exe().unwrap();
+        assert!(own.contains(&program), "{own:?}");
+        let PageCache::Warm(why) = evict(std::slice::from_ref(&program)) else { panic!("this program runs") };
+        assert!(why.contains("MiB stayed") && why.contains(program.to_str().unwrap()), "{why}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let PageCache::Warm(why) = evict(&["/nowhere".into()]) else { panic!() };
+        assert!(why.contains("/nowhere"), "{why}");
+    }
+}
