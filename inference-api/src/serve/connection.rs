@@ -22,16 +22,16 @@
 //! incomplete (hyper sets one for every head); and the socket is hyper's own while a request is on it, since tokio then
 //! knows from a short read that the socket is empty, where reading through a shared handle asks the system again.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, task::Poll, time::Duration};
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use tokio::{io::ReadBuf, net::TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
     live::{self, Ended},
+    stop::Stop,
 };
 use crate::{
     http::{Routes, Server},
@@ -47,8 +47,8 @@ pub(super) struct Connections {
     pub(super) replica: HeaderValue,
     /// How long clients are waited for: a slow loris is cut off here.
     pub(super) patience: Patience,
-    /// Cancelled when the server stops.
-    pub(super) stop: CancellationToken,
+    /// Told when the server stops.
+    pub(super) stop: Stop,
 }
 
 /// How long clients are waited for.
@@ -64,16 +64,14 @@ pub(super) struct Patience {
 /// after the answer if there is a request.
 pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     let _open = Open::new(&shared.server.metrics);
+    let _listening = shared.stop.listen().await;
     // Small answers must not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     // A fresh socket counts as readable until somebody has looked.
     let mut known_empty = false;
     loop {
-        tokio::select! {
-            // What the client has sent before the stop is a request in flight.
-            biased;
-            first = first_byte(&stream, known_empty) => if first.is_err() { return },
-            () = shared.stop.cancelled() => return,
+        if first_byte(&stream, known_empty, &shared.stop).await.is_err() {
+            return;
         }
         match Box::pin(live::serve(&shared, stream, Bytes::new())).await {
             Ended::Idle(idle) => stream = idle,
@@ -83,15 +81,18 @@ pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     }
 }
 
-/// Waits until there is something to read, or an end, without a buffer to read into.
-async fn first_byte(stream: &TcpStream, known_empty: bool) -> std::io::Result<()> {
+/// Waits until there is something to read, or an end, without a buffer to read into. An error if the server stops: what
+/// the client has sent before that is a request in flight.
+async fn first_byte(stream: &TcpStream, known_empty: bool, stop: &Stop) -> std::io::Result<()> {
     std::future::poll_fn(|cx| {
-        if known_empty {
+        let first = if known_empty {
             // The last read came up short, so that the system's next event is news: no need to look. Were it none, the
             // live connection would find nothing and come back here.
-            return stream.poll_read_ready(cx);
-        }
-        stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])).map_ok(|_| ())
+            stream.poll_read_ready(cx)
+        } else {
+            stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])).map_ok(|_| ())
+        };
+        if first.is_pending() && stop.is_told() { Poll::Ready(Err(ErrorKind::Interrupted.into())) } else { first }
     })
     .await
 }

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -50,7 +50,6 @@ enum Step {
 
 /// Serves requests on `stream` until none is under way. `early` are bytes that were read from it before.
 pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut early: Bytes) -> Ended {
-    let mut stopping = pin!(shared.stop.cancelled());
     let mut told = false;
     loop {
         let progress = Arc::new(Progress::default());
@@ -73,7 +72,7 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             http1::Builder::new().half_close(true).max_header_size(HEAD_BYTES).serve_connection(socket, service);
         let mut timer = ClientTimer::new(shared.patience);
         let step = poll_fn(|cx| {
-            if !told && stopping.as_mut().poll(cx).is_ready() {
+            if !told && shared.stop.is_told() {
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }

@@ -7,6 +7,7 @@ mod connection;
 mod healthcheck;
 mod live;
 mod socket;
+mod stop;
 mod worker;
 
 use std::{

@@ -15,6 +15,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+/// Head and body that are together no longer than this are put together: a write of one piece costs the kernel less than of
+/// several, and more than the copy.
+const SMALL_ANSWER: usize = 1024;
+
 /// How far a live connection is; noted by the socket below hyper and by the bodies above it, since hyper does not tell.
 ///
 /// A connection may be taken apart when all of this holds:
@@ -163,8 +167,18 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.progress.wrote(result)
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if length > SMALL_ANSWER {
+            let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+            return self.progress.wrote(result);
+        }
+        let mut small = [0; SMALL_ANSWER];
+        let mut end = 0;
+        for buf in bufs {
+            small[end..end + buf.len()].copy_from_slice(buf);
+            end += buf.len();
+        }
+        self.poll_write(cx, &small[..length])
     }
 
     fn is_write_vectored(&self) -> bool {

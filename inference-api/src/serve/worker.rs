@@ -4,11 +4,12 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::{
     access::Access,
     connection::{self, Connections, Patience},
+    stop::Stop,
     told_to_stop,
 };
 use crate::{
@@ -52,8 +53,7 @@ impl Work {
             replica: self.replica,
             patience: self.patience,
             access: Access::new(),
-            // The worker's own: ten thousand connections wait for it, and would wait for one lock with those of others.
-            stop: CancellationToken::new(),
+            stop: Stop::default(),
         });
         let tasks = TaskTracker::new();
         loop {
@@ -73,7 +73,7 @@ impl Work {
             }
         }
         drop(listener);
-        shared.stop.cancel();
+        shared.stop.tell();
         tasks.close();
         if tokio::time::timeout(self.drain, tasks.wait()).await.is_err() {
             tracing::warn!(connections = tasks.len(), "drain time is over; connections were cut");
