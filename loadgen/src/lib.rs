@@ -11,6 +11,7 @@ pub mod engine;
 mod error;
 pub mod event;
 pub mod measure;
+pub mod null_server;
 pub mod output;
 pub mod runner;
 pub mod slo;

@@ -2,13 +2,14 @@
 
 mod clean;
 mod interrupt;
+mod null_server;
+mod payload;
 mod run;
+mod run_plan;
 mod sweep;
 mod ui;
 
 use clap::{Parser, Subcommand};
-
-pub(crate) use run::run_time;
 
 use crate::{Error, ExitStatus};
 
@@ -27,13 +28,15 @@ const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Load a host with users and measure what comes back.
-    Run(run::RunOptions),
+    Run(Box<run::RunOptions>),
     /// Find the smallest CPU and memory limits, and the best replica count, that hold an objective.
     Sweep(Box<sweep::SweepOptions>),
     /// Serve a page with Locust's form: users, ramp up, host; start, stop, a live table and charts.
-    Ui(ui::UiOptions),
+    Ui(Box<ui::UiOptions>),
     /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns is spared.
     Clean,
+    /// Answer 200 to everything, as fast as this machine can: what generators are measured against.
+    NullServer(null_server::NullServerOptions),
 }
 
 /// Does what the command line says.
@@ -42,9 +45,10 @@ enum Command {
 /// Those of the command; [`Error::status`] is the exit code.
 pub async fn dispatch(cli: Cli) -> Result<ExitStatus, Error> {
     match cli.command {
-        Command::Run(options) => run::run(options).await,
+        Command::Run(options) => run::run(*options).await,
         Command::Sweep(options) => sweep::run(*options).await,
-        Command::Ui(options) => ui::run(options).await,
+        Command::Ui(options) => ui::run(*options).await,
         Command::Clean => clean::run().await,
+        Command::NullServer(options) => null_server::run(&options),
     }
 }

@@ -1,124 +1,87 @@
 //! `loadgen run`.
 
-use std::{path::PathBuf, sync::mpsc, time::Duration};
+use std::{
+    sync::mpsc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
-use super::interrupt::stop_on_signal;
+use super::{interrupt::stop_on_signal, payload::PayloadOptions, run_plan::LoadOptions};
 use crate::{
     Error, ExitStatus,
     engine::{self, Control, EngineError},
-    output::{console, run_json},
+    event::Event,
+    measure::Window,
+    output::{self, RunReport, console},
     runner::{example, first_reachable},
-    slo::Objective,
-    verdict::{Scope, Verdict, generator_limited, judge},
-    workload::{Host, Plan, Request, Segment, Targets, WaitTime},
+    slo::{LatencyLimit, Objective},
+    verdict::{Judgement, Scope, Verdict, judge, judge_run},
+    workload::{Balance, Host, Plan, Request, Segment, Targets},
 };
 
 /// `loadgen run …`, in Locust's words.
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
-    /// The host to load, for instance http://127.0.0.1:8000.
-    #[arg(short = 'H', long, env = "LOCUST_HOST")]
-    host: Host,
+    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users.
+    #[arg(short = 'H', long, env = "LOCUST_HOST", value_delimiter = ',', required = true)]
+    host: Vec<Host>,
 
-    /// Number of users (peak concurrency); each has a connection of its own.
-    #[arg(short = 'u', long, env = "LOCUST_USERS", default_value_t = 1)]
-    users: u32,
-
-    /// Users started per second.
-    #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE", default_value_t = 100.0, value_parser = spawn_rate)]
-    spawn_rate: f64,
-
-    /// How long the run takes, ramp included: 60s, 5m, 1h30m.
-    #[arg(short = 't', long, env = "LOCUST_RUN_TIME", default_value = "60s", value_parser = run_time)]
-    run_time: Duration,
-
-    /// Think time between a user's requests: between(1, 2.5), constant(1), constant_pacing(1), constant_throughput(0.5).
-    #[arg(long, default_value = "between(1, 2.5)")]
-    wait_time: WaitTime,
+    #[command(flatten)]
+    load: LoadOptions,
 
     #[command(flatten)]
     payload: PayloadOptions,
+
+    /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host.)
+    #[arg(long, value_enum, default_value_t)]
+    balance: Balance,
+
+    /// A request that takes longer has failed, in seconds.
+    #[arg(long, default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = seconds)]
+    timeout: f64,
 
     /// What has to hold, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
     #[arg(long)]
     slo: Option<Objective>,
 
+    /// End the run as soon as a step, or what is known of it, has failed the objective.
+    #[arg(long, requires = "slo")]
+    abort_on_fail: bool,
+
     /// Processors for the load threads, for instance 1 or 2,3; one thread on each.
     #[arg(long, value_delimiter = ',')]
     pin: Vec<usize>,
 
-    /// Write the results to this file.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    /// Look for answers all the time instead of sleeping until one comes: takes the processors of --pin whole, and keeps the
+    /// cost of waking the client, which one machine charges to the server, out of the figures.
+    #[arg(long, requires = "pin")]
+    busy_poll: bool,
+
+    #[command(flatten)]
+    files: output::FileOptions,
 }
 
-/// What users send.
-#[derive(Debug, Args)]
-pub(super) struct PayloadOptions {
-    /// Path of the request.
-    #[arg(long, default_value = "/predict")]
-    pub(super) path: String,
-
-    /// Body of the request: JSON, or @FILE. Without it, the example of --model, or the one that the server gives.
-    #[arg(long)]
-    body: Option<String>,
-}
-
-impl PayloadOptions {
-    /// The request, if flags and the model's sidecar tell it.
-    pub(super) fn request(&self, model: Option<&std::path::Path>) -> Result<Option<Request>, Error> {
-        if !self.path.starts_with('/') || self.path.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Error::Usage(format!("--path {:?}: a path begins with / and has no spaces", self.path)));
-        }
-        let body = match (&self.body, model) {
-            (Some(body), _) => match body.strip_prefix('@') {
-                Some(file) => {
-                    std::fs::read(file).map_err(|e| Error::Usage(format!("--body {body}: cannot read it: {e}")))?
-                }
-                None => body.clone().into_bytes(),
-            },
-            (None, Some(model)) => match sidecar_example(model)? {
-                Some(example) => example,
-                None => return Ok(None),
-            },
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(Request::post_json(&self.path, body)))
-    }
-}
-
-/// The example of the sidecar of `model`, if it has one.
-fn sidecar_example(model: &std::path::Path) -> Result<Option<Vec<u8>>, Error> {
-    #[derive(serde::Deserialize)]
-    struct Sidecar {
-        example: Option<serde_json::Value>,
-    }
-    let path = model.with_extension("json");
-    let Ok(text) = std::fs::read(&path) else { return Ok(None) };
-    let sidecar: Sidecar =
-        serde_json::from_slice(&text).map_err(|e| Error::Usage(format!("{} is no sidecar: {e}", path.display())))?;
-    Ok(sidecar.example.map(|example| example.to_string().into_bytes()))
-}
+/// What is known of an open window is looked at so often.
+const LOOK: u64 = 5;
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
-    let plan = Plan::steady(options.users, options.spawn_rate, options.run_time, options.wait_time);
-    plan.check().map_err(Error::Usage)?;
-    let addr = first_reachable(&options.host)?;
-    let request = match options.payload.request(None)? {
-        Some(request) => request,
-        None => Request::post_json(&options.payload.path, example(&options.host.to_string()).await?),
-    };
-    let segment = Segment::whole(plan.clone(), options.pin.clone());
-    let targets = Targets::host(&options.host, addr, &request);
+    let plan = options.load.plan()?;
+    let targets = targets(&options).await?;
+    let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
     // Without an objective windows are still judged by how late the generator was against the default.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
+    options.files.check()?;
 
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (sender, inbox) = mpsc::channel();
-    let view = console::watch_run(inbox, plan.clone());
+    let (to_view, view_inbox) = mpsc::channel();
+    let view = console::watch_run(view_inbox, plan.clone());
+    let aborting = options.abort_on_fail.then(|| objective.clone());
+    let watch = watch(inbox, to_view, plan.clone(), aborting, control.clone());
+    let began = (std::time::SystemTime::now(), Instant::now());
     let limits = objective.limits();
     let outcome = {
         let control = control.clone();
@@ -126,92 +89,121 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
             .await
             .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
-    // It ends with the events.
+    // Both end with the events.
+    let (seconds, aborted) = watch.join().unwrap_or_default();
     let _ = view.join();
 
-    let planned = plan.wait_time.planned_per_second(options.users);
-    let window = outcome.steps.first().cloned().unwrap_or_default();
-    let judgement = judge(&window, &objective, planned, Scope::Whole);
-    let limited = generator_limited(&window, &objective, planned);
-    println!("{}", console::run_table(&options.host.to_string(), &plan, &window, &outcome.total));
-    if let Some(reason) = &limited {
-        println!("The generator was the limit, not the server: {reason}. These figures say nothing about the server.");
-    } else if planned.is_none() && window.generator.busiest_core > 0.9 {
-        println!(
-            "The generator used {:.0}% of its core: with zero think time it may be the limit.",
-            window.generator.busiest_core * 100.0
-        );
+    let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
+    let judged = judge_run(&plan, &windows, &objective);
+    let report = RunReport {
+        hosts: options.host.iter().map(ToString::to_string).collect(),
+        method: "POST".to_owned(),
+        name: options.payload.path.clone(),
+        plan,
+        objective: options.slo.clone(),
+        judged,
+        aborted,
+        began: began.0,
+        seconds,
+        outcome,
+    };
+    println!("{}", console::run_table(&report));
+    let told = options.files.write(&report);
+    for line in report.remarks() {
+        println!("{line}");
     }
-    if options.slo.is_some() {
-        let reasons =
-            if judgement.reasons.is_empty() { String::new() } else { format!(": {}", judgement.reasons.join("; ")) };
-        println!("Objective {objective}: {}{reasons}", judgement.verdict);
-    }
-    if let Some(path) = &options.json {
-        run_json::write(path, &options.host.to_string(), &plan, &outcome, options.slo.as_ref(), &judgement)?;
-    }
-    Ok(match (outcome.stopped, limited, &options.slo, judgement.verdict) {
+    told?;
+    Ok(status(&report))
+}
+
+fn status(report: &RunReport) -> ExitStatus {
+    let interrupted = report.outcome.stopped && report.aborted.is_none();
+    match (interrupted, report.judged.overall.verdict, &report.objective) {
         (true, ..) => ExitStatus::Interrupted,
-        (_, Some(_), ..) => ExitStatus::GeneratorLimited,
-        (_, _, Some(_), Verdict::Fail | Verdict::Undecided) => ExitStatus::Missed,
+        (_, Verdict::Invalid, _) => ExitStatus::GeneratorLimited,
+        (_, Verdict::Fail | Verdict::Undecided, Some(_)) => ExitStatus::Missed,
         _ => ExitStatus::Met,
+    }
+}
+
+async fn targets(options: &RunOptions) -> Result<Targets, Error> {
+    let mut targets = Targets {
+        addrs: Vec::new(),
+        requests: Vec::new(),
+        timeout: Duration::from_secs_f64(options.timeout),
+        balance: options.balance,
+    };
+    let mut request = options.payload.request(None)?;
+    for host in &options.host {
+        let addr = first_reachable(host)?;
+        let to_send = match request.take() {
+            Some(request) => request,
+            None => Request::post_json(&options.payload.path, example(&host.to_string()).await?),
+        };
+        targets.add(host, addr, &to_send);
+        request = Some(to_send);
+    }
+    Ok(targets)
+}
+
+/// What a run's events leave behind: its seconds, and why it was aborted, if it was.
+type Watched = (Vec<crate::measure::Second>, Option<Judgement>);
+
+/// Keeps the seconds, passes events on to the view, and ends the run when it has failed its objective, if that is wanted.
+fn watch(
+    events: mpsc::Receiver<Event>,
+    view: mpsc::Sender<Event>,
+    plan: Plan,
+    objective: Option<Objective>,
+    control: Control,
+) -> JoinHandle<Watched> {
+    std::thread::spawn(move || {
+        let mut seconds = Vec::new();
+        let mut aborted = None;
+        let times = plan.times();
+        let failed = |window: &Window, step: usize| {
+            let objective = objective.as_ref()?;
+            let judged = judge(window, objective, plan.planned_per_second(step), Scope::Step);
+            (judged.verdict == Verdict::Fail).then_some(judged)
+        };
+        for event in events {
+            let failure = match &event {
+                Event::StepEnded { index, window } => failed(window, *index),
+                Event::Second(second) => {
+                    seconds.push(second.as_ref().clone());
+                    let now = Duration::from_secs(second.index);
+                    let step = times.iter().position(|t| now > t.measured_from && now <= t.end);
+                    step.filter(|_| second.index % LOOK == 0).and_then(|step| {
+                        let from = times[step].measured_from;
+                        let held = seconds.iter().filter(|s| Duration::from_secs(s.index) > from).cloned();
+                        failed(&Window::so_far(&held.collect::<Vec<_>>()), step)
+                    })
+                }
+                _ => None,
+            };
+            if let (Some(failure), None) = (failure, &aborted) {
+                aborted = Some(failure);
+                control.stop();
+            }
+            // A view that has gone away does not end the run.
+            let _ = view.send(event);
+        }
+        (seconds, aborted)
     })
 }
 
 /// Locust's and our default.
 fn default_objective() -> Objective {
     Objective {
-        latency: vec![crate::slo::LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],
+        latency: vec![LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],
         failures: None,
         rate: None,
     }
 }
 
-fn spawn_rate(text: &str) -> Result<f64, String> {
-    text.parse::<f64>().map_err(|e| e.to_string())
-}
-
-/// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
-pub(crate) fn run_time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
-    if let Ok(seconds) = text.parse::<u64>() {
-        return if seconds > 0 { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) };
-    }
-    let mut total = 0u64;
-    let mut number = String::new();
-    for c in text.trim().chars() {
-        let scale = match c {
-            '0'..='9' => {
-                number.push(c);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(wrong()),
-        };
-        let value: u64 = std::mem::take(&mut number).parse().map_err(|_| wrong())?;
-        total = value.checked_mul(scale).and_then(|v| total.checked_add(v)).ok_or_else(wrong)?;
-    }
-    if !number.is_empty() || total == 0 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(total))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn run_times_are_locusts() {
-        for (text, seconds) in [("60", 60), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)] {
-            assert_eq!(run_time(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for wrong in
-            ["", "0", "0s", "x", "5", "1.5s", "m", "5 m", "99999999999999999999h"].iter().filter(|w| **w != "5")
-        {
-            assert!(run_time(wrong).is_err(), "{wrong} was taken");
-        }
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
+        _ => Err(format!("{text:?}: seconds from above 0 to 86400")),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use orchestrator::{Choice, Cpus, Deployment, Host, Limits, Owner, Program, Workload, select};
 
-use super::{interrupt::stop_on_signal, run::PayloadOptions};
+use super::{interrupt::stop_on_signal, payload::PayloadOptions};
 use crate::{
     Error, ExitStatus,
     engine::Control,
@@ -185,7 +185,7 @@ fn plan(
         host_memory_bytes,
         memory_price: MEMORY_PRICE,
     };
-    if settings.wait_time.planned_per_second(1).is_none() {
+    if settings.wait_time.planned_per_second(1.0).is_none() {
         return Err(Error::Usage(
             "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep".to_owned(),
         ));

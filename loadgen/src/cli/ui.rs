@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{interrupt::stop_on_signal, run::PayloadOptions};
+use super::{interrupt::stop_on_signal, payload::PayloadOptions};
 use crate::{
     Error, ExitStatus,
     engine::Control,

@@ -5,6 +5,7 @@
 //! they run: each has its own users, connections, timers and recorder.
 
 mod control;
+mod exchange;
 mod http1;
 mod limits;
 mod resources;
@@ -21,6 +22,7 @@ use std::{
 
 pub use control::Control;
 pub use limits::raise_file_limit;
+pub use resources::pin_to;
 
 use crate::{
     event::Event,
@@ -48,11 +50,31 @@ pub enum EngineError {
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// For each step of the plan that was begun; a step that was stopped has a shorter window.
-    pub steps: Vec<Window>,
+    pub steps: Vec<Measured>,
     /// All requests, those of the ramps included.
-    pub total: Window,
+    pub total: Measured,
     /// Whether it was stopped before the plan's end.
     pub stopped: bool,
+}
+
+/// What became of requests, all together and by task.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// All tasks.
+    pub all: Window,
+    /// Each task of the scenario, in its order.
+    pub tasks: Vec<Window>,
+}
+
+impl Measured {
+    /// Adds a thread's windows, one for each task.
+    fn merge(&mut self, tasks: &[Window]) {
+        self.tasks.resize_with(self.tasks.len().max(tasks.len()), Window::default);
+        for (mine, theirs) in self.tasks.iter_mut().zip(tasks) {
+            mine.merge(theirs);
+            self.all.merge(theirs);
+        }
+    }
 }
 
 /// Runs a segment against the targets and blocks until it is over or stopped. `limits` are the objective's latency
@@ -98,20 +120,20 @@ pub fn run(
             Report::Second(second) => {
                 let now = Duration::from_secs(second.index);
                 while announced < times.len() && times[announced].start < now {
-                    merge.tell(Event::StepStarted { index: announced, users: segment.plan.steps[announced].users });
+                    merge.tell(Event::StepStarted { index: announced, users: segment.plan.steps[announced].users() });
                     announced += 1;
                 }
                 merge.second(&second);
             }
-            Report::Step(index, window) => merge.step(index, &window),
+            Report::Step(index, windows) => merge.step(index, &windows),
         }
     }
     merge.flush();
-    let mut total = Window::default();
+    let mut total = Measured::default();
     let mut stopped = false;
     for thread in threads {
-        let (window, was_stopped) = thread.join().map_err(|_| std::io::Error::other("a load thread panicked"))??;
-        total.merge(&window);
+        let (windows, was_stopped) = thread.join().map_err(|_| std::io::Error::other("a load thread panicked"))??;
+        total.merge(&windows);
         stopped |= was_stopped;
     }
     Ok(Outcome { steps: merge.steps.into_values().map(|(_, window)| window).collect(), total, stopped })
@@ -120,7 +142,7 @@ pub fn run(
 /// What a load thread reports while it runs.
 enum Report {
     Second(Box<Second>),
-    Step(usize, Box<Window>),
+    Step(usize, Vec<Window>),
 }
 
 /// Puts the threads' shares of seconds and steps together.
@@ -128,7 +150,7 @@ struct Merge<'a> {
     parts: u32,
     events: &'a mpsc::Sender<Event>,
     seconds: BTreeMap<u64, (u32, Second)>,
-    steps: BTreeMap<usize, (u32, Window)>,
+    steps: BTreeMap<usize, (u32, Measured)>,
 }
 
 impl Merge<'_> {
@@ -151,12 +173,12 @@ impl Merge<'_> {
         }
     }
 
-    fn step(&mut self, index: usize, part: &Window) {
-        let (have, window) = self.steps.entry(index).or_default();
+    fn step(&mut self, index: usize, part: &[Window]) {
+        let (have, measured) = self.steps.entry(index).or_default();
         *have += 1;
-        window.merge(part);
+        measured.merge(part);
         if *have == self.parts {
-            let window = Box::new(window.clone());
+            let window = Box::new(measured.all.clone());
             self.tell(Event::StepEnded { index, window });
         }
     }

@@ -20,16 +20,23 @@ pub fn pin_to(core: usize) -> std::io::Result<()> {
 pub struct ThreadUsage {
     cpu: Duration,
     run_delay: Duration,
+    idle: Duration,
 }
 
 impl ThreadUsage {
-    /// CPU seconds used, and seconds spent ready to run but not running, since the last call.
+    /// Time that was computed away only to look whether something had come.
+    pub fn idle(&mut self, time: Duration) {
+        self.idle += time;
+    }
+
+    /// CPU seconds used for work, and seconds spent ready to run but not running, since the last call.
     pub fn take(&mut self) -> (f64, f64) {
         let cpu = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(self.cpu, Duration::from);
         let run_delay = run_delay().unwrap_or(self.run_delay);
         let used = (cpu.saturating_sub(self.cpu), run_delay.saturating_sub(self.run_delay));
         (self.cpu, self.run_delay) = (cpu, run_delay);
-        (used.0.as_secs_f64(), used.1.as_secs_f64())
+        let work = used.0.saturating_sub(std::mem::take(&mut self.idle));
+        (work.as_secs_f64(), used.1.as_secs_f64())
     }
 }
 

@@ -1,18 +1,15 @@
 //! When the next thing is to be done.
 //!
-//! Two kinds of timers with different shapes: due times come in any order and go into a heap; deadlines are all the same
-//! distance away, so they come in order and a queue is enough. Neither is ever cancelled: an entry carries the user's
-//! generation, and one that is out of date is dropped when it comes up.
+//! Two kinds of timers: when a user's next request is due, and by when a request must be over. Neither is ever cancelled. A due
+//! time carries the user's generation, and one that is out of date is dropped when it comes up. Of deadlines each user has at
+//! most one: when it comes up and the user has meanwhile begun a later request, it is set again for that one; so a request
+//! that is answered in microseconds, as nearly all are, costs nothing here.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// Something to do for a user.
+/// A user's next request is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timer {
+pub struct Due {
     /// When, from the start of the plan.
     pub at: Duration,
     /// For which user of this thread.
@@ -24,41 +21,41 @@ pub struct Timer {
 /// The timers of one thread.
 #[derive(Debug, Default)]
 pub struct Timers {
-    due: BinaryHeap<Reverse<Timer>>,
-    deadlines: VecDeque<Timer>,
+    due: BinaryHeap<Reverse<Due>>,
+    deadlines: BinaryHeap<Reverse<(Duration, u32)>>,
 }
 
 impl Timers {
     /// A user's next request is due.
-    pub fn set_due(&mut self, timer: Timer) {
-        self.due.push(Reverse(timer));
+    pub fn set_due(&mut self, due: Due) {
+        self.due.push(Reverse(due));
     }
 
-    /// A request must be over by then. Calls come with ever later times, since the timeout is the same for all.
-    pub fn set_deadline(&mut self, timer: Timer) {
-        self.deadlines.push_back(timer);
+    /// User `user` is to be looked at then.
+    pub fn set_deadline(&mut self, at: Duration, user: u32) {
+        self.deadlines.push(Reverse((at, user)));
     }
 
-    /// Takes the next due timer that is not after `now`.
-    pub fn pop_due(&mut self, now: Duration) -> Option<Timer> {
-        self.due.peek().filter(|t| t.0.at <= now)?;
-        self.due.pop().map(|t| t.0)
+    /// When the next request is due.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.due.peek().map(|due| due.0.at)
     }
 
-    /// Takes the next deadline that is not after `now`.
-    pub fn pop_deadline(&mut self, now: Duration) -> Option<Timer> {
-        self.deadlines.front().filter(|t| t.at <= now)?;
-        self.deadlines.pop_front()
+    /// Takes the next request that is due by `now`.
+    pub fn pop_due(&mut self, now: Duration) -> Option<Due> {
+        self.due.peek().filter(|due| due.0.at <= now)?;
+        self.due.pop().map(|due| due.0)
+    }
+
+    /// Takes the next user that is to be looked at by `now`.
+    pub fn pop_deadline(&mut self, now: Duration) -> Option<u32> {
+        self.deadlines.peek().filter(|deadline| deadline.0.0 <= now)?;
+        self.deadlines.pop().map(|deadline| deadline.0.1)
     }
 
     /// When there is something to do next.
     pub fn next(&self) -> Option<Duration> {
-        let due = self.due.peek().map(|t| t.0.at);
-        let deadline = self.deadlines.front().map(|t| t.at);
-        match (due, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        self.next_due().into_iter().chain(self.deadlines.peek().map(|deadline| deadline.0.0)).min()
     }
 }
 
@@ -73,11 +70,11 @@ mod tests {
         fn due_timers_come_in_order_and_never_early(times in proptest::collection::vec(0u64..1000, 1..100), now in 0u64..1000) {
             let mut timers = Timers::default();
             for (user, &at) in times.iter().enumerate() {
-                timers.set_due(Timer { at: Duration::from_nanos(at), user: user as u32, generation: 0 });
+                timers.set_due(Due { at: Duration::from_nanos(at), user: user as u32, generation: 0 });
             }
             let mut popped = Vec::new();
-            while let Some(timer) = timers.pop_due(Duration::from_nanos(now)) {
-                popped.push(timer.at.as_nanos() as u64);
+            while let Some(due) = timers.pop_due(Duration::from_nanos(now)) {
+                popped.push(due.at.as_nanos() as u64);
             }
             let mut expected: Vec<u64> = times.iter().copied().filter(|&t| t <= now).collect();
             expected.sort_unstable();

@@ -7,11 +7,12 @@ use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::http1::Reader;
+use crate::measure::Slot;
 
 /// Where a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Not spawned yet, or thinking.
+    /// Not there, or thinking; in the open model, free for the next arrival.
     Waiting,
     /// Its connection is being made, for a request that is due.
     Connecting,
@@ -24,24 +25,36 @@ pub enum State {
 /// A user and the connection that it owns.
 #[derive(Debug)]
 pub struct User {
+    /// Its number in the plan.
+    pub number: u32,
     pub stream: Option<TcpStream>,
     pub state: State,
     pub reader: Reader,
     pub rng: Pcg32,
     /// When the current, or the last, request was due; from the start of the plan, like all times here.
     pub due: Duration,
+    /// When the last request ended: it could not begin another one before.
+    pub ended: Duration,
     /// When the current request was sent.
     pub sent: Duration,
     /// When the current connection was begun.
     pub connect_begun: Duration,
+    /// When the current request has failed.
+    pub deadline: Duration,
+    /// Whether a timer will look at the deadline.
+    pub is_watched: bool,
+    /// It begins no request from here on.
+    pub until: Duration,
+    /// The window of the current request.
+    pub slot: Slot,
     /// Bytes of the request that were written.
     pub written: usize,
     /// Goes up with every change of what the user waits for; timers with another one are out of date.
     pub generation: u32,
     /// Which target it is, or will be, connected to.
     pub target: usize,
-    /// Whether it has been started.
-    pub spawned: bool,
+    /// Whether it is there.
+    pub is_present: bool,
     /// Whether its connection has brought an answer before.
     pub used: bool,
     /// Whether the server closed its connection while it was thinking.
@@ -52,20 +65,26 @@ pub struct User {
 
 impl User {
     /// User `number` of the plan, not started yet.
-    pub fn new(number: u32, seed: u64, targets: usize) -> Self {
+    pub fn new(number: u32, seed: u64, target: usize) -> Self {
         Self {
+            number,
             stream: None,
             state: State::Waiting,
             reader: Reader::default(),
             // Each user draws from a stream of its own, so that its think times do not depend on who else there is.
             rng: Pcg32::seed_from_u64(seed ^ (u64::from(number) << 32)),
             due: Duration::ZERO,
+            ended: Duration::ZERO,
             sent: Duration::ZERO,
             connect_begun: Duration::ZERO,
+            deadline: Duration::ZERO,
+            is_watched: false,
+            until: Duration::MAX,
+            slot: Slot::default(),
             written: 0,
             generation: 0,
-            target: number as usize % targets.max(1),
-            spawned: false,
+            target,
+            is_present: false,
             used: false,
             closed_while_idle: false,
             resent: false,

@@ -1,24 +1,25 @@
-//! One load thread: its event loop and the users it plays.
+//! One load thread: its event loop, the times at which its requests are due, and its reports.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
+use mio::{Events, Poll, Token};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg32;
 
 use super::{
     Control, Report,
-    http1::{Answer, Progress},
     resources::{ThreadUsage, pin_to},
-    timers::{Timer, Timers},
+    timers::{Due, Timers},
     user::{State, User},
     wakeup::Wakeup,
 };
 use crate::{
-    measure::{FailureKind, Finished, Recorder, Window},
-    workload::{Segment, StepTimes, Targets},
+    measure::{FailureKind, Finished, Recorder, Slot, Window},
+    workload::{Balance, Schedule, Segment, StepTimes, Targets, Traffic, WaitTime},
 };
 
 /// What a thread is to do.
@@ -37,11 +38,13 @@ const EVENTS: usize = 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Requests begun before the sockets are looked at again: answers must not wait for a long row of due requests.
 const BURST: usize = 64;
+/// There is one task yet.
+const TASK: u16 = 0;
 
 impl Work {
-    /// Plays all users until the plan's end or a stop, and until the last request has ended. Returns the window of all
-    /// requests and whether it was stopped.
-    pub fn run(self) -> io::Result<(Window, bool)> {
+    /// Plays all users until the plan's end or a stop, and until the last request has ended. Returns the windows of all
+    /// requests, one for each task, and whether it was stopped.
+    pub fn run(self) -> io::Result<(Vec<Window>, bool)> {
         if let Some(core) = self.core {
             pin_to(core)?;
         }
@@ -49,25 +52,36 @@ impl Work {
     }
 }
 
-struct Thread {
-    work: Work,
+pub(super) struct Thread {
+    pub(super) work: Work,
     times: Vec<StepTimes>,
     /// No request is begun from here on.
     end: Duration,
     stopped: bool,
-    poll: Poll,
+    pub(super) poll: Poll,
     wakeup: Wakeup,
-    users: Vec<User>,
-    spawned: u32,
+    pub(super) users: Vec<User>,
+    /// How many are there; in the open model, how many connections were needed so far.
+    present: u32,
     in_flight: u32,
     timers: Timers,
-    recorder: Recorder,
+    /// Requests that are due and counted, of users whose last one failed: they must not fail again and again in one turn.
+    again: Vec<(u32, Duration)>,
+    /// The open model's: what is left of the schedule, when the next arrival is due, and who can take it.
+    schedule: Option<Schedule>,
+    arrival: Option<Duration>,
+    free: Vec<Vec<u32>>,
+    /// Requests in flight to each target, and the one that was chosen last.
+    busy: Vec<u32>,
+    last_target: usize,
+    rng: Pcg32,
+    pub(super) recorder: Recorder,
     usage: ThreadUsage,
     /// When the current second ends, in whole seconds.
     second: u64,
     /// The next step whose window is to be reported.
     step: usize,
-    buffer: Box<[u8]>,
+    pub(super) buffer: Box<[u8]>,
 }
 
 impl Thread {
@@ -75,25 +89,37 @@ impl Thread {
         let plan = &work.segment.plan;
         let times = plan.times();
         let mut timers = Timers::default();
-        let mut users = Vec::new();
-        for (index, number) in work.segment.users().enumerate() {
-            if let Some(at) = plan.spawn_time(number, &times) {
-                users.push(User::new(number, plan.seed, work.targets.addrs.len()));
-                timers.set_due(Timer { at, user: index as u32, generation: 0 });
+        let targets = work.targets.addrs.len().max(1);
+        let mut users: Vec<User> =
+            work.segment.users().map(|number| User::new(number, plan.seed, number as usize % targets)).collect();
+        let mut schedule = work.segment.arrivals();
+        if schedule.is_none() {
+            for (index, user) in users.iter_mut().enumerate() {
+                if let Some(presence) = plan.presence(user.number, &times, Duration::ZERO) {
+                    user.until = presence.until;
+                    timers.set_due(Due { at: presence.from, user: index as u32, generation: 0 });
+                }
             }
         }
         let poll = Poll::new()?;
         Ok(Self {
             end: plan.duration(),
-            recorder: Recorder::new(times.clone(), &work.limits),
+            recorder: Recorder::new(times.clone(), 1, &work.limits),
             wakeup: Wakeup::new(poll.registry(), WAKEUP)?,
             poll,
             times,
             users,
             timers,
+            again: Vec::new(),
+            arrival: schedule.as_mut().and_then(Iterator::next),
+            schedule,
+            free: vec![Vec::new(); targets],
+            busy: vec![0; targets],
+            last_target: targets - 1,
+            rng: Pcg32::seed_from_u64(plan.seed ^ u64::from(work.segment.index)),
             work,
             stopped: false,
-            spawned: 0,
+            present: 0,
             in_flight: 0,
             usage: ThreadUsage::default(),
             second: 1,
@@ -102,30 +128,42 @@ impl Thread {
         })
     }
 
-    fn run(mut self) -> io::Result<(Window, bool)> {
+    fn run(mut self) -> io::Result<(Vec<Window>, bool)> {
         self.usage.take();
         let mut events = Events::with_capacity(EVENTS);
+        let mut last = Duration::ZERO;
+        let mut is_idle = false;
         loop {
             let now = self.now();
+            if is_idle {
+                self.usage.idle(now - last);
+            }
+            last = now;
             if !self.stopped && now < self.end && self.work.control.is_stopped() {
                 self.stopped = true;
                 self.end = now;
             }
-            self.begin_due();
+            self.begin_again();
+            let has_begun = self.begin_due();
             self.give_up_overdue();
             let now = self.now();
             self.report(now);
-            if now >= self.end && self.in_flight == 0 {
+            if now >= self.end
+                && self.in_flight == 0
+                && self.again.is_empty()
+                && self.next_due().is_none_or(|due| due >= self.end)
+            {
                 break;
             }
             let second = Duration::from_secs(self.second);
-            let next = self.timers.next().map_or(second, |t| t.min(second));
-            if next > now {
+            let next = self.timers.next().into_iter().chain(self.arrival).fold(second, Duration::min);
+            if next > now && self.again.is_empty() && !self.work.segment.busy_poll {
                 self.wakeup.set(next, now)?;
                 self.wait(&mut events, None)?;
             } else {
                 self.wait(&mut events, Some(Duration::ZERO))?;
             }
+            is_idle = !has_begun && events.is_empty() && self.work.segment.busy_poll;
             for event in &events {
                 if event.token() != WAKEUP {
                     self.handle(event);
@@ -144,226 +182,220 @@ impl Thread {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.work.start.elapsed()
     }
 
-    /// Begins requests whose time has come.
-    fn begin_due(&mut self) {
-        for _ in 0..BURST {
+    /// When the next request is due that has not been begun.
+    fn next_due(&self) -> Option<Duration> {
+        self.timers.next_due().into_iter().chain(self.arrival).min()
+    }
+
+    /// Begins what the last turn has left.
+    fn begin_again(&mut self) {
+        for (index, due) in std::mem::take(&mut self.again) {
             let now = self.now();
-            let Some(timer) = self.timers.pop_due(now) else { return };
-            let index = timer.user as usize;
-            if self.users[index].generation != timer.generation || timer.at >= self.end {
+            self.begin(index as usize, due, now);
+        }
+    }
+
+    pub(super) fn begin_later(&mut self, index: usize, due: Duration) {
+        self.again.push((index as u32, due));
+    }
+
+    /// Begins requests whose time has come; whether there was one.
+    fn begin_due(&mut self) -> bool {
+        for turn in 0..BURST {
+            let now = self.now();
+            if let Some(due) = self.arrival.filter(|due| *due <= now) {
+                self.arrival = self.schedule.as_mut().and_then(Iterator::next);
+                if due < self.end {
+                    self.arrive(due, now);
+                }
                 continue;
             }
+            let Some(due) = self.timers.pop_due(now) else { return turn > 0 };
+            let index = due.user as usize;
             let user = &mut self.users[index];
-            if !user.spawned {
-                user.spawned = true;
-                self.spawned += 1;
+            if user.generation != due.generation || due.at >= self.end {
+                continue;
             }
-            user.due = timer.at;
-            user.resent = false;
-            user.generation = user.generation.wrapping_add(1);
-            let deadline = Timer { at: now + self.work.targets.timeout, user: timer.user, generation: user.generation };
-            self.timers.set_deadline(deadline);
-            self.in_flight += 1;
-            self.recorder.begun(timer.at, now.saturating_sub(timer.at));
-            if self.users[index].stream.is_some() {
-                self.begin_send(index, now);
-            } else {
-                if std::mem::take(&mut self.users[index].closed_while_idle) {
-                    self.recorder.reopened(timer.at);
+            if due.at >= user.until {
+                self.leave(index);
+                continue;
+            }
+            if !user.is_present {
+                user.is_present = true;
+                self.present += 1;
+            }
+            let slot = self.recorder.begun(TASK, due.at);
+            self.users[index].slot = slot;
+            self.begin(index, due.at, now);
+        }
+        true
+    }
+
+    /// The open model's next request: on a free connection, on a new one, or not at all.
+    fn arrive(&mut self, due: Duration, now: Duration) {
+        let slot = self.recorder.begun(TASK, due);
+        let target = self.choose_target();
+        let index = match self.free[target].pop() {
+            Some(index) => index as usize,
+            None if (self.present as usize) < self.users.len() => {
+                let index = self.present as usize;
+                self.present += 1;
+                self.users[index].is_present = true;
+                index
+            }
+            // All connections are there; one that is free goes to another target.
+            None => match self.free.iter_mut().find_map(Vec::pop) {
+                Some(index) => {
+                    self.users[index as usize].disconnect();
+                    index as usize
                 }
-                self.connect(index, now);
+                None => return self.drop_request(slot, due, now),
+            },
+        };
+        let user = &mut self.users[index];
+        user.target = target;
+        user.slot = slot;
+        self.begin(index, due, now);
+    }
+
+    fn choose_target(&mut self) -> usize {
+        let next = (self.last_target + 1) % self.busy.len();
+        self.last_target = match self.work.targets.balance {
+            Balance::RoundRobin => next,
+            Balance::Random => self.rng.random_range(0..self.busy.len()),
+            // Of equals the one whose turn it is, or the first target would get whatever does not overlap.
+            Balance::LeastOutstanding => (0..self.busy.len())
+                .map(|offset| (next + offset) % self.busy.len())
+                .min_by_key(|&target| self.busy[target])
+                .unwrap_or(next),
+        };
+        self.last_target
+    }
+
+    /// A request that was due is never sent.
+    fn drop_request(&mut self, slot: Slot, due: Duration, now: Duration) {
+        let failure = Some(FailureKind::Dropped);
+        self.recorder.finished(&Finished { task: TASK, slot, due, sent: due, end: now, bytes: 0, failure });
+    }
+
+    /// Begins a request that was counted as begun.
+    pub(super) fn begin(&mut self, index: usize, due: Duration, now: Duration) {
+        let user = &mut self.users[index];
+        user.due = due;
+        user.resent = false;
+        user.generation = user.generation.wrapping_add(1);
+        user.deadline = now + self.work.targets.timeout;
+        if !user.is_watched {
+            user.is_watched = true;
+            self.timers.set_deadline(user.deadline, index as u32);
+        }
+        self.in_flight += 1;
+        self.busy[user.target] += 1;
+        // Before its last request had ended it could not begin this one: that was the server's doing.
+        self.recorder.late(TASK, user.slot, now.saturating_sub(due.max(user.ended)));
+        if user.stream.is_some() {
+            self.begin_send(index, now);
+        } else {
+            if std::mem::take(&mut user.closed_while_idle) {
+                self.recorder.reopened(TASK, user.slot);
             }
+            self.connect(index, now);
         }
     }
 
     fn give_up_overdue(&mut self) {
         let now = self.now();
-        while let Some(timer) = self.timers.pop_deadline(now) {
-            let index = timer.user as usize;
-            if self.users[index].generation == timer.generation {
+        while let Some(user) = self.timers.pop_deadline(now) {
+            let index = user as usize;
+            let user = &mut self.users[index];
+            user.is_watched = user.state != State::Waiting && user.deadline > now;
+            if user.is_watched {
+                self.timers.set_deadline(user.deadline, index as u32);
+            } else if user.state != State::Waiting {
                 self.fail(index, FailureKind::Timeout);
             }
         }
     }
 
-    fn connect(&mut self, index: usize, now: Duration) {
-        let user = &mut self.users[index];
-        user.connect_begun = now;
-        user.sent = now;
-        user.state = State::Connecting;
-        let connected = TcpStream::connect(self.work.targets.addrs[user.target]).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        match connected {
-            Ok(stream) => user.stream = Some(stream),
-            Err(error) => self.fail(index, connect_failure(&error)),
-        }
-    }
-
-    fn begin_send(&mut self, index: usize, now: Duration) {
-        let user = &mut self.users[index];
-        user.sent = now;
-        user.written = 0;
-        user.reader.reset();
-        self.send(index);
-    }
-
-    fn handle(&mut self, event: &Event) {
-        let index = event.token().0;
-        let Some(user) = self.users.get(index) else { return };
-        // An event of a connection that was dropped a moment ago.
-        let Some(stream) = &user.stream else { return };
-        match user.state {
-            State::Connecting => {
-                if let Ok(Some(error)) | Err(error) = stream.take_error() {
-                    return self.fail(index, connect_failure(&error));
-                }
-                // Without an error and without a peer it is still under way.
-                if stream.peer_addr().is_err() {
-                    return;
-                }
-                // Small requests must not wait for the acknowledgement of the one before.
-                let _ = stream.set_nodelay(true);
-                let now = self.now();
-                self.recorder.connected(user.due, now.saturating_sub(user.connect_begun));
-                self.begin_send(index, now);
-            }
-            State::Sending => {
-                if event.is_writable() {
-                    self.send(index);
-                }
-                if event.is_readable() && self.users[index].state != State::Waiting {
-                    self.receive(index, event.is_read_closed());
-                }
-            }
-            State::Receiving if event.is_readable() => self.receive(index, event.is_read_closed()),
-            State::Waiting if event.is_readable() => self.look_at_idle(index),
-            State::Receiving | State::Waiting => {}
-        }
-    }
-
-    fn send(&mut self, index: usize) {
-        let user = &mut self.users[index];
-        let request = &self.work.targets.requests[user.target];
-        let Some(stream) = &mut user.stream else { return };
-        loop {
-            match stream.write(&request[user.written..]) {
-                Ok(written) => {
-                    user.written += written;
-                    if user.written == request.len() {
-                        user.state = State::Receiving;
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    user.state = State::Sending;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lost(index),
-            }
-        }
-    }
-
-    fn receive(&mut self, index: usize, read_closed: bool) {
-        loop {
-            let user = &mut self.users[index];
-            let Some(stream) = &mut user.stream else { return };
-            match stream.read(&mut self.buffer) {
-                Ok(0) => match user.reader.end() {
-                    Some(answer) => return self.answered(index, answer, true),
-                    None => return self.lost(index),
-                },
-                Ok(read) => match user.reader.feed(&self.buffer[..read]) {
-                    Progress::NeedMore => {}
-                    Progress::Done(answer) => return self.answered(index, answer, read_closed),
-                    Progress::Malformed => return self.fail(index, FailureKind::Malformed),
-                },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lost(index),
-            }
-        }
-    }
-
-    /// Something came on a connection on which nothing was asked: usually its end.
-    fn look_at_idle(&mut self, index: usize) {
-        let user = &mut self.users[index];
-        let Some(stream) = &mut user.stream else { return };
-        match stream.read(&mut self.buffer) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            _ => {
-                user.disconnect();
-                user.closed_while_idle = true;
-            }
-        }
-    }
-
-    /// The connection ended before the answer did. If it is an old one and no byte had come, the server closed it while
-    /// idle and the request crossed with that: it is sent once more (RFC 9112, section 9.3.1).
-    fn lost(&mut self, index: usize) {
-        let user = &mut self.users[index];
-        if user.used && !user.reader.has_begun() && !user.resent {
-            user.resent = true;
-            user.disconnect();
-            self.recorder.resent(user.due);
-            let now = self.now();
-            return self.connect(index, now);
-        }
-        self.fail(index, FailureKind::ConnectionClosed);
-    }
-
-    fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
-        let user = &mut self.users[index];
-        // An answer to a request that was not wholly written leaves the rest of it between us and the next.
-        if answer.keep_alive && !closed && user.state != State::Sending {
-            user.used = true;
-        } else {
-            user.disconnect();
-            user.closed_while_idle = answer.keep_alive && closed;
-        }
-        let failure = (!(200..300).contains(&answer.status)).then_some(FailureKind::Status(answer.status));
-        self.finish(index, answer.bytes, failure);
-    }
-
-    fn fail(&mut self, index: usize, kind: FailureKind) {
-        let targets = self.work.targets.addrs.len();
-        let user = &mut self.users[index];
-        user.disconnect();
-        user.target = (user.target + 1) % targets;
-        self.finish(index, 0, Some(kind));
-    }
-
-    fn finish(&mut self, index: usize, bytes: u64, failure: Option<FailureKind>) {
-        let now = self.now();
+    /// The current request of a user has ended. Returns when the next one is due if it can be begun at once.
+    pub(super) fn finish(
+        &mut self,
+        index: usize,
+        now: Duration,
+        bytes: u64,
+        failure: Option<FailureKind>,
+    ) -> Option<Duration> {
         let user = &mut self.users[index];
         user.state = State::Waiting;
         user.generation = user.generation.wrapping_add(1);
+        user.ended = now;
         self.in_flight -= 1;
-        self.recorder.finished(&Finished { due: user.due, sent: user.sent, end: now, bytes, failure });
-        let next = self.work.segment.plan.wait_time.next_due(user.due, now, &mut user.rng);
-        if next < self.end {
-            self.timers.set_due(Timer { at: next, user: index as u32, generation: user.generation });
+        self.busy[user.target] -= 1;
+        let (slot, due, sent) = (user.slot, user.due, user.sent);
+        self.recorder.finished(&Finished { task: TASK, slot, due, sent, end: now, bytes, failure });
+        match self.work.segment.plan.traffic {
+            Traffic::Open { .. } => {
+                self.free[user.target].push(index as u32);
+                None
+            }
+            Traffic::Closed(wait_time) => self.think(index, wait_time, now),
+        }
+    }
+
+    fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
+        let user = &mut self.users[index];
+        let mut next = wait_time.next_due(user.due, now, &mut user.rng);
+        let (last, until) = (self.end, user.until);
+        // With pacing, requests may have been due while the user was busy: those it has no time for any more are not lost.
+        while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
+            let slot = self.recorder.begun(TASK, next);
+            self.drop_request(slot, next, now);
+            let user = &mut self.users[index];
+            next = wait_time.next_due(next, now, &mut user.rng);
+        }
+        let user = &mut self.users[index];
+        if next >= last {
+            return None;
+        }
+        if next > now || next >= until {
+            let at = next.min(until);
+            self.timers.set_due(Due { at, user: index as u32, generation: user.generation });
+            return None;
+        }
+        // Counted at once, so that its window does not end without it.
+        user.slot = self.recorder.begun(TASK, next);
+        Some(next)
+    }
+
+    /// A user is not needed any more, for a while or for good.
+    fn leave(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.disconnect();
+        user.closed_while_idle = false;
+        if std::mem::take(&mut user.is_present) {
+            self.present -= 1;
+        }
+        user.generation = user.generation.wrapping_add(1);
+        if let Some(presence) = self.work.segment.plan.presence(user.number, &self.times, user.until) {
+            user.until = presence.until;
+            let due = Due { at: presence.from, user: index as u32, generation: user.generation };
+            self.timers.set_due(due);
         }
     }
 
     /// Reports seconds and steps that are over.
     fn report(&mut self, now: Duration) {
         while now >= Duration::from_secs(self.second) {
-            let (cpu, run_delay) = self.usage.take();
-            let second = self.recorder.take_second(self.second, self.spawned, cpu, run_delay);
-            self.second += 1;
-            // The receiver lives as long as the threads do.
-            let _ = self.work.reports.send(Report::Second(Box::new(second)));
+            self.report_second();
         }
-        while self.step < self.times.len()
-            && now >= self.times[self.step].end.min(self.end)
-            && self.times[self.step].measured_from < self.end
+        while let Some(times) = self.times.get(self.step).copied()
+            && now >= times.end.min(self.end)
+            && times.measured_from < self.end
+            && self.next_due().is_none_or(|due| due >= times.end.min(self.end))
             && self.recorder.is_complete(self.step)
         {
             self.report_step();
@@ -372,29 +404,30 @@ impl Thread {
 
     /// At the end, with nothing in flight: the rest of the last second, and the steps that were begun.
     fn report_rest(&mut self) {
-        let (cpu, run_delay) = self.usage.take();
-        let second = self.recorder.take_second(self.second, self.spawned, cpu, run_delay);
-        let _ = self.work.reports.send(Report::Second(Box::new(second)));
+        self.report_second();
         while self.step < self.times.len() && self.times[self.step].measured_from < self.end {
             self.report_step();
         }
     }
 
-    fn report_step(&mut self) {
-        let mut window = self.recorder.take_step(self.step);
-        let times = self.times[self.step];
-        window.length = times.end.min(self.end).saturating_sub(times.measured_from);
-        if window.users == 0 {
-            window.users = self.spawned;
-        }
-        let _ = self.work.reports.send(Report::Step(self.step, Box::new(window)));
-        self.step += 1;
+    fn report_second(&mut self) {
+        let (cpu, run_delay) = self.usage.take();
+        let second = self.recorder.take_second(self.second, self.present, cpu, run_delay);
+        self.second += 1;
+        // The receiver lives as long as the threads do.
+        let _ = self.work.reports.send(Report::Second(Box::new(second)));
     }
-}
 
-fn connect_failure(error: &io::Error) -> FailureKind {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
-        _ => FailureKind::ConnectFailed,
+    fn report_step(&mut self) {
+        let mut windows = self.recorder.take_step(self.step);
+        let times = self.times[self.step];
+        for window in &mut windows {
+            window.length = times.end.min(self.end).saturating_sub(times.measured_from);
+        }
+        if let Some(first) = windows.first_mut().filter(|w| w.users == 0) {
+            first.users = self.present;
+        }
+        let _ = self.work.reports.send(Report::Step(self.step, windows));
+        self.step += 1;
     }
 }

@@ -26,6 +26,11 @@ impl Latencies {
         let _ = self.0.record(us);
     }
 
+    /// What is recorded, in microseconds.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
     /// Adds all of another's.
     pub fn merge(&mut self, other: &Self) {
         self.0 += &other.0;
@@ -50,6 +55,8 @@ impl Latencies {
             p95: ms(0.95),
             p99: ms(0.99),
             p99_9: ms(0.999),
+            p99_99: ms(0.9999),
+            min: if self.0.is_empty() { 0.0 } else { self.0.min() as f64 / 1000.0 },
             max: self.0.max() as f64 / 1000.0,
         }
     }
@@ -64,6 +71,8 @@ pub struct Percentiles {
     pub p95: f64,
     pub p99: f64,
     pub p99_9: f64,
+    pub p99_99: f64,
+    pub min: f64,
     pub max: f64,
 }
 

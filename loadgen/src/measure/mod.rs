@@ -1,9 +1,13 @@
 //! Windows of requests: pure bookkeeping, one recorder a thread, merged when a window is over.
 
+mod failure;
 mod histogram;
 mod recorder;
+mod second;
 mod window;
 
+pub use failure::{FailureKind, Failures};
 pub use histogram::{Latencies, Percentiles};
-pub use recorder::{Finished, Recorder, Second};
-pub use window::{FailureKind, GeneratorLoad, SLICE, Slice, Window};
+pub use recorder::{Finished, Recorder, Slot};
+pub use second::Second;
+pub use window::{GeneratorLoad, SLICE, Slice, Window};

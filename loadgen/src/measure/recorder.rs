@@ -1,13 +1,17 @@
 //! One thread's recorder: no locks, no allocation once a window has seen its first requests.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use super::{FailureKind, Latencies, SLICE, Slice, Window};
+use super::{FailureKind, SLICE, Second, Slice, Window};
 use crate::workload::StepTimes;
 
 /// A request that came to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished {
+    /// Of which task of the scenario.
+    pub task: u16,
+    /// The window that `begun` gave.
+    pub slot: Slot,
     /// When it was due; from the start of the plan, like all times here.
     pub due: Duration,
     /// When it was sent, or would have been if the connection had been made.
@@ -20,142 +24,102 @@ pub struct Finished {
     pub failure: Option<FailureKind>,
 }
 
-/// The last full second, as seen when it ended.
-#[derive(Debug, Clone, Default)]
-pub struct Second {
-    /// Which, from the start of the plan.
-    pub index: u64,
-    /// Users started by now.
-    pub users: u32,
-    /// Requests that ended in it.
-    pub requests: u64,
-    /// Of these, the failed ones.
-    pub failures: u64,
-    /// Of these, the ones that failed or were over each limit.
-    pub over: [u64; Window::MAX_LIMITS],
-    /// Of these, from sending to the last byte.
-    pub service: Latencies,
-    /// Why they failed.
-    pub kinds: BTreeMap<FailureKind, u64>,
-    /// Bytes of their answers.
-    pub bytes: u64,
-    /// The generator's lateness.
-    pub lag: Latencies,
-    /// CPU seconds used by this thread in it; after merging, by the busiest.
-    pub cpu: f64,
-    /// Seconds that this thread was ready to run and did not; after merging, of the worst.
-    pub run_delay: f64,
-}
-
-impl Second {
-    /// Adds another thread's share of the same second.
-    pub fn merge(&mut self, other: &Self) {
-        self.users += other.users;
-        self.requests += other.requests;
-        self.failures += other.failures;
-        for (a, b) in self.over.iter_mut().zip(other.over) {
-            *a += b;
-        }
-        for (kind, count) in &other.kinds {
-            *self.kinds.entry(*kind).or_default() += count;
-        }
-        self.bytes += other.bytes;
-        self.service.merge(&other.service);
-        self.lag.merge(&other.lag);
-        self.cpu = self.cpu.max(other.cpu);
-        self.run_delay = self.run_delay.max(other.run_delay);
-    }
-}
+/// The window that a request belongs to: the step in which it was due, or none of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slot(Option<u32>);
 
 /// Sorts finished requests into the windows in which they were due.
 #[derive(Debug)]
 pub struct Recorder {
     times: Vec<StepTimes>,
     limits: Vec<Duration>,
-    steps: Vec<Window>,
+    /// For each step, its window for each task.
+    steps: Vec<Vec<Window>>,
     /// Requests begun and not ended, by step: a step's window is complete when it is over and this is 0.
     open: Vec<u64>,
-    total: Window,
+    /// For each task: what was due outside every window, and all windows that were taken out.
+    rest: Vec<Window>,
     second: Second,
+    /// The step of the last request, which is nearly always that of the next one.
+    current: usize,
 }
 
 impl Recorder {
-    /// For steps at these times and an objective with these latency limits (at most [`Window::MAX_LIMITS`]).
-    pub fn new(times: Vec<StepTimes>, limits: &[Duration]) -> Self {
+    /// For steps at these times, a scenario of so many tasks, and an objective with these latency limits (at most
+    /// [`Window::MAX_LIMITS`]).
+    pub fn new(times: Vec<StepTimes>, tasks: usize, limits: &[Duration]) -> Self {
         let window = |t: &StepTimes| {
             let length = t.end - t.measured_from;
             let slices = length.as_nanos().div_ceil(SLICE.as_nanos()) as usize;
             Window { length, slices: vec![Slice::default(); slices], ..Window::default() }
         };
+        let tasks = tasks.max(1);
         Self {
-            steps: times.iter().map(window).collect(),
+            steps: times.iter().map(|t| vec![window(t); tasks]).collect(),
             open: vec![0; times.len()],
-            total: Window::default(),
+            rest: vec![Window::default(); tasks],
             second: Second::default(),
             limits: limits.iter().copied().take(Window::MAX_LIMITS).collect(),
+            current: 0,
             times,
         }
     }
 
-    /// A request that was due at `due` is begun, `lag` too late.
-    pub fn begun(&mut self, due: Duration, lag: Duration) {
-        self.total.requests += 1;
-        self.total.lag.record(lag);
-        self.second.lag.record(lag);
-        if let Some(step) = self.step_of(due) {
-            self.open[step] += 1;
-            self.steps[step].requests += 1;
-            self.steps[step].lag.record(lag);
+    /// A request that was due at `due` is begun, or waits for the user's last one to end.
+    pub fn begun(&mut self, task: u16, due: Duration) -> Slot {
+        let slot = self.slot_of(due);
+        if let Slot(Some(step)) = slot {
+            self.open[step as usize] += 1;
         }
+        self.window(slot, task).requests += 1;
+        slot
     }
 
-    /// A connection was made for a request that was due at `due`.
-    pub fn connected(&mut self, due: Duration, took: Duration) {
-        self.each_window(due, |w| w.connect.record(took));
+    /// The generator began a request so much after it could have.
+    pub fn late(&mut self, task: u16, slot: Slot, lag: Duration) {
+        self.second.lag.record(lag);
+        self.window(slot, task).lag.record(lag);
     }
 
-    /// An idle connection that the server had closed is opened again for a request that was due at `due`.
-    pub fn reopened(&mut self, due: Duration) {
-        self.each_window(due, |w| w.reopened += 1);
+    /// A connection was made for a request.
+    pub fn connected(&mut self, task: u16, slot: Slot, took: Duration) {
+        self.window(slot, task).connect.record(took);
+    }
+
+    /// An idle connection that the server had closed is opened again for a request.
+    pub fn reopened(&mut self, task: u16, slot: Slot) {
+        self.window(slot, task).reopened += 1;
     }
 
     /// A request is sent once more.
-    pub fn resent(&mut self, due: Duration) {
-        self.each_window(due, |w| w.resent += 1);
+    pub fn resent(&mut self, task: u16, slot: Slot) {
+        self.window(slot, task).resent += 1;
     }
 
     /// A request that was begun has ended.
     pub fn finished(&mut self, request: &Finished) {
-        let Finished { due, sent, end, bytes, failure } = *request;
+        let Finished { task, slot, due, sent, end, bytes, failure } = *request;
         let (service, intended) = (end.saturating_sub(sent), end.saturating_sub(due));
         // A failure that comes at once must not make the service look fast; one that made the user wait counts as such.
-        let timed = matches!(failure, None | Some(FailureKind::Timeout | FailureKind::Status(_)));
+        let timed = failure.is_none_or(FailureKind::took_its_time);
         let over: [bool; Window::MAX_LIMITS] =
             std::array::from_fn(|i| self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit));
-        self.second.requests += 1;
-        self.second.bytes += bytes;
-        if let Some(kind) = failure {
-            self.second.failures += 1;
-            *self.second.kinds.entry(kind).or_default() += 1;
-        }
-        self.second.over.iter_mut().zip(over).for_each(|(count, over)| *count += u64::from(over));
+        self.second.finished(timed.then_some((service, intended)), bytes, failure, over);
+        let window = self.window(slot, task);
+        window.bytes += bytes;
         if timed {
-            self.second.service.record(service);
+            window.service.record(service);
+            window.intended.record(intended);
         }
-        self.each_window(due, |window| {
-            window.bytes += bytes;
-            if timed {
-                window.service.record(service);
-                window.intended.record(intended);
-            }
-            if let Some(kind) = failure {
-                *window.failures.entry(kind).or_default() += 1;
-            }
-        });
-        if let Some(step) = self.step_of(due) {
+        if let Some(kind) = failure {
+            window.failures.entry(kind).or_default().add(end);
+        }
+        if let Slot(Some(step)) = slot {
+            let step = step as usize;
             self.open[step] -= 1;
             let slice = ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
-            if let Some(slice) = self.steps[step].slices.get_mut(slice) {
+            // Slices are those of all tasks together; the first task's window has them.
+            if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice)) {
                 slice.requests += 1;
                 slice.failures += u32::from(failure.is_some());
                 slice.over.iter_mut().zip(over).for_each(|(count, over)| *count += u32::from(over));
@@ -163,27 +127,37 @@ impl Recorder {
         }
     }
 
-    /// Whether every request that was due in step `step` has ended.
+    /// Whether every request that was due in step `step` and was begun has ended.
     pub fn is_complete(&self, step: usize) -> bool {
         self.open[step] == 0
     }
 
-    /// Takes the window of a step out.
-    pub fn take_step(&mut self, step: usize) -> Window {
-        std::mem::take(&mut self.steps[step])
+    /// Takes the windows of a step out, one for each task; its slices, of all tasks, are in the first.
+    pub fn take_step(&mut self, step: usize) -> Vec<Window> {
+        let windows = std::mem::take(&mut self.steps[step]);
+        for (rest, window) in self.rest.iter_mut().zip(&windows) {
+            rest.merge(window);
+        }
+        windows
     }
 
-    /// Takes the window of all requests out.
-    pub fn take_total(&mut self) -> Window {
-        std::mem::take(&mut self.total)
+    /// Takes the windows of all requests out, one for each task; what was not taken by steps is in none of them.
+    pub fn take_total(&mut self) -> Vec<Window> {
+        for step in 0..self.steps.len() {
+            self.take_step(step);
+        }
+        std::mem::take(&mut self.rest)
     }
 
     /// Ends the second and begins the next.
     pub fn take_second(&mut self, index: u64, users: u32, cpu: f64, run_delay: f64) -> Second {
         let second = std::mem::take(&mut self.second);
-        for (times, window) in self.times.iter().zip(&mut self.steps) {
-            let at = Duration::from_secs(index);
-            if at > times.measured_from && at <= times.end {
+        let at = Duration::from_secs(index);
+        for (times, windows) in self.times.iter().zip(&mut self.steps) {
+            if let Some(window) = windows.first_mut()
+                && at > times.measured_from
+                && at <= times.end
+            {
                 window.users = users;
                 window.generator.busiest_core = window.generator.busiest_core.max(cpu);
                 window.generator.run_delay = window.generator.run_delay.max(run_delay);
@@ -192,17 +166,23 @@ impl Recorder {
         Second { index, users, cpu, run_delay, ..second }
     }
 
-    fn each_window(&mut self, due: Duration, mut change: impl FnMut(&mut Window)) {
-        change(&mut self.total);
-        if let Some(step) = self.step_of(due) {
-            change(&mut self.steps[step]);
-        }
+    fn window(&mut self, slot: Slot, task: u16) -> &mut Window {
+        let windows = match slot {
+            // A window that was taken out gets no more requests; were it otherwise, they are not lost.
+            Slot(Some(step)) if !self.steps[step as usize].is_empty() => &mut self.steps[step as usize],
+            _ => &mut self.rest,
+        };
+        &mut windows[usize::from(task)]
     }
 
-    fn step_of(&self, due: Duration) -> Option<usize> {
-        let next = self.times.partition_point(|t| t.measured_from <= due);
-        let step = next.checked_sub(1)?;
-        (due < self.times[step].end).then_some(step)
+    fn slot_of(&mut self, due: Duration) -> Slot {
+        let inside = |t: &StepTimes| (t.measured_from..t.end).contains(&due);
+        if !self.times.get(self.current).is_some_and(inside) {
+            let next = self.times.partition_point(|t| t.measured_from <= due);
+            let Some(step) = next.checked_sub(1).filter(|&step| inside(&self.times[step])) else { return Slot(None) };
+            self.current = step;
+        }
+        Slot(u32::try_from(self.current).ok())
     }
 }
 
@@ -219,36 +199,40 @@ mod tests {
             measured_from: (start + 2000) * MS,
             end: (start + 5000) * MS,
         };
-        Recorder::new(vec![step(0), step(5000)], &[100 * MS])
+        Recorder::new(vec![step(0), step(5000)], 2, &[100 * MS])
     }
 
-    fn request(recorder: &mut Recorder, due: Duration, took: Duration, failure: Option<FailureKind>) {
-        recorder.begun(due, Duration::ZERO);
-        recorder.finished(&Finished { due, sent: due, end: due + took, bytes: 10, failure });
+    fn request(recorder: &mut Recorder, task: u16, due: Duration, took: Duration, failure: Option<FailureKind>) {
+        let slot = recorder.begun(task, due);
+        recorder.finished(&Finished { task, slot, due, sent: due, end: due + took, bytes: 10, failure });
     }
 
     #[test]
     fn a_request_belongs_to_the_step_in_which_it_was_due() {
         let mut recorder = two_steps();
-        request(&mut recorder, 1500 * MS, MS, None); // while ramping
-        request(&mut recorder, 4999 * MS, 3000 * MS, None); // ends in the second step
-        request(&mut recorder, 7000 * MS, MS, None);
+        request(&mut recorder, 0, 1500 * MS, MS, None); // while ramping
+        request(&mut recorder, 0, 4999 * MS, 3000 * MS, None); // ends in the second step
+        request(&mut recorder, 1, 7000 * MS, MS, None);
         let (first, second) = (recorder.take_step(0), recorder.take_step(1));
-        assert_eq!((first.requests, second.requests, recorder.take_total().requests), (1, 1, 3));
-        assert!(first.intended.quantile(1.0) >= 2990 * MS && second.intended.quantile(1.0) < 2 * MS);
-        assert_eq!(first.slices[5].over[0], 1);
-        assert_eq!(second.slices.iter().map(|s| s.over[0]).sum::<u32>(), 0);
+        assert_eq!((first[0].requests, second[0].requests, second[1].requests), (1, 0, 1));
+        let total = recorder.take_total();
+        assert_eq!((total[0].requests, total[1].requests), (2, 1));
+        assert!(first[0].intended.quantile(1.0) >= 2990 * MS && second[1].intended.quantile(1.0) < 2 * MS);
+        assert_eq!(first[0].slices[5].over[0], 1);
+        assert_eq!(second[0].slices[0].requests, 1, "slices are of all tasks");
+        assert_eq!(second[0].slices.iter().map(|s| s.over[0]).sum::<u32>(), 0);
     }
 
     #[test]
     fn a_step_is_complete_when_its_last_request_has_ended() {
         let mut recorder = two_steps();
-        recorder.begun(3000 * MS, Duration::ZERO);
-        assert!(!recorder.is_complete(0) && recorder.is_complete(1));
         let due = 3000 * MS;
-        recorder.finished(&Finished { due, sent: due, end: due, bytes: 0, failure: Some(FailureKind::ConnectRefused) });
+        let slot = recorder.begun(0, due);
+        assert!(!recorder.is_complete(0) && recorder.is_complete(1));
+        let failure = Some(FailureKind::ConnectRefused);
+        recorder.finished(&Finished { task: 0, slot, due, sent: due, end: due, bytes: 0, failure });
         assert!(recorder.is_complete(0));
-        let window = recorder.take_step(0);
+        let window = recorder.take_step(0).remove(0);
         assert_eq!((window.failed(), window.service.count(), window.slices[2].over[0]), (1, 0, 1));
     }
 }

@@ -1,45 +1,14 @@
 //! A window of time and the requests that were due in it.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Latencies, Second};
+use super::{FailureKind, Failures, Latencies, Second};
 
 /// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share its stall, so
 /// single requests are no independent samples; slices of several periods nearly are.
 pub const SLICE: Duration = Duration::from_millis(500);
-
-/// Why a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The connection was refused.
-    ConnectRefused,
-    /// The connection could not be made for another reason.
-    ConnectFailed,
-    /// No whole answer within the timeout.
-    Timeout,
-    /// The server closed or reset the connection instead of answering.
-    ConnectionClosed,
-    /// What came is no HTTP/1.1 answer.
-    Malformed,
-    /// An answer with this status, which is not 2xx.
-    Status(u16),
-}
-
-impl fmt::Display for FailureKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ConnectRefused => f.write_str("connection refused"),
-            Self::ConnectFailed => f.write_str("connection failed"),
-            Self::Timeout => f.write_str("timeout"),
-            Self::ConnectionClosed => f.write_str("connection closed before the answer"),
-            Self::Malformed => f.write_str("malformed answer"),
-            Self::Status(code) => write!(f, "status {code}"),
-        }
-    }
-}
 
 /// Counts of a half-second slice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +31,7 @@ pub struct Window {
     /// Requests that were due in it, whatever became of them.
     pub requests: u64,
     /// How many of them failed, by why.
-    pub failures: BTreeMap<FailureKind, u64>,
+    pub failures: BTreeMap<FailureKind, Failures>,
     /// From sending to the last byte, of requests that were answered, and of timeouts.
     pub service: Latencies,
     /// From when the request was due to the last byte, of the same requests.
@@ -98,7 +67,7 @@ impl Window {
 
     /// Requests that failed.
     pub fn failed(&self) -> u64 {
-        self.failures.values().sum()
+        self.failures.values().map(|f| f.count).sum()
     }
 
     /// Requests that were answered with 2xx, a second.
@@ -112,8 +81,9 @@ impl Window {
         let mut window = Self { length: Duration::from_secs(seconds.len() as u64), ..Self::default() };
         for second in seconds {
             window.requests += second.requests;
-            for (kind, count) in &second.kinds {
-                *window.failures.entry(*kind).or_default() += count;
+            let at = Duration::from_secs(second.index);
+            for (&kind, &count) in &second.kinds {
+                window.failures.entry(kind).or_default().merge(&Failures { count, first: at, last: at });
             }
             window.lag.merge(&second.lag);
             let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -131,8 +101,8 @@ impl Window {
         self.length = self.length.max(other.length);
         self.users += other.users;
         self.requests += other.requests;
-        for (kind, count) in &other.failures {
-            *self.failures.entry(*kind).or_default() += count;
+        for (kind, failures) in &other.failures {
+            self.failures.entry(*kind).or_default().merge(failures);
         }
         self.service.merge(&other.service);
         self.intended.merge(&other.intended);

@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     event::Event,
-    measure::{Second, Window},
-    output::{sentences, tables},
+    measure::Second,
+    output::{RunReport, sentences, tables},
     sweep::{Answer, Settings, Trial, TrialSpec},
     workload::Plan,
 };
@@ -113,8 +113,8 @@ pub fn watch_sweep(events: Receiver<Event>, settings: Settings) -> JoinHandle<()
 }
 
 /// The tables at the end of a run.
-pub fn run_table(host: &str, plan: &Plan, window: &Window, total: &Window) -> String {
-    tables::run(host, plan, window, total)
+pub fn run_table(report: &RunReport) -> String {
+    tables::run(report)
 }
 
 fn pulse(second: &Second, users: u32) -> String {

@@ -3,9 +3,10 @@
 mod compose;
 pub mod console;
 mod report;
-pub mod run_json;
+mod run;
 mod sentences;
 mod tables;
 
 pub use compose::Source;
 pub use report::{Environment, Report};
+pub use run::{FileOptions, RunReport};

@@ -38,6 +38,7 @@ pub struct Environment {
     cgroup_version: u8,
     generator_cores: Vec<usize>,
     replica_cores: Option<Vec<usize>>,
+    busy_poll: bool,
     network: &'static str,
 }
 
@@ -66,6 +67,7 @@ impl Environment {
             cgroup_version: host.cgroup_version,
             generator_cores: pinning.generator.clone(),
             replica_cores: pinning.replicas.clone(),
+            busy_poll: pinning.is_apart(),
             network: if image.is_some() { "bridge, container addresses" } else { "loopback" },
         }
     }

@@ -7,12 +7,12 @@ use comfy_table::{
 
 use crate::{
     measure::Window,
+    output::RunReport,
     sweep::{Answer, Finding, Load, Settings, Trial},
-    workload::Plan,
 };
 
-/// The result of a run: the hold, and all requests with those of the ramp.
-pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> String {
+/// The result of a run: each step, and all requests with those of the ramps.
+pub fn run(report: &RunReport) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -28,32 +28,44 @@ pub fn run(host: &str, plan: &Plan, window: &Window, total: &Window) -> String {
         "planned/s",
         "achieved",
     ]);
-    let users = plan.max_users();
-    let planned = plan.wait_time.planned_per_second(users);
-    let rate = window.requests_per_second();
-    let row = |name: String, window: &Window, rates: [String; 3]| {
+    let unit = if report.model() == "open" { "requests/s" } else { "users" };
+    let row = |name: String, window: &Window, planned: Option<Option<f64>>| {
         let ms = window.service.percentiles();
-        let times = [ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}"));
+        let rate = window.requests_per_second();
+        let rates = match planned {
+            Some(Some(planned)) => {
+                [format!("{rate:.1}"), format!("{planned:.1}"), format!("{:.1}%", rate / planned * 100.0)]
+            }
+            Some(None) => [format!("{rate:.1}"), "-".to_owned(), "-".to_owned()],
+            None => [(); 3].map(|()| "-".to_owned()),
+        };
         [name, window.requests.to_string(), window.failed().to_string()]
             .into_iter()
-            .chain(times)
+            .chain([ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}")))
             .chain(rates)
             .collect::<Vec<_>>()
     };
-    let rates = [
-        format!("{rate:.1}"),
-        planned.map_or_else(|| "-".to_owned(), |p| format!("{p:.1}")),
-        planned.map_or_else(|| "-".to_owned(), |p| format!("{:.1}%", rate / p * 100.0)),
-    ];
-    table.add_row(row(format!("{users} users held {:.0} s", window.length.as_secs_f64()), window, rates));
-    table.add_row(row("all, ramp included".to_owned(), total, [(); 3].map(|()| "-".to_owned())));
-    for (kind, count) in &total.failures {
-        table.add_row([format!("  failed: {kind}"), String::new(), count.to_string()]);
+    let (plan, total) = (&report.plan, &report.outcome.total.all);
+    for (index, (step, measured)) in plan.steps.iter().zip(&report.outcome.steps).enumerate() {
+        let (target, seconds) = (step.target, measured.all.length.as_secs_f64());
+        let how = if step.hold.is_zero() { "reached in" } else { "held" };
+        let name = format!("{target} {unit} {how} {seconds:.0} s");
+        table.add_row(row(name, &measured.all, Some(plan.planned_per_second(index))));
     }
-    let intended = window.intended.percentiles();
+    table.add_row(row("all, ramps included".to_owned(), total, None));
+    for (kind, failures) in &total.failures {
+        table.add_row([format!("  failed: {kind}"), String::new(), failures.count.to_string()]);
+    }
+    let intended = report.outcome.steps.last().map(|step| step.all.intended.percentiles()).unwrap_or_default();
     let note = format!(
-        "{host}; closed model, think time {}; times are service times (intended: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
-        plan.wait_time, intended.p95, intended.p99, total.reopened, total.resent
+        "{}; {}; times are service times (intended, from {}, in the last step: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
+        report.hosts.join(", "),
+        report.traffic(),
+        report.due(),
+        intended.p95,
+        intended.p99,
+        total.reopened,
+        total.resent
     );
     format!("{table}\n{note}")
 }

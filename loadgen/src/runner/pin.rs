@@ -12,6 +12,13 @@ pub struct Pinning {
     pub replicas: Option<Vec<usize>>,
 }
 
+impl Pinning {
+    /// Whether the generator has processors of its own.
+    pub fn is_apart(&self) -> bool {
+        !self.generator.is_empty() && self.replicas.is_some()
+    }
+}
+
 /// Processors that a generator gets from a machine of this many, at least 1.
 fn generator_share(cpus: usize) -> usize {
     (cpus / 8).max(1)

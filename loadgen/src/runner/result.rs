@@ -16,13 +16,14 @@ pub(super) fn steps(plan: &Plan, outcome: &Outcome, objective: &Objective) -> Ve
     plan.steps
         .iter()
         .zip(&outcome.steps)
-        .map(|(step, window)| step_result(plan, step.users, window, objective))
+        .enumerate()
+        .map(|(index, (step, measured))| step_result(plan, index, step.users(), &measured.all, objective))
         .collect()
 }
 
 /// Judges one step's window.
-pub(super) fn step_result(plan: &Plan, users: u32, window: &Window, objective: &Objective) -> StepResult {
-    let planned_per_second = plan.wait_time.planned_per_second(users);
+pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window, objective: &Objective) -> StepResult {
+    let planned_per_second = plan.planned_per_second(index);
     let Judgement { verdict, reasons } = judge(window, objective, planned_per_second, Scope::Step);
     StepResult {
         users,
@@ -72,7 +73,7 @@ pub(super) fn overall(
     }
     let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
     let mut all = Window { length: Duration::ZERO, ..Window::default() };
-    for window in &outcome.steps {
+    for window in outcome.steps.iter().map(|measured| &measured.all) {
         let slices = window.slices.clone();
         all.requests += window.requests;
         all.slices.extend(slices);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     sweep::{Load, Settings},
-    workload::{Plan, Step, WaitTime},
+    workload::{Plan, Step, Traffic, WaitTime},
 };
 
 /// The think time for which the times are right, at its longest.
@@ -28,6 +28,7 @@ const STEP_WARM_UP: Duration = Duration::from_secs(1);
 const LOOKS: [u32; 4] = [15, 25, 40, 60];
 /// Users without think time: enough to keep a server busy, few enough to keep queues short.
 const SATURATE_USERS: u32 = 64;
+const SATURATE_RAMP: Duration = Duration::from_secs(1);
 const SATURATE_HOLD: Duration = Duration::from_secs(8);
 /// Deploying and tearing down, for estimates.
 const OVERHEAD: Duration = Duration::from_secs(3);
@@ -53,25 +54,21 @@ impl Timing {
     /// What users do in a trial with this load.
     pub fn plan(self, settings: &Settings, load: Load) -> Plan {
         let longest = Duration::from_secs(self.looks()[LOOKS.len() - 1]);
-        let rate = |users: u32, time: Duration| f64::from(users) / time.as_secs_f64();
         let max = settings.max_users;
         let (steps, wait_time) = match load {
             Load::Direct => {
                 let ramp = Duration::from_secs(u64::from(max / DIRECT_SPAWN_RATE));
                 let ramp = self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1));
                 let warm_up = self.stretch(DIRECT_WARM_UP);
-                (
-                    vec![Step { users: max, spawn_rate: rate(max, ramp), hold: warm_up + longest, warm_up }],
-                    settings.wait_time,
-                )
+                (vec![Step { target: max.into(), ramp, hold: warm_up + longest, warm_up }], settings.wait_time)
             }
             Load::Ramp => {
                 let step = settings.step.clamp(1, max);
                 let warm_up = self.stretch(STEP_WARM_UP);
                 let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
                 let steps = counts.map(|users| Step {
-                    users,
-                    spawn_rate: rate(step, self.stretch(STEP_RAMP)),
+                    target: users.into(),
+                    ramp: self.stretch(STEP_RAMP),
                     hold: if users == max { warm_up + longest } else { self.stretch(STEP_HOLD) },
                     warm_up,
                 });
@@ -79,15 +76,15 @@ impl Timing {
             }
             Load::Saturate => {
                 let step = Step {
-                    users: SATURATE_USERS,
-                    spawn_rate: rate(SATURATE_USERS, Duration::from_secs(1)),
+                    target: SATURATE_USERS.into(),
+                    ramp: SATURATE_RAMP,
                     hold: SATURATE_HOLD,
                     warm_up: STEP_WARM_UP,
                 };
                 (vec![step], WaitTime::Constant(Duration::ZERO))
             }
         };
-        Plan { steps, wait_time, seed: 1 }
+        Plan { steps, traffic: Traffic::Closed(wait_time), seed: 1 }
     }
 
     /// About how long a trial with this load takes, deploying included, if the second look decides.
@@ -131,7 +128,7 @@ mod tests {
         let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
         let timing = Timing::new(wait);
         let plan = timing.plan(&settings(wait, 10_000, 500), Load::Ramp);
-        let users: Vec<u32> = plan.steps.iter().map(|s| s.users).collect();
+        let users: Vec<u32> = plan.steps.iter().map(Step::users).collect();
         assert_eq!(users, (1..=20).map(|i| i * 500).collect::<Vec<_>>());
         assert_eq!((timing.patience, timing.looks()), (1.0, [15, 25, 40, 60]));
     }

@@ -103,7 +103,10 @@ impl Sweep {
         let timing = Timing::new(self.settings.wait_time);
         let plan = timing.plan(&self.settings, spec.load);
         let held_from = plan.times().last().map_or(Duration::ZERO, |t| t.measured_from);
-        let segment = Segment::whole(plan.clone(), self.pinning.generator.clone());
+        let segment = Segment {
+            busy_poll: self.pinning.is_apart(),
+            ..Segment::whole(plan.clone(), self.pinning.generator.clone())
+        };
         let targets = Targets::replicas(&addrs, &request);
         let limits = self.objective.limits();
         let (sender, inbox) = mpsc::channel();
@@ -115,7 +118,7 @@ impl Sweep {
 
         let began = Instant::now();
         let mut readings = Readings::default();
-        let planned = plan.wait_time.planned_per_second(plan.max_users());
+        let planned = plan.planned_per_second(plan.steps.len() - 1);
         let mut watch = Watch::new(Expectation {
             objective: self.objective.clone(),
             held_from,
@@ -173,15 +176,15 @@ impl Sweep {
 
     /// Whether, at one of the times to look, the seconds of the deciding window are enough for a verdict.
     fn is_decided(&self, held: &[Second]) -> bool {
-        let planned = self.settings.wait_time.planned_per_second(self.settings.max_users);
+        let planned = self.settings.wait_time.planned_per_second(self.settings.max_users.into());
         Timing::new(self.settings.wait_time).looks().contains(&(held.len() as u64))
             && judge(&Window::so_far(held), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
     }
 
     /// Why a step that is over makes going on pointless.
     fn failed_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<String> {
-        let users = plan.steps.get(index)?.users;
-        let step = result::step_result(plan, users, window, &self.objective);
+        let users = plan.steps.get(index)?.users();
+        let step = result::step_result(plan, index, users, window, &self.objective);
         (step.verdict == Verdict::Fail && index + 1 < plan.steps.len())
             .then(|| format!("at {users} users: {}", step.reasons.join("; ")))
     }

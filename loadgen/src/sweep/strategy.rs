@@ -137,7 +137,7 @@ impl Search<'_> {
     fn calibrated(&self, calibration: &Trial, top: Rungs) -> (Rungs, usize) {
         let usage = &calibration.usage;
         let settings = self.settings;
-        let rate = settings.wait_time.planned_per_second(settings.max_users).unwrap_or(0.0);
+        let rate = settings.wait_time.planned_per_second(settings.max_users.into()).unwrap_or(0.0);
         let per_replica = f64::from(calibration.spec.point.replicas);
         let need = usage.cpu_seconds_per_request.map_or(usage.cpus_used, |d| d * rate) / per_replica;
         let cpu = settings.cpus.at_least(need * 1000.0).min(top.cpu);

@@ -22,8 +22,7 @@ use serde_json::json;
 
 use crate::{
     Error,
-    cli::run_time,
-    workload::{Host, WaitTime},
+    workload::{Host, WaitTime, parse_run_time},
 };
 pub use guard::Guard;
 use run::{Runs, Swarm};
@@ -116,7 +115,7 @@ async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
         None => runs.settings().host.clone(),
     };
     let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
-        Some(text) => run_time(text)?,
+        Some(text) => parse_run_time(text)?,
         // Until it is stopped.
         None => Duration::from_secs(24 * 3600),
     };

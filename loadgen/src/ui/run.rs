@@ -52,8 +52,9 @@ impl Runs {
                 swarm.host, swarm.host
             )));
         }
-        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time);
-        plan.check().map_err(Error::Usage)?;
+        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time)
+            .and_then(|plan| plan.check().map(|()| plan))
+            .map_err(Error::Usage)?;
         if !lock(&self.stats).claim(&swarm.host.to_string()) {
             return Err(Error::Usage("a test is running; stop it first".to_owned()));
         }

@@ -1,42 +1,58 @@
-//! How many users there are at any time: steps, each a ramp and a hold.
+//! How much load there is at any time: steps, each a ramp and a hold.
 //!
-//! The whole schedule is fixed before the first request: when user `u` starts is a function of `u` alone. So threads,
-//! and later machines, share a plan without talking to each other, and a slow server cannot make the ramp late.
+//! The whole schedule is fixed before the first request: when user `u` starts, and when arrival `n` comes, are functions of
+//! the plan alone. So threads, and later machines, share a plan without talking to each other, and a slow server cannot make
+//! the ramp late.
 
 use std::{sync::Arc, time::Duration};
 
-use super::WaitTime;
+use super::{
+    WaitTime,
+    arrivals::{Gaps, Piece, Schedule},
+};
 
-/// A number of users, reached at a spawn rate and then held.
+/// A level of load, reached in a ramp and then held. The level is users in the closed model, arrivals a second in the open one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// Users at the end of the ramp; not fewer than in the step before.
-    pub users: u32,
-    /// Users started per second.
-    pub spawn_rate: f64,
-    /// How long the users are held after the ramp.
+    /// The level at the end of the ramp, and through the hold.
+    pub target: f64,
+    /// How long the level takes to get there, linearly.
+    pub ramp: Duration,
+    /// How long it is held. A step without a hold is measured over its ramp.
     pub hold: Duration,
     /// The first part of the hold that is not measured.
     pub warm_up: Duration,
 }
 
-const MIN_SPAWN_RATE: f64 = 0.01;
-const MAX_SPAWN_RATE: f64 = 1_000_000.0;
 /// Half-second slices of a window are kept in memory.
-const MAX_HOLD: Duration = Duration::from_secs(7 * 86_400);
+const MAX_LENGTH: Duration = Duration::from_secs(7 * 86_400);
+
+/// What makes requests come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Traffic {
+    /// The closed model: users who send, wait for the answer, think, and send again.
+    Closed(WaitTime),
+    /// The open model: arrivals that do not wait for the answers of earlier ones.
+    Open {
+        /// What lies between them, as a multiple of its mean.
+        gaps: Gaps,
+        /// Connections that may be open at once. An arrival that finds all of them busy is dropped, and counted.
+        connections: u32,
+    },
+}
 
 /// What all users do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// In order.
+    /// In order; the first one's ramp begins at level 0 in the closed model, at its own target in the open one.
     pub steps: Vec<Step>,
-    /// Between a user's requests.
-    pub wait_time: WaitTime,
-    /// Makes the drawn think times repeatable.
+    /// What makes requests come.
+    pub traffic: Traffic,
+    /// Makes what is drawn repeatable.
     pub seed: u64,
 }
 
-/// The part of a plan that one generator does: users `index`, `index + count`, `index + 2 count`, …
+/// The part of a plan that one generator does: users, or arrivals, `index`, `index + count`, `index + 2 count`, …
 #[derive(Debug, Clone)]
 pub struct Segment {
     /// The whole plan.
@@ -47,6 +63,10 @@ pub struct Segment {
     pub count: u32,
     /// The processors its threads are pinned to, one thread on each; one thread, not pinned, if empty.
     pub cores: Vec<usize>,
+    /// Whether threads look for answers all the time instead of sleeping until one comes. On one machine it is the server's
+    /// write that wakes a sleeping client, an interrupt to another processor that is charged to the server, and is dearer
+    /// than the answer itself on a virtual machine; real clients are elsewhere. Takes the threads' processors whole.
+    pub busy_poll: bool,
 }
 
 /// When a step begins, is measured, and ends; all from the start of the plan.
@@ -54,7 +74,7 @@ pub struct Segment {
 pub struct StepTimes {
     /// The ramp begins.
     pub start: Duration,
-    /// All users have been started.
+    /// The level is reached.
     pub ramped: Duration,
     /// Measuring begins.
     pub measured_from: Duration,
@@ -62,12 +82,39 @@ pub struct StepTimes {
     pub end: Duration,
 }
 
+/// From when to when a user is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// It starts.
+    pub from: Duration,
+    /// It begins no request from here on; the largest duration for a user that stays to the end.
+    pub until: Duration,
+}
+
+impl Step {
+    /// Users at the end of the ramp, in the closed model.
+    pub fn users(&self) -> u32 {
+        // From 0 to 4 thousand million: negative ones and more are refused by `check`.
+        self.target as u32
+    }
+}
+
 impl Plan {
-    /// One step that holds `users` so that ramp and hold together take `run_time`.
-    pub fn steady(users: u32, spawn_rate: f64, run_time: Duration, wait_time: WaitTime) -> Self {
-        let ramp = ramp_time(users, spawn_rate.max(MIN_SPAWN_RATE));
-        let step = Step { users, spawn_rate, hold: run_time.saturating_sub(ramp), warm_up: Duration::ZERO };
-        Self { steps: vec![step], wait_time, seed: 1 }
+    /// `users` who are started at `spawn_rate` a second and held, ramp and hold together taking `run_time`.
+    ///
+    /// # Errors
+    /// When the ramp takes all of the time.
+    pub fn steady(users: u32, spawn_rate: f64, run_time: Duration, wait_time: WaitTime) -> Result<Self, String> {
+        let ramp = Duration::try_from_secs_f64(f64::from(users) / spawn_rate)
+            .map_err(|_| format!("spawn rate {spawn_rate}: must be above 0"))?;
+        if ramp >= run_time {
+            return Err(format!(
+                "starting {users} users takes {:.0} s, which leaves no time to measure them: raise the spawn rate or the run time",
+                ramp.as_secs_f64()
+            ));
+        }
+        let step = Step { target: users.into(), ramp, hold: run_time - ramp, warm_up: Duration::ZERO };
+        Ok(Self { steps: vec![step], traffic: Traffic::Closed(wait_time), seed: 1 })
     }
 
     /// Whether it can be played, and measures anything.
@@ -76,24 +123,24 @@ impl Plan {
     /// What is wrong, and what would be right.
     pub fn check(&self) -> Result<(), String> {
         for step in &self.steps {
-            if !(MIN_SPAWN_RATE..=MAX_SPAWN_RATE).contains(&step.spawn_rate) {
-                return Err(format!(
-                    "spawn rate {}: must be from {MIN_SPAWN_RATE} to {MAX_SPAWN_RATE} users a second",
-                    step.spawn_rate
-                ));
+            if !(0.0..=1e9).contains(&step.target) {
+                return Err(format!("{}: a level of load is from 0 to 1000000000", step.target));
             }
-            if step.hold > MAX_HOLD {
-                return Err(format!("run time: at most {} days", MAX_HOLD.as_secs() / 86_400));
+            if step.ramp > MAX_LENGTH || step.hold > MAX_LENGTH {
+                return Err(format!("run time: at most {} days", MAX_LENGTH.as_secs() / 86_400));
             }
-            if step.hold <= step.warm_up {
-                let ramp = ramp_time(step.users, step.spawn_rate).as_secs_f64();
+            if step.hold.is_zero() && step.ramp.is_zero() {
+                return Err("a step without a length measures nothing".to_owned());
+            }
+            if !step.hold.is_zero() && step.hold <= step.warm_up {
                 return Err(format!(
-                    "starting {} users takes {ramp:.0} s, which leaves no time to measure them: raise the spawn rate or the run time",
-                    step.users
+                    "a hold of {} s with {} s of warm-up leaves no time to measure",
+                    step.hold.as_secs_f64(),
+                    step.warm_up.as_secs_f64()
                 ));
             }
         }
-        if self.max_users() == 0 {
+        if !self.steps.iter().any(|step| step.target > 0.0) {
             return Err("number of users: must be at least 1".to_owned());
         }
         Ok(())
@@ -102,15 +149,14 @@ impl Plan {
     /// Times of every step.
     pub fn times(&self) -> Vec<StepTimes> {
         let mut start = Duration::ZERO;
-        let mut users = 0;
         self.steps
             .iter()
             .map(|step| {
-                let ramped = start + ramp_time(step.users.saturating_sub(users), step.spawn_rate);
+                let ramped = start + step.ramp;
                 let end = ramped + step.hold;
-                let times = StepTimes { start, ramped, measured_from: (ramped + step.warm_up).min(end), end };
+                let measured_from = if step.hold.is_zero() { start } else { (ramped + step.warm_up).min(end) };
+                let times = StepTimes { start, ramped, measured_from, end };
                 start = end;
-                users = users.max(step.users);
                 times
             })
             .collect()
@@ -118,31 +164,80 @@ impl Plan {
 
     /// How long the plan takes, without the time that the last answers need.
     pub fn duration(&self) -> Duration {
-        self.times().last().map_or(Duration::ZERO, |t| t.end)
+        self.steps.iter().map(|step| step.ramp + step.hold).sum()
     }
 
-    /// The most users there are at any time.
+    /// The most connections there are at any time, one for each user.
     pub fn max_users(&self) -> u32 {
-        self.steps.iter().map(|s| s.users).max().unwrap_or(0)
+        match self.traffic {
+            Traffic::Closed(_) => self.steps.iter().map(Step::users).max().unwrap_or(0),
+            Traffic::Open { connections, .. } => connections,
+        }
     }
 
-    /// When user `user` (from 0) starts; `None` if no step has that many.
-    pub fn spawn_time(&self, user: u32, times: &[StepTimes]) -> Option<Duration> {
-        let step = self.steps.iter().position(|s| s.users > user)?;
-        let before = if step == 0 { 0 } else { self.steps[..step].iter().map(|s| s.users).max().unwrap_or(0) };
-        Some(times[step].start + ramp_time(user - before, self.steps[step].spawn_rate))
+    /// Requests a second that step `index` plans over its window, on average; `None` where there is no rate to keep.
+    pub fn planned_per_second(&self, index: usize) -> Option<f64> {
+        let step = self.steps.get(index)?;
+        let level = if step.hold.is_zero() { (self.level_before(index) + step.target) / 2.0 } else { step.target };
+        match self.traffic {
+            Traffic::Closed(wait_time) => wait_time.planned_per_second(level),
+            Traffic::Open { .. } => Some(level),
+        }
+    }
+
+    /// The first time that user `user` (from 0) is there that does not end before `after`.
+    pub fn presence(&self, user: u32, times: &[StepTimes], after: Duration) -> Option<Presence> {
+        let user = f64::from(user);
+        let mut from = None;
+        for (index, (step, times)) in self.steps.iter().zip(times).enumerate() {
+            let before = self.level_before(index).floor();
+            let target = step.target.floor();
+            let moved = |users: f64| times.start + step.ramp.mul_f64(users / (target - before).abs());
+            if (before..target).contains(&user) {
+                from = Some(moved(user - before));
+            } else if (target..before).contains(&user) {
+                let until = moved(before - user);
+                match from {
+                    Some(from) if until > after => return Some(Presence { from, until }),
+                    _ => from = None,
+                }
+            }
+        }
+        from.map(|from| Presence { from, until: Duration::MAX })
+    }
+
+    /// The level from which step `index` ramps.
+    fn level_before(&self, index: usize) -> f64 {
+        match (index, self.traffic) {
+            (0, Traffic::Closed(_)) => 0.0,
+            (0, Traffic::Open { .. }) => self.steps[0].target,
+            _ => self.steps[index - 1].target,
+        }
     }
 }
 
 impl Segment {
     /// The whole plan on one generator.
     pub fn whole(plan: Plan, cores: Vec<usize>) -> Self {
-        Self { plan: Arc::new(plan), index: 0, count: 1, cores }
+        Self { plan: Arc::new(plan), index: 0, count: 1, cores, busy_poll: false }
     }
 
     /// The users of this segment, by their numbers in the plan, in the order in which they start.
     pub fn users(&self) -> impl Iterator<Item = u32> + use<> {
         (self.index..self.plan.max_users()).step_by(self.count.max(1) as usize)
+    }
+
+    /// The arrivals of this segment; none in the closed model.
+    pub fn arrivals(&self) -> Option<Schedule> {
+        let Traffic::Open { gaps, .. } = self.plan.traffic else { return None };
+        let pieces = self.plan.steps.iter().enumerate().flat_map(|(index, step)| {
+            let from = self.plan.level_before(index);
+            [
+                Piece { length: step.ramp, from, to: step.target },
+                Piece { length: step.hold, from: step.target, to: step.target },
+            ]
+        });
+        Some(Schedule::new(gaps, pieces.collect(), self.plan.seed, self.index, self.count))
     }
 
     /// Part `part` of `parts` of this segment, for one thread.
@@ -152,12 +247,9 @@ impl Segment {
             index: self.index + part * self.count,
             count: self.count * parts,
             cores: Vec::new(),
+            busy_poll: self.busy_poll,
         }
     }
-}
-
-fn ramp_time(users: u32, spawn_rate: f64) -> Duration {
-    Duration::try_from_secs_f64(f64::from(users) / spawn_rate).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]
@@ -166,26 +258,58 @@ mod tests {
 
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     fn steps(counts: &[u32]) -> Plan {
-        let step = |&users: &u32| Step {
-            users,
-            spawn_rate: 100.0,
-            hold: Duration::from_secs(5),
-            warm_up: Duration::from_secs(1),
-        };
-        Plan { steps: counts.iter().map(step).collect(), wait_time: WaitTime::Constant(Duration::ZERO), seed: 1 }
+        let step = |&users: &u32| Step { target: users.into(), ramp: 5 * SECOND, hold: 5 * SECOND, warm_up: SECOND };
+        let traffic = Traffic::Closed(WaitTime::Constant(Duration::ZERO));
+        Plan { steps: counts.iter().map(step).collect(), traffic, seed: 1 }
     }
 
     #[test]
     fn steps_follow_each_other() {
         let plan = steps(&[500, 1000]);
         let times = plan.times();
-        assert_eq!(times[0].ramped, Duration::from_secs(5));
-        assert_eq!(times[0].measured_from, Duration::from_secs(6));
+        assert_eq!(times[0].ramped, 5 * SECOND);
+        assert_eq!(times[0].measured_from, 6 * SECOND);
         assert_eq!(times[0].end, times[1].start);
-        assert_eq!(plan.duration(), Duration::from_secs(20));
-        assert_eq!(plan.spawn_time(500, &times), Some(times[1].start));
-        assert_eq!(plan.spawn_time(1000, &times), None);
+        assert_eq!(plan.duration(), 20 * SECOND);
+        let stays = |from| Some(Presence { from, until: Duration::MAX });
+        assert_eq!(plan.presence(500, &times, Duration::ZERO), stays(times[1].start));
+        assert_eq!(plan.presence(1000, &times, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn users_leave_when_there_are_to_be_fewer_and_come_again() {
+        let plan = steps(&[100, 20, 100]);
+        let times = plan.times();
+        let first = plan.presence(60, &times, Duration::ZERO).unwrap();
+        assert_eq!(first, Presence { from: 3 * SECOND, until: Duration::from_millis(12_500) });
+        let second = plan.presence(60, &times, first.until).unwrap();
+        assert_eq!(second, Presence { from: Duration::from_millis(22_500), until: Duration::MAX });
+        assert_eq!(plan.presence(10, &times, Duration::ZERO).unwrap().until, Duration::MAX, "one of those who stay");
+    }
+
+    #[test]
+    fn a_step_without_a_hold_is_measured_over_its_ramp() {
+        let mut plan = steps(&[100, 300]);
+        plan.steps[1].hold = Duration::ZERO;
+        let times = plan.times();
+        assert_eq!((times[1].measured_from, times[1].end), (10 * SECOND, 15 * SECOND));
+        plan.traffic = Traffic::Open { gaps: Gaps::Equal, connections: 10 };
+        assert_eq!(plan.planned_per_second(1), Some(200.0));
+        let arrivals = Segment::whole(plan, Vec::new()).arrivals().unwrap().count();
+        assert!(arrivals.abs_diff(10 * 100 + 5 * 200) <= 1, "{arrivals}");
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_refused() {
+        assert!(Plan::steady(1000, 10.0, 60 * SECOND, WaitTime::Constant(SECOND)).unwrap_err().contains("spawn rate"));
+        assert!(Plan::steady(10, 0.0, 60 * SECOND, WaitTime::Constant(SECOND)).is_err());
+        assert!(steps(&[0]).check().is_err());
+        let mut plan = steps(&[10]);
+        plan.steps[0].warm_up = 5 * SECOND;
+        assert!(plan.check().unwrap_err().contains("warm-up"));
     }
 
     proptest! {
@@ -193,20 +317,32 @@ mod tests {
         fn segments_share_out_every_user_once(users in 1u32..500, count in 1u32..7) {
             let plan = Arc::new(steps(&[users]));
             let mut all: Vec<u32> = (0..count)
-                .flat_map(|index| Segment { plan: Arc::clone(&plan), index, count, cores: Vec::new() }.users())
+                .flat_map(|index| Segment { index, count, ..Segment::whole(Plan::clone(&plan), Vec::new()) }.users())
                 .collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..users).collect::<Vec<_>>());
         }
 
         #[test]
-        fn all_users_have_started_when_the_ramp_is_over(first in 1u32..300, more in 0u32..300) {
-            let plan = steps(&[first, first + more]);
+        fn as_many_users_are_there_as_the_step_says(counts in proptest::collection::vec(1u32..200, 1..6)) {
+            let plan = steps(&counts);
             let times = plan.times();
-            for user in 0..first + more {
-                let step = usize::from(user >= first);
-                let spawned = plan.spawn_time(user, &times).unwrap();
-                prop_assert!(spawned >= times[step].start && spawned < times[step].ramped);
+            for (step, times_of) in counts.iter().zip(&times) {
+                let at = times_of.measured_from;
+                let there = (0..plan.max_users()).filter(|&user| {
+                    let mut after = Duration::ZERO;
+                    while let Some(presence) = plan.presence(user, &times, after) {
+                        if (presence.from..presence.until).contains(&at) {
+                            return true;
+                        }
+                        if presence.until == Duration::MAX {
+                            return false;
+                        }
+                        after = presence.until;
+                    }
+                    false
+                });
+                prop_assert_eq!(there.count() as u32, *step);
             }
         }
     }

@@ -130,6 +130,20 @@ pub struct Targets {
     pub requests: Vec<Arc<[u8]>>,
     /// A request that takes longer has failed.
     pub timeout: Duration,
+    /// How the open model's requests are spread.
+    pub balance: Balance,
+}
+
+/// How requests are spread over several addresses by a client that may choose for each: the open model's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Balance {
+    /// To each in its turn.
+    #[default]
+    RoundRobin,
+    /// To one that has the fewest requests in flight.
+    LeastOutstanding,
+    /// To any, with the same chance: of Poisson arrivals each then gets a Poisson process of its own.
+    Random,
 }
 
 impl Targets {
@@ -142,13 +156,22 @@ impl Targets {
             addrs: addrs.to_vec(),
             requests: addrs.iter().map(|addr| request.to_bytes(&addr.to_string()).into()).collect(),
             timeout: Self::TIMEOUT,
+            balance: Balance::default(),
         }
     }
 
     /// One host, at the address that was resolved for it.
     pub fn host(host: &Host, addr: SocketAddr, request: &Request) -> Self {
+        let mut targets = Self::replicas(&[], request);
+        targets.add(host, addr, request);
+        targets
+    }
+
+    /// One more host, at the address that was resolved for it.
+    pub fn add(&mut self, host: &Host, addr: SocketAddr, request: &Request) {
         let request = Request { path: format!("{}{}", host.base_path, request.path), ..request.clone() };
-        Self { addrs: vec![addr], requests: vec![request.to_bytes(&host.authority).into()], timeout: Self::TIMEOUT }
+        self.addrs.push(addr);
+        self.requests.push(request.to_bytes(&host.authority).into());
     }
 }
 

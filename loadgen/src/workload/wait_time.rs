@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Exp1};
 
 /// How long a user waits before its next request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,14 +12,16 @@ pub enum WaitTime {
     Between(Duration, Duration),
     /// Always the same, from the end of the last request.
     Constant(Duration),
-    /// So that requests start this far apart; a slow answer is followed at once.
+    /// So that requests are due this far apart, however long the answers take; what a slow answer has held up follows at once.
     ConstantPacing(Duration),
+    /// Exponentially distributed with this mean, from the end of the last request.
+    Expovariate(Duration),
 }
 
 /// A wait time that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or constant_throughput(0.5), in seconds"
+    "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or expovariate(0.5), in seconds, or constant_throughput(0.5)"
 )]
 pub struct WaitTimeError {
     given: String,
@@ -26,13 +29,16 @@ pub struct WaitTimeError {
 }
 
 impl WaitTime {
-    /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended.
+    /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended. With
+    /// pacing that may be before the end of the last one: the schedule does not slip, so that what a slow answer holds up is
+    /// measured (Tene, How NOT to measure latency, 2015: coordinated omission).
     pub fn next_due<R: Rng>(&self, last_due: Duration, last_end: Duration, rng: &mut R) -> Duration {
         match *self {
             Self::Between(min, max) if min == max => last_end + min,
             Self::Between(min, max) => last_end + rng.random_range(min..=max),
             Self::Constant(wait) => last_end + wait,
-            Self::ConstantPacing(period) => (last_due + period).max(last_end),
+            Self::ConstantPacing(period) => last_due + period,
+            Self::Expovariate(mean) => last_end + mean.mul_f64(Exp1.sample(rng)),
         }
     }
 
@@ -41,23 +47,29 @@ impl WaitTime {
     pub fn mean(&self) -> Duration {
         match *self {
             Self::Between(min, max) => (min + max) / 2,
-            Self::Constant(wait) | Self::ConstantPacing(wait) => wait,
+            Self::Constant(wait) | Self::ConstantPacing(wait) | Self::Expovariate(wait) => wait,
         }
     }
 
-    /// The longest that a user waits.
+    /// Whether requests are due on a schedule, however long the answers take.
+    pub fn is_scheduled(&self) -> bool {
+        matches!(self, Self::ConstantPacing(_))
+    }
+
+    /// The longest that a user waits, but for one in a hundred where there is no bound.
     pub fn longest(&self) -> Duration {
         match *self {
             Self::Between(_, max) => max,
             Self::Constant(wait) | Self::ConstantPacing(wait) => wait,
+            Self::Expovariate(mean) => mean.mul_f64(100f64.ln()),
         }
     }
 
-    /// Requests a second that `users` would send if the server answered at once; `None` with zero think time, where
-    /// there is no rate to keep.
-    pub fn planned_per_second(&self, users: u32) -> Option<f64> {
+    /// Requests a second that `users` (a mean, where their number changes) would send if the server answered at once; `None`
+    /// with zero think time, where there is no rate to keep.
+    pub fn planned_per_second(&self, users: f64) -> Option<f64> {
         let mean = self.mean().as_secs_f64();
-        (mean > 0.0).then(|| f64::from(users) / mean)
+        (mean > 0.0).then(|| users / mean)
     }
 }
 
@@ -89,7 +101,8 @@ impl FromStr for WaitTime {
             ("constant_throughput", &[rate]) if rate > 0.0 => {
                 Ok(Self::ConstantPacing(Duration::from_secs_f64(1.0 / rate)))
             }
-            ("constant" | "constant_pacing" | "constant_throughput", _) => {
+            ("expovariate", &[rate]) if rate > 0.0 => Ok(Self::Expovariate(Duration::from_secs_f64(1.0 / rate))),
+            ("constant" | "constant_pacing" | "constant_throughput" | "expovariate", _) => {
                 Err(wrong(format!("{name} takes one number above 0")))
             }
             _ => Err(wrong(format!("{name:?} is not known"))),
@@ -103,6 +116,7 @@ impl fmt::Display for WaitTime {
             Self::Between(min, max) => write!(f, "between({}, {})", min.as_secs_f64(), max.as_secs_f64()),
             Self::Constant(wait) => write!(f, "constant({})", wait.as_secs_f64()),
             Self::ConstantPacing(period) => write!(f, "constant_pacing({})", period.as_secs_f64()),
+            Self::Expovariate(mean) => write!(f, "expovariate({})", 1.0 / mean.as_secs_f64()),
         }
     }
 }
@@ -124,13 +138,15 @@ mod tests {
             assert!(wrong.parse::<WaitTime>().is_err(), "{wrong} was taken");
         }
         assert_eq!(between.to_string(), "between(1, 2.5)");
+        assert_eq!("expovariate(0.5)".parse(), Ok(WaitTime::Expovariate(Duration::from_secs(2))));
+        assert_eq!(WaitTime::Expovariate(Duration::from_secs(2)).to_string(), "expovariate(0.5)");
     }
 
     #[test]
     fn ten_thousand_users_plan_5714_requests_a_second() {
         let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
-        assert_eq!(wait.planned_per_second(10_000).unwrap().round(), 5714.0);
-        assert_eq!(WaitTime::Constant(Duration::ZERO).planned_per_second(10), None);
+        assert_eq!(wait.planned_per_second(10_000.0).unwrap().round(), 5714.0);
+        assert_eq!(WaitTime::Constant(Duration::ZERO).planned_per_second(10.0), None);
     }
 
     proptest! {
@@ -144,12 +160,11 @@ mod tests {
         }
 
         #[test]
-        fn pacing_never_goes_back(due_ms in 0u64..10_000, took_ms in 0u64..10_000) {
+        fn pacing_does_not_slip(due_ms in 0u64..10_000, took_ms in 0u64..10_000) {
             let wait: WaitTime = "constant_pacing(1)".parse().unwrap();
             let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
             let (due, end) = (Duration::from_millis(due_ms), Duration::from_millis(due_ms + took_ms));
-            let next = wait.next_due(due, end, &mut rng);
-            prop_assert!(next >= end && next >= due + Duration::from_secs(1));
+            prop_assert_eq!(wait.next_due(due, end, &mut rng), due + Duration::from_secs(1));
         }
     }
 }

@@ -30,7 +30,7 @@ fn a_run_against_the_real_server_meets_its_objective() {
         assert!(table.contains(word), "{word:?} is not in\n{table}");
     }
     let result = json(&file);
-    assert_eq!((&result["schema_version"], &result["verdict"]), (&1.into(), &"pass".into()));
+    assert_eq!((&result["schema_version"], &result["verdict"]), (&2.into(), &"pass".into()));
     assert_eq!(result["summary"]["planned_per_second"], 100.0);
     assert_eq!(result["summary"]["failures"], 0);
     assert!(result["summary"]["requests"].as_u64().unwrap() > 200);
@@ -102,4 +102,80 @@ fn without_a_body_the_server_is_asked_for_an_example_and_without_one_the_error_s
     let output = loadgen(&["run", "--host", &format!("http://{}", server.addr)]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--body @file"));
+}
+
+#[test]
+fn results_are_written_in_the_formats_of_other_tools() {
+    let server = Misbehaving::start(Manners::default());
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let output =
+        loadgen(&["run", "--host", &format!("http://{}", server.addr), "--users", "5:10:5", "--step-duration", "2s"])
+            .args(["--wait-time", "constant(0.05)", "--body", "{}", "--csv"])
+            .arg(at("run"))
+            .arg("--html")
+            .arg(at("run.html"))
+            .arg("--hdr-log")
+            .arg(at("run.hlog"))
+            .output()
+            .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("5 users held 1 s") && table.contains("10 users held 1 s"), "{table}");
+
+    let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+    let percentiles = "50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
+    let stats = read("run_stats.csv");
+    let header = format!(
+        "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,\
+         Max Response Time,Average Content Size,Requests/s,Failures/s,{percentiles}"
+    );
+    assert_eq!(stats.lines().next(), Some(header.as_str()));
+    assert!(stats.contains("\nPOST,/predict,") && stats.contains("\n,Aggregated,"), "{stats}");
+    let history = read("run_stats_history.csv");
+    let header = format!(
+        "Timestamp,User Count,Type,Name,Requests/s,Failures/s,{percentiles},Total Request Count,Total Failure Count,\
+         Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,\
+         Total Average Content Size"
+    );
+    assert_eq!(history.lines().next(), Some(header.as_str()));
+    assert!(history.lines().count() >= 5, "a line a second: {history}");
+    assert_eq!(read("run_failures.csv"), "Method,Name,Error,Occurrences,First Seen,Last Seen\n");
+    assert_eq!(read("run_exceptions.csv"), "Count,Message,Traceback,Nodes\n");
+    let page = read("run.html");
+    assert!(page.contains("<polyline") && !page.contains("http-equiv") && !page.contains("src="), "nothing is loaded");
+    let log = read("run.hlog");
+    assert!(log.contains("Tag=service,0.000,1.000,") && log.contains("Tag=intended,"), "{log}");
+}
+
+#[test]
+fn arrivals_and_steps_are_told_apart_in_the_json() {
+    let server = Misbehaving::start(Manners::default());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("run.json");
+    let output = loadgen(&["run", "--host", &format!("http://{}", server.addr), "--arrivals", "poisson(100:200:100)"])
+        .args(["--step-duration", "3s", "--body", "{}", "--json"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let result = json(&file);
+    assert_eq!((&result["model"], &result["intended_from"]), (&"open".into(), &"the schedule".into()));
+    let steps = result["steps"].as_array().unwrap();
+    assert_eq!((&steps[0]["target"], &steps[1]["planned_per_second"]), (&100.0.into(), &200.0.into()));
+    assert!(steps[1]["requests"].as_u64().unwrap() > 300);
+}
+
+#[test]
+fn a_run_that_fails_is_ended_early_when_asked() {
+    let server = Misbehaving::start(Manners { delay: Duration::from_millis(80), ..Manners::default() });
+    let began = std::time::Instant::now();
+    let output = loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "20", "-t", "60s"])
+        .args(["--wait-time", "constant(0.1)", "--body", "{}", "--slo", "p95<50ms", "--abort-on-fail"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Ended early: 100.00% of requests failed or took over 50 ms"), "{told}");
 }

@@ -125,7 +125,7 @@ fn wrong_forms_are_told_what_is_right() {
     let ui = Ui::start(&api.url());
     for (form, says) in [
         (&[("user_count", "0"), ("spawn_rate", "1")][..], "at least 1"),
-        (&[("user_count", "1"), ("spawn_rate", "0")][..], "spawn rate 0: must be from 0.01"),
+        (&[("user_count", "1"), ("spawn_rate", "0")][..], "spawn rate 0: must be above 0"),
         (&[("user_count", "1"), ("spawn_rate", "1"), ("run_time", "soon")][..], "60s, 5m or 1h30m"),
         (&[("user_count", "1"), ("spawn_rate", "1"), ("host", "ftp://x")][..], "only http://"),
     ] {

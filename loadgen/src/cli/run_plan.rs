@@ -1,0 +1,202 @@
+//! What the flags of `loadgen run` say of the load, as a plan.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    Error,
+    workload::{Arrivals, Level, Pace, Plan, Shape, Traffic, WaitTime, parse_run_time},
+};
+
+/// Who sends, when, and how much, in Locust's words and k6's.
+#[derive(Debug, Args)]
+pub(super) struct LoadOptions {
+    /// Number of users (peak concurrency), each with a connection of its own: 500, 500:10000:500 (from, to, by: a step each) or
+    /// 1..300 (rising over the run). With --arrivals, the most connections.
+    #[arg(short = 'u', long, env = "LOCUST_USERS", value_parser = clap::value_parser!(Level))]
+    users: Option<Level>,
+
+    /// Users started, or stopped, a second.
+    #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE")]
+    spawn_rate: Option<f64>,
+
+    /// How long the run takes, ramp included: 60s, 5m, 1h30m. Steps have --step-duration each instead.
+    #[arg(short = 't', long, env = "LOCUST_RUN_TIME", value_parser = parse_run_time)]
+    run_time: Option<Duration>,
+
+    /// Closed model: think time between a user's requests: between(1, 2.5), constant(1), constant_pacing(1),
+    /// constant_throughput(0.5), expovariate(0.5).
+    #[arg(long)]
+    wait_time: Option<WaitTime>,
+
+    /// Open model: requests come at this rate, however slow the server is: poisson(500), constant(500), gamma(500, 2),
+    /// uniform(0.001, 0.003) (gaps in seconds). A rate may rise, 100..1000, or have steps, 500:5000:500.
+    #[arg(long, conflicts_with_all = ["wait_time", "spawn_rate", "experiment"])]
+    arrivals: Option<Arrivals>,
+
+    /// How the load changes: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or stages as k6 has them,
+    /// 30s:100,1m:500,10s:0. Levels are users, or with --arrivals requests a second.
+    #[arg(long, alias = "stages")]
+    shape: Option<Shape>,
+
+    /// How long a step of several takes, its ramp included.
+    #[arg(long, default_value = "10s", value_parser = parse_run_time)]
+    step_duration: Duration,
+
+    /// Not measured at the beginning of each hold, in seconds; 1 where there are steps, else 0.
+    #[arg(long)]
+    warm_up: Option<f64>,
+
+    /// A ready experiment of the classroom; --users, --spawn-rate, --run-time and --wait-time change it.
+    #[arg(long, conflicts_with = "shape")]
+    experiment: Option<Experiment>,
+
+    /// Makes think times and arrivals repeatable.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The four experiments of the classroom.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Experiment {
+    /// One user without think time for 100 s: how long does an answer take when nobody else asks?
+    ResponseTime,
+    /// One more user a second, from 1 to 300, in windows of 10 s: where does it break?
+    Incremental,
+    /// As many users as it could take, held for 300 s (85 unless --users says how many).
+    MaxPerformance,
+    /// Users added at 5 a second to 500, in 100 s.
+    Stress,
+}
+
+const RUN_TIME: Duration = Duration::from_secs(60);
+const SPAWN_RATE: f64 = 100.0;
+const CONNECTIONS: u32 = 10_000;
+/// Of users who think for about a second, as the classroom's do.
+const CLASSROOM_WAIT: WaitTime = WaitTime::Constant(Duration::from_secs(1));
+const INCREMENTAL_WINDOW: Duration = Duration::from_secs(10);
+
+impl LoadOptions {
+    pub(super) fn plan(&self) -> Result<Plan, Error> {
+        let warm_up = |default: f64| {
+            Duration::try_from_secs_f64(self.warm_up.unwrap_or(default))
+                .map_err(|_| "--warm-up: seconds from 0".to_owned())
+        };
+        let built = match (self.experiment, self.arrivals) {
+            (Some(experiment), _) => self.experiment(experiment),
+            (None, Some(arrivals)) => {
+                let shape = self.shape.clone().unwrap_or(Shape::Level(arrivals.rate));
+                let has_steps = !matches!(shape, Shape::Level(Level::Fixed(_)));
+                let pace = Pace {
+                    run_time: self.run_time.unwrap_or(RUN_TIME),
+                    spawn_rate: None,
+                    step_duration: self.step_duration,
+                    warm_up: warm_up(if has_steps { 1.0 } else { 0.0 }).map_err(Error::Usage)?,
+                };
+                let connections = self.users.map_or(CONNECTIONS, |users| users.highest() as u32);
+                let traffic = Traffic::Open { gaps: arrivals.gaps, connections };
+                shape.steps(&pace).map(|steps| Plan { steps, traffic, seed: self.seed })
+            }
+            (None, None) => {
+                let users = self.users.unwrap_or(Level::Fixed(1.0));
+                let shape = self.shape.clone().unwrap_or(Shape::Level(users));
+                let has_steps = !matches!(shape, Shape::Level(Level::Fixed(_)));
+                let pace = Pace {
+                    run_time: self.run_time.unwrap_or(RUN_TIME),
+                    spawn_rate: Some(self.spawn_rate.unwrap_or(SPAWN_RATE)),
+                    step_duration: self.step_duration,
+                    warm_up: warm_up(if has_steps { 1.0 } else { 0.0 }).map_err(Error::Usage)?,
+                };
+                self.closed(&shape, &pace, DEFAULT_WAIT)
+            }
+        };
+        let plan = built.map_err(Error::Usage)?;
+        plan.check().map_err(Error::Usage)?;
+        Ok(plan)
+    }
+
+    fn closed(&self, shape: &Shape, pace: &Pace, wait_time: WaitTime) -> Result<Plan, String> {
+        let traffic = Traffic::Closed(self.wait_time.unwrap_or(wait_time));
+        Ok(Plan { steps: shape.steps(pace)?, traffic, seed: self.seed })
+    }
+
+    fn experiment(&self, experiment: Experiment) -> Result<Plan, String> {
+        let (users, spawn_rate, seconds, wait_time) = match experiment {
+            Experiment::ResponseTime => (1.0, 1.0, 100, WaitTime::Constant(Duration::ZERO)),
+            Experiment::Incremental => (300.0, 1.0, 300, CLASSROOM_WAIT),
+            Experiment::MaxPerformance => (85.0, 85.0, 300, CLASSROOM_WAIT),
+            Experiment::Stress => (500.0, 5.0, 100, CLASSROOM_WAIT),
+        };
+        let users = self.users.map_or(users, Level::highest);
+        let spawn_rate = self.spawn_rate.unwrap_or(spawn_rate);
+        let run_time = self.run_time.unwrap_or(Duration::from_secs(seconds));
+        let pace =
+            Pace { run_time, spawn_rate: Some(spawn_rate), step_duration: self.step_duration, warm_up: Duration::ZERO };
+        let shape = match experiment {
+            Experiment::ResponseTime | Experiment::MaxPerformance => Shape::Level(Level::Fixed(users)),
+            // Windows of a ramp that goes on: as many users more in each as are started in its time.
+            Experiment::Incremental | Experiment::Stress => {
+                let windows = run_time.div_duration_f64(INCREMENTAL_WINDOW).ceil().max(1.0) as u32;
+                let length = run_time / windows;
+                let at = |window: u32| (spawn_rate * (length * window).as_secs_f64()).min(users);
+                Shape::Stages((1..=windows).map(|window| (length, at(window))).collect())
+            }
+        };
+        self.closed(&shape, &pace, wait_time)
+    }
+}
+
+/// 10,000 users plan 5,714 requests a second with it.
+const DEFAULT_WAIT: WaitTime = WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        load: LoadOptions,
+    }
+
+    fn plan(words: &str) -> Result<Plan, Error> {
+        Words::try_parse_from(std::iter::once("run").chain(words.split('|'))).unwrap().load.plan()
+    }
+
+    #[test]
+    fn flags_become_steps() {
+        let steps = plan("--users|500:10000:500|--spawn-rate|500").unwrap();
+        assert_eq!((steps.steps.len(), steps.max_users(), steps.duration().as_secs()), (20, 10_000, 200));
+        let open = plan("--arrivals|poisson(100..200)|--run-time|10s|--users|50").unwrap();
+        assert_eq!((open.max_users(), open.planned_per_second(1)), (50, Some(150.0)));
+        let spike = plan("--shape|spike(10, 100, 5s)").unwrap();
+        assert_eq!(spike.steps.len(), 3);
+    }
+
+    #[test]
+    fn experiments_are_those_of_the_classroom() {
+        let incremental = plan("--experiment|incremental").unwrap();
+        assert_eq!(
+            (incremental.steps.len(), incremental.max_users(), incremental.duration().as_secs()),
+            (30, 300, 300)
+        );
+        let stress = plan("--experiment|stress").unwrap();
+        assert_eq!((stress.max_users(), stress.duration().as_secs()), (500, 100));
+        let hold = plan("--experiment|max-performance|--users|150").unwrap();
+        assert_eq!((hold.max_users(), hold.duration().as_secs()), (150, 300));
+        assert_eq!(
+            plan("--experiment|response-time").unwrap().planned_per_second(0),
+            None,
+            "no think time, no rate to keep"
+        );
+    }
+
+    #[test]
+    fn what_leaves_no_time_is_refused() {
+        let error = plan("--users|1000|--spawn-rate|10").unwrap_err().to_string();
+        assert!(error.contains("raise the spawn rate"), "{error}");
+    }
+}

@@ -1,0 +1,185 @@
+//! One request and its answer on one user's connection.
+
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
+
+use mio::{Interest, Token, event::Event, net::TcpStream};
+
+use super::{
+    http1::{Answer, Progress},
+    user::State,
+    worker::Thread,
+};
+use crate::measure::FailureKind;
+
+/// There is one task yet.
+const TASK: u16 = 0;
+
+impl Thread {
+    pub(super) fn connect(&mut self, index: usize, now: Duration) {
+        let user = &mut self.users[index];
+        user.connect_begun = now;
+        user.sent = now;
+        user.state = State::Connecting;
+        let connected = TcpStream::connect(self.work.targets.addrs[user.target]).and_then(|mut stream| {
+            self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        match connected {
+            Ok(stream) => user.stream = Some(stream),
+            Err(error) => self.fail(index, connect_failure(&error)),
+        }
+    }
+
+    pub(super) fn begin_send(&mut self, index: usize, now: Duration) {
+        let user = &mut self.users[index];
+        user.sent = now;
+        user.written = 0;
+        user.reader.reset();
+        self.send(index);
+    }
+
+    pub(super) fn handle(&mut self, event: &Event) {
+        let index = event.token().0;
+        let Some(user) = self.users.get(index) else { return };
+        // An event of a connection that was dropped a moment ago.
+        let Some(stream) = &user.stream else { return };
+        match user.state {
+            State::Receiving if event.is_readable() => self.receive(index, event.is_read_closed()),
+            State::Waiting if event.is_readable() => self.look_at_idle(index),
+            State::Receiving | State::Waiting => {}
+            State::Connecting => {
+                if let Ok(Some(error)) | Err(error) = stream.take_error() {
+                    return self.fail(index, connect_failure(&error));
+                }
+                // Without an error and without a peer it is still under way.
+                if stream.peer_addr().is_err() {
+                    return;
+                }
+                // Small requests must not wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+                let now = self.now();
+                let took = now.saturating_sub(user.connect_begun);
+                self.recorder.connected(TASK, user.slot, took);
+                self.begin_send(index, now);
+            }
+            State::Sending => {
+                if event.is_writable() {
+                    self.send(index);
+                }
+                if event.is_readable() && self.users[index].state != State::Waiting {
+                    self.receive(index, event.is_read_closed());
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        let request = &self.work.targets.requests[user.target];
+        let Some(stream) = &mut user.stream else { return };
+        loop {
+            match stream.write(&request[user.written..]) {
+                Ok(written) => {
+                    user.written += written;
+                    if user.written == request.len() {
+                        user.state = State::Receiving;
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    user.state = State::Sending;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.lost(index),
+            }
+        }
+    }
+
+    fn receive(&mut self, index: usize, read_closed: bool) {
+        loop {
+            let user = &mut self.users[index];
+            let Some(stream) = &mut user.stream else { return };
+            match stream.read(&mut self.buffer) {
+                Ok(0) => match user.reader.end() {
+                    Some(answer) => return self.answered(index, answer, true),
+                    None => return self.lost(index),
+                },
+                Ok(read) => match user.reader.feed(&self.buffer[..read]) {
+                    Progress::NeedMore => {}
+                    Progress::Done(answer) => return self.answered(index, answer, read_closed),
+                    Progress::Malformed => return self.fail(index, FailureKind::Malformed),
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.lost(index),
+            }
+        }
+    }
+
+    /// Something came on a connection on which nothing was asked: usually its end.
+    fn look_at_idle(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        let Some(stream) = &mut user.stream else { return };
+        match stream.read(&mut self.buffer) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            _ => {
+                user.disconnect();
+                user.closed_while_idle = true;
+            }
+        }
+    }
+
+    /// The connection ended before the answer did. If it is an old one and no byte had come, the server closed it while
+    /// idle and the request crossed with that: it is sent once more (RFC 9112, section 9.3.1).
+    fn lost(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        if user.used && !user.reader.has_begun() && !user.resent {
+            user.resent = true;
+            user.disconnect();
+            self.recorder.resent(TASK, user.slot);
+            let now = self.now();
+            return self.connect(index, now);
+        }
+        self.fail(index, FailureKind::ConnectionClosed);
+    }
+
+    fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
+        let now = self.now();
+        let user = &mut self.users[index];
+        // An answer to a request that was not wholly written leaves the rest of it between us and the next.
+        if answer.keep_alive && !closed && user.state != State::Sending {
+            user.used = true;
+        } else {
+            user.disconnect();
+            user.closed_while_idle = answer.keep_alive && closed;
+        }
+        let failure = (!(200..300).contains(&answer.status)).then_some(FailureKind::Status(answer.status));
+        if let Some(due) = self.finish(index, now, answer.bytes, failure) {
+            self.begin(index, due, now);
+        }
+    }
+
+    pub(super) fn fail(&mut self, index: usize, kind: FailureKind) {
+        let now = self.now();
+        let targets = self.work.targets.addrs.len();
+        let user = &mut self.users[index];
+        user.disconnect();
+        let next = self.finish(index, now, 0, Some(kind));
+        let user = &mut self.users[index];
+        user.target = (user.target + 1) % targets;
+        if let Some(due) = next {
+            self.begin_later(index, due);
+        }
+    }
+}
+
+fn connect_failure(error: &io::Error) -> FailureKind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
+        _ => FailureKind::ConnectFailed,
+    }
+}

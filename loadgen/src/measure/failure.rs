@@ -1,0 +1,71 @@
+//! How requests fail.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The connection was refused.
+    ConnectRefused,
+    /// The connection could not be made for another reason.
+    ConnectFailed,
+    /// No whole answer within the timeout.
+    Timeout,
+    /// The server closed or reset the connection instead of answering.
+    ConnectionClosed,
+    /// What came is no HTTP/1.1 answer.
+    Malformed,
+    /// It was due and never sent: all connections were busy, or the user was until the end.
+    Dropped,
+    /// An answer with this status, which is not 2xx.
+    Status(u16),
+}
+
+impl FailureKind {
+    /// Whether the user was made to wait before it came to this, so that the wait counts among the times.
+    pub fn took_its_time(self) -> bool {
+        matches!(self, Self::Timeout | Self::Status(_))
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectRefused => f.write_str("connection refused"),
+            Self::ConnectFailed => f.write_str("connection failed"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::ConnectionClosed => f.write_str("connection closed before the answer"),
+            Self::Malformed => f.write_str("malformed answer"),
+            Self::Dropped => f.write_str("dropped: not sent, since all connections were busy"),
+            Self::Status(code) => write!(f, "status {code}"),
+        }
+    }
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many.
+    pub count: u64,
+    /// When the first one was, from the start of the plan.
+    pub first: Duration,
+    /// When the last one was.
+    pub last: Duration,
+}
+
+impl Failures {
+    /// Counts one more.
+    pub fn add(&mut self, at: Duration) {
+        self.merge(&Self { count: 1, first: at, last: at });
+    }
+
+    /// Counts another thread's.
+    pub fn merge(&mut self, other: &Self) {
+        self.first = if self.count == 0 { other.first } else { self.first.min(other.first) };
+        self.last = self.last.max(other.last);
+        self.count += other.count;
+    }
+}

@@ -1,0 +1,155 @@
+//! Locust's four CSV files, with its names and columns.
+//!
+//! One thing is different: percentiles of the history are those of the second, and not of everything since the start, so that
+//! the percentiles of one step are not contaminated by the steps before it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::RunReport;
+use crate::measure::{Latencies, Second, Window};
+
+/// Locust's, with the column names that it gives them.
+const PERCENTILES: [(f64, &str); 11] = [
+    (0.5, "50%"),
+    (0.66, "66%"),
+    (0.75, "75%"),
+    (0.8, "80%"),
+    (0.9, "90%"),
+    (0.95, "95%"),
+    (0.98, "98%"),
+    (0.99, "99%"),
+    (0.999, "99.9%"),
+    (0.9999, "99.99%"),
+    (1.0, "100%"),
+];
+
+/// Name suffixes and contents.
+pub(super) fn files(report: &RunReport) -> [(&'static str, Vec<u8>); 4] {
+    [
+        ("_stats.csv", stats(report)),
+        ("_stats_history.csv", history(report)),
+        ("_failures.csv", failures(report)),
+        ("_exceptions.csv", table(&["Count", "Message", "Traceback", "Nodes"].map(str::to_owned), &[])),
+    ]
+}
+
+fn stats(report: &RunReport) -> Vec<u8> {
+    let fixed = [
+        "Type",
+        "Name",
+        "Request Count",
+        "Failure Count",
+        "Median Response Time",
+        "Average Response Time",
+        "Min Response Time",
+        "Max Response Time",
+        "Average Content Size",
+        "Requests/s",
+        "Failures/s",
+    ];
+    let total = &report.outcome.total;
+    let seconds = report.seconds.len().max(1) as f64;
+    let row = |kind: &str, name: &str, window: &Window| {
+        let mut row = vec![kind.to_owned(), name.to_owned()];
+        row.extend(totals(window.requests, window.failed(), window.bytes, &window.service));
+        row.push((window.requests as f64 / seconds).to_string());
+        row.push((window.failed() as f64 / seconds).to_string());
+        row.extend(percentiles(&window.service));
+        row
+    };
+    let mut rows: Vec<Vec<String>> =
+        total.tasks.iter().map(|window| row(&report.method, &report.name, window)).collect();
+    rows.push(row("", "Aggregated", &total.all));
+    table(&header(&fixed, &[]), &rows)
+}
+
+/// Count, failures, median, mean, least, most and mean size.
+fn totals(requests: u64, failures: u64, bytes: u64, service: &Latencies) -> [String; 7] {
+    let ms = service.percentiles();
+    [
+        requests.to_string(),
+        failures.to_string(),
+        ms.p50.to_string(),
+        ms.mean.to_string(),
+        ms.min.to_string(),
+        ms.max.to_string(),
+        (bytes as f64 / requests.max(1) as f64).to_string(),
+    ]
+}
+
+fn history(report: &RunReport) -> Vec<u8> {
+    let fixed = ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s"];
+    let after = [
+        "Total Request Count",
+        "Total Failure Count",
+        "Total Median Response Time",
+        "Total Average Response Time",
+        "Total Min Response Time",
+        "Total Max Response Time",
+        "Total Average Content Size",
+    ];
+    let began = report.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut so_far = Second::default();
+    let row = |second: &Second| {
+        so_far.merge(second);
+        let at = (began + Duration::from_secs(second.index)).as_secs();
+        let mut row = vec![at.to_string(), second.users.to_string(), String::new(), "Aggregated".to_owned()];
+        row.extend([second.requests, second.failures].map(|count| format!("{count}.000000")));
+        row.extend(percentiles(&second.service));
+        row.extend(totals(so_far.requests, so_far.failures, so_far.bytes, &so_far.service));
+        row
+    };
+    let rows: Vec<Vec<String>> = report.seconds.iter().map(row).collect();
+    table(&header(&fixed, &after), &rows)
+}
+
+fn failures(report: &RunReport) -> Vec<u8> {
+    let header = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"].map(str::to_owned);
+    let at = |since: Duration| {
+        let time: SystemTime = report.began + since;
+        time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string()
+    };
+    let of_task = |window: &Window| {
+        let row = |(kind, failures): (&crate::measure::FailureKind, &crate::measure::Failures)| {
+            vec![
+                report.method.clone(),
+                report.name.clone(),
+                kind.to_string(),
+                failures.count.to_string(),
+                at(failures.first),
+                at(failures.last),
+            ]
+        };
+        window.failures.iter().map(row).collect::<Vec<_>>()
+    };
+    table(&header, &report.outcome.total.tasks.iter().flat_map(of_task).collect::<Vec<_>>())
+}
+
+fn header(before: &[&str], after: &[&str]) -> Vec<String> {
+    before
+        .iter()
+        .copied()
+        .chain(PERCENTILES.map(|(_, name)| name))
+        .chain(after.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// In milliseconds, to the microsecond.
+fn percentiles(latencies: &Latencies) -> impl Iterator<Item = String> {
+    let is_empty = latencies.count() == 0;
+    PERCENTILES
+        .map(|(q, _)| {
+            let ms = latencies.quantile(q).as_secs_f64() * 1e3;
+            if is_empty { "N/A".to_owned() } else { ms.to_string() }
+        })
+        .into_iter()
+}
+
+fn table(header: &[String], rows: &[Vec<String>]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let written = writer.write_record(header).and_then(|()| rows.iter().try_for_each(|row| writer.write_record(row)));
+    // Into memory nothing can fail but a row of another length than the header's.
+    debug_assert!(written.is_ok(), "{written:?}");
+    writer.into_inner().unwrap_or_default()
+}

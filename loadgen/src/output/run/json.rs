@@ -1,0 +1,106 @@
+//! The file of `loadgen run --json`: a contract that others read.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::RunReport;
+use crate::{
+    measure::{FailureKind, Percentiles, Window},
+    verdict::{Judgement, Verdict},
+};
+
+/// Version of the format.
+const SCHEMA_VERSION: u32 = 2;
+
+#[derive(Serialize)]
+struct Summary {
+    /// Users, or arrivals a second.
+    target: Option<f64>,
+    users: u32,
+    window_seconds: f64,
+    requests: u64,
+    failures: u64,
+    requests_per_second: f64,
+    planned_per_second: Option<f64>,
+    service_ms: Percentiles,
+    intended_ms: Percentiles,
+    connect_ms: Percentiles,
+    lag_p99_ms: f64,
+    reopened: u64,
+    resent: u64,
+    bytes: u64,
+    generator: crate::measure::GeneratorLoad,
+    failures_by_kind: Vec<Failure>,
+    verdict: Option<Verdict>,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    kind: FailureKind,
+    text: String,
+    count: u64,
+}
+
+/// The results, as JSON.
+pub(super) fn text(report: &RunReport) -> String {
+    let judged = |index: usize| report.objective.as_ref().and_then(|_| report.judged.steps.get(index));
+    let steps: Vec<Summary> = report
+        .outcome
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| {
+            let planned = report.plan.planned_per_second(index);
+            Summary { target: Some(report.plan.steps[index].target), ..summary(&step.all, planned, judged(index)) }
+        })
+        .collect();
+    let overall = &report.judged.overall;
+    let value = json!({
+        "schema_version": SCHEMA_VERSION,
+        "hosts": report.hosts,
+        "model": report.model(),
+        "traffic": report.traffic(),
+        "intended_from": report.due(),
+        "seed": report.plan.seed,
+        "summary": steps.last(),
+        "total": summary(&report.outcome.total.all, None, None),
+        "steps": steps,
+        "validity": {
+            "generator_limited": report.is_generator_limited(),
+            "stopped": report.outcome.stopped,
+            "aborted": report.aborted.as_ref().map(|judgement| &judgement.reasons),
+        },
+        "objective": report.objective.as_ref().map(ToString::to_string),
+        "verdict": report.objective.as_ref().map(|_| overall.verdict),
+        "reasons": overall.reasons,
+    });
+    format!("{value:#}\n")
+}
+
+fn summary(window: &Window, planned_per_second: Option<f64>, judged: Option<&Judgement>) -> Summary {
+    Summary {
+        target: None,
+        users: window.users,
+        window_seconds: window.length.as_secs_f64(),
+        requests: window.requests,
+        failures: window.failed(),
+        requests_per_second: window.requests_per_second(),
+        planned_per_second,
+        service_ms: window.service.percentiles(),
+        intended_ms: window.intended.percentiles(),
+        connect_ms: window.connect.percentiles(),
+        lag_p99_ms: window.lag.quantile(0.99).as_secs_f64() * 1e3,
+        reopened: window.reopened,
+        resent: window.resent,
+        bytes: window.bytes,
+        generator: window.generator,
+        failures_by_kind: window
+            .failures
+            .iter()
+            .map(|(&kind, failures)| Failure { kind, text: kind.to_string(), count: failures.count })
+            .collect(),
+        verdict: judged.map(|judged| judged.verdict),
+        reasons: judged.map(|judged| judged.reasons.clone()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,180 @@
+//! The results of `loadgen run`, as files that other tools read.
+
+mod csv;
+mod hdr;
+mod html;
+mod json;
+
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use clap::Args;
+
+use crate::{
+    Error,
+    engine::Outcome,
+    measure::Second,
+    slo::Objective,
+    verdict::{Judgement, RunJudgement, Verdict},
+    workload::{Plan, Traffic},
+};
+
+/// A run that is over.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// What was loaded.
+    pub hosts: Vec<String>,
+    /// `POST`.
+    pub method: String,
+    /// What Locust calls the request's name: its path.
+    pub name: String,
+    /// What was to be sent.
+    pub plan: Plan,
+    /// What had to hold, if anything had.
+    pub objective: Option<Objective>,
+    /// Whether it did; without an objective, whether the generator kept up.
+    pub judged: RunJudgement,
+    /// Why it was ended early for having failed, if it was.
+    pub aborted: Option<Judgement>,
+    /// When it began.
+    pub began: SystemTime,
+    /// Its seconds, in order.
+    pub seconds: Vec<Second>,
+    /// What was measured.
+    pub outcome: Outcome,
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+pub struct FileOptions {
+    /// Write the results to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+
+    /// Write Locust's four CSV files: PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv, PREFIX_exceptions.csv.
+    #[arg(long, value_name = "PREFIX")]
+    csv: Option<PathBuf>,
+
+    /// Write a page with tables and charts.
+    #[arg(long)]
+    html: Option<PathBuf>,
+
+    /// Write the latencies of every second as an HdrHistogram interval log (V2), with the tags service and intended.
+    #[arg(long)]
+    hdr_log: Option<PathBuf>,
+}
+
+/// A load thread that computes for more of a second than this is the limit.
+const BUSY: f64 = 0.9;
+
+impl FileOptions {
+    /// Whether the files can be written, which is better known before the run than after.
+    ///
+    /// # Errors
+    /// When a folder is missing.
+    pub fn check(&self) -> Result<(), Error> {
+        for path in [&self.json, &self.csv, &self.html, &self.hdr_log].into_iter().flatten() {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !folder.is_dir() {
+                return Err(Error::Usage(format!("{}: there is no folder {}", path.display(), folder.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was asked for.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, report: &RunReport) -> Result<(), Error> {
+        if let Some(path) = &self.json {
+            write(path, json::text(report).as_bytes())?;
+        }
+        if let Some(prefix) = &self.csv {
+            for (suffix, text) in csv::files(report) {
+                let mut path = prefix.as_os_str().to_owned();
+                path.push(suffix);
+                write(Path::new(&path), &text)?;
+            }
+        }
+        if let Some(path) = &self.html {
+            write(path, html::page(report).as_bytes())?;
+        }
+        if let Some(path) = &self.hdr_log {
+            let log = hdr::log(report).map_err(|source| Error::Write { path: path.clone(), source })?;
+            write(path, &log)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+impl RunReport {
+    /// `closed` or `open`.
+    pub fn model(&self) -> &'static str {
+        match self.plan.traffic {
+            Traffic::Closed(_) => "closed",
+            Traffic::Open { .. } => "open",
+        }
+    }
+
+    /// What makes requests come, in the words of the command line.
+    pub fn traffic(&self) -> String {
+        match self.plan.traffic {
+            Traffic::Closed(wait_time) => format!("closed model, think time {wait_time}"),
+            Traffic::Open { gaps, connections } => {
+                format!("open model, {gaps}, at most {connections} connections")
+            }
+        }
+    }
+
+    /// What intended times are from.
+    pub fn due(&self) -> &'static str {
+        match self.plan.traffic {
+            Traffic::Closed(wait_time) if !wait_time.is_scheduled() => {
+                "the end of the last request and the drawn think time"
+            }
+            _ => "the schedule",
+        }
+    }
+
+    /// What is to be said of the run, apart from its figures.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let overall = &self.judged.overall;
+        let reasons =
+            if overall.reasons.is_empty() { String::new() } else { format!(": {}", overall.reasons.join("; ")) };
+        if overall.verdict == Verdict::Invalid {
+            remarks.push(format!(
+                "The generator was the limit, not the server{reasons}. These figures say nothing about the server."
+            ));
+        } else if self.is_generator_limited() {
+            remarks.push(format!(
+                "The generator used {:.0}% of its core: with no rate to keep it may be the limit.",
+                self.busiest_core() * 100.0
+            ));
+        }
+        if let Some(aborted) = &self.aborted {
+            remarks.push(format!("Ended early: {}.", aborted.reasons.join("; ")));
+        }
+        if let Some(objective) = &self.objective {
+            remarks.push(format!("Objective {objective}: {}{reasons}", overall.verdict));
+        }
+        remarks
+    }
+
+    /// Whether the generator was the limit. With no rate to keep that is what was asked for.
+    pub fn is_generator_limited(&self) -> bool {
+        let has_rate = self.plan.planned_per_second(0).is_some();
+        self.judged.overall.verdict == Verdict::Invalid || (!has_rate && self.busiest_core() > BUSY)
+    }
+
+    fn busiest_core(&self) -> f64 {
+        self.outcome.steps.iter().map(|step| step.all.generator.busiest_core).fold(0.0, f64::max)
+    }
+}

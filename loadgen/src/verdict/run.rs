@@ -1,0 +1,72 @@
+//! The verdict of a run of several steps.
+
+use super::{Judgement, Scope, Verdict, judge};
+use crate::{measure::Window, slo::Objective, workload::Plan};
+
+/// A run's verdict, and each step's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunJudgement {
+    /// In order; those that were reached.
+    pub steps: Vec<Judgement>,
+    /// Of the run: a failed step fails it, and the first one that failed is its reason; a window in which the generator was
+    /// the limit makes it invalid; it passes if every step does.
+    pub overall: Judgement,
+}
+
+/// Judges the windows of a plan's steps.
+pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective) -> RunJudgement {
+    // A run of one step has to prove all by itself; of several, each has too few requests to prove that few fail.
+    let scope = if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole };
+    let steps: Vec<Judgement> = windows
+        .iter()
+        .enumerate()
+        .map(|(index, window)| judge(window, objective, plan.planned_per_second(index), scope))
+        .collect();
+    let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
+    let decisive = [Verdict::Invalid, Verdict::Fail, Verdict::Undecided].into_iter().find_map(first);
+    let overall = match decisive {
+        Some(index) if steps.len() > 1 => {
+            let at = plan.steps[index].target;
+            let reasons = steps[index].reasons.iter().map(|reason| format!("at {at}: {reason}")).collect();
+            Judgement { verdict: steps[index].verdict, reasons }
+        }
+        Some(index) => steps[index].clone(),
+        None if steps.is_empty() => {
+            Judgement { verdict: Verdict::Fail, reasons: vec!["nothing was measured".to_owned()] }
+        }
+        None => {
+            let reasons = steps.iter().flat_map(|step| step.reasons.clone()).collect();
+            Judgement { verdict: Verdict::Pass, reasons }
+        }
+    };
+    RunJudgement { steps, overall }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        measure::Slice,
+        workload::{Step, Traffic},
+    };
+
+    fn window(over: u32) -> Window {
+        let slice = Slice { requests: 2500, failures: 0, over: [over, 0, 0, 0] };
+        Window { length: Duration::from_secs(10), requests: 50_000, slices: vec![slice; 20], ..Window::default() }
+    }
+
+    #[test]
+    fn the_first_step_that_fails_is_the_reason() {
+        let step =
+            |target| Step { target, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let traffic = Traffic::Closed("constant(0)".parse().unwrap());
+        let plan = Plan { steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
+        let objective = "p95<100ms".parse().unwrap();
+        let judged = judge_run(&plan, &[&window(0), &window(500), &window(2000)], &objective);
+        assert_eq!(judged.overall.verdict, Verdict::Fail);
+        assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
+        assert_eq!(judge_run(&plan, &[&window(0); 3], &objective).overall.verdict, Verdict::Pass);
+    }
+}

@@ -1,0 +1,142 @@
+//! Services whose truth is known, to find out how often verdicts are wrong.
+//!
+//! Latencies are correlated as a CPU quota does it: in a quota's period (100 ms) that is stalled, most requests are over the
+//! limit, and a stalled period makes the next one likely to be stalled too, since its backlog is still there.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Binomial, Distribution, Poisson};
+use rand_pcg::Pcg64;
+
+use super::{Scope, Verdict, judge};
+use crate::{
+    measure::{SLICE, Slice, Window},
+    slo::{LatencyLimit, Objective},
+};
+
+/// What is true of a service, for an objective of which it is `ratio` of what is allowed over the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truth {
+    /// 10% or more below what is allowed.
+    Holds,
+    /// 10% or more above it.
+    Misses,
+    /// Nearer: either verdict would do.
+    Edge,
+}
+
+/// Verdicts on many services with the same truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Counts {
+    pub truth: Truth,
+    pub pass: u32,
+    pub fail: u32,
+    pub undecided: u32,
+}
+
+/// Requests a second: 10,000 users with the default think time.
+const RATE: f64 = 5714.0;
+const PERIOD: Duration = Duration::from_millis(100);
+/// Share of a stalled period's requests that are over the limit: those that came before the quota was there again.
+const OVER_IN_STALL: f64 = 0.8;
+const ALLOWED: f64 = 0.05;
+/// Seconds after which a window is looked at, as sweeps do it.
+const LOOKS: [u64; 4] = [15, 25, 40, 60];
+
+/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit, against p95.
+pub fn judge_services(services: u32, ratio: f64, seed: u64) -> Counts {
+    let truth = match ratio {
+        r if r <= 0.9 => Truth::Holds,
+        r if r >= 1.1 => Truth::Misses,
+        _ => Truth::Edge,
+    };
+    let mut counts = Counts { truth, pass: 0, fail: 0, undecided: 0 };
+    for service in 0..services {
+        let mut rng = Pcg64::seed_from_u64(seed ^ (u64::from(service) << 20) ^ ratio.to_bits());
+        match verdict_on(ratio, &mut rng) {
+            Verdict::Pass => counts.pass += 1,
+            Verdict::Fail => counts.fail += 1,
+            Verdict::Undecided | Verdict::Invalid => counts.undecided += 1,
+        }
+    }
+    counts
+}
+
+fn verdict_on(ratio: f64, rng: &mut Pcg64) -> Verdict {
+    let limit = LatencyLimit { quantile: 1.0 - ALLOWED, limit: Duration::from_millis(100) };
+    let objective = Objective { latency: vec![limit], failures: None, rate: None };
+    // From stalls that come alone to such that last for four periods.
+    let persistence = rng.random_range(0.0..0.75);
+    let mut periods = Periods::new(ratio * ALLOWED / OVER_IN_STALL, persistence, rng);
+    let mut window = Window::default();
+    let slices_a_second = Duration::from_secs(1).div_duration_f64(SLICE) as usize;
+    for look in LOOKS {
+        while window.slices.len() < look as usize * slices_a_second {
+            let slice = periods.slice(rng);
+            window.requests += u64::from(slice.requests);
+            window.slices.push(slice);
+        }
+        window.length = Duration::from_secs(look);
+        let verdict = judge(&window, &objective, None, Scope::Whole).verdict;
+        if verdict != Verdict::Undecided {
+            return verdict;
+        }
+    }
+    Verdict::Undecided
+}
+
+/// A two-state Markov chain: stalled or not.
+struct Periods {
+    is_stalled: bool,
+    /// Chance that a stalled period is followed by one.
+    stays: f64,
+    /// Chance that one that is not stalled is followed by one that is.
+    begins: f64,
+}
+
+impl Periods {
+    fn new(share: f64, persistence: f64, rng: &mut Pcg64) -> Self {
+        // Stationary share of stalled periods: begins / (begins + 1 - stays).
+        let stays = persistence + (1.0 - persistence) * share;
+        let begins = share * (1.0 - stays) / (1.0 - share);
+        Self { is_stalled: rng.random_bool(share), stays, begins }
+    }
+
+    fn slice(&mut self, rng: &mut Pcg64) -> Slice {
+        let mut slice = Slice::default();
+        for _ in 0..SLICE.div_duration_f64(PERIOD) as u32 {
+            self.is_stalled = rng.random_bool(if self.is_stalled { self.stays } else { self.begins });
+            let mean = RATE * PERIOD.as_secs_f64();
+            let requests = Poisson::new(mean).map_or(mean, |poisson| poisson.sample(rng)) as u64;
+            slice.requests += requests as u32;
+            if self.is_stalled {
+                slice.over[0] += Binomial::new(requests, OVER_IN_STALL).map_or(0, |b| b.sample(rng)) as u32;
+            }
+        }
+        slice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_wrong_in_at_most_5_percent() {
+        for ratio in [0.7, 0.9, 1.1, 1.3] {
+            let services = 400;
+            let counts = judge_services(services, ratio, 7);
+            let wrong = if counts.truth == Truth::Holds { counts.fail } else { counts.pass };
+            assert!(wrong <= services / 20, "{ratio}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_far_from_the_limit_is_decided() {
+        let (good, bad) = (judge_services(200, 0.3, 7), judge_services(200, 3.0, 7));
+        // Not all: of a service whose stalls last, a minute sees three or four.
+        assert!(good.pass > 160 && bad.fail > 190, "{good:?} {bad:?}");
+    }
+}

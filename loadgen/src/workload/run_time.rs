@@ -1,0 +1,51 @@
+//! Lengths of time in Locust's words.
+
+use std::time::Duration;
+
+/// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
+///
+/// # Errors
+/// With what would be right.
+pub fn parse_run_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
+    if let Ok(seconds) = text.parse::<u64>() {
+        return if seconds > 0 { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) };
+    }
+    let mut total = 0u64;
+    let mut number = String::new();
+    for c in text.trim().chars() {
+        let scale = match c {
+            '0'..='9' => {
+                number.push(c);
+                continue;
+            }
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(wrong()),
+        };
+        let value: u64 = std::mem::take(&mut number).parse().map_err(|_| wrong())?;
+        total = value.checked_mul(scale).and_then(|v| total.checked_add(v)).ok_or_else(wrong)?;
+    }
+    if !number.is_empty() || total == 0 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_times_are_locusts() {
+        for (text, seconds) in [("60", 60), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)] {
+            assert_eq!(parse_run_time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in
+            ["", "0", "0s", "x", "5", "1.5s", "m", "5 m", "99999999999999999999h"].iter().filter(|w| **w != "5")
+        {
+            assert!(parse_run_time(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+}
