@@ -20,7 +20,7 @@ URL = f"{HOST}/predict"
 
 def ours(seconds):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        text, cpu, memory = run([LOADGEN, "run", "--host", HOST, "--users", 64, "--spawn-rate", 10000, "--pin", 1, "--run-time",
+        text, cpu, memory = run([LOADGEN, "run", "--host", HOST, "--users", 64, "--spawn-rate", 10000, "--pin", 1, "--no-calibrate", "--run-time",
                                  f"{seconds}s", "--wait-time", "constant(0)", "--body", BODY, "--json", out.name])
         total = json.load(out)["total"]
     assert total["failures"] == 0, text
@@ -53,7 +53,7 @@ def goose(seconds):
     target = PEERS / "goose"
     subprocess.run(["cargo", "build", "-q", "--release", "--manifest-path", HERE / "goose/Cargo.toml", "--target-dir", target],
                    check=True)
-    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", 64, "--hatch-rate", 64, "--run-time",
+    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", 64, "--increase-rate", 64, "--run-time",
                              seconds, "--no-reset-metrics", "--quiet"])
     return int(re.search(r"Aggregated\s*\|\s*([\d,]+)", text)[1].replace(",", "")), cpu, memory
 

@@ -23,7 +23,7 @@ RAMP = 10
 
 def ours(seconds, *load):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        _, cpu, memory = run([LOADGEN, "run", "--host", HOST, "--pin", 1, "--body", BODY, "--json", out.name, *load])
+        _, cpu, memory = run([LOADGEN, "run", "--host", HOST, "--pin", 1, "--no-calibrate", "--body", BODY, "--json", out.name, *load])
         result = json.load(out)
     step = result["steps"][-1]
     return {"rate": step["requests_per_second"], "cpu": cpu / result["total"]["requests"] * 1e6, "memory": memory,
@@ -51,7 +51,7 @@ def goose(seconds):
     target = PEERS / "goose"
     subprocess.run(["cargo", "build", "-q", "--release", "--manifest-path", HERE / "goose/Cargo.toml", "--target-dir", target],
                    check=True)
-    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", USERS, "--hatch-rate", USERS // RAMP,
+    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", USERS, "--increase-rate", USERS // RAMP,
                              "--run-time", seconds, "--quiet"], {"THINK": "1"})
     requests = int(re.search(r"Aggregated\s*\|\s*([\d,]+)", text)[1].replace(",", ""))
     return {"rate": requests / seconds, "cpu": cpu / requests * 1e6, "memory": memory}

@@ -4,7 +4,7 @@ use crate::{
     engine::EngineError,
     slo::ObjectiveError,
     sweep::LadderError,
-    workload::{HostError, WaitTimeError},
+    workload::{HostError, ScenarioError, WaitTimeError},
 };
 
 /// Why a command could not do what it was asked.
@@ -85,6 +85,12 @@ impl From<ObjectiveError> for Error {
 
 impl From<LadderError> for Error {
     fn from(error: LadderError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ScenarioError> for Error {
+    fn from(error: ScenarioError) -> Self {
         Self::Usage(error.to_string())
     }
 }

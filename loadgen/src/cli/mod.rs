@@ -1,6 +1,7 @@
 //! The command line.
 
 mod clean;
+mod compare;
 mod interrupt;
 mod null_server;
 mod payload;
@@ -33,6 +34,8 @@ enum Command {
     Sweep(Box<sweep::SweepOptions>),
     /// Serve a page with Locust's form: users, ramp up, host; start, stop, a live table and charts.
     Ui(Box<ui::UiOptions>),
+    /// Put the results of several runs beside each other.
+    Compare(compare::CompareOptions),
     /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns is spared.
     Clean,
     /// Answer 200 to everything, as fast as this machine can: what generators are measured against.
@@ -48,6 +51,7 @@ pub async fn dispatch(cli: Cli) -> Result<ExitStatus, Error> {
         Command::Run(options) => run::run(*options).await,
         Command::Sweep(options) => sweep::run(*options).await,
         Command::Ui(options) => ui::run(*options).await,
+        Command::Compare(options) => compare::run(&options),
         Command::Clean => clean::run().await,
         Command::NullServer(options) => null_server::run(&options),
     }

@@ -1,7 +1,8 @@
 //! `loadgen run`.
 
 use std::{
-    sync::mpsc,
+    path::PathBuf,
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use crate::{
     runner::{example, first_reachable},
     slo::{LatencyLimit, Objective},
     verdict::{Judgement, Scope, Verdict, judge, judge_run},
-    workload::{Balance, Host, Plan, Request, Segment, Targets},
+    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Traffic},
 };
 
 /// `loadgen run …`, in Locust's words.
@@ -33,6 +34,10 @@ pub(super) struct RunOptions {
 
     #[command(flatten)]
     payload: PayloadOptions,
+
+    /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
+    #[arg(short = 'f', long, conflicts_with_all = ["path", "body"])]
+    scenario: Option<PathBuf>,
 
     /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host.)
     #[arg(long, value_enum, default_value_t)]
@@ -59,6 +64,10 @@ pub(super) struct RunOptions {
     #[arg(long, requires = "pin")]
     busy_poll: bool,
 
+    /// Do not find out before the run, in a second, what the generator could do on its processors.
+    #[arg(long)]
+    no_calibrate: bool,
+
     #[command(flatten)]
     files: output::FileOptions,
 }
@@ -67,13 +76,19 @@ pub(super) struct RunOptions {
 const LOOK: u64 = 5;
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
-    let plan = options.load.plan()?;
-    let targets = targets(&options).await?;
+    let scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
+    let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
+    if matches!(plan.traffic, Traffic::Open { .. }) && scenario.as_ref().is_some_and(|s| s.login().is_some()) {
+        return Err(Error::Usage("a login needs users who keep their token: --arrivals has none".to_owned()));
+    }
+    let targets = targets(&options, scenario).await?;
+    let scenario = Arc::clone(&targets.scenario);
     let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
     // Without an objective windows are still judged by how late the generator was against the default.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
     options.files.check()?;
 
+    let calibrated = if options.no_calibrate { None } else { calibrate(&options.pin).await? };
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (sender, inbox) = mpsc::channel();
@@ -97,12 +112,12 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let judged = judge_run(&plan, &windows, &objective);
     let report = RunReport {
         hosts: options.host.iter().map(ToString::to_string).collect(),
-        method: "POST".to_owned(),
-        name: options.payload.path.clone(),
+        scenario,
         plan,
         objective: options.slo.clone(),
         judged,
         aborted,
+        calibrated,
         began: began.0,
         seconds,
         outcome,
@@ -116,6 +131,14 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     Ok(status(&report))
 }
 
+/// What the generator could do on these processors, if the machine has another one for the server.
+async fn calibrate(cores: &[usize]) -> Result<Option<f64>, Error> {
+    let cores = cores.to_vec();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let calibrated = tokio::task::spawn_blocking(move || engine::calibrate(&cores, cpus)).await;
+    calibrated.map_err(|e| EngineError::System(std::io::Error::other(e)).into())
+}
+
 fn status(report: &RunReport) -> ExitStatus {
     let interrupted = report.outcome.stopped && report.aborted.is_none();
     match (interrupted, report.judged.overall.verdict, &report.objective) {
@@ -126,22 +149,21 @@ fn status(report: &RunReport) -> ExitStatus {
     }
 }
 
-async fn targets(options: &RunOptions) -> Result<Targets, Error> {
-    let mut targets = Targets {
-        addrs: Vec::new(),
-        requests: Vec::new(),
-        timeout: Duration::from_secs_f64(options.timeout),
-        balance: options.balance,
+async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Targets, Error> {
+    let addrs = options.host.iter().map(first_reachable).collect::<Result<Vec<_>, Error>>()?;
+    let scenario = match (scenario, options.payload.request(None)?) {
+        (Some(scenario), _) => scenario,
+        (None, Some(request)) => Scenario::single(&request),
+        (None, None) => {
+            let example = example(&options.host[0].to_string()).await?;
+            Scenario::single(&Request::post_json(&options.payload.path, example))
+        }
     };
-    let mut request = options.payload.request(None)?;
-    for host in &options.host {
-        let addr = first_reachable(host)?;
-        let to_send = match request.take() {
-            Some(request) => request,
-            None => Request::post_json(&options.payload.path, example(&host.to_string()).await?),
-        };
-        targets.add(host, addr, &to_send);
-        request = Some(to_send);
+    let mut targets = Targets::new(scenario);
+    targets.timeout = Duration::from_secs_f64(options.timeout);
+    targets.balance = options.balance;
+    for (host, addr) in options.host.iter().zip(addrs) {
+        targets.add(host, addr);
     }
     Ok(targets)
 }

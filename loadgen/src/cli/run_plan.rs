@@ -78,7 +78,8 @@ const CLASSROOM_WAIT: WaitTime = WaitTime::Constant(Duration::from_secs(1));
 const INCREMENTAL_WINDOW: Duration = Duration::from_secs(10);
 
 impl LoadOptions {
-    pub(super) fn plan(&self) -> Result<Plan, Error> {
+    /// The plan; `wait_time` is the scenario's, for whom the flags leave it open.
+    pub(super) fn plan(&self, wait_time: Option<WaitTime>) -> Result<Plan, Error> {
         let warm_up = |default: f64| {
             Duration::try_from_secs_f64(self.warm_up.unwrap_or(default))
                 .map_err(|_| "--warm-up: seconds from 0".to_owned())
@@ -108,7 +109,7 @@ impl LoadOptions {
                     step_duration: self.step_duration,
                     warm_up: warm_up(if has_steps { 1.0 } else { 0.0 }).map_err(Error::Usage)?,
                 };
-                self.closed(&shape, &pace, DEFAULT_WAIT)
+                self.closed(&shape, &pace, wait_time.unwrap_or(DEFAULT_WAIT))
             }
         };
         let plan = built.map_err(Error::Usage)?;
@@ -163,7 +164,7 @@ mod tests {
     }
 
     fn plan(words: &str) -> Result<Plan, Error> {
-        Words::try_parse_from(std::iter::once("run").chain(words.split('|'))).unwrap().load.plan()
+        Words::try_parse_from(std::iter::once("run").chain(words.split('|'))).unwrap().load.plan(None)
     }
 
     #[test]

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::measure::FailureKind;
 
-/// There is one task yet.
-const TASK: u16 = 0;
-
 impl Thread {
     pub(super) fn connect(&mut self, index: usize, now: Duration) {
         let user = &mut self.users[index];
@@ -37,7 +34,9 @@ impl Thread {
         let user = &mut self.users[index];
         user.sent = now;
         user.written = 0;
-        user.reader.reset();
+        let scenario = &self.work.targets.scenario;
+        let is_login = scenario.login() == Some(user.task);
+        user.reader.reset(is_login || scenario.tasks()[usize::from(user.task)].reads_body());
         self.send(index);
     }
 
@@ -62,7 +61,7 @@ impl Thread {
                 let _ = stream.set_nodelay(true);
                 let now = self.now();
                 let took = now.saturating_sub(user.connect_begun);
-                self.recorder.connected(TASK, user.slot, took);
+                self.recorder.connected(user.task, user.slot, took);
                 self.begin_send(index, now);
             }
             State::Sending => {
@@ -78,7 +77,8 @@ impl Thread {
 
     fn send(&mut self, index: usize) {
         let user = &mut self.users[index];
-        let request = &self.work.targets.requests[user.target];
+        let fixed = self.work.targets.fixed(user.target, user.task);
+        let request: &[u8] = fixed.map_or(&user.outgoing, |fixed| fixed);
         let Some(stream) = &mut user.stream else { return };
         loop {
             match stream.write(&request[user.written..]) {
@@ -140,7 +140,7 @@ impl Thread {
         if user.used && !user.reader.has_begun() && !user.resent {
             user.resent = true;
             user.disconnect();
-            self.recorder.resent(TASK, user.slot);
+            self.recorder.resent(user.task, user.slot);
             let now = self.now();
             return self.connect(index, now);
         }
@@ -149,6 +149,7 @@ impl Thread {
 
     fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
         let now = self.now();
+        let failure = self.look_at(index, answer.status);
         let user = &mut self.users[index];
         // An answer to a request that was not wholly written leaves the rest of it between us and the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
@@ -157,10 +158,29 @@ impl Thread {
             user.disconnect();
             user.closed_while_idle = answer.keep_alive && closed;
         }
-        let failure = (!(200..300).contains(&answer.status)).then_some(FailureKind::Status(answer.status));
         if let Some(due) = self.finish(index, now, answer.bytes, failure) {
             self.begin(index, due, now);
         }
+    }
+
+    /// Whether an answer is what it should be; a login's token is taken.
+    fn look_at(&mut self, index: usize, status: u16) -> Option<FailureKind> {
+        let user = &mut self.users[index];
+        let scenario = &self.work.targets.scenario;
+        let is_good = (200..300).contains(&status);
+        if let Some(failure) = scenario.failed_check(user.task, status, user.reader.kept_body()) {
+            return Some(FailureKind::Check(failure));
+        }
+        if !is_good && !scenario.tasks()[usize::from(user.task)].names_statuses() {
+            return Some(FailureKind::Status(status));
+        }
+        if scenario.login() == Some(user.task) {
+            match scenario.token(user.reader.kept_body()) {
+                Some(token) => user.token = token,
+                None => return Some(FailureKind::NoToken),
+            }
+        }
+        None
     }
 
     pub(super) fn fail(&mut self, index: usize, kind: FailureKind) {

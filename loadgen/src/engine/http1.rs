@@ -1,6 +1,6 @@
 //! Reads HTTP/1.1 answers as they come, and keeps no more of them than it must.
 //!
-//! Bodies are counted, not kept. A head that came in pieces is kept until it is whole; in the usual case, where one read
+//! Bodies are counted, and kept only where somebody wants to look at them. A head that came in pieces is kept until it is whole; in the usual case, where one read
 //! brings the whole answer, nothing is copied at all.
 
 /// How far an answer has come.
@@ -34,6 +34,8 @@ pub struct Reader {
     status: u16,
     keep_alive: bool,
     bytes: u64,
+    keeps_body: bool,
+    kept: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +72,7 @@ enum Chunk {
 
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_KEPT_BYTES: usize = 1 << 20;
 /// Enough for 2^60 bytes; more would overflow the size.
 const MAX_SIZE_DIGITS: u8 = 15;
 
@@ -113,11 +116,24 @@ impl Reader {
         self.bytes > 0
     }
 
-    /// Makes ready for the next answer.
-    pub fn reset(&mut self) {
-        let mut head = std::mem::take(&mut self.head);
+    /// Makes ready for the next answer; its body is kept if somebody will look at it.
+    pub fn reset(&mut self, keeps_body: bool) {
+        let (mut head, mut kept) = (std::mem::take(&mut self.head), std::mem::take(&mut self.kept));
         head.clear();
-        *self = Self { head, ..Self::default() };
+        kept.clear();
+        *self = Self { head, kept, keeps_body, ..Self::default() };
+    }
+
+    /// The body, if it was to be kept; of a large one, its beginning.
+    pub fn kept_body(&self) -> &[u8] {
+        &self.kept
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.keeps_body {
+            let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
     }
 
     fn answer(&self) -> Answer {
@@ -160,11 +176,18 @@ impl Reader {
     fn body(&mut self, mut bytes: &[u8]) -> Progress {
         match self.state {
             State::Head => Progress::NeedMore,
-            State::UntilClose => Progress::NeedMore,
+            State::UntilClose => {
+                self.keep(bytes);
+                Progress::NeedMore
+            }
             State::Sized(left) => match left.cmp(&(bytes.len() as u64)) {
-                std::cmp::Ordering::Equal => Progress::Done(self.answer()),
+                std::cmp::Ordering::Equal => {
+                    self.keep(bytes);
+                    Progress::Done(self.answer())
+                }
                 std::cmp::Ordering::Less => Progress::Malformed,
                 std::cmp::Ordering::Greater => {
+                    self.keep(bytes);
                     self.state = State::Sized(left - bytes.len() as u64);
                     Progress::NeedMore
                 }
@@ -173,6 +196,9 @@ impl Reader {
                 while !bytes.is_empty() {
                     match chunk.step(bytes) {
                         Step::Next(next, used) => {
+                            if matches!(chunk, Chunk::Data { .. }) {
+                                self.keep(&bytes[..used]);
+                            }
                             chunk = next;
                             bytes = &bytes[used..];
                         }
@@ -330,6 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_kept_when_it_is_wanted() {
+        for size in [1, 7, 1000] {
+            for (bytes, body) in [(CHUNKED, &b"abcd0123456789"[..]), (SIZED, b"hello")] {
+                let mut reader = Reader::default();
+                reader.reset(true);
+                bytes.chunks(size).for_each(|piece| {
+                    reader.feed(piece);
+                });
+                assert_eq!(reader.kept_body(), body);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_malformed() {
         for bytes in [
             &b"SSH-2.0-OpenSSH\r\n"[..],
@@ -346,7 +386,7 @@ mod tests {
         for _ in 0..3 {
             let progress = reader.feed(b"HTTP/1.1 204 No Content\r\n\r\n");
             assert!(matches!(progress, Progress::Done(Answer { status: 204, keep_alive: true, .. })), "{progress:?}");
-            reader.reset();
+            reader.reset(false);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and a quarter of the rate, and the generator must never be the slowest part. Nothing is shared between threads while
 //! they run: each has its own users, connections, timers and recorder.
 
+mod calibrate;
 mod control;
 mod exchange;
 mod http1;
@@ -20,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use calibrate::calibrate;
 pub use control::Control;
 pub use limits::raise_file_limit;
 pub use resources::pin_to;

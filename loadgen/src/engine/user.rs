@@ -45,6 +45,14 @@ pub struct User {
     pub is_watched: bool,
     /// It begins no request from here on.
     pub until: Duration,
+    /// What the current request is.
+    pub task: u16,
+    /// How many it has begun.
+    pub iteration: u64,
+    /// What its login gave it; empty before.
+    pub token: String,
+    /// The bytes of the current request, if they are its own.
+    pub outgoing: Vec<u8>,
     /// The window of the current request.
     pub slot: Slot,
     /// Bytes of the request that were written.
@@ -80,6 +88,10 @@ impl User {
             deadline: Duration::ZERO,
             is_watched: false,
             until: Duration::MAX,
+            task: 0,
+            iteration: 0,
+            token: String::new(),
+            outgoing: Vec::new(),
             slot: Slot::default(),
             written: 0,
             generation: 0,
@@ -99,6 +111,6 @@ impl User {
             let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }
         self.used = false;
-        self.reader.reset();
+        self.reader.reset(false);
     }
 }

@@ -18,8 +18,8 @@ use super::{
     wakeup::Wakeup,
 };
 use crate::{
-    measure::{FailureKind, Finished, Recorder, Slot, Window},
-    workload::{Balance, Schedule, Segment, StepTimes, Targets, Traffic, WaitTime},
+    measure::{FailureKind, Finished, Recorder, Window},
+    workload::{Balance, Schedule, Segment, Sender, StepTimes, Targets, Traffic, WaitTime},
 };
 
 /// What a thread is to do.
@@ -38,8 +38,6 @@ const EVENTS: usize = 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Requests begun before the sockets are looked at again: answers must not wait for a long row of due requests.
 const BURST: usize = 64;
-/// There is one task yet.
-const TASK: u16 = 0;
 
 impl Work {
     /// Plays all users until the plan's end or a stop, and until the last request has ended. Returns the windows of all
@@ -82,6 +80,8 @@ pub(super) struct Thread {
     /// The next step whose window is to be reported.
     step: usize,
     pub(super) buffer: Box<[u8]>,
+    /// Room to put a request's body together.
+    body: Vec<u8>,
 }
 
 impl Thread {
@@ -104,7 +104,7 @@ impl Thread {
         let poll = Poll::new()?;
         Ok(Self {
             end: plan.duration(),
-            recorder: Recorder::new(times.clone(), 1, &work.limits),
+            recorder: Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits),
             wakeup: Wakeup::new(poll.registry(), WAKEUP)?,
             poll,
             times,
@@ -125,6 +125,7 @@ impl Thread {
             second: 1,
             step: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            body: Vec::new(),
         })
     }
 
@@ -228,8 +229,7 @@ impl Thread {
                 user.is_present = true;
                 self.present += 1;
             }
-            let slot = self.recorder.begun(TASK, due.at);
-            self.users[index].slot = slot;
+            self.pick(index, due.at);
             self.begin(index, due.at, now);
         }
         true
@@ -237,7 +237,6 @@ impl Thread {
 
     /// The open model's next request: on a free connection, on a new one, or not at all.
     fn arrive(&mut self, due: Duration, now: Duration) {
-        let slot = self.recorder.begun(TASK, due);
         let target = self.choose_target();
         let index = match self.free[target].pop() {
             Some(index) => index as usize,
@@ -253,12 +252,12 @@ impl Thread {
                     self.users[index as usize].disconnect();
                     index as usize
                 }
-                None => return self.drop_request(slot, due, now),
+                None => return self.drop_request(due, now),
             },
         };
         let user = &mut self.users[index];
         user.target = target;
-        user.slot = slot;
+        self.pick(index, due);
         self.begin(index, due, now);
     }
 
@@ -276,10 +275,23 @@ impl Thread {
         self.last_target
     }
 
+    /// What user `index` sends next, at `due`; from here on it counts.
+    fn pick(&mut self, index: usize, due: Duration) {
+        let scenario = &self.work.targets.scenario;
+        let user = &mut self.users[index];
+        user.task = match scenario.login() {
+            Some(login) if user.token.is_empty() => login,
+            _ => scenario.draw(&mut user.rng),
+        };
+        user.slot = self.recorder.begun(user.task, due);
+    }
+
     /// A request that was due is never sent.
-    fn drop_request(&mut self, slot: Slot, due: Duration, now: Duration) {
+    fn drop_request(&mut self, due: Duration, now: Duration) {
+        let task = self.work.targets.scenario.draw(&mut self.rng);
+        let slot = self.recorder.begun(task, due);
         let failure = Some(FailureKind::Dropped);
-        self.recorder.finished(&Finished { task: TASK, slot, due, sent: due, end: now, bytes: 0, failure });
+        self.recorder.finished(&Finished { task, slot, due, sent: due, end: now, bytes: 0, failure });
     }
 
     /// Begins a request that was counted as begun.
@@ -296,12 +308,20 @@ impl Thread {
         self.in_flight += 1;
         self.busy[user.target] += 1;
         // Before its last request had ended it could not begin this one: that was the server's doing.
-        self.recorder.late(TASK, user.slot, now.saturating_sub(due.max(user.ended)));
+        self.recorder.late(user.task, user.slot, now.saturating_sub(due.max(user.ended)));
+        user.outgoing.clear();
+        let targets = &self.work.targets;
+        if targets.fixed(user.target, user.task).is_none() {
+            let sender = Sender { user: user.number, iteration: user.iteration, token: &user.token };
+            let to = targets.authority(user.target);
+            targets.scenario.render(user.task, to, sender, &mut user.rng, &mut self.body, &mut user.outgoing);
+        }
+        user.iteration += 1;
         if user.stream.is_some() {
             self.begin_send(index, now);
         } else {
             if std::mem::take(&mut user.closed_while_idle) {
-                self.recorder.reopened(TASK, user.slot);
+                self.recorder.reopened(user.task, user.slot);
             }
             self.connect(index, now);
         }
@@ -335,8 +355,8 @@ impl Thread {
         user.ended = now;
         self.in_flight -= 1;
         self.busy[user.target] -= 1;
-        let (slot, due, sent) = (user.slot, user.due, user.sent);
-        self.recorder.finished(&Finished { task: TASK, slot, due, sent, end: now, bytes, failure });
+        let (task, slot, due, sent) = (user.task, user.slot, user.due, user.sent);
+        self.recorder.finished(&Finished { task, slot, due, sent, end: now, bytes, failure });
         match self.work.segment.plan.traffic {
             Traffic::Open { .. } => {
                 self.free[user.target].push(index as u32);
@@ -348,12 +368,12 @@ impl Thread {
 
     fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
-        let mut next = wait_time.next_due(user.due, now, &mut user.rng);
+        let has_logged_in = self.work.targets.scenario.login() == Some(user.task) && !user.token.is_empty();
+        let mut next = if has_logged_in { now } else { wait_time.next_due(user.due, now, &mut user.rng) };
         let (last, until) = (self.end, user.until);
         // With pacing, requests may have been due while the user was busy: those it has no time for any more are not lost.
         while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
-            let slot = self.recorder.begun(TASK, next);
-            self.drop_request(slot, next, now);
+            self.drop_request(next, now);
             let user = &mut self.users[index];
             next = wait_time.next_due(next, now, &mut user.rng);
         }
@@ -367,7 +387,7 @@ impl Thread {
             return None;
         }
         // Counted at once, so that its window does not end without it.
-        user.slot = self.recorder.begun(TASK, next);
+        self.pick(index, next);
         Some(next)
     }
 

@@ -20,14 +20,18 @@ pub enum FailureKind {
     Malformed,
     /// It was due and never sent: all connections were busy, or the user was until the end.
     Dropped,
+    /// The login's answer has no token.
+    NoToken,
     /// An answer with this status, which is not 2xx.
     Status(u16),
+    /// An answer that did not pass the scenario's check with this number.
+    Check(u16),
 }
 
 impl FailureKind {
     /// Whether the user was made to wait before it came to this, so that the wait counts among the times.
     pub fn took_its_time(self) -> bool {
-        matches!(self, Self::Timeout | Self::Status(_))
+        matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::Check(_))
     }
 }
 
@@ -40,7 +44,9 @@ impl fmt::Display for FailureKind {
             Self::ConnectionClosed => f.write_str("connection closed before the answer"),
             Self::Malformed => f.write_str("malformed answer"),
             Self::Dropped => f.write_str("dropped: not sent, since all connections were busy"),
+            Self::NoToken => f.write_str("the login's answer has no token"),
             Self::Status(code) => write!(f, "status {code}"),
+            Self::Check(number) => write!(f, "check {number} failed"),
         }
     }
 }

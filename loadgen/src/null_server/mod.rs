@@ -18,12 +18,15 @@ use std::{
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
+use socket2::{Domain, Socket, Type};
 
 pub use delay::{Behaviour, Delay, Freeze};
 
 use self::{connection::Connection, delay::Pending};
 use crate::{engine::pin_to, measure::Latencies};
 
+/// The kernel cuts this to net.core.somaxconn.
+const BACKLOG: i32 = 65_535;
 const LISTENER: Token = Token(usize::MAX);
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -44,7 +47,7 @@ impl NullServer {
     /// # Errors
     /// When the address is taken, or the system refuses a thread.
     pub fn start(addr: SocketAddr, core: Option<usize>, behaviour: Behaviour) -> io::Result<Self> {
-        let mut listener = TcpListener::bind(addr)?;
+        let mut listener = listen(addr)?;
         let addr = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let poll = Poll::new()?;
@@ -101,6 +104,16 @@ impl Drop for NullServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Thousands may connect within a moment, and all the more while it is frozen.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 struct Server {

@@ -1,5 +1,6 @@
 //! Views of results. None measures or decides.
 
+mod compare;
 mod compose;
 pub mod console;
 mod report;
@@ -7,6 +8,7 @@ mod run;
 mod sentences;
 mod tables;
 
+pub use compare::{RunFile, compare};
 pub use compose::Source;
 pub use report::{Environment, Report};
 pub use run::{FileOptions, RunReport};

@@ -53,8 +53,13 @@ pub fn run(report: &RunReport) -> String {
         table.add_row(row(name, &measured.all, Some(plan.planned_per_second(index))));
     }
     table.add_row(row("all, ramps included".to_owned(), total, None));
+    if report.outcome.total.tasks.len() > 1 {
+        for (task, window) in report.scenario.tasks().iter().zip(&report.outcome.total.tasks) {
+            table.add_row(row(format!("  {} {}", task.method, task.name), window, None));
+        }
+    }
     for (kind, failures) in &total.failures {
-        table.add_row([format!("  failed: {kind}"), String::new(), failures.count.to_string()]);
+        table.add_row([format!("  failed: {}", report.failure(*kind)), String::new(), failures.count.to_string()]);
     }
     let intended = report.outcome.steps.last().map(|step| step.all.intended.percentiles()).unwrap_or_default();
     let note = format!(

@@ -5,13 +5,17 @@ mod level;
 mod plan;
 mod request;
 mod run_time;
+mod scenario;
 mod shape;
+mod targets;
 mod wait_time;
 
 pub use arrivals::{Arrivals, ArrivalsError, Gaps, Piece, Schedule};
 pub use level::Level;
 pub use plan::{Plan, Presence, Segment, Step, StepTimes, Traffic};
-pub use request::{Balance, Host, HostError, Request, Targets};
+pub use request::{Host, HostError, Request};
 pub use run_time::parse_run_time;
+pub use scenario::{Authority, Check, Scenario, ScenarioError, Sender, Task};
 pub use shape::{Pace, Shape};
+pub use targets::{Balance, Targets};
 pub use wait_time::{WaitTime, WaitTimeError};

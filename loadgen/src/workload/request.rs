@@ -1,11 +1,9 @@
-//! The request that users send, and where to.
+//! The request that users send, and the host it goes to.
 
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},
     str::FromStr,
-    sync::Arc,
-    time::Duration,
 };
 
 /// `http://127.0.0.1:8000`: what Locust calls the host.
@@ -106,73 +104,6 @@ impl Request {
             content_type: "application/json".to_owned(),
         }
     }
-
-    /// The bytes on the wire, head and body in one piece: in two writes the second waits for an acknowledgement.
-    pub fn to_bytes(&self, authority: &str) -> Vec<u8> {
-        let Self { method, path, body, content_type } = self;
-        let mut bytes =
-            format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: loadgen\r\n").into_bytes();
-        if !body.is_empty() || method == "POST" {
-            bytes.extend(format!("content-type: {content_type}\r\ncontent-length: {}\r\n", body.len()).bytes());
-        }
-        bytes.extend(b"\r\n");
-        bytes.extend(body);
-        bytes
-    }
-}
-
-/// Where users connect, and what they send there.
-#[derive(Debug, Clone)]
-pub struct Targets {
-    /// An address for each replica. User `i` connects to `i mod n` and, after a failure, to the next.
-    pub addrs: Vec<SocketAddr>,
-    /// The request's bytes, for each address.
-    pub requests: Vec<Arc<[u8]>>,
-    /// A request that takes longer has failed.
-    pub timeout: Duration,
-    /// How the open model's requests are spread.
-    pub balance: Balance,
-}
-
-/// How requests are spread over several addresses by a client that may choose for each: the open model's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Balance {
-    /// To each in its turn.
-    #[default]
-    RoundRobin,
-    /// To one that has the fewest requests in flight.
-    LeastOutstanding,
-    /// To any, with the same chance: of Poisson arrivals each then gets a Poisson process of its own.
-    Random,
-}
-
-impl Targets {
-    /// Locust's and our default for how long a request may take.
-    pub const TIMEOUT: Duration = Duration::from_secs(5);
-
-    /// Replicas that are spoken to by their addresses.
-    pub fn replicas(addrs: &[SocketAddr], request: &Request) -> Self {
-        Self {
-            addrs: addrs.to_vec(),
-            requests: addrs.iter().map(|addr| request.to_bytes(&addr.to_string()).into()).collect(),
-            timeout: Self::TIMEOUT,
-            balance: Balance::default(),
-        }
-    }
-
-    /// One host, at the address that was resolved for it.
-    pub fn host(host: &Host, addr: SocketAddr, request: &Request) -> Self {
-        let mut targets = Self::replicas(&[], request);
-        targets.add(host, addr, request);
-        targets
-    }
-
-    /// One more host, at the address that was resolved for it.
-    pub fn add(&mut self, host: &Host, addr: SocketAddr, request: &Request) {
-        let request = Request { path: format!("{}{}", host.base_path, request.path), ..request.clone() };
-        self.addrs.push(addr);
-        self.requests.push(request.to_bytes(&host.authority).into());
-    }
 }
 
 #[cfg(test)]
@@ -189,16 +120,5 @@ mod tests {
         for wrong in ["127.0.0.1:8000", "ftp://x", "http://x/?q=1", ""] {
             assert!(wrong.parse::<Host>().is_err(), "{wrong} was taken");
         }
-    }
-
-    #[test]
-    fn a_request_is_one_piece() {
-        let bytes = Request::post_json("/predict", "{}").to_bytes("h:1");
-        let text = String::from_utf8(bytes).unwrap();
-        assert_eq!(
-            text,
-            "POST /predict HTTP/1.1\r\nhost: h:1\r\nuser-agent: loadgen\r\n\
-             content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-        );
     }
 }

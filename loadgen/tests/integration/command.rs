@@ -179,3 +179,65 @@ fn a_run_that_fails_is_ended_early_when_asked() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("Ended early: 100.00% of requests failed or took over 50 ms"), "{told}");
 }
+
+#[test]
+fn runs_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = |delay: u64| Misbehaving::start(Manners { delay: Duration::from_millis(delay), ..Manners::default() });
+    let files = [("fast", server(5)), ("slow", server(50))].map(|(name, server)| {
+        let file = dir.path().join(format!("{name}.json"));
+        let status = loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "5", "-t", "2s", "--body", "{}"])
+            .args(["--wait-time", "constant(0)", "--json"])
+            .arg(&file)
+            .output()
+            .unwrap()
+            .status;
+        assert_eq!(status.code(), Some(0), "with no rate to keep, the generator may be the limit");
+        file
+    });
+    let output = loadgen(&["compare"]).args(&files).output().unwrap();
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && table.contains("slow") && table.contains("x: times fast"), "{table}");
+    let output = loadgen(&["compare", "Cargo.toml"]).arg(&files[0]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_scenario_logs_in_fills_in_and_checks() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"token\": \"abc\"}";
+    let server = Misbehaving::start(Manners { answer, ..Manners::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let (scenario, result, csv) = (dir.path().join("s.toml"), dir.path().join("run.json"), dir.path().join("run"));
+    let text = "wait_time = 'constant(0.1)'\n\
+        [login]\npath = '/login'\nbody = '{}'\ntoken = '/token'\n\
+        [[task]]\nname = 'good'\nweight = 3\npath = '/a/{{user}}'\nheaders = { Authorization = 'Bearer {{token}}' }\n\
+        check = [{ json = '/token', equals = 'abc' }]\n\
+        [[task]]\nname = 'bad'\npath = '/b'\nbody = '{{iteration}}'\ncheck = [{ contains = 'nowhere' }]\n";
+    std::fs::write(&scenario, text).unwrap();
+    let run = |file: &std::path::Path| {
+        loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "10", "-t", "3s", "--scenario"])
+            .arg(file)
+            .arg("--json")
+            .arg(&result)
+            .arg("--csv")
+            .arg(&csv)
+            .output()
+            .unwrap()
+    };
+    let output = run(&scenario);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let tasks = json(&result)["tasks"].as_array().unwrap().clone();
+    let figure = |task: usize, name: &str| tasks[task]["total"][name].as_u64().unwrap();
+    assert_eq!(tasks.iter().map(|t| t["name"].as_str().unwrap()).collect::<Vec<_>>(), ["good", "bad", "login"]);
+    assert_eq!((figure(2, "requests"), figure(0, "failures")), (10, 0), "each user logs in once");
+    assert!(figure(0, "requests") > figure(1, "requests") * 2);
+    assert_eq!(figure(1, "failures"), figure(1, "requests"));
+    let failures = std::fs::read_to_string(dir.path().join("run_failures.csv")).unwrap();
+    assert!(failures.contains("POST,bad,\"check failed: bad: the answer has \"\"nowhere\"\" in it\","), "{failures}");
+
+    std::fs::write(&scenario, "[[task]]\npath = '/{{nobody}}'\n").unwrap();
+    let output = run(&scenario);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told.contains("s.toml:2:10: {{nobody}} is not known"), "{told}");
+}

@@ -57,8 +57,8 @@ fn stats(report: &RunReport) -> Vec<u8> {
         row.extend(percentiles(&window.service));
         row
     };
-    let mut rows: Vec<Vec<String>> =
-        total.tasks.iter().map(|window| row(&report.method, &report.name, window)).collect();
+    let tasks = report.scenario.tasks().iter().zip(&total.tasks);
+    let mut rows: Vec<Vec<String>> = tasks.map(|(task, window)| row(&task.method, &task.name, window)).collect();
     rows.push(row("", "Aggregated", &total.all));
     table(&header(&fixed, &[]), &rows)
 }
@@ -109,12 +109,12 @@ fn failures(report: &RunReport) -> Vec<u8> {
         let time: SystemTime = report.began + since;
         time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string()
     };
-    let of_task = |window: &Window| {
+    let of_task = |(task, window): (&crate::workload::Task, &Window)| {
         let row = |(kind, failures): (&crate::measure::FailureKind, &crate::measure::Failures)| {
             vec![
-                report.method.clone(),
-                report.name.clone(),
-                kind.to_string(),
+                task.method.clone(),
+                task.name.clone(),
+                report.failure(*kind),
                 failures.count.to_string(),
                 at(failures.first),
                 at(failures.last),
@@ -122,7 +122,8 @@ fn failures(report: &RunReport) -> Vec<u8> {
         };
         window.failures.iter().map(row).collect::<Vec<_>>()
     };
-    table(&header, &report.outcome.total.tasks.iter().flat_map(of_task).collect::<Vec<_>>())
+    let tasks = report.scenario.tasks().iter().zip(&report.outcome.total.tasks);
+    table(&header, &tasks.flat_map(of_task).collect::<Vec<_>>())
 }
 
 fn header(before: &[&str], after: &[&str]) -> Vec<String> {

@@ -33,7 +33,7 @@ pub(super) fn page(report: &RunReport) -> String {
     page.push_str("<h2>Steps</h2>");
     page.push_str(&steps(report));
     page.push_str("<h2>Failures</h2>");
-    page.push_str(&failures(&report.outcome.total.all));
+    page.push_str(&failures(report, &report.outcome.total.all));
     let seconds = &report.seconds;
     let ms = |second: &Second, q: f64| second.service.quantile(q).as_secs_f64() * 1e3;
     let of = |figure: &dyn Fn(&Second) -> f64| seconds.iter().map(figure).collect::<Vec<f64>>();
@@ -85,14 +85,14 @@ fn steps(report: &RunReport) -> String {
     table + "</table>"
 }
 
-fn failures(window: &Window) -> String {
+fn failures(report: &RunReport, window: &Window) -> String {
     if window.failures.is_empty() {
         return "<p>None.</p>".to_owned();
     }
     let rows = window.failures.iter().map(|(kind, failures)| {
         format!(
             "<tr><td>{}<td>{}<td>{:.1} s<td>{:.1} s</tr>",
-            escape(&kind.to_string()),
+            escape(&report.failure(*kind)),
             failures.count,
             failures.first.as_secs_f64(),
             failures.last.as_secs_f64()

@@ -52,8 +52,16 @@ pub(super) fn text(report: &RunReport) -> String {
         .enumerate()
         .map(|(index, step)| {
             let planned = report.plan.planned_per_second(index);
-            Summary { target: Some(report.plan.steps[index].target), ..summary(&step.all, planned, judged(index)) }
+            let target = Some(report.plan.steps[index].target);
+            Summary { target, ..summary(report, &step.all, planned, judged(index)) }
         })
+        .collect();
+    let tasks: Vec<_> = report
+        .scenario
+        .tasks()
+        .iter()
+        .zip(&report.outcome.total.tasks)
+        .map(|(task, window)| json!({"method": task.method, "name": task.name, "total": summary(report, window, None, None)}))
         .collect();
     let overall = &report.judged.overall;
     let value = json!({
@@ -64,10 +72,12 @@ pub(super) fn text(report: &RunReport) -> String {
         "intended_from": report.due(),
         "seed": report.plan.seed,
         "summary": steps.last(),
-        "total": summary(&report.outcome.total.all, None, None),
+        "total": summary(report, &report.outcome.total.all, None, None),
         "steps": steps,
+        "tasks": tasks,
         "validity": {
             "generator_limited": report.is_generator_limited(),
+            "calibrated_per_second": report.calibrated,
             "stopped": report.outcome.stopped,
             "aborted": report.aborted.as_ref().map(|judgement| &judgement.reasons),
         },
@@ -78,7 +88,12 @@ pub(super) fn text(report: &RunReport) -> String {
     format!("{value:#}\n")
 }
 
-fn summary(window: &Window, planned_per_second: Option<f64>, judged: Option<&Judgement>) -> Summary {
+fn summary(
+    report: &RunReport,
+    window: &Window,
+    planned_per_second: Option<f64>,
+    judged: Option<&Judgement>,
+) -> Summary {
     Summary {
         target: None,
         users: window.users,
@@ -98,7 +113,7 @@ fn summary(window: &Window, planned_per_second: Option<f64>, judged: Option<&Jud
         failures_by_kind: window
             .failures
             .iter()
-            .map(|(&kind, failures)| Failure { kind, text: kind.to_string(), count: failures.count })
+            .map(|(&kind, failures)| Failure { kind, text: report.failure(kind), count: failures.count })
             .collect(),
         verdict: judged.map(|judged| judged.verdict),
         reasons: judged.map(|judged| judged.reasons.clone()).unwrap_or_default(),

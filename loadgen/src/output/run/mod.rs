@@ -7,6 +7,7 @@ mod json;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -15,10 +16,10 @@ use clap::Args;
 use crate::{
     Error,
     engine::Outcome,
-    measure::Second,
+    measure::{FailureKind, Second},
     slo::Objective,
     verdict::{Judgement, RunJudgement, Verdict},
-    workload::{Plan, Traffic},
+    workload::{Plan, Scenario, Traffic},
 };
 
 /// A run that is over.
@@ -26,10 +27,8 @@ use crate::{
 pub struct RunReport {
     /// What was loaded.
     pub hosts: Vec<String>,
-    /// `POST`.
-    pub method: String,
-    /// What Locust calls the request's name: its path.
-    pub name: String,
+    /// What was sent.
+    pub scenario: Arc<Scenario>,
     /// What was to be sent.
     pub plan: Plan,
     /// What had to hold, if anything had.
@@ -38,6 +37,8 @@ pub struct RunReport {
     pub judged: RunJudgement,
     /// Why it was ended early for having failed, if it was.
     pub aborted: Option<Judgement>,
+    /// Requests a second that the generator had answered by a null server before, with 64 connections and no think time.
+    pub calibrated: Option<f64>,
     /// When it began.
     pub began: SystemTime,
     /// Its seconds, in order.
@@ -66,8 +67,11 @@ pub struct FileOptions {
     hdr_log: Option<PathBuf>,
 }
 
-/// A load thread that computes for more of a second than this is the limit.
+/// A load thread that computes for more of a second than this is the limit, and so is a generator that gets more of the answers
+/// that it could get.
 const BUSY: f64 = 0.9;
+/// A plan beyond this share of what the generator reached against a null server is worth a word.
+const AMBITIOUS: f64 = 0.7;
 
 impl FileOptions {
     /// Whether the files can be written, which is better known before the run than after.
@@ -133,6 +137,17 @@ impl RunReport {
         }
     }
 
+    /// Why a request failed, in words.
+    pub fn failure(&self, kind: FailureKind) -> String {
+        match kind {
+            FailureKind::Check(number) => match self.scenario.check(number) {
+                Some((task, check)) => format!("check failed: {}: {check}", task.name),
+                None => kind.to_string(),
+            },
+            _ => kind.to_string(),
+        }
+    }
+
     /// What intended times are from.
     pub fn due(&self) -> &'static str {
         match self.plan.traffic {
@@ -159,6 +174,14 @@ impl RunReport {
                 self.busiest_core() * 100.0
             ));
         }
+        let planned =
+            (0..self.plan.steps.len()).filter_map(|step| self.plan.planned_per_second(step)).fold(0.0, f64::max);
+        if let Some(calibrated) = self.calibrated.filter(|calibrated| planned > AMBITIOUS * calibrated) {
+            remarks.push(format!(
+                "{planned:.0} requests/s are planned, and this generator gets {calibrated:.0} from a server that does nothing: give it \
+                 more processors (--pin)."
+            ));
+        }
         if let Some(aborted) = &self.aborted {
             remarks.push(format!("Ended early: {}.", aborted.reasons.join("; ")));
         }
@@ -168,10 +191,14 @@ impl RunReport {
         remarks
     }
 
-    /// Whether the generator was the limit. With no rate to keep that is what was asked for.
+    /// Whether the generator was the limit. With no rate to keep that is what was asked for: it is when its threads computed
+    /// all the time, or it got nearly as many answers as from a server that does nothing.
     pub fn is_generator_limited(&self) -> bool {
         let has_rate = self.plan.planned_per_second(0).is_some();
-        self.judged.overall.verdict == Verdict::Invalid || (!has_rate && self.busiest_core() > BUSY)
+        let rate = self.outcome.steps.iter().map(|step| step.all.requests_per_second()).fold(0.0, f64::max);
+        let is_at_its_limit = self.calibrated.is_some_and(|calibrated| rate > BUSY * calibrated);
+        self.judged.overall.verdict == Verdict::Invalid
+            || (!has_rate && (is_at_its_limit || self.busiest_core() > BUSY))
     }
 
     fn busiest_core(&self) -> f64 {

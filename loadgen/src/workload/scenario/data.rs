@@ -1,0 +1,85 @@
+//! Rows that requests are filled in from: a CSV file with a header, or one JSON object a line.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A data file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Data {
+    rows: Vec<Map<String, Value>>,
+    order: Order,
+}
+
+/// Which row a request gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Order {
+    /// Each user goes through all rows, and begins with one of its own.
+    #[default]
+    Sequential,
+    /// Any.
+    Random,
+}
+
+impl Data {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// With the line, where a line is wrong.
+    pub(super) fn read(path: &Path, order: Order) -> Result<Self, String> {
+        let wrong = |why: String| format!("{}: {why}", path.display());
+        let rows = if path.extension().is_some_and(|extension| extension == "csv") {
+            let mut reader = csv::Reader::from_path(path).map_err(|e| wrong(e.to_string()))?;
+            let header = reader.headers().map_err(|e| wrong(e.to_string()))?.clone();
+            let row = |record: csv::Result<csv::StringRecord>| {
+                let record = record.map_err(|e| wrong(e.to_string()))?;
+                Ok(header.iter().zip(record.iter()).map(|(k, v)| (k.to_owned(), Value::from(v))).collect())
+            };
+            reader.records().map(row).collect::<Result<Vec<_>, String>>()?
+        } else {
+            let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+            let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+            let row = |(number, line): (usize, &str)| {
+                serde_json::from_str(line).map_err(|e| wrong(format!("line {}: {e}", number + 1)))
+            };
+            lines.map(row).collect::<Result<Vec<_>, String>>()?
+        };
+        if rows.is_empty() {
+            return Err(wrong("there are no rows".to_owned()));
+        }
+        Ok(Self { rows, order })
+    }
+
+    /// Of the first row.
+    pub(super) fn columns(&self) -> Vec<String> {
+        self.rows.first().map(|row| row.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The row for a request.
+    pub(super) fn row(&self, user: u32, iteration: u64, random: u64) -> usize {
+        let wanted = match self.order {
+            Order::Sequential => u64::from(user).wrapping_add(iteration),
+            Order::Random => random,
+        };
+        (wanted % self.rows.len() as u64) as usize
+    }
+
+    /// A value as it stands in JSON, strings without their quotes: the template has those. A column that a row lacks is empty.
+    pub(super) fn write(&self, row: usize, column: Option<&str>, out: &mut Vec<u8>) {
+        let row = &self.rows[row];
+        let text = match column {
+            None => serde_json::to_string(row).unwrap_or_default(),
+            Some(column) => match row.get(column) {
+                None => String::new(),
+                Some(Value::String(text)) => {
+                    let quoted = serde_json::to_string(text).unwrap_or_default();
+                    quoted.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned()
+                }
+                Some(value) => value.to_string(),
+            },
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+}

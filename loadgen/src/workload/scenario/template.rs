@@ -1,0 +1,107 @@
+//! Text with places that are filled in for each request: `{{user}}`, `{{iteration}}`, `{{token}}`, `{{rows.column}}`, `{{rows}}`.
+
+use super::data::Data;
+
+/// A text, taken apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    Literal(Vec<u8>),
+    User,
+    Iteration,
+    Token,
+    /// A column of a data file; none for the whole row.
+    Data(usize, Option<String>),
+}
+
+/// What places are filled in from.
+pub(super) struct Values<'a> {
+    pub(super) user: u32,
+    pub(super) iteration: u64,
+    pub(super) token: &'a str,
+    pub(super) data: &'a [Data],
+    /// The row of each data file.
+    pub(super) rows: &'a dyn Fn(usize) -> usize,
+}
+
+impl Template {
+    /// Takes a text apart.
+    ///
+    /// # Errors
+    /// With where in the text, in bytes, and what is wrong there.
+    pub(super) fn parse(text: &str, data: &[(String, Data)]) -> Result<Self, (usize, String)> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        let at = |rest: &str| text.len() - rest.len();
+        while let Some(open) = rest.find("{{") {
+            if open > 0 {
+                parts.push(Part::Literal(rest[..open].into()));
+            }
+            let inside = &rest[open + 2..];
+            let close = inside.find("}}").ok_or_else(|| (at(&rest[open..]), "{{ without }}".to_owned()))?;
+            let name = inside[..close].trim();
+            parts.push(place(name, data).map_err(|why| (at(&rest[open..]), why))?);
+            rest = &inside[close + 2..];
+        }
+        if !rest.is_empty() || parts.is_empty() {
+            parts.push(Part::Literal(rest.into()));
+        }
+        Ok(Self(parts))
+    }
+
+    /// Bytes as they are.
+    pub(super) fn literal(bytes: &[u8]) -> Self {
+        Self(vec![Part::Literal(bytes.to_vec())])
+    }
+
+    /// Whether nothing is to be filled in.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.0.iter().all(|part| matches!(part, Part::Literal(_)))
+    }
+
+    pub(super) fn uses_token(&self) -> bool {
+        self.0.contains(&Part::Token)
+    }
+
+    /// Fills the places in.
+    pub(super) fn render(&self, values: &Values<'_>, out: &mut Vec<u8>) {
+        for part in &self.0 {
+            match part {
+                Part::Literal(bytes) => out.extend_from_slice(bytes),
+                Part::User => out.extend_from_slice(values.user.to_string().as_bytes()),
+                Part::Iteration => out.extend_from_slice(values.iteration.to_string().as_bytes()),
+                Part::Token => out.extend_from_slice(values.token.as_bytes()),
+                Part::Data(index, column) => {
+                    values.data[*index].write((values.rows)(*index), column.as_deref(), out);
+                }
+            }
+        }
+    }
+}
+
+fn place(name: &str, data: &[(String, Data)]) -> Result<Part, String> {
+    match name {
+        "user" => return Ok(Part::User),
+        "iteration" => return Ok(Part::Iteration),
+        "token" => return Ok(Part::Token),
+        _ => {}
+    }
+    let (file, column) = name.split_once('.').map_or((name, None), |(file, column)| (file, Some(column)));
+    let Some(index) = data.iter().position(|(name, _)| name == file) else {
+        let files: Vec<&str> = data.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(format!("{{{{{name}}}}} is not known; there are user, iteration, token{}", list(&files)));
+    };
+    if let Some(column) = column {
+        let columns = data[index].1.columns();
+        if !columns.iter().any(|c| c == column) {
+            return Err(format!("{file} has no column {column:?}; it has {}", columns.join(", ")));
+        }
+    }
+    Ok(Part::Data(index, column.map(str::to_owned)))
+}
+
+fn list(files: &[&str]) -> String {
+    files.iter().map(|file| format!(" and {file}.COLUMN")).collect()
+}
