@@ -4,11 +4,13 @@
 //! and a quarter of the rate, and the generator must never be the slowest part. Nothing is shared between threads while
 //! they run: each has its own users, connections, timers and recorder.
 
+mod arrive;
 mod calibrate;
 mod control;
 mod exchange;
 mod http1;
 mod limits;
+mod reports;
 mod resources;
 mod timers;
 mod user;

@@ -1,4 +1,4 @@
-//! One load thread: its event loop, the times at which its requests are due, and its reports.
+//! One load thread: its event loop, and the times at which its requests are due.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use mio::{Events, Poll, Token};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     measure::{FailureKind, Finished, Recorder, Window},
-    workload::{Balance, Schedule, Segment, Sender, StepTimes, Targets, Traffic, WaitTime},
+    workload::{Schedule, Segment, Sender, StepTimes, Targets, Traffic, WaitTime},
 };
 
 /// What a thread is to do.
@@ -52,15 +52,15 @@ impl Work {
 
 pub(super) struct Thread {
     pub(super) work: Work,
-    times: Vec<StepTimes>,
+    pub(super) times: Vec<StepTimes>,
     /// No request is begun from here on.
-    end: Duration,
+    pub(super) end: Duration,
     stopped: bool,
     pub(super) poll: Poll,
     wakeup: Wakeup,
     pub(super) users: Vec<User>,
     /// How many are there; in the open model, how many connections were needed so far.
-    present: u32,
+    pub(super) present: u32,
     in_flight: u32,
     timers: Timers,
     /// Requests that are due and counted, of users whose last one failed: they must not fail again and again in one turn.
@@ -68,17 +68,17 @@ pub(super) struct Thread {
     /// The open model's: what is left of the schedule, when the next arrival is due, and who can take it.
     schedule: Option<Schedule>,
     arrival: Option<Duration>,
-    free: Vec<Vec<u32>>,
+    pub(super) free: Vec<Vec<u32>>,
     /// Requests in flight to each target, and the one that was chosen last.
-    busy: Vec<u32>,
-    last_target: usize,
-    rng: Pcg32,
+    pub(super) busy: Vec<u32>,
+    pub(super) last_target: usize,
+    pub(super) rng: Pcg32,
     pub(super) recorder: Recorder,
-    usage: ThreadUsage,
+    pub(super) usage: ThreadUsage,
     /// When the current second ends, in whole seconds.
-    second: u64,
+    pub(super) second: u64,
     /// The next step whose window is to be reported.
-    step: usize,
+    pub(super) step: usize,
     pub(super) buffer: Box<[u8]>,
     /// Room to put a request's body together.
     body: Vec<u8>,
@@ -188,7 +188,7 @@ impl Thread {
     }
 
     /// When the next request is due that has not been begun.
-    fn next_due(&self) -> Option<Duration> {
+    pub(super) fn next_due(&self) -> Option<Duration> {
         self.timers.next_due().into_iter().chain(self.arrival).min()
     }
 
@@ -235,48 +235,8 @@ impl Thread {
         true
     }
 
-    /// The open model's next request: on a free connection, on a new one, or not at all.
-    fn arrive(&mut self, due: Duration, now: Duration) {
-        let target = self.choose_target();
-        let index = match self.free[target].pop() {
-            Some(index) => index as usize,
-            None if (self.present as usize) < self.users.len() => {
-                let index = self.present as usize;
-                self.present += 1;
-                self.users[index].is_present = true;
-                index
-            }
-            // All connections are there; one that is free goes to another target.
-            None => match self.free.iter_mut().find_map(Vec::pop) {
-                Some(index) => {
-                    self.users[index as usize].disconnect();
-                    index as usize
-                }
-                None => return self.drop_request(due, now),
-            },
-        };
-        let user = &mut self.users[index];
-        user.target = target;
-        self.pick(index, due);
-        self.begin(index, due, now);
-    }
-
-    fn choose_target(&mut self) -> usize {
-        let next = (self.last_target + 1) % self.busy.len();
-        self.last_target = match self.work.targets.balance {
-            Balance::RoundRobin => next,
-            Balance::Random => self.rng.random_range(0..self.busy.len()),
-            // Of equals the one whose turn it is, or the first target would get whatever does not overlap.
-            Balance::LeastOutstanding => (0..self.busy.len())
-                .map(|offset| (next + offset) % self.busy.len())
-                .min_by_key(|&target| self.busy[target])
-                .unwrap_or(next),
-        };
-        self.last_target
-    }
-
     /// What user `index` sends next, at `due`; from here on it counts.
-    fn pick(&mut self, index: usize, due: Duration) {
+    pub(super) fn pick(&mut self, index: usize, due: Duration) {
         let scenario = &self.work.targets.scenario;
         let user = &mut self.users[index];
         user.task = match scenario.login() {
@@ -284,14 +244,6 @@ impl Thread {
             _ => scenario.draw(&mut user.rng),
         };
         user.slot = self.recorder.begun(user.task, due);
-    }
-
-    /// A request that was due is never sent.
-    fn drop_request(&mut self, due: Duration, now: Duration) {
-        let task = self.work.targets.scenario.draw(&mut self.rng);
-        let slot = self.recorder.begun(task, due);
-        let failure = Some(FailureKind::Dropped);
-        self.recorder.finished(&Finished { task, slot, due, sent: due, end: now, bytes: 0, failure });
     }
 
     /// Begins a request that was counted as begun.
@@ -405,49 +357,5 @@ impl Thread {
             let due = Due { at: presence.from, user: index as u32, generation: user.generation };
             self.timers.set_due(due);
         }
-    }
-
-    /// Reports seconds and steps that are over.
-    fn report(&mut self, now: Duration) {
-        while now >= Duration::from_secs(self.second) {
-            self.report_second();
-        }
-        while let Some(times) = self.times.get(self.step).copied()
-            && now >= times.end.min(self.end)
-            && times.measured_from < self.end
-            && self.next_due().is_none_or(|due| due >= times.end.min(self.end))
-            && self.recorder.is_complete(self.step)
-        {
-            self.report_step();
-        }
-    }
-
-    /// At the end, with nothing in flight: the rest of the last second, and the steps that were begun.
-    fn report_rest(&mut self) {
-        self.report_second();
-        while self.step < self.times.len() && self.times[self.step].measured_from < self.end {
-            self.report_step();
-        }
-    }
-
-    fn report_second(&mut self) {
-        let (cpu, run_delay) = self.usage.take();
-        let second = self.recorder.take_second(self.second, self.present, cpu, run_delay);
-        self.second += 1;
-        // The receiver lives as long as the threads do.
-        let _ = self.work.reports.send(Report::Second(Box::new(second)));
-    }
-
-    fn report_step(&mut self) {
-        let mut windows = self.recorder.take_step(self.step);
-        let times = self.times[self.step];
-        for window in &mut windows {
-            window.length = times.end.min(self.end).saturating_sub(times.measured_from);
-        }
-        if let Some(first) = windows.first_mut().filter(|w| w.users == 0) {
-            first.users = self.present;
-        }
-        let _ = self.work.reports.send(Report::Step(self.step, windows));
-        self.step += 1;
     }
 }

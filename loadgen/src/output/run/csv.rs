@@ -141,7 +141,7 @@ fn percentiles(latencies: &Latencies) -> impl Iterator<Item = String> {
     let is_empty = latencies.count() == 0;
     PERCENTILES
         .map(|(q, _)| {
-            let ms = latencies.quantile(q).as_secs_f64() * 1e3;
+            let ms = latencies.quantile(q).as_micros() as f64 / 1e3;
             if is_empty { "N/A".to_owned() } else { ms.to_string() }
         })
         .into_iter()

@@ -1,0 +1,61 @@
+//! The open model in a load thread: which connection takes the next request.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::worker::Thread;
+use crate::{
+    measure::{FailureKind, Finished},
+    workload::Balance,
+};
+
+impl Thread {
+    /// The open model's next request: on a free connection, on a new one, or not at all.
+    pub(super) fn arrive(&mut self, due: Duration, now: Duration) {
+        let target = self.choose_target();
+        let index = match self.free[target].pop() {
+            Some(index) => index as usize,
+            None if (self.present as usize) < self.users.len() => {
+                let index = self.present as usize;
+                self.present += 1;
+                self.users[index].is_present = true;
+                index
+            }
+            // All connections are there; one that is free goes to another target.
+            None => match self.free.iter_mut().find_map(Vec::pop) {
+                Some(index) => {
+                    self.users[index as usize].disconnect();
+                    index as usize
+                }
+                None => return self.drop_request(due, now),
+            },
+        };
+        let user = &mut self.users[index];
+        user.target = target;
+        self.pick(index, due);
+        self.begin(index, due, now);
+    }
+
+    fn choose_target(&mut self) -> usize {
+        let next = (self.last_target + 1) % self.busy.len();
+        self.last_target = match self.work.targets.balance {
+            Balance::RoundRobin => next,
+            Balance::Random => self.rng.random_range(0..self.busy.len()),
+            // Of equals the one whose turn it is, or the first target would get whatever does not overlap.
+            Balance::LeastOutstanding => (0..self.busy.len())
+                .map(|offset| (next + offset) % self.busy.len())
+                .min_by_key(|&target| self.busy[target])
+                .unwrap_or(next),
+        };
+        self.last_target
+    }
+
+    /// A request that was due is never sent.
+    pub(super) fn drop_request(&mut self, due: Duration, now: Duration) {
+        let task = self.work.targets.scenario.draw(&mut self.rng);
+        let slot = self.recorder.begun(task, due);
+        let failure = Some(FailureKind::Dropped);
+        self.recorder.finished(&Finished { task, slot, due, sent: due, end: now, bytes: 0, failure });
+    }
+}
