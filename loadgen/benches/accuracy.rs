@@ -83,7 +83,7 @@ fn load(behaviour: Behaviour, rate: f64, requests: f64) -> (Measured, Latencies)
     let hold = Duration::from_secs_f64(requests / rate);
     let step = Step { target: rate, ramp: Duration::ZERO, hold, warm_up: Duration::ZERO };
     let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 10_000 };
-    let plan = Plan { steps: vec![step], traffic, seed: 1 };
+    let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr()], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
     // Not to sleep keeps what the scheduler does to the generator out of the comparison.

@@ -100,7 +100,7 @@ fn measure(system: System, (rho, seconds, allowed): (f64, u64, f64)) -> Row {
     let step =
         Step { target: rate, ramp: Duration::ZERO, hold: WARM_UP + Duration::from_secs(seconds), warm_up: WARM_UP };
     let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 2000 };
-    let plan = Plan { steps: vec![step], traffic, seed: (rho * 100.0) as u64 + system.workers as u64 };
+    let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: (rho * 100.0) as u64 + system.workers as u64 };
     let example = br#"{"features":[5.1,3.5,1.4,0.2]}"#.to_vec();
     let mut targets = Targets::replicas(&addrs, &Request::post_json("/predict", example));
     targets.balance = Balance::Random;

@@ -14,7 +14,7 @@ use crate::{
     Error, ExitStatus,
     engine::{self, Control, EngineError},
     event::Event,
-    measure::Window,
+    measure::{Second, Window},
     output::{self, RunReport, console},
     runner::{example, first_reachable},
     slo::{LatencyLimit, Objective},
@@ -39,7 +39,7 @@ pub(super) struct RunOptions {
     #[arg(short = 'f', long, conflicts_with_all = ["path", "body"])]
     scenario: Option<PathBuf>,
 
-    /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host.)
+    /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host until that fails it.)
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
 
@@ -72,8 +72,10 @@ pub(super) struct RunOptions {
     files: output::FileOptions,
 }
 
-/// What is known of an open window is looked at so often.
-const LOOK: u64 = 5;
+/// What is known of an open window is looked at after so many of its seconds, and after twice as many, and so on: each look is
+/// one more chance to err.
+const FIRST_LOOK: u64 = 5;
+const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
@@ -88,7 +90,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let objective = options.slo.clone().unwrap_or_else(default_objective);
     options.files.check()?;
 
-    let calibrated = if options.no_calibrate { None } else { calibrate(&options.pin).await? };
+    let calibrated = if options.no_calibrate { None } else { calibrate(&options.pin, options.busy_poll).await? };
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (sender, inbox) = mpsc::channel();
@@ -116,7 +118,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         plan,
         objective: options.slo.clone(),
         judged,
-        aborted,
+        // A failure of the last step ended nothing.
+        aborted: aborted.filter(|_| outcome.stopped),
         calibrated,
         began: began.0,
         seconds,
@@ -132,16 +135,18 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
 }
 
 /// What the generator could do on these processors, if the machine has another one for the server.
-async fn calibrate(cores: &[usize]) -> Result<Option<f64>, Error> {
+async fn calibrate(cores: &[usize], busy_poll: bool) -> Result<Option<f64>, Error> {
     let cores = cores.to_vec();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let calibrated = tokio::task::spawn_blocking(move || engine::calibrate(&cores, cpus)).await;
+    let calibrated = tokio::task::spawn_blocking(move || engine::calibrate(&cores, busy_poll, cpus)).await;
     calibrated.map_err(|e| EngineError::System(std::io::Error::other(e)).into())
 }
 
 fn status(report: &RunReport) -> ExitStatus {
-    let interrupted = report.outcome.stopped && report.aborted.is_none();
-    match (interrupted, report.judged.overall.verdict, &report.objective) {
+    if report.aborted.is_some() {
+        return ExitStatus::Missed;
+    }
+    match (report.outcome.stopped, report.judged.overall.verdict, &report.objective) {
         (true, ..) => ExitStatus::Interrupted,
         (_, Verdict::Invalid, _) => ExitStatus::GeneratorLimited,
         (_, Verdict::Fail | Verdict::Undecided, Some(_)) => ExitStatus::Missed,
@@ -169,7 +174,7 @@ async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Tar
 }
 
 /// What a run's events leave behind: its seconds, and why it was aborted, if it was.
-type Watched = (Vec<crate::measure::Second>, Option<Judgement>);
+type Watched = (Vec<Second>, Option<Judgement>);
 
 /// Keeps the seconds, passes events on to the view, and ends the run when it has failed its objective, if that is wanted.
 fn watch(
@@ -183,26 +188,30 @@ fn watch(
         let mut seconds = Vec::new();
         let mut aborted = None;
         let times = plan.times();
-        let failed = |window: &Window, step: usize| {
-            let objective = objective.as_ref()?;
+        let failed = |window: &Window, step: usize, objective: &Objective| {
             let judged = judge(window, objective, plan.planned_per_second(step), Scope::Step);
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
         for event in events {
-            let failure = match &event {
-                Event::StepEnded { index, window } => failed(window, *index),
+            if let Event::Second(second) = &event {
+                seconds.push(second.as_ref().clone());
+            }
+            let failure = objective.as_ref().and_then(|objective| match &event {
+                Event::StepEnded { index, window } => failed(window, *index, objective),
                 Event::Second(second) => {
-                    seconds.push(second.as_ref().clone());
                     let now = Duration::from_secs(second.index);
-                    let step = times.iter().position(|t| now > t.measured_from && now <= t.end);
-                    step.filter(|_| second.index % LOOK == 0).and_then(|step| {
-                        let from = times[step].measured_from;
-                        let held = seconds.iter().filter(|s| Duration::from_secs(s.index) > from).cloned();
-                        failed(&Window::so_far(&held.collect::<Vec<_>>()), step)
-                    })
+                    let step = times.iter().position(|t| now > t.measured_from && now <= t.end)?;
+                    let from = times[step].measured_from;
+                    let whole = seconds.iter().filter(|s| Duration::from_secs(s.index) >= from + SECOND);
+                    let held: Vec<Second> = whole.cloned().collect();
+                    // Of an open window the rate is what it happens to be by now.
+                    let objective = Objective { rate: None, ..objective.clone() };
+                    let is_time =
+                        |count: u64| count.is_multiple_of(FIRST_LOOK) && (count / FIRST_LOOK).is_power_of_two();
+                    is_time(held.len() as u64).then(|| failed(&Window::so_far(&held), step, &objective))?
                 }
                 _ => None,
-            };
+            });
             if let (Some(failure), None) = (failure, &aborted) {
                 aborted = Some(failure);
                 control.stop();

@@ -36,7 +36,7 @@ pub(super) struct LoadOptions {
     arrivals: Option<Arrivals>,
 
     /// How the load changes: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or stages as k6 has them,
-    /// 30s:100,1m:500,10s:0. Levels are users, or with --arrivals requests a second.
+    /// 30s:100,1m:500,10s:0. Levels are users (in place of --users), or with --arrivals requests a second (in place of its rate).
     #[arg(long, alias = "stages")]
     shape: Option<Shape>,
 
@@ -84,6 +84,12 @@ impl LoadOptions {
             Duration::try_from_secs_f64(self.warm_up.unwrap_or(default))
                 .map_err(|_| "--warm-up: seconds from 0".to_owned())
         };
+        if let Some(users) = self.users.filter(|users| users.highest().fract() != 0.0) {
+            return Err(Error::Usage(format!("--users {users}: there are no parts of users")));
+        }
+        if self.shape.is_some() && self.users.is_some() && self.arrivals.is_none() {
+            return Err(Error::Usage("--shape says how many users there are: leave out --users".to_owned()));
+        }
         let built = match (self.experiment, self.arrivals) {
             (Some(experiment), _) => self.experiment(experiment),
             (None, Some(arrivals)) => {
@@ -97,7 +103,7 @@ impl LoadOptions {
                 };
                 let connections = self.users.map_or(CONNECTIONS, |users| users.highest() as u32);
                 let traffic = Traffic::Open { gaps: arrivals.gaps, connections };
-                shape.steps(&pace).map(|steps| Plan { steps, traffic, seed: self.seed })
+                shape.steps(&pace).map(|steps| Plan { start: shape.start(), steps, traffic, seed: self.seed })
             }
             (None, None) => {
                 let users = self.users.unwrap_or(Level::Fixed(1.0));
@@ -119,7 +125,7 @@ impl LoadOptions {
 
     fn closed(&self, shape: &Shape, pace: &Pace, wait_time: WaitTime) -> Result<Plan, String> {
         let traffic = Traffic::Closed(self.wait_time.unwrap_or(wait_time));
-        Ok(Plan { steps: shape.steps(pace)?, traffic, seed: self.seed })
+        Ok(Plan { start: shape.start(), steps: shape.steps(pace)?, traffic, seed: self.seed })
     }
 
     fn experiment(&self, experiment: Experiment) -> Result<Plan, String> {
@@ -172,7 +178,7 @@ mod tests {
         let steps = plan("--users|500:10000:500|--spawn-rate|500").unwrap();
         assert_eq!((steps.steps.len(), steps.max_users(), steps.duration().as_secs()), (20, 10_000, 200));
         let open = plan("--arrivals|poisson(100..200)|--run-time|10s|--users|50").unwrap();
-        assert_eq!((open.max_users(), open.planned_per_second(1)), (50, Some(150.0)));
+        assert_eq!((open.max_users(), open.planned_per_second(0)), (50, Some(150.0)));
         let spike = plan("--shape|spike(10, 100, 5s)").unwrap();
         assert_eq!(spike.steps.len(), 3);
     }

@@ -168,11 +168,11 @@ impl Thread {
         let user = &mut self.users[index];
         let scenario = &self.work.targets.scenario;
         let is_good = (200..300).contains(&status);
-        if let Some(failure) = scenario.failed_check(user.task, status, user.reader.kept_body()) {
-            return Some(FailureKind::Check(failure));
-        }
         if !is_good && !scenario.tasks()[usize::from(user.task)].names_statuses() {
             return Some(FailureKind::Status(status));
+        }
+        if let Some(failed) = scenario.failed_check(user.task, status, user.reader.kept_body()) {
+            return Some(FailureKind::Check(failed));
         }
         if scenario.login() == Some(user.task) {
             match scenario.token(user.reader.kept_body()) {

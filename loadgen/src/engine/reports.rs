@@ -7,6 +7,7 @@ use super::{Report, worker::Thread};
 impl Thread {
     /// Reports seconds and steps that are over.
     pub(super) fn report(&mut self, now: Duration) {
+        self.most_present = self.most_present.max(self.present);
         while now >= Duration::from_secs(self.second) {
             self.report_second();
         }

@@ -61,6 +61,7 @@ pub(super) struct Thread {
     pub(super) users: Vec<User>,
     /// How many are there; in the open model, how many connections were needed so far.
     pub(super) present: u32,
+    pub(super) most_present: u32,
     in_flight: u32,
     timers: Timers,
     /// Requests that are due and counted, of users whose last one failed: they must not fail again and again in one turn.
@@ -120,6 +121,7 @@ impl Thread {
             work,
             stopped: false,
             present: 0,
+            most_present: 0,
             in_flight: 0,
             usage: ThreadUsage::default(),
             second: 1,
@@ -173,7 +175,16 @@ impl Thread {
         }
         self.report_rest();
         self.users.iter_mut().for_each(User::disconnect);
-        Ok((self.recorder.take_total(), self.stopped))
+        let mut total = self.recorder.take_total();
+        // Steps follow each other: the whole is as long as the run, and its users are the most there were.
+        for window in &mut total {
+            window.length = self.end;
+            window.users = 0;
+        }
+        if let Some(first) = total.first_mut() {
+            first.users = self.most_present;
+        }
+        Ok((total, self.stopped))
     }
 
     fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -259,8 +270,12 @@ impl Thread {
         }
         self.in_flight += 1;
         self.busy[user.target] += 1;
-        // Before its last request had ended it could not begin this one: that was the server's doing.
-        self.recorder.late(user.task, user.slot, now.saturating_sub(due.max(user.ended)));
+        let could = match self.work.segment.plan.traffic {
+            Traffic::Open { .. } => due,
+            // Before its last request had ended a user could not begin this one: that was the server's doing.
+            Traffic::Closed(_) => due.max(user.ended),
+        };
+        self.recorder.late(user.task, user.slot, now.saturating_sub(could));
         user.outgoing.clear();
         let targets = &self.work.targets;
         if targets.fixed(user.target, user.task).is_none() {

@@ -24,9 +24,13 @@ pub struct Finished {
     pub failure: Option<FailureKind>,
 }
 
-/// The window that a request belongs to: the step in which it was due, or none of them.
+/// Where a request belongs: the step in which it was due, and whether that was in the step's window or before, while users were
+/// started. One that was due after all steps belongs to none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Slot(Option<u32>);
+pub struct Slot {
+    step: u32,
+    is_measured: bool,
+}
 
 /// Sorts finished requests into the windows in which they were due.
 #[derive(Debug)]
@@ -35,7 +39,8 @@ pub struct Recorder {
     limits: Vec<Duration>,
     /// For each step, its window for each task.
     steps: Vec<Vec<Window>>,
-    /// Requests begun and not ended, by step: a step's window is complete when it is over and this is 0.
+    /// Requests begun and not ended, by step, those of its ramp included, for what they hold up may be due in the window: that is
+    /// complete when it is over and this is 0.
     open: Vec<u64>,
     /// For each task: what was due outside every window, and all windows that were taken out.
     rest: Vec<Window>,
@@ -68,8 +73,8 @@ impl Recorder {
     /// A request that was due at `due` is begun, or waits for the user's last one to end.
     pub fn begun(&mut self, task: u16, due: Duration) -> Slot {
         let slot = self.slot_of(due);
-        if let Slot(Some(step)) = slot {
-            self.open[step as usize] += 1;
+        if let Some(open) = self.open.get_mut(slot.step as usize) {
+            *open += 1;
         }
         self.window(slot, task).requests += 1;
         slot
@@ -114,9 +119,11 @@ impl Recorder {
         if let Some(kind) = failure {
             window.failures.entry(kind).or_default().add(end);
         }
-        if let Slot(Some(step)) = slot {
-            let step = step as usize;
-            self.open[step] -= 1;
+        let step = slot.step as usize;
+        if let Some(open) = self.open.get_mut(step) {
+            *open -= 1;
+        }
+        if slot.is_measured {
             let slice = ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
             // Slices are those of all tasks together; the first task's window has them.
             if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice)) {
@@ -169,20 +176,18 @@ impl Recorder {
     fn window(&mut self, slot: Slot, task: u16) -> &mut Window {
         let windows = match slot {
             // A window that was taken out gets no more requests; were it otherwise, they are not lost.
-            Slot(Some(step)) if !self.steps[step as usize].is_empty() => &mut self.steps[step as usize],
+            Slot { step, is_measured: true } if !self.steps[step as usize].is_empty() => &mut self.steps[step as usize],
             _ => &mut self.rest,
         };
         &mut windows[usize::from(task)]
     }
 
     fn slot_of(&mut self, due: Duration) -> Slot {
-        let inside = |t: &StepTimes| (t.measured_from..t.end).contains(&due);
-        if !self.times.get(self.current).is_some_and(inside) {
-            let next = self.times.partition_point(|t| t.measured_from <= due);
-            let Some(step) = next.checked_sub(1).filter(|&step| inside(&self.times[step])) else { return Slot(None) };
-            self.current = step;
+        if !self.times.get(self.current).is_some_and(|t| (t.start..t.end).contains(&due)) {
+            self.current = self.times.partition_point(|t| t.end <= due);
         }
-        Slot(u32::try_from(self.current).ok())
+        let is_measured = self.times.get(self.current).is_some_and(|t| t.measured_from <= due);
+        Slot { step: u32::try_from(self.current).unwrap_or(u32::MAX), is_measured }
     }
 }
 

@@ -33,14 +33,16 @@ pub fn compare(runs: &[(String, RunFile)]) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["target", "run", "req/s", "x", "p50 ms", "x", "p95 ms", "x", "p99 ms", "intended p99", "failed"]);
-    let mut targets: Vec<f64> = runs.iter().flat_map(|(_, run)| run.steps.iter().map(|step| step.target)).collect();
-    targets.sort_by(f64::total_cmp);
+    // A target may come back, as in a spike: its first step is compared with the first one of the others, and so on.
+    let steps: Vec<Vec<(f64, usize, &Step)>> = runs.iter().map(|(_, run)| numbered(&run.steps)).collect();
+    let mut targets: Vec<(f64, usize)> = steps.iter().flatten().map(|(target, turn, _)| (*target, *turn)).collect();
+    targets.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.total_cmp(&b.0)));
     targets.dedup();
-    for target in targets {
-        let of = |run: &'_ RunFile| run.steps.iter().position(|step| step.target == target);
-        let base = runs.first().and_then(|(_, run)| of(run).map(|index| &run.steps[index]));
-        for (name, run) in runs {
-            let Some(step) = of(run).map(|index| &run.steps[index]) else { continue };
+    for (target, turn) in targets {
+        let of = |run: usize| steps[run].iter().find(|step| (step.0, step.1) == (target, turn)).map(|step| step.2);
+        let base = of(0);
+        for (index, (name, _)) in runs.iter().enumerate() {
+            let Some(step) = of(index) else { continue };
             let ratio = |value: f64, base: Option<f64>| match base {
                 Some(base) if base > 0.0 => format!("{:.2}", value / base),
                 _ => "-".to_owned(),
@@ -67,4 +69,10 @@ pub fn compare(runs: &[(String, RunFile)]) -> String {
     });
     let first = runs.first().map_or("", |(name, _)| name);
     format!("{table}\n{}\nx: times {first}; times are service times", notes.collect::<Vec<_>>().join("\n"))
+}
+
+/// Steps with their targets, and how many steps with that target came before.
+fn numbered(steps: &[Step]) -> Vec<(f64, usize, &Step)> {
+    let turn = |index: usize| steps[..index].iter().filter(|step| step.target == steps[index].target).count();
+    steps.iter().enumerate().map(|(index, step)| (step.target, turn(index), step)).collect()
 }

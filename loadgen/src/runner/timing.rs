@@ -84,7 +84,7 @@ impl Timing {
                 (vec![step], WaitTime::Constant(Duration::ZERO))
             }
         };
-        Plan { steps, traffic: Traffic::Closed(wait_time), seed: 1 }
+        Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: 1 }
     }
 
     /// About how long a trial with this load takes, deploying included, if the second look decides.

@@ -71,6 +71,9 @@ const MAX_LAG_SHARE: f64 = 0.2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
 
+/// So many requests are expected in a window before it is odd that none came.
+const ENOUGH: f64 = 5.0;
+
 /// What a window is judged as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -119,7 +122,8 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
             reasons.push(format!("{achieved:.0} of {planned:.0} planned requests/s, {:.0}% needed", share * 100.0));
         }
     }
-    if window.requests == 0 {
+    let expected = planned_per_second.map(|planned| planned * window.length.as_secs_f64());
+    if window.requests == 0 && expected.is_none_or(|expected| expected >= ENOUGH) {
         reasons.push("no request was due".to_owned());
     }
     let verdict = match (reasons.is_empty(), open.is_empty()) {

@@ -9,7 +9,7 @@ pub struct RunJudgement {
     /// In order; those that were reached.
     pub steps: Vec<Judgement>,
     /// Of the run: a failed step fails it, and the first one that failed is its reason; a window in which the generator was
-    /// the limit makes it invalid; it passes if every step does.
+    /// the limit makes it invalid; it passes if every step does, and few enough requests of all steps together fail.
     pub overall: Judgement,
 }
 
@@ -24,6 +24,13 @@ pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective) -> Run
         .collect();
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let decisive = [Verdict::Invalid, Verdict::Fail, Verdict::Undecided].into_iter().find_map(first);
+    let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
+    let mut all = Window::default();
+    for window in windows {
+        all.requests += window.requests;
+        all.slices.extend(&window.slices);
+    }
+    let over_all = judge(&all, &failures_only, None, Scope::Whole);
     let overall = match decisive {
         Some(index) if steps.len() > 1 => {
             let at = plan.steps[index].target;
@@ -33,6 +40,10 @@ pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective) -> Run
         Some(index) => steps[index].clone(),
         None if steps.is_empty() => {
             Judgement { verdict: Verdict::Fail, reasons: vec!["nothing was measured".to_owned()] }
+        }
+        None if steps.len() > 1 && over_all.verdict != Verdict::Pass => {
+            let reasons = over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
+            Judgement { verdict: over_all.verdict, reasons }
         }
         None => {
             let reasons = steps.iter().flat_map(|step| step.reasons.clone()).collect();
@@ -62,11 +73,20 @@ mod tests {
         let step =
             |target| Step { target, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
-        let plan = Plan { steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
+        let plan = Plan { start: 0.0, steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
         let objective = "p95<100ms".parse().unwrap();
         let judged = judge_run(&plan, &[&window(0), &window(500), &window(2000)], &objective);
         assert_eq!(judged.overall.verdict, Verdict::Fail);
         assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
         assert_eq!(judge_run(&plan, &[&window(0); 3], &objective).overall.verdict, Verdict::Pass);
+
+        let mut failing = window(0);
+        failing.slices.iter_mut().for_each(|slice| slice.requests = 50);
+        failing.slices[3].failures = 1;
+        failing.slices[9].failures = 1;
+        failing.slices[14].failures = 1;
+        let judged = judge_run(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap());
+        assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
+        assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
     }
 }

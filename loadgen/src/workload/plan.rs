@@ -44,7 +44,9 @@ pub enum Traffic {
 /// What all users do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// In order; the first one's ramp begins at level 0 in the closed model, at its own target in the open one.
+    /// The level from which the first step ramps; so many users are there at once.
+    pub start: f64,
+    /// In order.
     pub steps: Vec<Step>,
     /// What makes requests come.
     pub traffic: Traffic,
@@ -114,7 +116,7 @@ impl Plan {
             ));
         }
         let step = Step { target: users.into(), ramp, hold: run_time - ramp, warm_up: Duration::ZERO };
-        Ok(Self { steps: vec![step], traffic: Traffic::Closed(wait_time), seed: 1 })
+        Ok(Self { start: 0.0, steps: vec![step], traffic: Traffic::Closed(wait_time), seed: 1 })
     }
 
     /// Whether it can be played, and measures anything.
@@ -140,7 +142,10 @@ impl Plan {
                 ));
             }
         }
-        if !self.steps.iter().any(|step| step.target > 0.0) {
+        if !(0.0..=1e9).contains(&self.start) {
+            return Err(format!("{}: a level of load is from 0 to 1000000000", self.start));
+        }
+        if self.max_users() == 0 || !self.steps.iter().any(|step| step.target > 0.0) {
             return Err("number of users: must be at least 1".to_owned());
         }
         Ok(())
@@ -170,7 +175,7 @@ impl Plan {
     /// The most connections there are at any time, one for each user.
     pub fn max_users(&self) -> u32 {
         match self.traffic {
-            Traffic::Closed(_) => self.steps.iter().map(Step::users).max().unwrap_or(0),
+            Traffic::Closed(_) => self.steps.iter().map(Step::users).max().unwrap_or(0).max(self.start as u32),
             Traffic::Open { connections, .. } => connections,
         }
     }
@@ -188,7 +193,7 @@ impl Plan {
     /// The first time that user `user` (from 0) is there that does not end before `after`.
     pub fn presence(&self, user: u32, times: &[StepTimes], after: Duration) -> Option<Presence> {
         let user = f64::from(user);
-        let mut from = None;
+        let mut from = (user < self.start.floor()).then_some(Duration::ZERO);
         for (index, (step, times)) in self.steps.iter().zip(times).enumerate() {
             let before = self.level_before(index).floor();
             let target = step.target.floor();
@@ -208,11 +213,7 @@ impl Plan {
 
     /// The level from which step `index` ramps.
     fn level_before(&self, index: usize) -> f64 {
-        match (index, self.traffic) {
-            (0, Traffic::Closed(_)) => 0.0,
-            (0, Traffic::Open { .. }) => self.steps[0].target,
-            _ => self.steps[index - 1].target,
-        }
+        index.checked_sub(1).map_or(self.start, |before| self.steps[before].target)
     }
 }
 
@@ -263,7 +264,7 @@ mod tests {
     fn steps(counts: &[u32]) -> Plan {
         let step = |&users: &u32| Step { target: users.into(), ramp: 5 * SECOND, hold: 5 * SECOND, warm_up: SECOND };
         let traffic = Traffic::Closed(WaitTime::Constant(Duration::ZERO));
-        Plan { steps: counts.iter().map(step).collect(), traffic, seed: 1 }
+        Plan { start: 0.0, steps: counts.iter().map(step).collect(), traffic, seed: 1 }
     }
 
     #[test]
@@ -296,6 +297,7 @@ mod tests {
         plan.steps[1].hold = Duration::ZERO;
         let times = plan.times();
         assert_eq!((times[1].measured_from, times[1].end), (10 * SECOND, 15 * SECOND));
+        plan.start = 100.0;
         plan.traffic = Traffic::Open { gaps: Gaps::Equal, connections: 10 };
         assert_eq!(plan.planned_per_second(1), Some(200.0));
         let arrivals = Segment::whole(plan, Vec::new()).arrivals().unwrap().count();

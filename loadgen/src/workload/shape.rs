@@ -50,6 +50,14 @@ const SPIKE_RAMP: Duration = Duration::from_secs(1);
 const MAX_STEPS: usize = 10_000;
 
 impl Shape {
+    /// The level at which it begins: users, or a rate, that are there at once.
+    pub fn start(&self) -> f64 {
+        match self {
+            Self::Level(Level::Ramp(from, _)) => *from,
+            _ => 0.0,
+        }
+    }
+
     /// Its steps.
     ///
     /// # Errors
@@ -70,10 +78,7 @@ impl Shape {
         let linear = |target: f64, ramp: Duration| Step { target, ramp, hold: Duration::ZERO, warm_up: Duration::ZERO };
         match self {
             Self::Level(Level::Fixed(level)) => Ok(vec![held(0.0, *level, pace.run_time)?]),
-            Self::Level(Level::Ramp(from, to)) => {
-                let before = pace.ramp(0.0, *from)?.max(Duration::from_millis(1));
-                Ok(vec![linear(*from, before), linear(*to, pace.run_time)])
-            }
+            Self::Level(Level::Ramp(_, to)) => Ok(vec![linear(*to, pace.run_time)]),
             Self::Level(Level::Steps(from, to, by)) => {
                 let count = ((to - from) / by).floor() as usize + 1;
                 if count > MAX_STEPS {
@@ -94,7 +99,13 @@ impl Shape {
             }
             &Self::Soak { level, window } => {
                 let first = held(0.0, level, pace.run_time)?;
-                let windows = first.hold.div_duration_f64(window).floor().max(1.0) as usize;
+                let windows = first.hold.div_duration_f64(window).floor() as usize;
+                if windows == 0 {
+                    return Err(format!(
+                        "a soak's window of {} s is longer than the time that {level} are held: raise the run time",
+                        window.as_secs_f64()
+                    ));
+                }
                 if windows > MAX_STEPS {
                     return Err(format!("{windows} windows are more than {MAX_STEPS}"));
                 }

@@ -28,6 +28,9 @@ pub struct WaitTimeError {
     reason: String,
 }
 
+/// Of a schedule that does not slip: below it no user could keep up.
+const SHORTEST_PERIOD: f64 = 1e-4;
+
 impl WaitTime {
     /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended. With
     /// pacing that may be before the end of the last one: the schedule does not slip, so that what a slow answer holds up is
@@ -97,10 +100,15 @@ impl FromStr for WaitTime {
             }
             ("between", &[..]) => Err(wrong("between takes two numbers, the smaller first".to_owned())),
             ("constant", &[wait]) => Ok(Self::Constant(Duration::from_secs_f64(wait))),
-            ("constant_pacing", &[period]) => Ok(Self::ConstantPacing(Duration::from_secs_f64(period))),
-            ("constant_throughput", &[rate]) if rate > 0.0 => {
+            ("constant_pacing", &[period]) if period >= SHORTEST_PERIOD => {
+                Ok(Self::ConstantPacing(Duration::from_secs_f64(period)))
+            }
+            ("constant_throughput", &[rate]) if rate > 0.0 && 1.0 / rate >= SHORTEST_PERIOD => {
                 Ok(Self::ConstantPacing(Duration::from_secs_f64(1.0 / rate)))
             }
+            ("constant_pacing" | "constant_throughput", &[_]) => Err(wrong(format!(
+                "a user's requests are at least {SHORTEST_PERIOD} s apart; without a pause, say constant(0)"
+            ))),
             ("expovariate", &[rate]) if rate > 0.0 => Ok(Self::Expovariate(Duration::from_secs_f64(1.0 / rate))),
             ("constant" | "constant_pacing" | "constant_throughput" | "expovariate", _) => {
                 Err(wrong(format!("{name} takes one number above 0")))
@@ -134,7 +142,17 @@ mod tests {
         assert_eq!("between(1, 2.5)".parse(), Ok(between));
         assert_eq!(" constant( 0 ) ".parse(), Ok(WaitTime::Constant(Duration::ZERO)));
         assert_eq!("constant_throughput(0.5)".parse(), Ok(WaitTime::ConstantPacing(Duration::from_secs(2))));
-        for wrong in ["between(2,1)", "between(1)", "constant(-1)", "constant(nan)", "poisson(1)", "constant", ""] {
+        for wrong in [
+            "between(2,1)",
+            "between(1)",
+            "constant(-1)",
+            "constant(nan)",
+            "poisson(1)",
+            "constant",
+            "constant_pacing(0)",
+            "constant_throughput(1e9)",
+            "",
+        ] {
             assert!(wrong.parse::<WaitTime>().is_err(), "{wrong} was taken");
         }
         assert_eq!(between.to_string(), "between(1, 2.5)");

@@ -122,7 +122,7 @@ fn several_threads_play_all_users_once() {
 fn arrivals(server: &Misbehaving, rate: f64, seconds: u64, connections: u32) -> Outcome {
     let step = Step { target: rate, ramp: Duration::ZERO, hold: Duration::from_secs(seconds), warm_up: Duration::ZERO };
     let traffic = Traffic::Open { gaps: Gaps::Equal, connections };
-    let plan = Plan { steps: vec![step], traffic, seed: 1 };
+    let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
     run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap()
@@ -172,7 +172,7 @@ fn users_leave_when_there_are_to_be_fewer() {
         warm_up: Duration::ZERO,
     };
     let traffic = Traffic::Closed("constant(0.05)".parse().unwrap());
-    let plan = Plan { steps: vec![step(40.0), step(10.0), step(40.0)], traffic, seed: 1 };
+    let plan = Plan { start: 0.0, steps: vec![step(40.0), step(10.0), step(40.0)], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
     let outcome = run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();

@@ -83,7 +83,7 @@ pub(super) fn text(report: &RunReport) -> String {
         },
         "objective": report.objective.as_ref().map(ToString::to_string),
         "verdict": report.objective.as_ref().map(|_| overall.verdict),
-        "reasons": overall.reasons,
+        "reasons": report.objective.as_ref().map(|_| &overall.reasons),
     });
     format!("{value:#}\n")
 }

@@ -184,6 +184,12 @@ fn build_task(task: TaskFile, data: &[(String, Data)]) -> Result<Task, Wrong> {
     if method.get_ref().is_empty() || !method.get_ref().bytes().all(|b| b.is_ascii_uppercase()) {
         return Err((method.span(), format!("{:?} is no HTTP method", method.get_ref())));
     }
+    if ["HEAD", "CONNECT"].contains(&method.get_ref().as_str()) {
+        return Err((
+            method.span(),
+            format!("{} is not supported: its answers end in a way of their own", method.get_ref()),
+        ));
+    }
     let mut content_type = "application/json".to_owned();
     let mut headers = Vec::new();
     for (name, value) in &task.headers {
@@ -209,6 +215,10 @@ fn build_check(check: Spanned<CheckFile>) -> Result<Check, Wrong> {
     let span = check.span();
     match check.into_inner() {
         CheckFile { status: Some(statuses), json: None, equals: None, contains: None } => Ok(Check::Status(statuses)),
+        CheckFile { json: Some(pointer), .. } if !pointer.is_empty() && !pointer.starts_with('/') => Err((
+            span,
+            format!("{pointer:?} is no JSON pointer: that begins with /, for instance /predictions/0/label"),
+        )),
         CheckFile { status: None, json: Some(pointer), equals: Some(value), contains: None } => {
             let value = serde_json::to_value(value).map_err(|e| (span.clone(), e.to_string()))?;
             Ok(Check::Json(pointer, value))

@@ -94,7 +94,7 @@ impl Scenario {
     /// The token in a login's answer.
     pub fn token(&self, body: &[u8]) -> Option<String> {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-        value.pointer(self.login.as_deref()?)?.as_str().map(str::to_owned)
+        value.pointer(self.login.as_deref()?)?.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
     }
 
     /// The number of the first check that an answer to a task does not pass: over all tasks, in their order.
