@@ -97,7 +97,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let (to_view, view_inbox) = mpsc::channel();
     let view = console::watch_run(view_inbox, plan.clone());
     let aborting = options.abort_on_fail.then(|| objective.clone());
-    let watch = watch(inbox, to_view, plan.clone(), aborting, control.clone());
+    let keeps_seconds = options.files.tell_of_seconds();
+    let watch = watch(inbox, to_view, plan.clone(), aborting, keeps_seconds, control.clone());
     let began = (std::time::SystemTime::now(), Instant::now());
     let limits = objective.limits();
     let outcome = {
@@ -182,6 +183,7 @@ fn watch(
     view: mpsc::Sender<Event>,
     plan: Plan,
     objective: Option<Objective>,
+    keeps_seconds: bool,
     control: Control,
 ) -> JoinHandle<Watched> {
     std::thread::spawn(move || {
@@ -193,7 +195,10 @@ fn watch(
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
         for event in events {
-            if let Event::Second(second) = &event {
+            // With three histograms each, those of a long run are hundreds of megabytes.
+            if let Event::Second(second) = &event
+                && (keeps_seconds || objective.is_some())
+            {
                 seconds.push(second.as_ref().clone());
             }
             let failure = objective.as_ref().and_then(|objective| match &event {

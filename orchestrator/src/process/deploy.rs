@@ -31,12 +31,19 @@ impl Copies for Processes {
         self.create_run().map_err(|error| self.base.explain(&error))
     }
 
-    async fn files(&self, _: &Deployment) -> std::result::Result<Vec<PathBuf>, String> {
+    async fn files(&self, deployment: &Deployment) -> std::result::Result<Vec<PathBuf>, String> {
         let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
         if mapped.is_empty() {
             return Err("which files the program maps is known only when it has run".to_owned());
         }
-        Ok(mapped.iter().cloned().collect())
+        let named = match &deployment.workload {
+            // A model that is read and not mapped is charged to its first reader too.
+            Workload::Program(program) => {
+                program.args.iter().map(PathBuf::from).filter(|path| path.is_file()).collect()
+            }
+            Workload::Image { .. } => Vec::new(),
+        };
+        Ok(mapped.iter().cloned().chain(named).collect())
     }
 
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {

@@ -41,7 +41,7 @@ pub struct RunReport {
     pub calibrated: Option<f64>,
     /// When it began.
     pub began: SystemTime,
-    /// Its seconds, in order.
+    /// Its seconds, in order, if a file was wanted that tells of them.
     pub seconds: Vec<Second>,
     /// What was measured.
     pub outcome: Outcome,
@@ -74,6 +74,11 @@ const BUSY: f64 = 0.9;
 const AMBITIOUS: f64 = 0.7;
 
 impl FileOptions {
+    /// Whether a file is wanted that tells of every second.
+    pub fn tell_of_seconds(&self) -> bool {
+        self.csv.is_some() || self.html.is_some() || self.hdr_log.is_some()
+    }
+
     /// Whether the files can be written, which is better known before the run than after.
     ///
     /// # Errors
