@@ -86,8 +86,7 @@ fn load(behaviour: Behaviour, rate: f64, requests: f64) -> (Measured, Latencies)
     let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr()], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
-    // Not to sleep keeps what the scheduler does to the generator out of the comparison.
-    let segment = Segment { busy_poll: true, ..Segment::whole(plan, vec![1]) };
+    let segment = Segment::whole(plan, vec![1]);
     let outcome = engine::run(&segment, &targets, &[], &events, &Control::default()).expect("two processors");
     (outcome.total, server.stop())
 }
