@@ -9,11 +9,10 @@ installed into target/peers. Build ours first: cargo build --release -p loadgen
 import argparse
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from lib import BODY, HERE, HOST, LOADGEN, PEERS, cargo, median, null_server, run, venv
+from lib import BODY, HERE, HOST, LOADGEN, cargo, goose_peer, median, null_server, run, venv
 
 URL = f"{HOST}/predict"
 
@@ -50,10 +49,7 @@ def oha(seconds):
 
 
 def goose(seconds):
-    target = PEERS / "goose"
-    subprocess.run(["cargo", "build", "-q", "--release", "--manifest-path", HERE / "goose/Cargo.toml", "--target-dir", target],
-                   check=True)
-    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", 64, "--increase-rate", 64, "--run-time",
+    text, cpu, memory = run([goose_peer(), "--host", HOST, "--users", 64, "--increase-rate", 64, "--run-time",
                              seconds, "--no-reset-metrics", "--quiet"])
     return int(re.search(r"Aggregated\s*\|\s*([\d,]+)", text)[1].replace(",", "")), cpu, memory
 

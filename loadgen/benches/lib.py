@@ -69,6 +69,14 @@ def venv(name, *packages):
     return folder / "bin"
 
 
+def goose_peer():
+    """The program in goose/, built into target/peers."""
+    target = PEERS / "goose"
+    manifest = HERE / "goose/Cargo.toml"
+    subprocess.run(["cargo", "build", "-q", "--release", "--manifest-path", manifest, "--target-dir", target], check=True)
+    return target / "release/goose-peer"
+
+
 def cargo(program, *arguments):
     """A program that cargo installs into target/peers."""
     path = PEERS / "cargo/bin" / program

@@ -9,11 +9,10 @@ oha has a rate for all its connections together, not users.
 import argparse
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from lib import BODY, HERE, HOST, LOADGEN, PEERS, cargo, median, null_server, run, venv
+from lib import BODY, HERE, HOST, LOADGEN, cargo, goose_peer, median, null_server, run, venv
 
 URL = f"{HOST}/predict"
 USERS = 10_000
@@ -48,10 +47,7 @@ def oha(seconds):
 
 
 def goose(seconds):
-    target = PEERS / "goose"
-    subprocess.run(["cargo", "build", "-q", "--release", "--manifest-path", HERE / "goose/Cargo.toml", "--target-dir", target],
-                   check=True)
-    text, cpu, memory = run([target / "release/goose-peer", "--host", HOST, "--users", USERS, "--increase-rate", USERS // RAMP,
+    text, cpu, memory = run([goose_peer(), "--host", HOST, "--users", USERS, "--increase-rate", USERS // RAMP,
                              "--run-time", seconds, "--quiet"], {"THINK": "1"})
     requests = int(re.search(r"Aggregated\s*\|\s*([\d,]+)", text)[1].replace(",", ""))
     return {"rate": requests / seconds, "cpu": cpu / requests * 1e6, "memory": memory}

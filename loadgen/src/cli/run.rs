@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::Args;
@@ -99,7 +99,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let aborting = options.abort_on_fail.then(|| objective.clone());
     let keeps_seconds = options.files.tell_of_seconds();
     let watch = watch(inbox, to_view, plan.clone(), aborting, keeps_seconds, control.clone());
-    let began = (std::time::SystemTime::now(), Instant::now());
+    let began = std::time::SystemTime::now();
     let limits = objective.limits();
     let outcome = {
         let control = control.clone();
@@ -122,7 +122,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         // A failure of the last step ended nothing.
         aborted: aborted.filter(|_| outcome.stopped),
         calibrated,
-        began: began.0,
+        began,
         seconds,
         outcome,
     };

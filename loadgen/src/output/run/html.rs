@@ -18,11 +18,12 @@ const MARGIN: f64 = 50.0;
 pub(super) fn page(report: &RunReport) -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>loadgen run</title>");
     let hosts = escape(&report.hosts.join(", "));
-    let when: u64 = report.began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let began_ms = report.began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
     // Writing into a String cannot fail.
     let _ = write!(
         page,
-        "<style>{STYLE}</style><h1>{hosts}</h1><p>{}; intended times are from {}. Began {when} s after 1970 (UTC), seed {}.</p>",
+        "<style>{STYLE}</style><h1>{hosts}</h1><p>{}; intended times are from {}. Began <script>document.currentScript.replaceWith(\
+         new Date({began_ms}).toLocaleString())</script>, seed {}.</p>",
         escape(&report.traffic()),
         report.due(),
         report.plan.seed
