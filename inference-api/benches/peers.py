@@ -65,7 +65,7 @@ def bentoml(model):
 
 
 def mlflow(model):
-    python = venv("mlflow", "mlflow-skinny", "uvicorn[standard]", "fastapi", "onnxruntime", "numpy")
+    python = venv("mlflow", "mlflow-skinny", "pandas", "uvicorn[standard]", "fastapi", "onnxruntime", "numpy")
     saved = VENVS / f"mlflow-{model}"
     if not saved.exists():
         environment = {**os.environ, "MODEL": str(ROOT / f"models/{model}.onnx")}

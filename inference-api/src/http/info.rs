@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{ApiError, SharedWorker};
-use crate::model::{Port, Signature};
+use crate::model::{Kind, Port, Signature};
 
 #[derive(Serialize)]
 struct Info<'a> {
@@ -52,7 +52,7 @@ fn describe(signature: &Signature) -> Info<'_> {
             .iter()
             .map(|f| FeatureInfo {
                 name: &f.name,
-                datatype: signature.inputs[f.input].element.to_string(),
+                datatype: datatype(&signature.inputs[f.input]),
                 nullable: f.nullable,
             })
             .collect(),
@@ -63,10 +63,18 @@ fn describe(signature: &Signature) -> Info<'_> {
     }
 }
 
+fn datatype(port: &Port) -> String {
+    match port.kind {
+        Kind::Tensor => port.element.to_string(),
+        Kind::Map { .. } | Kind::Maps => "map".to_owned(),
+        Kind::Sequence => format!("sequence of {}", port.element),
+    }
+}
+
 fn port(port: &Port) -> PortInfo<'_> {
     PortInfo {
         name: &port.name,
-        datatype: if port.maps { "map".to_owned() } else { port.element.to_string() },
+        datatype: datatype(port),
         shape: port.dims.iter().map(|d| d.and_then(|d| i64::try_from(d).ok()).unwrap_or(-1)).collect(),
     }
 }

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-pub use onnxruntime::{LoadedModel, Port, Runtime};
+pub use onnxruntime::{Kind, LoadedModel, Port, Runtime};
 pub use sidecar::{Sidecar, SidecarFeature};
 pub use signature::{Classifier, Feature, Layout, Signature};
 pub use tensor::{Buffer, Element, Key, Tensor, Value};
@@ -130,6 +130,8 @@ fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
             a.extend(b);
             Ok(())
         }
-        _ => Err(RunError("an output changed its shape from row to row; send one row a request".to_owned())),
+        _ => Err(RunError(
+            "an output cannot be put together from several runs; send the rows of one run a request".to_owned(),
+        )),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use super::{Element, LoadError, Port, Sidecar, SidecarFeature};
+use super::{Element, Kind, LoadError, Port, Sidecar, SidecarFeature};
 
 /// What a request row and an answer look like.
 #[derive(Debug)]
@@ -197,9 +197,15 @@ fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Clas
         outputs.iter().position(|o| o.name == name).ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
     };
     let labels = |p: &Port| {
-        !p.maps && matches!(p.element, Element::Int64 | Element::Text) && matches!(p.dims[..], [_] | [_, Some(1)])
+        p.kind == Kind::Tensor
+            && matches!(p.element, Element::Int64 | Element::Text)
+            && matches!(p.dims[..], [_] | [_, Some(1)])
     };
-    let scores = |p: &Port| p.maps || (p.element == Element::Float32 && p.dims.len() == 2);
+    let scores = |p: &Port| match p.kind {
+        Kind::Maps => true,
+        Kind::Tensor => p.element == Element::Float32 && p.dims.len() == 2,
+        Kind::Map { .. } | Kind::Sequence => false,
+    };
     let classes = sidecar.map(|s| s.classes.clone()).unwrap_or_default();
     if let Some((label, probabilities)) =
         sidecar.and_then(|s| Some((s.label_output.as_ref()?, s.probability_output.as_ref()?)))
@@ -240,6 +246,7 @@ fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<B
         }
     }
     let value = |input: &Port| match input.dims.get(1..).unwrap_or(&[]) {
+        _ if matches!(input.kind, Kind::Map { .. }) => serde_json::json!({ "0": 0 }),
         _ if layout == Layout::Columns && is_scalar(layout, input) => zeros(input.element, &[]),
         dims => zeros(input.element, dims),
     };

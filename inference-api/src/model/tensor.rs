@@ -230,6 +230,8 @@ pub enum Value {
     Tensor(Tensor),
     /// One map a row, as scikit-learn's `ZipMap` makes them: class to probability, in the model's order of classes.
     Maps(Vec<Vec<(Key, f32)>>),
+    /// Tensors in a row, each of its own shape.
+    Sequence(Vec<Tensor>),
 }
 
 /// A class as `ZipMap` names it.

@@ -94,6 +94,7 @@ impl Serialize for Predictions<'_> {
         let rows_of = |value: &Value| match value {
             Value::Tensor(tensor) => tensor.shape.first().copied(),
             Value::Maps(maps) => Some(maps.len()),
+            Value::Sequence(_) => None,
         };
         if rows_of(labels) != Some(self.rows) || rows_of(scores) != Some(self.rows) {
             return Err(serde::ser::Error::custom("the model gave another number of answers than rows"));
@@ -119,7 +120,7 @@ impl Prediction<'_> {
     fn name_of(&self, label: i64) -> Option<&String> {
         let index = match self.scores {
             Value::Maps(maps) => maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?,
-            Value::Tensor(_) => usize::try_from(label).ok()?,
+            Value::Tensor(_) | Value::Sequence(_) => usize::try_from(label).ok()?,
         };
         self.classes.get(index)
     }
@@ -174,7 +175,9 @@ impl Serialize for Probabilities<'_> {
                 }
                 map.end()
             }
-            Value::Tensor(_) => Err(serde::ser::Error::custom("probabilities are no float32 tensor")),
+            Value::Tensor(_) | Value::Sequence(_) => {
+                Err(serde::ser::Error::custom("probabilities are no float32 tensor"))
+            }
         }
     }
 }
@@ -192,6 +195,9 @@ impl Serialize for Outputs<'_> {
                 Value::Tensor(tensor) => map.serialize_entry(&port.name, &NestedTensor(tensor))?,
                 Value::Maps(rows) => {
                     map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?;
+                }
+                Value::Sequence(tensors) => {
+                    map.serialize_entry(&port.name, &tensors.iter().map(NestedTensor).collect::<Vec<_>>())?;
                 }
             }
         }

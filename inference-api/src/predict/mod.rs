@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod fault;
 mod flat;
+mod object;
 mod row;
 mod scalar;
 

@@ -6,9 +6,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 
 use super::{
     fault::{Piece, Trail, refuse, shorten},
+    object::Object,
     scalar::Scalar,
 };
-use crate::model::{Buffer, Layout, Signature};
+use crate::model::{Buffer, Kind, Layout, Signature};
 
 /// The inputs' buffers while rows are read into them.
 pub(super) struct Columns<'a> {
@@ -137,8 +138,11 @@ impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Self { columns, feature } = self;
         let feature = &columns.signature.features[feature];
+        let buffer = &mut columns.buffers[feature.input];
+        if columns.signature.inputs[feature.input].kind != Kind::Tensor {
+            return Object { buffer, trail: columns.trail }.deserialize(deserializer);
+        }
         if columns.signature.is_scalar(feature) {
-            let buffer = &mut columns.buffers[feature.input];
             return Scalar { buffer, nullable: feature.nullable, trail: columns.trail }.deserialize(deserializer);
         }
         Nested::of_input(columns, feature.input).deserialize(deserializer)

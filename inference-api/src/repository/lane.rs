@@ -295,6 +295,7 @@ fn split_outputs(outputs: Vec<Value>, rows: &[usize]) -> Option<Vec<Vec<Value>>>
                     part.push(Value::Maps(maps.by_ref().take(rows).collect()));
                 }
             }
+            Value::Sequence(_) => return None,
         }
     }
     Some(parts)

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    model::{Buffer, Model, Signature, Tensor, Value},
+    model::{Buffer, Kind, Model, Signature, Tensor, Value},
     predict::decode,
 };
 
@@ -78,7 +78,11 @@ fn fastest(model: &mut Model, inputs: &[Tensor], rows: usize) -> Duration {
 fn leaves_batch_open(signature: &Signature) -> bool {
     signature.no_rows.is_none()
         && signature.inputs.iter().all(|port| port.dims.first() == Some(&None))
-        && signature.outputs.iter().all(|port| port.maps || port.dims.first() == Some(&None))
+        && signature.outputs.iter().all(|port| match port.kind {
+            Kind::Maps => true,
+            Kind::Tensor => port.dims.first() == Some(&None),
+            Kind::Map { .. } | Kind::Sequence => false,
+        })
 }
 
 /// Another row: its numbers that are not whole are multiplied and moved, each by its own amount. Whole numbers may be
@@ -129,7 +133,7 @@ fn is_stack(parts: &[&Value], whole: &Value) -> bool {
                         && part.shape.get(1..) == whole.shape.get(1..)
                         && stacked.append(part.data.clone())
                 }
-                Value::Maps(_) => false,
+                Value::Maps(_) | Value::Sequence(_) => false,
             });
             fits && whole.shape.first() == Some(&parts.len()) && are_close(&stacked, &whole.data)
         }
@@ -138,7 +142,7 @@ fn is_stack(parts: &[&Value], whole: &Value) -> bool {
             for part in parts {
                 match part {
                     Value::Maps(part) => stacked.extend(part),
-                    Value::Tensor(_) => return false,
+                    Value::Tensor(_) | Value::Sequence(_) => return false,
                 }
             }
             stacked.len() == whole.len()
@@ -147,6 +151,7 @@ fn is_stack(parts: &[&Value], whole: &Value) -> bool {
                         && x.iter().zip(y).all(|((k, p), (l, q))| k == l && is_close(f64::from(*p), f64::from(*q)))
                 })
         }
+        Value::Sequence(_) => false,
     }
 }
 

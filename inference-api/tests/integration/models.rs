@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Server, model};
 
-const SERVABLE: [&str; 19] = [
+const SERVABLE: [&str; 21] = [
+    "orchard",
+    "dictionary",
     "iris",
     "penguins",
     "digits",
@@ -204,6 +206,51 @@ fn zipmaps_name_their_own_classes() {
             assert!(prediction["probabilities"][key].as_f64().unwrap() > 0.5, "{answer}");
         }
     }
+}
+
+/// What Python's onnxruntime puts out for these rows.
+#[test]
+fn several_labels_have_a_sequence_of_probabilities() {
+    let server = Server::of("orchard");
+    let answer = server.post(r#"{"instances": [[0, 9], [9, 0], [5, 5]]}"#).ok();
+    assert_eq!(answer["outputs"]["label"], json!([[0, 1], [1, 0], [1, 1]]));
+    let python = [
+        [[0.960_578_6, 0.039_421_38], [0.039_420_426, 0.960_579_6], [0.389_812_8, 0.610_187_2]],
+        [[0.039_420_426, 0.960_579_6], [0.960_578_6, 0.039_421_38], [0.389_812_8, 0.610_187_2]],
+    ];
+    for (label, rows) in python.iter().enumerate() {
+        for (row, classes) in rows.iter().enumerate() {
+            for (class, expected) in classes.iter().enumerate() {
+                let got = answer["outputs"]["probabilities"][label][row][class].as_f64().unwrap();
+                assert!((got - expected).abs() < 1e-6, "{answer}");
+            }
+        }
+    }
+    let described = server.get("/v2/models/orchard").ok();
+    assert_eq!(described["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [-1, 2] }]));
+    let tensors = r#"{"inputs": [{"name": "X", "shape": [1, 2], "datatype": "FP32", "data": [0, 9]}]"#;
+    let answer = server.post_to("/v2/models/orchard/infer", &[], format!("{tensors}}}")).ok();
+    assert_eq!(answer["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [1, 2], "data": [0, 1] }]));
+    let wanted = format!(r#"{tensors}, "outputs": [{{"name": "probabilities"}}]}}"#);
+    let refusal = server.post_to("/v2/models/orchard/infer", &[], &wanted);
+    assert_eq!(refusal.status, 400);
+    assert!(refusal.json()["error"].as_str().unwrap().contains("is a sequence of tensors"));
+}
+
+#[test]
+fn a_map_is_an_object_of_numbers() {
+    let server = Server::of("dictionary");
+    let row = |numbers: Value| json!({ "basket": numbers });
+    answers(&server, &row(json!({ "bread": 1.5, "wine": 2 })), &json!({ "variable": [[0.0, 1.5, 2.0]] }));
+    answers(&server, &json!({ "features": [{ "rice": 1 }] }), &json!({ "variable": [[0.0, 0.0, 0.0]] }));
+    let two = json!({ "instances": [[{ "apple": 1 }], row(json!({ "bread": 2 }))] });
+    answers(&server, &two, &json!({ "variable": [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]] }));
+    refuses(&server, &row(json!({ "bread": "much" })), "basket.bread");
+    refuses(&server, &row(json!([1])), "basket");
+    answers(&server, &row(json!({})), &json!({ "variable": [[0.0, 0.0, 0.0]] }));
+    let text = r#"{"inputs": [{"name": "basket", "shape": [1], "datatype": "BYTES", "data": ["{\"wine\": 3}"]}]}"#;
+    let answer = server.post_to("/v2/models/dictionary/infer", &[], text).ok();
+    assert_eq!(answer["outputs"][0]["data"], json!([0.0, 0.0, 3.0]));
 }
 
 #[test]

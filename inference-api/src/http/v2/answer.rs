@@ -54,7 +54,7 @@ pub(super) struct Encoded {
 /// When one cannot be written as a tensor.
 pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Value]) -> Result<Encoded, V2Error> {
     let tensors: Vec<std::borrow::Cow<'_, Tensor>> =
-        inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect();
+        inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect::<Result<_, _>>()?;
     let mut bytes = Vec::new();
     let mut outputs = Vec::with_capacity(tensors.len());
     for (tensor, &(index, as_bytes)) in tensors.iter().zip(&inference.outputs) {
@@ -96,15 +96,16 @@ impl Encoded {
 }
 
 /// Maps as the numbers in them, one row each, in the order of the classes: the protocol has tensors only.
-fn as_tensor(value: &Value) -> std::borrow::Cow<'_, Tensor> {
-    match value {
+fn as_tensor(value: &Value) -> Result<std::borrow::Cow<'_, Tensor>, V2Error> {
+    Ok(match value {
         Value::Tensor(tensor) => std::borrow::Cow::Borrowed(tensor),
+        Value::Sequence(_) => return Err(V2Error::bad_request("a sequence of tensors is no tensor")),
         Value::Maps(rows) => {
             let width = rows.first().map_or(0, Vec::len);
             let data = rows.iter().flat_map(|row| row.iter().map(|(_, p)| *p)).collect();
             std::borrow::Cow::Owned(Tensor { shape: vec![rows.len(), width], data: Buffer::Float32(data) })
         }
-    }
+    })
 }
 
 /// All elements in one list.

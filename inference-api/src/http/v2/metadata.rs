@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{datatype, error::V2Error};
 use crate::{
     http::SharedWorker,
-    model::{Port, Signature},
+    model::{Kind, Port, Signature},
     repository::Unknown,
 };
 
@@ -83,7 +83,7 @@ pub(super) async fn model(State(worker): State<SharedWorker>, Path(target): Path
         versions: entry.versions.iter().map(|s| s.signature.version.as_str()).collect(),
         platform: PLATFORM,
         inputs: signature.inputs.iter().map(tensor).collect(),
-        outputs: signature.outputs.iter().map(tensor).collect(),
+        outputs: tensors_out(signature).map(tensor).collect(),
     };
     Ok(Json(metadata).into_response())
 }
@@ -112,7 +112,7 @@ pub(super) async fn config(
         "backend": "onnxruntime",
         "max_batch_size": max_batch_size,
         "input": signature.inputs.iter().map(port).collect::<Vec<_>>(),
-        "output": signature.outputs.iter().map(port).collect::<Vec<_>>(),
+        "output": tensors_out(signature).map(port).collect::<Vec<_>>(),
         "instance_group": [{ "kind": "KIND_CPU", "count": worker.server.workers }],
     }))
     .into_response())
@@ -121,7 +121,12 @@ pub(super) async fn config(
 /// Whether every input and output has a first dimension that is open: the batch.
 fn has_batch(signature: &Signature) -> bool {
     signature.inputs.iter().all(|port| port.dims.first() == Some(&None))
-        && signature.outputs.iter().all(|port| port.maps || port.dims.first() == Some(&None))
+        && tensors_out(signature).all(|port| port.kind == Kind::Maps || port.dims.first() == Some(&None))
+}
+
+/// What the protocol can name: a sequence is no tensor.
+fn tensors_out(signature: &Signature) -> impl Iterator<Item = &Port> {
+    signature.outputs.iter().filter(|port| port.kind.is_tensor_like())
 }
 
 fn tensor(port: &Port) -> TensorMetadata<'_> {
@@ -130,7 +135,7 @@ fn tensor(port: &Port) -> TensorMetadata<'_> {
 
 /// -1 where a dimension may vary. Maps are given as one row of numbers for each.
 fn dims(port: &Port) -> Vec<i64> {
-    if port.maps {
+    if port.kind == Kind::Maps {
         return vec![-1, -1];
     }
     port.dims.iter().map(|d| d.and_then(|d| i64::try_from(d).ok()).unwrap_or(-1)).collect()

@@ -207,7 +207,8 @@ fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize),
 fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool)>, V2Error> {
     let binary = request.parameters.binary_data_output;
     if request.outputs.is_empty() {
-        return Ok((0..signature.outputs.len()).map(|index| (index, binary)).collect());
+        let all = signature.outputs.iter().enumerate().filter(|(_, port)| port.kind.is_tensor_like());
+        return Ok(all.map(|(index, _)| (index, binary)).collect());
     }
     let wanted = |output: &Output<'_>| {
         let name = output.name.as_ref();
@@ -221,6 +222,11 @@ fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool
         let index = signature.outputs.iter().position(|port| port.name == name).ok_or_else(|| {
             V2Error::bad_request(format!("unexpected inference output '{name}' for model '{}'", signature.name))
         })?;
+        if !signature.outputs[index].kind.is_tensor_like() {
+            return Err(V2Error::bad_request(format!(
+                "output '{name}' is a sequence of tensors, which this protocol cannot hold; POST /predict answers it"
+            )));
+        }
         Ok((index, output.parameters.binary_data.unwrap_or(binary)))
     };
     let outputs: Vec<(usize, bool)> = request.outputs.iter().map(wanted).collect::<Result<_, _>>()?;

@@ -1,0 +1,214 @@
+//! The one place that names `ort`.
+//!
+//! Intra-op threads are always 1 and never spin: a worker is a thread with a session of its own, so parallelism comes
+//! from workers, whose number follows the CPU quota. Left alone, ONNX Runtime sizes its pool by the host's cores and
+//! ignores quotas (onnxruntime#29510), which under a quota burns each period in its first milliseconds.
+
+mod values;
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+use ort::{
+    environment::Environment,
+    session::Session,
+    value::{Outlet, TensorElementType, ValueType},
+};
+
+use super::{Element, LoadError, RunError, Tensor, Value};
+
+/// ONNX Runtime, loaded.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    environment: Environment,
+    library: PathBuf,
+}
+
+/// An input or output of a model; a dimension that may vary is `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Its name in the ONNX file.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Type of its elements; for `Maps` of their values, and text for a `Map`.
+    pub element: Element,
+    /// Dimensions, the batch first; for a `Sequence` those of its tensors, for a `Map` that one is all a run takes, and none for `Maps`.
+    pub dims: Vec<Option<usize>>,
+}
+
+/// What an input or output holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A tensor.
+    Tensor,
+    /// One map from a key to a number, an input of scikit-learn's `DictVectorizer`: it travels as JSON text.
+    Map {
+        /// Whether keys are whole numbers, and not names.
+        by_number: bool,
+        /// The type of the values.
+        value: Element,
+    },
+    /// A map a row: an output of `ZipMap`.
+    Maps,
+    /// Tensors in a row, as several labels' probabilities are put out.
+    Sequence,
+}
+
+impl Kind {
+    /// Whether what it holds is a tensor to clients that know nothing else.
+    pub fn is_tensor_like(self) -> bool {
+        self != Self::Sequence
+    }
+}
+
+/// A model loaded for one worker.
+pub struct LoadedModel {
+    session: Session,
+    /// In the file's order.
+    pub inputs: Vec<Port>,
+    /// In the file's order.
+    pub outputs: Vec<Port>,
+}
+
+impl Runtime {
+    /// Loads the library at `library`. A process can do this once.
+    pub fn load(library: &Path) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Runtime { path: library.to_owned(), reason };
+        let environment = ort::init_from(library)
+            .map_err(|e| failed(e.to_string()))?
+            .with_name("inference-api")
+            .with_telemetry(false)
+            .build()
+            .map_err(|e| failed(e.to_string()))?;
+        Ok(Self { environment, library: library.to_owned() })
+    }
+
+    /// Where it was loaded from.
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// Loads a model into a session of its own.
+    pub fn open(&self, model: &Path) -> Result<LoadedModel, LoadError> {
+        let failed = |reason: String| LoadError::Model { path: model.to_owned(), reason };
+        let session = open_session(&self.environment, model).map_err(|e| failed(plain(&e)))?;
+        let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
+        let outputs = ports(session.outputs(), output_kind, "output").map_err(failed)?;
+        Ok(LoadedModel { session, inputs, outputs })
+    }
+}
+
+impl LoadedModel {
+    /// Runs the model once. `tensors` are in the order of `inputs`; the answer is in the order of `outputs`.
+    pub fn run(&mut self, tensors: Vec<Tensor>) -> Result<Vec<Value>, RunError> {
+        let inputs = self
+            .inputs
+            .iter()
+            .zip(tensors)
+            .map(|(port, tensor)| Ok((Cow::Borrowed(port.name.as_str()), values::to_ort(port, tensor)?)))
+            .collect::<ort::Result<Vec<_>>>()
+            .map_err(|e| RunError(plain(&e)))?;
+        let outputs = self.session.run(inputs).map_err(|e| RunError(plain(&e)))?;
+        self.outputs
+            .iter()
+            .map(|port| {
+                let value = outputs.get(&port.name).ok_or_else(|| RunError(format!("no output {:?}", port.name)))?;
+                values::from_ort(port, value).map_err(|e| RunError(plain(&e)))
+            })
+            .collect()
+    }
+}
+
+/// The runtime's words without the places in its source code, which mean nothing to who reads them.
+fn plain(error: &ort::Error) -> String {
+    let mut text = error.to_string();
+    while let Some(from) = text.find("/onnxruntime_src/") {
+        let until = text[from..].find(") ").map_or(text.len(), |at| from + at + 2);
+        text.replace_range(from..until, "");
+    }
+    text.trim().to_owned()
+}
+
+fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session> {
+    Session::builder(environment)?
+        .with_intra_threads(1)?
+        .with_intra_op_spinning(false)?
+        // Batch sizes vary from request to request, and a plan is kept for each size that was seen.
+        .with_memory_pattern(false)?
+        .commit_from_file(model)
+}
+
+fn ports(
+    outlets: &[Outlet],
+    kind_of: impl Fn(&ValueType) -> Option<(Kind, Element, Vec<Option<usize>>)>,
+    what: &str,
+) -> Result<Vec<Port>, String> {
+    outlets
+        .iter()
+        .map(|outlet| match kind_of(outlet.dtype()) {
+            Some((kind, element, dims)) => Ok(Port { name: outlet.name().to_owned(), kind, element, dims }),
+            None => Err(format!("{what} {:?} is {}, which this server cannot serve", outlet.name(), outlet.dtype())),
+        })
+        .collect()
+}
+
+fn input_kind(dtype: &ValueType) -> Option<(Kind, Element, Vec<Option<usize>>)> {
+    match dtype {
+        ValueType::Map { key, value } => {
+            let by_number = match key {
+                TensorElementType::Int64 => true,
+                TensorElementType::String => false,
+                _ => return None,
+            };
+            let value = element(*value)
+                .filter(|value| matches!(value, Element::Float32 | Element::Float64 | Element::Int64))?;
+            Some((Kind::Map { by_number, value }, Element::Text, vec![Some(1)]))
+        }
+        other => tensor(other, Kind::Tensor),
+    }
+}
+
+fn output_kind(dtype: &ValueType) -> Option<(Kind, Element, Vec<Option<usize>>)> {
+    match dtype {
+        ValueType::Sequence(inner) => match inner.as_ref() {
+            ValueType::Map {
+                key: TensorElementType::Int64 | TensorElementType::String,
+                value: TensorElementType::Float32,
+            } => Some((Kind::Maps, Element::Float32, Vec::new())),
+            inner => tensor(inner, Kind::Sequence),
+        },
+        other => tensor(other, Kind::Tensor),
+    }
+}
+
+fn tensor(dtype: &ValueType, kind: Kind) -> Option<(Kind, Element, Vec<Option<usize>>)> {
+    match dtype {
+        ValueType::Tensor { ty, shape, .. } => {
+            Some((kind, element(*ty)?, shape.iter().map(|&d| usize::try_from(d).ok()).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn element(ty: TensorElementType) -> Option<Element> {
+    Some(match ty {
+        TensorElementType::Float16 => Element::Float16,
+        TensorElementType::Bfloat16 => Element::Bfloat16,
+        TensorElementType::Float32 => Element::Float32,
+        TensorElementType::Float64 => Element::Float64,
+        TensorElementType::Int8 => Element::Int8,
+        TensorElementType::Int16 => Element::Int16,
+        TensorElementType::Int32 => Element::Int32,
+        TensorElementType::Int64 => Element::Int64,
+        TensorElementType::Uint8 => Element::Uint8,
+        TensorElementType::Uint16 => Element::Uint16,
+        TensorElementType::Uint32 => Element::Uint32,
+        TensorElementType::Uint64 => Element::Uint64,
+        TensorElementType::Bool => Element::Bool,
+        TensorElementType::String => Element::Text,
+        _ => return None,
+    })
+}
