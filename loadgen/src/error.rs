@@ -98,7 +98,7 @@ impl From<ScenarioError> for Error {
 impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
         match error {
-            HostError::Syntax { .. } => Self::Usage(error.to_string()),
+            HostError::Syntax { .. } | HostError::Tls { .. } => Self::Usage(error.to_string()),
             HostError::Resolve { .. } => Self::Unreachable(error.to_string()),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     runner::{example, first_reachable},
     slo::{LatencyLimit, Objective},
     verdict::{Judgement, Scope, Verdict, judge, judge_run},
-    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Traffic},
+    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Traffic, Trust},
 };
 
 /// `loadgen run …`, in Locust's words.
@@ -31,6 +31,9 @@ pub(super) struct RunOptions {
 
     #[command(flatten)]
     load: LoadOptions,
+
+    #[command(flatten)]
+    trust: Trust,
 
     #[command(flatten)]
     payload: PayloadOptions,
@@ -156,20 +159,24 @@ fn status(report: &RunReport) -> ExitStatus {
 }
 
 async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Targets, Error> {
-    let addrs = options.host.iter().map(first_reachable).collect::<Result<Vec<_>, Error>>()?;
+    let reach = |host: &Host| {
+        let secure = host.secure(&options.trust)?;
+        Ok((first_reachable(host, secure.as_ref())?, secure))
+    };
+    let reached = options.host.iter().map(reach).collect::<Result<Vec<_>, Error>>()?;
     let scenario = match (scenario, options.payload.request(None)?) {
         (Some(scenario), _) => scenario,
         (None, Some(request)) => Scenario::single(&request),
         (None, None) => {
-            let example = example(&options.host[0].to_string()).await?;
+            let example = example(&options.host[0].to_string(), &options.trust).await?;
             Scenario::single(&Request::post_json(&options.payload.path, example))
         }
     };
     let mut targets = Targets::new(scenario);
     targets.timeout = Duration::from_secs_f64(options.timeout);
     targets.balance = options.balance;
-    for (host, addr) in options.host.iter().zip(addrs) {
-        targets.add(host, addr);
+    for (host, (addr, secure)) in options.host.iter().zip(reached) {
+        targets.add(host, addr, secure);
     }
     Ok(targets)
 }

@@ -9,7 +9,7 @@ use crate::{
     Error, ExitStatus,
     engine::Control,
     ui::{UiSettings, serve},
-    workload::{Host, WaitTime},
+    workload::{Host, Trust, WaitTime},
 };
 
 /// `loadgen ui …`.
@@ -36,6 +36,9 @@ pub(super) struct UiOptions {
     wait_time: WaitTime,
 
     #[command(flatten)]
+    trust: Trust,
+
+    #[command(flatten)]
     payload: PayloadOptions,
 
     /// Processors for the load threads; one thread on each.
@@ -48,6 +51,7 @@ pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
         bind: options.bind,
         host: options.host,
         allow_hosts: options.allow_host,
+        trust: options.trust,
         wait_time: options.wait_time,
         path: options.payload.path.clone(),
         body: options.payload.request(None)?.map(|r| r.body),

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use mio::{Interest, Token, event::Event, net::TcpStream};
+use mio::{Token, event::Event};
 
 use super::{
     http1::{Answer, Progress},
+    stream::Stream,
     user::State,
     worker::Thread,
 };
@@ -20,11 +21,9 @@ impl Thread {
         user.connect_begun = now;
         user.sent = now;
         user.state = State::Connecting;
-        let connected = TcpStream::connect(self.work.targets.addrs[user.target]).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        match connected {
+        let targets = &self.work.targets;
+        let (addr, secure) = (targets.addrs[user.target], targets.secure(user.target));
+        match Stream::connect(addr, secure, self.poll.registry(), Token(index)) {
             Ok(stream) => user.stream = Some(stream),
             Err(error) => self.fail(index, connect_failure(&error)),
         }
@@ -42,28 +41,25 @@ impl Thread {
 
     pub(super) fn handle(&mut self, event: &Event) {
         let index = event.token().0;
-        let Some(user) = self.users.get(index) else { return };
+        let Some(user) = self.users.get_mut(index) else { return };
         // An event of a connection that was dropped a moment ago.
-        let Some(stream) = &user.stream else { return };
+        let Some(stream) = &mut user.stream else { return };
         match user.state {
-            State::Receiving if event.is_readable() => self.receive(index, event.is_read_closed()),
-            State::Waiting if event.is_readable() => self.look_at_idle(index),
-            State::Receiving | State::Waiting => {}
-            State::Connecting => {
-                if let Ok(Some(error)) | Err(error) = stream.take_error() {
-                    return self.fail(index, connect_failure(&error));
+            State::Receiving => {
+                if event.is_writable() && stream.flush().is_err() {
+                    return self.lost(index);
                 }
-                // Without an error and without a peer it is still under way.
-                if stream.peer_addr().is_err() {
-                    return;
+                if event.is_readable() {
+                    self.receive(index, event.is_read_closed());
                 }
-                // Small requests must not wait for the acknowledgement of the one before.
-                let _ = stream.set_nodelay(true);
-                let now = self.now();
-                let took = now.saturating_sub(user.connect_begun);
-                self.recorder.connected(user.task, user.slot, took);
-                self.begin_send(index, now);
             }
+            State::Waiting if event.is_readable() => self.look_at_idle(index),
+            State::Waiting => {}
+            State::Connecting => match stream.establish() {
+                Ok(true) => self.connected(index),
+                Ok(false) => {}
+                Err(error) => self.fail(index, connect_failure(&error)),
+            },
             State::Sending => {
                 if event.is_writable() {
                     self.send(index);
@@ -73,6 +69,13 @@ impl Thread {
                 }
             }
         }
+    }
+
+    fn connected(&mut self, index: usize) {
+        let now = self.now();
+        let user = &self.users[index];
+        self.recorder.connected(user.task, user.slot, now.saturating_sub(user.connect_begun));
+        self.begin_send(index, now);
     }
 
     fn send(&mut self, index: usize) {
@@ -200,6 +203,7 @@ impl Thread {
 fn connect_failure(error: &io::Error) -> FailureKind {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
+        io::ErrorKind::InvalidData => FailureKind::Tls,
         _ => FailureKind::ConnectFailed,
     }
 }

@@ -12,6 +12,7 @@ mod http1;
 mod limits;
 mod reports;
 mod resources;
+mod stream;
 mod timers;
 mod user;
 mod wakeup;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
-use super::http1::Reader;
+use super::{http1::Reader, stream::Stream};
 use crate::measure::Slot;
 
 /// Where a user is.
@@ -27,7 +26,7 @@ pub enum State {
 pub struct User {
     /// Its number in the plan.
     pub number: u32,
-    pub stream: Option<TcpStream>,
+    pub stream: Option<Stream>,
     pub state: State,
     pub reader: Reader,
     pub rng: Pcg32,
@@ -103,12 +102,10 @@ impl User {
         }
     }
 
-    /// Drops the connection at once. A reset, not a normal end: tens of thousands of sockets in TIME_WAIT would keep the
-    /// next run from its source ports.
+    /// Drops the connection, if there is one.
     pub fn disconnect(&mut self) {
         if let Some(stream) = self.stream.take() {
-            // If the peer is gone already there is nothing to reset.
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            stream.reset();
         }
         self.used = false;
         self.reader.reset(false);

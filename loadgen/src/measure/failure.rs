@@ -12,6 +12,8 @@ pub enum FailureKind {
     ConnectRefused,
     /// The connection could not be made for another reason.
     ConnectFailed,
+    /// The TLS handshake failed, for instance since nobody who is trusted speaks for the certificate.
+    Tls,
     /// No whole answer within the timeout.
     Timeout,
     /// The server closed or reset the connection instead of answering.
@@ -40,6 +42,7 @@ impl fmt::Display for FailureKind {
         match self {
             Self::ConnectRefused => f.write_str("connection refused"),
             Self::ConnectFailed => f.write_str("connection failed"),
+            Self::Tls => f.write_str("TLS handshake failed"),
             Self::Timeout => f.write_str("timeout"),
             Self::ConnectionClosed => f.write_str("connection closed before the answer"),
             Self::Malformed => f.write_str("malformed answer"),

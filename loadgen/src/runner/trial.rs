@@ -15,7 +15,7 @@ use crate::{
     measure::{Second, Window},
     sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
     verdict::{Scope, Verdict, judge},
-    workload::{Plan, Segment, Targets},
+    workload::{Plan, Segment, Targets, Trust},
 };
 
 const POLL: Duration = Duration::from_millis(250);
@@ -92,12 +92,12 @@ impl Sweep {
         let base = addrs.first().map(|addr| format!("http://{addr}")).unwrap_or_default();
         let request = match &self.request {
             Some(request) => request.clone(),
-            None => crate::workload::Request::post_json(&self.path, example(&base).await?),
+            None => crate::workload::Request::post_json(&self.path, example(&base, &Trust::default()).await?),
         };
         if self.request.is_none() {
             self.request = Some(request.clone());
         }
-        check(&base, &request).await?;
+        check(&base, &request, &Trust::default()).await?;
         self.answered = true;
 
         let timing = Timing::new(self.settings.wait_time);

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::{
     Error,
-    workload::{Host, WaitTime, parse_run_time},
+    workload::{Host, Trust, WaitTime, parse_run_time},
 };
 pub use guard::Guard;
 use run::{Runs, Swarm};
@@ -36,6 +36,8 @@ pub struct UiSettings {
     pub host: Host,
     /// Further hosts that may be loaded.
     pub allow_hosts: Vec<Host>,
+    /// Whom `https://` hosts have to be vouched for by.
+    pub trust: Trust,
     /// Of every user.
     pub wait_time: WaitTime,
     /// Path of the request.

@@ -97,17 +97,20 @@ impl Runs {
     async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets), Error> {
         let host = swarm.host.clone();
         // Looking up a name blocks.
-        let addr = tokio::task::spawn_blocking(move || first_reachable(&host))
-            .await
-            .map_err(|e| Error::Machine(e.to_string()))??;
+        let trust = self.settings.trust.clone();
+        let reached = tokio::task::spawn_blocking(move || {
+            let secure = host.secure(&trust)?;
+            Ok::<_, Error>((first_reachable(&host, secure.as_ref())?, secure))
+        });
+        let (addr, secure) = reached.await.map_err(|e| Error::Machine(e.to_string()))??;
         let base = swarm.host.to_string();
         let body = match &self.settings.body {
             Some(body) => body.clone(),
-            None => example(&base).await?,
+            None => example(&base, &self.settings.trust).await?,
         };
         let request = Request::post_json(&self.settings.path, body);
-        check(&base, &request).await?;
-        let targets = Targets::host(&swarm.host, addr, &request);
+        check(&base, &request, &self.settings.trust).await?;
+        let targets = Targets::host(&swarm.host, addr, secure, &request);
         let segment = Segment::whole(plan, self.settings.pin.clone());
         Ok((segment, targets))
     }

@@ -8,6 +8,7 @@ mod run_time;
 mod scenario;
 mod shape;
 mod targets;
+mod tls;
 mod wait_time;
 
 pub use arrivals::{Arrivals, ArrivalsError, Gaps, Piece, Schedule};
@@ -18,4 +19,5 @@ pub use run_time::parse_run_time;
 pub use scenario::{Authority, Check, Scenario, ScenarioError, Sender, Task};
 pub use shape::{Pace, Shape};
 pub use targets::{Balance, Targets};
+pub use tls::{Secure, Trust};
 pub use wait_time::{WaitTime, WaitTimeError};

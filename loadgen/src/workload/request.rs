@@ -6,11 +6,15 @@ use std::{
     str::FromStr,
 };
 
+use super::{Secure, Trust};
+
 /// `http://127.0.0.1:8000`: what Locust calls the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// What the Host header says.
     pub authority: String,
+    /// Whether it is spoken to in TLS.
+    pub is_secure: bool,
     name: String,
     port: u16,
     /// The path in front of the request's own; empty, or beginning with a slash and not ending with one.
@@ -28,6 +32,14 @@ pub enum HostError {
         /// What is wrong.
         reason: String,
     },
+    /// TLS cannot be spoken to it.
+    #[error("host {name}: {reason}")]
+    Tls {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The name does not resolve.
     #[error("host {name} cannot be resolved: {source}")]
     Resolve {
@@ -39,6 +51,14 @@ pub enum HostError {
 }
 
 impl Host {
+    /// What it takes to speak TLS to it, if it is an `https://` host.
+    ///
+    /// # Errors
+    /// When the certificates to trust cannot be read.
+    pub fn secure(&self, trust: &Trust) -> Result<Option<Secure>, HostError> {
+        self.is_secure.then(|| Secure::new(&self.name, trust)).transpose()
+    }
+
     /// The addresses that the name stands for.
     ///
     /// # Errors
@@ -59,10 +79,8 @@ impl FromStr for Host {
     fn from_str(given: &str) -> Result<Self, HostError> {
         let wrong = |reason: &str| HostError::Syntax { given: given.to_owned(), reason: reason.to_owned() };
         let url = reqwest::Url::parse(given).map_err(|e| wrong(&e.to_string()))?;
-        match url.scheme() {
-            "http" => {}
-            "https" => return Err(wrong("TLS is not supported yet")),
-            _ => return Err(wrong("only http:// is supported")),
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(wrong("a host begins with http:// or https://"));
         }
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
             return Err(wrong("a host has no query, fragment or user"));
@@ -71,13 +89,15 @@ impl FromStr for Host {
         let port = url.port_or_known_default().unwrap_or(80);
         let authority = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { authority, name, port, base_path: url.path().trim_end_matches('/').to_owned() })
+        let is_secure = url.scheme() == "https";
+        Ok(Self { authority, is_secure, name, port, base_path: url.path().trim_end_matches('/').to_owned() })
     }
 }
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.base_path)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.base_path)
     }
 }
 

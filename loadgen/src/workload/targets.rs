@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{Authority, Host, Request, Scenario};
+use super::{Authority, Host, Request, Scenario, Secure};
 
 /// Addresses, and what is sent to them.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Targets {
     /// How the open model's requests are spread.
     pub balance: Balance,
     authorities: Vec<Authority>,
+    /// For each address, what it takes to speak TLS to it.
+    secure: Vec<Option<Secure>>,
     /// For each address and task, the request's bytes if they are the same each time: written as they are.
     fixed: Vec<Vec<Option<Arc<[u8]>>>>,
 }
@@ -44,6 +46,7 @@ impl Targets {
             timeout: Self::TIMEOUT,
             balance: Balance::default(),
             authorities: Vec::new(),
+            secure: Vec::new(),
             fixed: Vec::new(),
         }
     }
@@ -52,21 +55,26 @@ impl Targets {
     pub fn replicas(addrs: &[SocketAddr], request: &Request) -> Self {
         let mut targets = Self::new(Scenario::single(request));
         for &addr in addrs {
-            targets.push(addr, Authority { host: addr.to_string(), base_path: String::new() });
+            targets.push(addr, Authority { host: addr.to_string(), base_path: String::new() }, None);
         }
         targets
     }
 
     /// One host, at the address that was resolved for it.
-    pub fn host(host: &Host, addr: SocketAddr, request: &Request) -> Self {
+    pub fn host(host: &Host, addr: SocketAddr, secure: Option<Secure>, request: &Request) -> Self {
         let mut targets = Self::new(Scenario::single(request));
-        targets.add(host, addr);
+        targets.add(host, addr, secure);
         targets
     }
 
-    /// One more host, at the address that was resolved for it.
-    pub fn add(&mut self, host: &Host, addr: SocketAddr) {
-        self.push(addr, Authority { host: host.authority.clone(), base_path: host.base_path.clone() });
+    /// One more host, at the address that was resolved for it; with TLS or without.
+    pub fn add(&mut self, host: &Host, addr: SocketAddr, secure: Option<Secure>) {
+        self.push(addr, Authority { host: host.authority.clone(), base_path: host.base_path.clone() }, secure);
+    }
+
+    /// What it takes to speak TLS to an address, if that is wanted.
+    pub fn secure(&self, target: usize) -> Option<&Secure> {
+        self.secure[target].as_ref()
     }
 
     /// The bytes of a task's request to an address, if they are the same each time.
@@ -79,11 +87,12 @@ impl Targets {
         &self.authorities[target]
     }
 
-    fn push(&mut self, addr: SocketAddr, authority: Authority) {
+    fn push(&mut self, addr: SocketAddr, authority: Authority, secure: Option<Secure>) {
         let tasks = 0..self.scenario.tasks().len() as u16;
         self.fixed.push(tasks.map(|task| self.scenario.fixed(task, &authority).map(Into::into)).collect());
         self.addrs.push(addr);
         self.authorities.push(authority);
+        self.secure.push(secure);
     }
 }
 
@@ -94,7 +103,7 @@ mod tests {
     #[test]
     fn a_request_is_one_piece() {
         let mut targets = Targets::new(Scenario::single(&Request::post_json("/predict", "{}")));
-        targets.add(&"http://h:1/base".parse().unwrap(), "127.0.0.1:1".parse().unwrap());
+        targets.add(&"http://h:1/base".parse().unwrap(), "127.0.0.1:1".parse().unwrap(), None);
         assert_eq!(
             String::from_utf8_lossy(targets.fixed(0, 0).unwrap()),
             "POST /base/predict HTTP/1.1\r\nhost: h:1\r\nuser-agent: loadgen\r\n\

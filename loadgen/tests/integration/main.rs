@@ -10,4 +10,5 @@ mod docker;
 mod engine;
 mod process;
 mod server;
+mod tls;
 mod ui;

@@ -51,14 +51,48 @@ impl Misbehaving {
         Self { addr, connections }
     }
 
+    /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`.
+    pub fn start_tls(manners: Manners, version: &'static rustls::SupportedProtocolVersion) -> (Self, String) {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let (manners, session) = (manners.clone(), rustls::ServerConnection::new(Arc::clone(&config)).unwrap());
+                std::thread::spawn(move || {
+                    stream.set_read_timeout(manners.idle_close).ok()?;
+                    serve_stream(rustls::StreamOwned::new(session, stream), &manners)
+                });
+            }
+        });
+        (Self { addr, connections }, cert.pem())
+    }
+
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-fn serve(mut stream: TcpStream, manners: &Manners) -> Option<()> {
+fn serve(stream: TcpStream, manners: &Manners) -> Option<()> {
     stream.set_read_timeout(manners.idle_close).ok()?;
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    serve_stream(stream, manners)
+}
+
+fn serve_stream(stream: impl Read + Write, manners: &Manners) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
         loop {
@@ -75,7 +109,8 @@ fn serve(mut stream: TcpStream, manners: &Manners) -> Option<()> {
         }
         reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
         std::thread::park_timeout(manners.delay);
-        stream.write_all(manners.answer.as_bytes()).ok()?;
+        reader.get_mut().write_all(manners.answer.as_bytes()).ok()?;
+        reader.get_mut().flush().ok()?;
     }
 }
 

@@ -1,0 +1,68 @@
+//! `https://` hosts.
+
+use std::{path::Path, process::Output, time::Duration};
+
+use rustls::version::{TLS12, TLS13};
+use serde_json::Value;
+
+use crate::server::{Manners, Misbehaving, loadgen};
+
+fn run(server: &Misbehaving, words: &[&str], json: &Path) -> Output {
+    let host = format!("https://localhost:{}", server.addr.port());
+    let common = ["run", "--host", &host, "-u", "20", "-r", "200", "-t", "2s", "--wait-time", "constant(0.1)"];
+    loadgen(&common).args(["--no-calibrate", "--json"]).arg(json).args(words).output().unwrap()
+}
+
+fn summary(json: &Path) -> Value {
+    let result: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    result["summary"].clone()
+}
+
+#[test]
+fn users_speak_tls_over_connections_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (json, cacert) = (dir.path().join("run.json"), dir.path().join("ca.pem"));
+    // Of more than a TLS record, and more than a session keeps.
+    let body = dir.path().join("body.json");
+    std::fs::write(&body, format!("\"{}\"", "x".repeat(300_000))).unwrap();
+    for version in [&TLS12, &TLS13] {
+        let (server, certificate) = Misbehaving::start_tls(Manners::default(), version);
+        std::fs::write(&cacert, certificate).unwrap();
+        for body in ["{}".to_owned(), format!("@{}", body.display())] {
+            let before = server.connections();
+            let output = run(&server, &["--cacert", &cacert.display().to_string(), "--body", &body], &json);
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            let summary = summary(&json);
+            assert_eq!(summary["failures"], 0, "{summary}");
+            assert!(summary["requests"].as_u64().unwrap() > 200, "{summary}");
+            // One looked at the certificate before.
+            assert_eq!(server.connections() - before, 21);
+        }
+    }
+}
+
+#[test]
+fn a_session_that_was_closed_while_idle_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("run.json");
+    let manners = Manners { idle_close: Some(Duration::from_millis(40)), ..Manners::default() };
+    let (server, _) = Misbehaving::start_tls(manners, &TLS13);
+    let output = run(&server, &["--insecure", "--body", "{}"], &json);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(summary(&json)["failures"], 0);
+    assert!(server.connections() > 200, "{} connections", server.connections());
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_said_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = Misbehaving::start_tls(Manners::default(), &TLS13);
+    let output = run(&server, &["--body", "{}"], &dir.path().join("run.json"));
+    assert_eq!(output.status.code(), Some(4));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("certificate") && told.contains("--insecure"), "{told}");
+    let plain =
+        Misbehaving::start(Manners { answer: "HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n", ..Manners::default() });
+    let output = run(&plain, &["--insecure", "--body", "{}"], &dir.path().join("run.json"));
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+}
