@@ -8,6 +8,8 @@ use std::{
 };
 
 use clap::Args;
+use rand::SeedableRng;
+use rand_pcg::Pcg32;
 
 use super::{interrupt::stop_on_signal, payload::PayloadOptions, run_plan::LoadOptions};
 use crate::{
@@ -16,10 +18,10 @@ use crate::{
     event::Event,
     measure::{Second, Window},
     output::{self, RunReport, console},
-    runner::{example, first_reachable},
+    runner::{example, first_reachable, metadata},
     slo::{LatencyLimit, Objective},
     verdict::{Judgement, Scope, Verdict, judge, judge_run},
-    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Traffic, Trust},
+    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Tensors, Trust},
 };
 
 /// `loadgen run …`, in Locust's words.
@@ -41,6 +43,19 @@ pub(super) struct RunOptions {
     /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
     #[arg(short = 'f', long, conflicts_with_all = ["path", "body"])]
     scenario: Option<PathBuf>,
+
+    /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME or NAME/VERSION. The server
+    /// tells their shapes.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "scenario"])]
+    tensors: Option<String>,
+
+    /// Rows in each request of --tensors.
+    #[arg(short = 'b', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+
+    /// Send and ask for the tensors of --tensors as bytes (the binary tensor extension).
+    #[arg(long, requires = "tensors")]
+    binary: bool,
 
     /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host until that fails it.)
     #[arg(long, value_enum, default_value_t)]
@@ -83,9 +98,6 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
     let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
-    if matches!(plan.traffic, Traffic::Open { .. }) && scenario.as_ref().is_some_and(|s| s.login().is_some()) {
-        return Err(Error::Usage("a login needs users who keep their token: --arrivals has none".to_owned()));
-    }
     let targets = targets(&options, scenario).await?;
     let scenario = Arc::clone(&targets.scenario);
     let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
@@ -164,8 +176,9 @@ async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Tar
         Ok((first_reachable(host, secure.as_ref())?, secure))
     };
     let reached = options.host.iter().map(reach).collect::<Result<Vec<_>, Error>>()?;
+    let scenario = scenario.or_else(|| options.tensors().map(Scenario::tensors));
     let scenario = match (scenario, options.payload.request(None)?) {
-        (Some(scenario), _) => scenario,
+        (Some(scenario), _) => drawn(scenario, options).await?,
         (None, Some(request)) => Scenario::single(&request),
         (None, None) => {
             let example = example(&options.host[0].to_string(), &options.trust).await?;
@@ -179,6 +192,29 @@ async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Tar
         targets.add(host, addr, secure);
     }
     Ok(targets)
+}
+
+/// The scenario with its tensors drawn, in the shapes that the first host tells.
+async fn drawn(mut scenario: Scenario, options: &RunOptions) -> Result<Scenario, Error> {
+    let mut rng = Pcg32::seed_from_u64(options.load.seed);
+    for (task, tensors) in scenario.wanted_tensors() {
+        let url = format!("{}{}", options.host[0], tensors.metadata_path());
+        let told = metadata(&url, &options.trust).await?;
+        scenario.draw_tensors(task, &told, &mut rng).map_err(|why| Error::Usage(format!("{url}: {why}")))?;
+    }
+    Ok(scenario)
+}
+
+impl RunOptions {
+    fn tensors(&self) -> Option<Tensors> {
+        self.tensors.as_ref().map(|model| {
+            let (model, version) = match model.split_once('/') {
+                Some((model, version)) => (model, Some(version.to_owned())),
+                None => (model.as_str(), None),
+            };
+            Tensors { model: model.to_owned(), version, batch_size: self.batch_size, binary: self.binary }
+        })
+    }
 }
 
 /// What a run's events leave behind: its seconds, and why it was aborted, if it was.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::worker::Thread;
+use super::{user::Held, worker::Thread};
 use crate::{
     measure::{FailureKind, Finished},
     workload::Balance,
@@ -34,7 +34,31 @@ impl Thread {
         let user = &mut self.users[index];
         user.target = target;
         self.pick(index, due);
-        self.begin(index, due, now);
+        if self.work.targets.scenario.login().is_none() || !self.users[index].token.is_empty() {
+            return self.begin(index, due, now);
+        }
+        // The login was picked. It is due now, and the arrival goes on being due since it was.
+        let task = self.work.targets.scenario.draw(&mut self.rng);
+        let slot = self.recorder.begun(task, due);
+        self.users[index].held = Some(Held { due, task, slot });
+        self.begin(index, now, now);
+    }
+
+    /// The connection's request has ended: it is free for the next arrival, or for the one that waited for its login. Returns
+    /// when that one was due.
+    pub(super) fn free(&mut self, index: usize, now: Duration) -> Option<Duration> {
+        let user = &mut self.users[index];
+        let target = user.target;
+        if let Some(Held { due, task, slot }) = user.held.take() {
+            if !user.token.is_empty() {
+                (user.task, user.slot, user.held_until) = (task, slot, now);
+                return Some(due);
+            }
+            let failure = Some(FailureKind::NoToken);
+            self.recorder.finished(&Finished { task, slot, due, sent: now, end: now, bytes: 0, failure });
+        }
+        self.free[target].push(index as u32);
+        None
     }
 
     fn choose_target(&mut self) -> usize {

@@ -13,7 +13,7 @@ use super::{
     user::State,
     worker::Thread,
 };
-use crate::measure::FailureKind;
+use crate::{measure::FailureKind, workload::Sender};
 
 impl Thread {
     pub(super) fn connect(&mut self, index: usize, now: Duration) {
@@ -80,7 +80,7 @@ impl Thread {
 
     fn send(&mut self, index: usize) {
         let user = &mut self.users[index];
-        let fixed = self.work.targets.fixed(user.target, user.task);
+        let fixed = self.work.targets.fixed(user.target, user.task).filter(|_| user.outgoing.is_empty());
         let request: &[u8] = fixed.map_or(&user.outgoing, |fixed| fixed);
         let Some(stream) = &mut user.stream else { return };
         loop {
@@ -154,6 +154,7 @@ impl Thread {
         let now = self.now();
         let failure = self.look_at(index, answer.status);
         let user = &mut self.users[index];
+        user.cookies.take(user.target, user.reader.set_cookies());
         // An answer to a request that was not wholly written leaves the rest of it between us and the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
             user.used = true;
@@ -174,7 +175,9 @@ impl Thread {
         if !is_good && !scenario.tasks()[usize::from(user.task)].names_statuses() {
             return Some(FailureKind::Status(status));
         }
-        if let Some(failed) = scenario.failed_check(user.task, status, user.reader.kept_body()) {
+        let iteration = user.iteration.wrapping_sub(1);
+        let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
+        if let Some(failed) = scenario.failed_check(user.task, status, user.reader.kept_body(), sender) {
             return Some(FailureKind::Check(failed));
         }
         if scenario.login() == Some(user.task) {
@@ -193,7 +196,9 @@ impl Thread {
         user.disconnect();
         let next = self.finish(index, now, 0, Some(kind));
         let user = &mut self.users[index];
-        user.target = (user.target + 1) % targets;
+        if kind.is_unreachable() {
+            user.target = (user.target + 1) % targets;
+        }
         if let Some(due) = next {
             self.begin_later(index, due);
         }

@@ -36,6 +36,7 @@ pub struct Reader {
     bytes: u64,
     keeps_body: bool,
     kept: Vec<u8>,
+    set_cookies: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -129,6 +130,11 @@ impl Reader {
         &self.kept
     }
 
+    /// The values of its `Set-Cookie` headers.
+    pub fn set_cookies(&self) -> &[String] {
+        &self.set_cookies
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         if self.keeps_body {
             let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());
@@ -163,6 +169,10 @@ impl Reader {
             self.status = status;
             let (framing, keep_alive) = framing(&response).ok_or(Progress::Malformed)?;
             self.keep_alive = keep_alive;
+            self.set_cookies.clear();
+            for header in response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie")) {
+                self.set_cookies.extend(std::str::from_utf8(header.value).ok().map(str::to_owned));
+            }
             self.state = match framing {
                 Framing::None => State::Sized(0),
                 Framing::Sized(length) => State::Sized(length),

@@ -7,6 +7,7 @@
 mod arrive;
 mod calibrate;
 mod control;
+mod cookies;
 mod exchange;
 mod http1;
 mod limits;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
-use super::{http1::Reader, stream::Stream};
+use super::{cookies::Jar, http1::Reader, stream::Stream};
 use crate::measure::Slot;
 
 /// Where a user is.
@@ -19,6 +19,14 @@ pub enum State {
     Sending,
     /// Its request is written, the answer is not whole.
     Receiving,
+}
+
+/// A request that was due and counted, and cannot be sent yet.
+#[derive(Debug)]
+pub struct Held {
+    pub due: Duration,
+    pub task: u16,
+    pub slot: Slot,
 }
 
 /// A user and the connection that it owns.
@@ -50,12 +58,19 @@ pub struct User {
     pub iteration: u64,
     /// What its login gave it; empty before.
     pub token: String,
+    /// What chance gave the current request.
+    pub random: u64,
+    pub cookies: Jar,
     /// The bytes of the current request, if they are its own.
     pub outgoing: Vec<u8>,
     /// The window of the current request.
     pub slot: Slot,
     /// Bytes of the request that were written.
     pub written: usize,
+    /// The open model's: an arrival that waits for the login of its connection.
+    pub held: Option<Held>,
+    /// Until when the current request was held back by a login.
+    pub held_until: Duration,
     /// Goes up with every change of what the user waits for; timers with another one are out of date.
     pub generation: u32,
     /// Which target it is, or will be, connected to.
@@ -90,15 +105,28 @@ impl User {
             task: 0,
             iteration: 0,
             token: String::new(),
+            random: 0,
+            cookies: Jar::default(),
             outgoing: Vec::new(),
             slot: Slot::default(),
             written: 0,
+            held: None,
+            held_until: Duration::ZERO,
             generation: 0,
             target,
             is_present: false,
             used: false,
             closed_while_idle: false,
             resent: false,
+        }
+    }
+
+    /// Makes the current request one that has the cookies which belong to it. `fixed` are its bytes if they are nobody's own.
+    pub fn add_cookies(&mut self, fixed: Option<&[u8]>, is_secure: bool) {
+        let own = std::mem::take(&mut self.outgoing);
+        self.cookies.add_to(self.target, is_secure, fixed.unwrap_or(&own), &mut self.outgoing);
+        if self.outgoing.is_empty() {
+            self.outgoing = own;
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mio::{Events, Poll, Token};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 
 use super::{
@@ -271,7 +271,7 @@ impl Thread {
         self.in_flight += 1;
         self.busy[user.target] += 1;
         let could = match self.work.segment.plan.traffic {
-            Traffic::Open { .. } => due,
+            Traffic::Open { .. } => due.max(std::mem::take(&mut user.held_until)),
             // Before its last request had ended a user could not begin this one: that was the server's doing.
             Traffic::Closed(_) => due.max(user.ended),
         };
@@ -279,9 +279,15 @@ impl Thread {
         user.outgoing.clear();
         let targets = &self.work.targets;
         if targets.fixed(user.target, user.task).is_none() {
-            let sender = Sender { user: user.number, iteration: user.iteration, token: &user.token };
+            user.random = user.rng.random();
             let to = targets.authority(user.target);
-            targets.scenario.render(user.task, to, sender, &mut user.rng, &mut self.body, &mut user.outgoing);
+            let sender =
+                Sender { user: user.number, iteration: user.iteration, token: &user.token, random: user.random };
+            targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
+        }
+        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
+            let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
+            user.add_cookies(fixed, targets.secure(user.target).is_some());
         }
         user.iteration += 1;
         if user.stream.is_some() {
@@ -325,10 +331,7 @@ impl Thread {
         let (task, slot, due, sent) = (user.task, user.slot, user.due, user.sent);
         self.recorder.finished(&Finished { task, slot, due, sent, end: now, bytes, failure });
         match self.work.segment.plan.traffic {
-            Traffic::Open { .. } => {
-                self.free[user.target].push(index as u32);
-                None
-            }
+            Traffic::Open { .. } => self.free(index, now),
             Traffic::Closed(wait_time) => self.think(index, wait_time, now),
         }
     }

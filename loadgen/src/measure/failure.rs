@@ -35,6 +35,11 @@ impl FailureKind {
     pub fn took_its_time(self) -> bool {
         matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::Check(_))
     }
+
+    /// Whether the target could not be connected to: another one may do.
+    pub fn is_unreachable(self) -> bool {
+        matches!(self, Self::ConnectRefused | Self::ConnectFailed | Self::Tls)
+    }
 }
 
 impl fmt::Display for FailureKind {

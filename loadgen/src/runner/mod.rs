@@ -17,7 +17,7 @@ use orchestrator::{Deployment, Orchestrator};
 
 pub use hopeless::{Expectation, Watch};
 pub use pin::{Pinning, pin};
-pub use target::{check, example, first_reachable};
+pub use target::{check, example, first_reachable, metadata};
 pub use timing::Timing;
 
 use crate::{

@@ -16,7 +16,7 @@ use ureq::{
 
 use crate::{
     Error,
-    workload::{Host, Request, Secure, Trust},
+    workload::{Host, ModelMetadata, Request, Secure, Trust},
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,11 +73,21 @@ pub async fn example(base: &str, trust: &Trust) -> Result<Vec<u8>, Error> {
     Ok(info.example.get().as_bytes().to_vec())
 }
 
+/// Asks an Open Inference Protocol server for a model's inputs (`GET /v2/models/NAME`, at this URL).
+///
+/// # Errors
+/// When it does not tell them.
+pub async fn metadata(url: &str, trust: &Trust) -> Result<ModelMetadata, Error> {
+    get(url, trust).await.map_err(|why| {
+        Error::Usage(format!("{url} does not tell the model's inputs: {why}\n  help: is this the model's name there?"))
+    })
+}
+
 /// What is at a URL, which has to answer with JSON of this form.
 ///
 /// # Errors
 /// With what came instead.
-pub(super) async fn get<T: DeserializeOwned + Send + 'static>(url: &str, trust: &Trust) -> Result<T, String> {
+async fn get<T: DeserializeOwned + Send + 'static>(url: &str, trust: &Trust) -> Result<T, String> {
     let (url, trust) = (url.to_owned(), trust.clone());
     blocking(move || {
         let mut answer = agent(&trust)?.get(&url).call().map_err(|e| e.to_string())?;

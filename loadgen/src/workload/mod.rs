@@ -16,7 +16,7 @@ pub use level::Level;
 pub use plan::{Plan, Presence, Segment, Step, StepTimes, Traffic};
 pub use request::{Host, HostError, Request};
 pub use run_time::parse_run_time;
-pub use scenario::{Authority, Check, Scenario, ScenarioError, Sender, Task};
+pub use scenario::{Authority, Check, ModelMetadata, Scenario, ScenarioError, Sender, Task, Tensors, Wanted};
 pub use shape::{Pace, Shape};
 pub use targets::{Balance, Targets};
 pub use tls::{Secure, Trust};

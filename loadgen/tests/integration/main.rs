@@ -9,6 +9,7 @@ mod command;
 mod docker;
 mod engine;
 mod process;
+mod scenario;
 mod server;
 mod tls;
 mod ui;

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,7 +16,11 @@ use std::{
 pub struct Misbehaving {
     pub addr: SocketAddr,
     pub connections: Arc<AtomicUsize>,
+    /// The heads of all requests.
+    pub heads: Heads,
 }
+
+type Heads = Arc<Mutex<Vec<String>>>;
 
 /// How a connection is served.
 #[derive(Clone)]
@@ -37,18 +41,7 @@ impl Default for Manners {
 
 impl Misbehaving {
     pub fn start(manners: Manners) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&connections);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                counted.fetch_add(1, Ordering::Relaxed);
-                let manners = manners.clone();
-                std::thread::spawn(move || serve(stream, &manners));
-            }
-        });
-        Self { addr, connections }
+        Self::listen(manners, |socket| socket)
     }
 
     /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`.
@@ -64,21 +57,28 @@ impl Misbehaving {
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
         let config = Arc::new(config);
+        let secured =
+            move |socket| rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), socket);
+        (Self::listen(manners, secured), cert.pem())
+    }
+
+    fn listen<S: Read + Write + Send + 'static>(
+        manners: Manners,
+        secured: impl Fn(TcpStream) -> S + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&connections);
+        let server = Self { addr, connections: Arc::default(), heads: Heads::default() };
+        let (counted, heads) = (Arc::clone(&server.connections), Arc::clone(&server.heads));
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for socket in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let (manners, session) = (manners.clone(), rustls::ServerConnection::new(Arc::clone(&config)).unwrap());
-                std::thread::spawn(move || {
-                    stream.set_read_timeout(manners.idle_close).ok()?;
-                    serve_stream(rustls::StreamOwned::new(session, stream), &manners)
-                });
+                socket.set_read_timeout(manners.idle_close).unwrap();
+                let (stream, manners, heads) = (secured(socket), manners.clone(), Arc::clone(&heads));
+                std::thread::spawn(move || serve(stream, &manners, &heads));
             }
         });
-        (Self { addr, connections }, cert.pem())
+        server
     }
 
     pub fn connections(&self) -> usize {
@@ -86,15 +86,11 @@ impl Misbehaving {
     }
 }
 
-fn serve(stream: TcpStream, manners: &Manners) -> Option<()> {
-    stream.set_read_timeout(manners.idle_close).ok()?;
-    serve_stream(stream, manners)
-}
-
-fn serve_stream(stream: impl Read + Write, manners: &Manners) -> Option<()> {
+fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
+        let mut head = String::new();
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line).ok()? == 0 {
@@ -106,7 +102,9 @@ fn serve_stream(stream: impl Read + Write, manners: &Manners) -> Option<()> {
             if line == "\r\n" {
                 break;
             }
+            head.push_str(&line);
         }
+        heads.lock().unwrap().push(head);
         reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
         std::thread::park_timeout(manners.delay);
         reader.get_mut().write_all(manners.answer.as_bytes()).ok()?;

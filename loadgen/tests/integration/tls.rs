@@ -10,7 +10,12 @@ use crate::server::{Manners, Misbehaving, loadgen};
 fn run(server: &Misbehaving, words: &[&str], json: &Path) -> Output {
     let host = format!("https://localhost:{}", server.addr.port());
     let common = ["run", "--host", &host, "-u", "20", "-r", "200", "-t", "2s", "--wait-time", "constant(0.1)"];
-    loadgen(&common).args(["--no-calibrate", "--json"]).arg(json).args(words).output().unwrap()
+    loadgen(&common)
+        .args(["--no-calibrate", "--slo", "p95<5s,failures<1%", "--json"])
+        .arg(json)
+        .args(words)
+        .output()
+        .unwrap()
 }
 
 fn summary(json: &Path) -> Value {

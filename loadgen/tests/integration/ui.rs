@@ -127,7 +127,7 @@ fn wrong_forms_are_told_what_is_right() {
         (&[("user_count", "0"), ("spawn_rate", "1")][..], "at least 1"),
         (&[("user_count", "1"), ("spawn_rate", "0")][..], "spawn rate 0: must be above 0"),
         (&[("user_count", "1"), ("spawn_rate", "1"), ("run_time", "soon")][..], "60s, 5m or 1h30m"),
-        (&[("user_count", "1"), ("spawn_rate", "1"), ("host", "ftp://x")][..], "only http://"),
+        (&[("user_count", "1"), ("spawn_rate", "1"), ("host", "ftp://x")][..], "begins with http://"),
     ] {
         let answer = ui.swarm(form);
         assert_eq!(answer["success"], false);

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Sender;
+
 /// A data file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Data {
@@ -57,18 +59,22 @@ impl Data {
         self.rows.first().map(|row| row.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The row for a request.
-    pub(super) fn row(&self, user: u32, iteration: u64, random: u64) -> usize {
+    fn row(&self, sender: Sender<'_>) -> &Map<String, Value> {
         let wanted = match self.order {
-            Order::Sequential => u64::from(user).wrapping_add(iteration),
-            Order::Random => random,
+            Order::Sequential => u64::from(sender.user).wrapping_add(sender.iteration),
+            Order::Random => sender.random,
         };
-        (wanted % self.rows.len() as u64) as usize
+        &self.rows[(wanted % self.rows.len() as u64) as usize]
     }
 
-    /// A value as it stands in JSON, strings without their quotes: the template has those. A column that a row lacks is empty.
-    pub(super) fn write(&self, row: usize, column: Option<&str>, out: &mut Vec<u8>) {
-        let row = &self.rows[row];
+    /// A column of the sender's row, if that has it.
+    pub(super) fn value(&self, sender: Sender<'_>, column: &str) -> Option<&Value> {
+        self.row(sender).get(column)
+    }
+
+    /// A value of the sender's row as it stands in JSON, strings without their quotes: the template has those. A column that a row lacks is empty.
+    pub(super) fn write(&self, sender: Sender<'_>, column: Option<&str>, out: &mut Vec<u8>) {
+        let row = self.row(sender);
         let text = match column {
             None => serde_json::to_string(row).unwrap_or_default(),
             Some(column) => match row.get(column) {

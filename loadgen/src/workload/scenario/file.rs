@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Check, Scenario, Task,
+    Body, Scenario, Task, Tensors, check_file,
     data::{Data, Order},
     template::Template,
 };
@@ -62,21 +62,13 @@ struct TaskFile {
     name: Option<String>,
     weight: Option<Spanned<u32>>,
     method: Option<Spanned<String>>,
-    path: Spanned<String>,
+    path: Option<Spanned<String>>,
     #[serde(default)]
     headers: BTreeMap<String, Spanned<String>>,
     body: Option<Spanned<String>>,
+    tensors: Option<Spanned<Tensors>>,
     #[serde(default)]
-    check: Vec<Spanned<CheckFile>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckFile {
-    status: Option<Vec<u16>>,
-    json: Option<String>,
-    equals: Option<toml::Value>,
-    contains: Option<String>,
+    check: Vec<Spanned<check_file::CheckFile>>,
 }
 
 const MAX_WEIGHT: u32 = 1_000_000;
@@ -111,7 +103,8 @@ fn place(text: &str, byte: usize) -> String {
     format!(":{line}:{column}")
 }
 
-type Wrong = (Range<usize>, String);
+/// Where in the file, in bytes, and what is wrong there.
+pub(super) type Wrong = (Range<usize>, String);
 
 fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
     let data = file
@@ -136,9 +129,9 @@ fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
             return Err((weight.span(), format!("a weight is from 1 to {MAX_WEIGHT}")));
         }
         weights.push(weights.last().unwrap_or(&0) + weight.into_inner());
-        tasks.push(build_task(task, &data)?);
+        tasks.push(build_task(task, folder, &data)?);
     }
-    let login = file.login.map(|login| build_login(login, &data)).transpose()?;
+    let login = file.login.map(|login| build_login(login, folder, &data)).transpose()?;
     let token = match login {
         Some((task, token)) => {
             tasks.push(task);
@@ -153,7 +146,7 @@ fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
     Ok(Scenario { tasks, weights, login: token, data, wait_time: wait_time.transpose()? })
 }
 
-fn build_login(login: Login, data: &[(String, Data)]) -> Result<(Task, String), Wrong> {
+fn build_login(login: Login, folder: &Path, data: &[(String, Data)]) -> Result<(Task, String), Wrong> {
     if !login.token.get_ref().starts_with('/') {
         return Err((login.token.span(), "a JSON pointer begins with /, for instance /access_token".to_owned()));
     }
@@ -161,25 +154,32 @@ fn build_login(login: Login, data: &[(String, Data)]) -> Result<(Task, String), 
         name: Some("login".to_owned()),
         weight: None,
         method: Some(login.method),
-        path: login.path,
+        path: Some(login.path),
         headers: login.headers,
         body: login.body,
+        tensors: None,
         check: Vec::new(),
     };
-    Ok((build_task(file, data)?, login.token.into_inner()))
+    Ok((build_task(file, folder, data)?, login.token.into_inner()))
 }
 
-fn build_task(task: TaskFile, data: &[(String, Data)]) -> Result<Task, Wrong> {
+fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<Task, Wrong> {
     let template = |text: &Spanned<String>| {
         // Behind the quote that opens it; exact in strings without escapes.
         let wrong = |(at, why): (usize, String)| (text.span().start + 1 + at..text.span().end, why);
         Template::parse(text.get_ref(), data).map_err(wrong)
     };
-    let path = template(&task.path)?;
-    if !task.path.get_ref().starts_with('/') || task.path.get_ref().contains(char::is_whitespace) {
-        return Err((task.path.span(), "a path begins with / and has no spaces".to_owned()));
+    let path_text = match (task.path, &task.tensors, &task.body) {
+        (_, Some(tensors), Some(_)) => return Err((tensors.span(), "a task has a body or tensors".to_owned())),
+        (Some(path), ..) => path,
+        (None, Some(tensors), None) => Spanned::new(tensors.span(), tensors.get_ref().infer_path()),
+        (None, None, _) => return Err((0..0, "a [[task]] has no path".to_owned())),
+    };
+    let path = template(&path_text)?;
+    if !path_text.get_ref().starts_with('/') || path_text.get_ref().contains(char::is_whitespace) {
+        return Err((path_text.span(), "a path begins with / and has no spaces".to_owned()));
     }
-    let default = if task.body.is_some() { "POST" } else { "GET" };
+    let default = if task.body.is_some() || task.tensors.is_some() { "POST" } else { "GET" };
     let method = task.method.unwrap_or(Spanned::new(0..0, default.to_owned()));
     if method.get_ref().is_empty() || !method.get_ref().bytes().all(|b| b.is_ascii_uppercase()) {
         return Err((method.span(), format!("{:?} is no HTTP method", method.get_ref())));
@@ -205,35 +205,20 @@ fn build_task(task: TaskFile, data: &[(String, Data)]) -> Result<Task, Wrong> {
             _ => headers.push((name.clone(), template(value)?)),
         }
     }
-    let body = task.body.as_ref().map(template).transpose()?;
-    let checks = task.check.into_iter().map(build_check).collect::<Result<_, Wrong>>()?;
-    let name = task.name.unwrap_or_else(|| task.path.get_ref().clone());
+    let body = match (task.tensors, &task.body) {
+        (Some(tensors), _) => Body::Wanted(tensors.into_inner()),
+        (None, Some(text)) => Body::Text(template(text)?),
+        (None, None) => Body::Nothing,
+    };
+    let checks = task.check.into_iter().map(|check| check_file::build(check, folder, data));
+    let checks = checks.collect::<Result<_, Wrong>>()?;
+    let name = task.name.unwrap_or_else(|| path_text.get_ref().clone());
     Ok(Task { name, method: method.into_inner(), path, headers, body, content_type, checks })
-}
-
-fn build_check(check: Spanned<CheckFile>) -> Result<Check, Wrong> {
-    let span = check.span();
-    match check.into_inner() {
-        CheckFile { status: Some(statuses), json: None, equals: None, contains: None } => Ok(Check::Status(statuses)),
-        CheckFile { json: Some(pointer), .. } if !pointer.is_empty() && !pointer.starts_with('/') => Err((
-            span,
-            format!("{pointer:?} is no JSON pointer: that begins with /, for instance /predictions/0/label"),
-        )),
-        CheckFile { status: None, json: Some(pointer), equals: Some(value), contains: None } => {
-            let value = serde_json::to_value(value).map_err(|e| (span.clone(), e.to_string()))?;
-            Ok(Check::Json(pointer, value))
-        }
-        CheckFile { status: None, json: None, equals: None, contains: Some(text) } => Ok(Check::Contains(text)),
-        _ => {
-            Err((span, "a check has status = [200], or json = \"/a/b\" and equals = …, or contains = \"…\"".to_owned()))
-        }
-    }
 }
 
 impl Task {
     fn uses_token(&self) -> bool {
-        let headers = self.headers.iter().map(|(_, value)| value);
-        headers.chain([&self.path]).chain(&self.body).any(Template::uses_token)
+        self.templates().any(Template::uses_token)
     }
 }
 
@@ -246,6 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rows.csv"), "a,b\n1,\"x\"\"y\"\n2,z\n").unwrap();
         std::fs::write(folder.path().join("rows.jsonl"), "{\"a\": [1, 2]}\n").unwrap();
+        std::fs::write(folder.path().join("golden.json"), "{\"p\": [0.5, 1]}").unwrap();
         let path = folder.path().join("scenario.toml");
         std::fs::write(&path, text).unwrap();
         Scenario::read(&path).map_err(|e| e.to_string().rsplit_once("scenario.toml").unwrap().1.to_owned())
@@ -253,9 +239,9 @@ mod tests {
 
     fn rendered(scenario: &Scenario, task: u16, iteration: u64) -> String {
         let to = Authority { host: "h".to_owned(), base_path: "/base".to_owned() };
-        let sender = Sender { user: 7, iteration, token: "T" };
+        let sender = Sender { user: 7, iteration, token: "T", random: 3 };
         let (mut body, mut out) = (Vec::new(), Vec::new());
-        scenario.render(task, &to, sender, &mut rand_pcg::Pcg32::new(1, 1), &mut body, &mut out);
+        scenario.render(task, &to, sender, &mut body, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -297,6 +283,10 @@ mod tests {
             ("task = []", ":1:8: there is no [[task]]"),
             ("[[task]]\npath = '/'\n[[task.check]]\nstatus = [200]\ncontains = 'x'", "a check has status"),
             ("[[task]]\npath = '/{{token}}'", "there is no [login]"),
+            ("[[task]]\nweight = 1", "a [[task]] has no path"),
+            ("[[task]]\ntensors = { model = 'm' }\nbody = ''", ":2:11: a task has a body or tensors"),
+            ("[[task]]\npath = '/'\n[[task.check]]\ngolden = 'none.json'", "none.json"),
+            ("[[task]]\npath = '/'\n[[task.check]]\njson = ''\nequals = 'a{{b}}'", "{{b}} is not known"),
             ("[data.x]\nfile = 'none.csv'\n[[task]]\npath = '/'", ":2:8:"),
             ("[[task]\n", ":1:8:"),
         ] {
@@ -307,10 +297,71 @@ mod tests {
 
     #[test]
     fn checks_look_at_status_and_body() {
-        let text = "[[task]]\npath = '/'\ncheck = [{ status = [200, 201] }, { json = '/a/0', equals = 5 }, { contains = 'b' }]";
-        let checks = &read(text).unwrap().tasks()[0].checks.clone();
-        let passes = |status, body: &str| checks.iter().map(|c| c.passes(status, body.as_bytes())).collect::<Vec<_>>();
-        assert_eq!(passes(201, "{\"a\": [5], \"b\": 1}"), [true, true, true]);
-        assert_eq!(passes(204, "{\"a\": [6]}"), [false, false, false]);
+        let passes = |check: &str, status, body: &str| {
+            let text = format!("[data.rows]\nfile = 'rows.csv'\n[[task]]\npath = '/{{{{rows.a}}}}'\ncheck = [{check}]");
+            let scenario = read(&text).unwrap();
+            // The second row: a = 2, b = z.
+            let sender = Sender { user: 0, iteration: 1, token: "", random: 0 };
+            scenario.failed_check(0, status, body.as_bytes(), sender).is_none()
+        };
+        for (check, status, good, bad) in [
+            ("{ status = [200, 201] }", 201, "", None),
+            ("{ json = '/a/0', equals = 5 }", 200, "{\"a\": [5.0]}", Some("{\"a\": [6]}")),
+            ("{ contains = 'b' }", 200, "abc", Some("ac")),
+            ("{ json = '/n', equals = '{{rows.a}}', tolerance = 0.1 }", 200, "{\"n\": 2.05}", Some("{\"n\": 2.2}")),
+            ("{ json = '', equals = '{{rows.b}}' }", 200, "\"z\"", Some("\"x\"")),
+            ("{ golden = 'golden.json', tolerance = 1e-3 }", 200, "{\"p\": [0.5001, 1.0]}", Some("{\"p\": [0.51, 1]}")),
+            (
+                "{ json = '/q', golden = 'golden.json' }",
+                200,
+                "{\"q\": {\"p\": [0.5, 1]}}",
+                Some("{\"q\": {\"p\": [0.5]}}"),
+            ),
+        ] {
+            assert!(passes(check, status, good), "{check} refuses {good}");
+            if let Some(bad) = bad {
+                assert!(!passes(check, status, bad), "{check} takes {bad}");
+                assert!(!passes(check, status, "no JSON"), "{check}");
+            }
+        }
+        assert!(!passes("{ status = [200, 201] }", 204, ""));
+    }
+
+    #[test]
+    fn tensors_are_drawn_in_the_shape_that_the_model_has() {
+        let metadata = r#"{"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]},
+            {"name": "s", "datatype": "BYTES", "shape": [-1]}, {"name": "h", "datatype": "FP16", "shape": [2]}]}"#;
+        let metadata = serde_json::from_str(metadata).unwrap();
+        for binary in [false, true] {
+            let text = format!("[[task]]\ntensors = {{ model = 'm', batch_size = 3, binary = {binary} }}");
+            let mut scenario = read(&text).unwrap();
+            assert_eq!(scenario.wanted_tensors()[0].1.metadata_path(), "/v2/models/m");
+            scenario.draw_tensors(0, &metadata, &mut rand_pcg::Pcg32::new(1, 1)).unwrap();
+            assert!(scenario.wanted_tensors().is_empty());
+            let to = Authority { host: "h".to_owned(), base_path: String::new() };
+            assert_eq!(scenario.fixed(0, &to), None, "bodies differ");
+            let sender = Sender { user: 7, iteration: 1, token: "T", random: 3 };
+            let (mut room, mut out) = (Vec::new(), Vec::new());
+            scenario.render(0, &to, sender, &mut room, &mut out);
+            let end = out.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+            let head = String::from_utf8(out[..end].to_vec()).unwrap();
+            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+            assert!(head.starts_with("POST /v2/models/m/infer HTTP/1.1\r\n"), "{head}");
+            assert_eq!(header("content-length:"), (out.len() - end).to_string());
+            assert_eq!(header("content-type:"), "application/octet-stream");
+            let json: usize = header("inference-header-content-length:").parse().unwrap();
+            let raw = out.len() - end - json;
+            let request: serde_json::Value = serde_json::from_slice(&out[end..end + json]).unwrap();
+            assert_eq!(request["inputs"][0]["shape"], serde_json::json!([3, 4]));
+            assert_eq!(request["inputs"][1]["shape"], serde_json::json!([3]));
+            // FP32 x 12, three texts of 8 behind their lengths, and two FP16, which JSON has no numbers for.
+            assert_eq!(raw, if binary { 48 + 36 + 4 } else { 4 });
+            assert_eq!(request["inputs"][0]["data"].is_array(), !binary);
+        }
+        let unknown =
+            serde_json::from_str(r#"{"inputs": [{"name": "x", "datatype": "COMPLEX", "shape": [1]}]}"#).unwrap();
+        let mut scenario = read("[[task]]\ntensors = { model = 'm' }").unwrap();
+        let refusal = scenario.draw_tensors(0, &unknown, &mut rand_pcg::Pcg32::new(1, 1)).unwrap_err();
+        assert!(refusal.contains("COMPLEX"), "{refusal}");
     }
 }

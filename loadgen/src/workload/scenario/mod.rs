@@ -1,19 +1,19 @@
 //! What users send: tasks with weights, filled in for each request, and what the answers have to be.
 
 mod check;
+mod check_file;
 mod data;
 mod file;
 mod template;
+mod tensors;
 
 use rand::{Rng, RngExt};
 
-pub use check::Check;
+pub use check::{Check, Wanted};
 pub use file::ScenarioError;
+pub use tensors::{ModelMetadata, Tensors};
 
-use self::{
-    data::Data,
-    template::{Template, Values},
-};
+use self::{data::Data, template::Template};
 use super::{Request, WaitTime};
 
 /// What users do, again and again.
@@ -38,13 +38,24 @@ pub struct Task {
     pub method: String,
     path: Template,
     headers: Vec<(String, Template)>,
-    body: Option<Template>,
+    body: Body,
     content_type: String,
     /// All have to pass.
     pub checks: Vec<Check>,
 }
 
-/// Who sends, and which time.
+/// What a request carries.
+#[derive(Debug, Clone, PartialEq)]
+enum Body {
+    Nothing,
+    Text(Template),
+    /// Tensors whose shape the server has yet to be asked for.
+    Wanted(Tensors),
+    /// One of these.
+    Any(Vec<Vec<u8>>),
+}
+
+/// Who sends, which time, and what chance gave it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     /// The user's number in the plan.
@@ -53,6 +64,8 @@ pub struct Sender<'a> {
     pub iteration: u64,
     /// What its login gave it.
     pub token: &'a str,
+    /// Drawn for the request.
+    pub random: u64,
 }
 
 /// Where a request goes: what its head says of that.
@@ -68,7 +81,10 @@ impl Scenario {
     /// One request, the same for everybody.
     pub fn single(request: &Request) -> Self {
         // A body may have braces of its own: it is no template here.
-        let body = (!request.body.is_empty() || request.method == "POST").then(|| Template::literal(&request.body));
+        let body = match !request.body.is_empty() || request.method == "POST" {
+            true => Body::Text(Template::literal(&request.body)),
+            false => Body::Nothing,
+        };
         let task = Task {
             name: request.path.clone(),
             method: request.method.clone(),
@@ -78,7 +94,43 @@ impl Scenario {
             content_type: request.content_type.clone(),
             checks: Vec::new(),
         };
+        Self::of(task)
+    }
+
+    /// Random tensors for a model, which the server has yet to be asked for ([`Scenario::draw_tensors`]).
+    pub fn tensors(tensors: Tensors) -> Self {
+        Self::of(Task::of_tensors(tensors))
+    }
+
+    fn of(task: Task) -> Self {
         Self { tasks: vec![task], weights: vec![1], login: None, data: Vec::new(), wait_time: None }
+    }
+
+    /// The models whose shapes are wanted, by task.
+    pub fn wanted_tensors(&self) -> Vec<(usize, Tensors)> {
+        let wanted = |(index, task): (usize, &Task)| match &task.body {
+            Body::Wanted(tensors) => Some((index, tensors.clone())),
+            _ => None,
+        };
+        self.tasks.iter().enumerate().filter_map(wanted).collect()
+    }
+
+    /// Draws the bodies of a task that sends tensors.
+    ///
+    /// # Errors
+    /// When the model takes what cannot be drawn.
+    pub fn draw_tensors<R: Rng>(&mut self, task: usize, metadata: &ModelMetadata, rng: &mut R) -> Result<(), String> {
+        let task = &mut self.tasks[task];
+        if let Body::Wanted(tensors) = &task.body {
+            let drawn = tensors.draw(metadata, rng)?;
+            if let Some(length) = drawn.json_length {
+                task.content_type = "application/octet-stream".to_owned();
+                let length = Template::literal(length.to_string().as_bytes());
+                task.headers.push(("inference-header-content-length".to_owned(), length));
+            }
+            task.body = Body::Any(drawn.bodies);
+        }
+        Ok(())
     }
 
     /// The tasks; with a login, that is the last one.
@@ -98,9 +150,10 @@ impl Scenario {
     }
 
     /// The number of the first check that an answer to a task does not pass: over all tasks, in their order.
-    pub fn failed_check(&self, task: u16, status: u16, body: &[u8]) -> Option<u16> {
+    pub fn failed_check(&self, task: u16, status: u16, body: &[u8], sender: Sender<'_>) -> Option<u16> {
         let task = usize::from(task);
-        let failed = self.tasks[task].checks.iter().position(|check| !check.passes(status, body))?;
+        let failed =
+            self.tasks[task].checks.iter().position(|check| !check.passes(status, body, sender, &self.data))?;
         let before: usize = self.tasks[..task].iter().map(|task| task.checks.len()).sum();
         u16::try_from(before + failed).ok()
     }
@@ -126,67 +179,83 @@ impl Scenario {
     /// The bytes of a task's request, if they are the same each time.
     pub fn fixed(&self, task: u16, to: &Authority) -> Option<Vec<u8>> {
         let task = &self.tasks[usize::from(task)];
-        let mut templates = task.headers.iter().map(|(_, value)| value).chain([&task.path]).chain(&task.body);
-        let is_fixed = templates.all(Template::is_fixed);
+        let is_fixed = task.templates().all(Template::is_fixed) && !matches!(task.body, Body::Any(_));
         is_fixed.then(|| {
             let mut bytes = Vec::new();
-            let nobody = Sender { user: 0, iteration: 0, token: "" };
-            task.render(to, &self.values(nobody, &|_| 0), &mut Vec::new(), &mut bytes);
+            let nobody = Sender { user: 0, iteration: 0, token: "", random: 0 };
+            task.render(to, nobody, &self.data, &mut Vec::new(), &mut bytes);
             bytes
         })
     }
 
-    /// Writes a task's request into `out`, head and body in one piece; `body` is room to work in.
-    pub fn render<R: Rng>(
-        &self,
-        task: u16,
-        to: &Authority,
-        sender: Sender<'_>,
-        rng: &mut R,
-        body: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) {
+    /// Writes a task's request into `out`, head and body in one piece; `room` is room to work in.
+    pub fn render(&self, task: u16, to: &Authority, sender: Sender<'_>, room: &mut Vec<u8>, out: &mut Vec<u8>) {
         out.clear();
-        let random: u64 = rng.random();
-        let rows = |file: usize| self.data[file].row(sender.user, sender.iteration, random);
-        self.tasks[usize::from(task)].render(to, &self.values(sender, &rows), body, out);
-    }
-
-    fn values<'a>(&'a self, sender: Sender<'a>, rows: &'a dyn Fn(usize) -> usize) -> Values<'a> {
-        Values { user: sender.user, iteration: sender.iteration, token: sender.token, data: &self.data, rows }
+        self.tasks[usize::from(task)].render(to, sender, &self.data, room, out);
     }
 }
 
 impl Task {
-    fn render(&self, to: &Authority, values: &Values<'_>, body: &mut Vec<u8>, out: &mut Vec<u8>) {
-        body.clear();
-        if let Some(template) = &self.body {
-            template.render(values, body);
+    fn of_tensors(tensors: Tensors) -> Self {
+        let path = tensors.infer_path();
+        Self {
+            name: path.clone(),
+            method: "POST".to_owned(),
+            path: Template::literal(path.as_bytes()),
+            headers: Vec::new(),
+            body: Body::Wanted(tensors),
+            content_type: "application/json".to_owned(),
+            checks: Vec::new(),
         }
+    }
+
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let body = match &self.body {
+            Body::Text(template) => Some(template),
+            _ => None,
+        };
+        self.headers.iter().map(|(_, value)| value).chain([&self.path]).chain(body)
+    }
+
+    fn render(&self, to: &Authority, sender: Sender<'_>, data: &[Data], room: &mut Vec<u8>, out: &mut Vec<u8>) {
+        room.clear();
+        let body: Option<&[u8]> = match &self.body {
+            Body::Nothing | Body::Wanted(_) => None,
+            Body::Text(template) => {
+                template.render(sender, data, room);
+                Some(room)
+            }
+            Body::Any(bodies) => Some(&bodies[(sender.random % bodies.len() as u64) as usize]),
+        };
         for text in [self.method.as_str(), " ", &to.base_path] {
             out.extend_from_slice(text.as_bytes());
         }
-        self.path.render(values, out);
+        self.path.render(sender, data, out);
         let head = [" HTTP/1.1\r\nhost: ", &to.host, "\r\nuser-agent: loadgen\r\n"];
         head.into_iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
-            value.render(values, out);
+            value.render(sender, data, out);
             out.extend_from_slice(b"\r\n");
         }
-        if self.body.is_some() {
+        if let Some(body) = body {
             let length = body.len();
             let head = format!("content-type: {}\r\ncontent-length: {length}\r\n", self.content_type);
             out.extend_from_slice(head.as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body);
+        out.extend_from_slice(body.unwrap_or_default());
     }
 
     /// Whether a check says which statuses are good.
     pub fn names_statuses(&self) -> bool {
         self.checks.iter().any(|check| matches!(check, Check::Status(_)))
+    }
+
+    /// Whether it says itself which cookies it sends.
+    pub fn names_cookies(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"))
     }
 
     /// Whether its answers' bodies are read.

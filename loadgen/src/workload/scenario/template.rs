@@ -1,29 +1,20 @@
 //! Text with places that are filled in for each request: `{{user}}`, `{{iteration}}`, `{{token}}`, `{{rows.column}}`, `{{rows}}`.
 
-use super::data::Data;
+use super::{Sender, data::Data};
 
 /// A text, taken apart.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Template(Vec<Part>);
 
+/// A piece of a text.
 #[derive(Debug, Clone, PartialEq)]
-enum Part {
+pub(super) enum Part {
     Literal(Vec<u8>),
     User,
     Iteration,
     Token,
     /// A column of a data file; none for the whole row.
     Data(usize, Option<String>),
-}
-
-/// What places are filled in from.
-pub(super) struct Values<'a> {
-    pub(super) user: u32,
-    pub(super) iteration: u64,
-    pub(super) token: &'a str,
-    pub(super) data: &'a [Data],
-    /// The row of each data file.
-    pub(super) rows: &'a dyn Fn(usize) -> usize,
 }
 
 impl Template {
@@ -61,21 +52,27 @@ impl Template {
         self.0.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
+    /// The part that it is, if it is one alone.
+    pub(super) fn only_part(&self) -> Option<&Part> {
+        match &self.0[..] {
+            [part] => Some(part),
+            _ => None,
+        }
+    }
+
     pub(super) fn uses_token(&self) -> bool {
         self.0.contains(&Part::Token)
     }
 
     /// Fills the places in.
-    pub(super) fn render(&self, values: &Values<'_>, out: &mut Vec<u8>) {
+    pub(super) fn render(&self, sender: Sender<'_>, data: &[Data], out: &mut Vec<u8>) {
         for part in &self.0 {
             match part {
                 Part::Literal(bytes) => out.extend_from_slice(bytes),
-                Part::User => out.extend_from_slice(values.user.to_string().as_bytes()),
-                Part::Iteration => out.extend_from_slice(values.iteration.to_string().as_bytes()),
-                Part::Token => out.extend_from_slice(values.token.as_bytes()),
-                Part::Data(index, column) => {
-                    values.data[*index].write((values.rows)(*index), column.as_deref(), out);
-                }
+                Part::User => out.extend_from_slice(sender.user.to_string().as_bytes()),
+                Part::Iteration => out.extend_from_slice(sender.iteration.to_string().as_bytes()),
+                Part::Token => out.extend_from_slice(sender.token.as_bytes()),
+                Part::Data(index, column) => data[*index].write(sender, column.as_deref(), out),
             }
         }
     }

@@ -1,0 +1,128 @@
+//! A user's cookies (RFC 6265), as Locust's users and browsers keep them.
+
+use std::time::{Duration, SystemTime};
+
+use cookie::Cookie;
+
+/// What servers told a user to send again.
+#[derive(Debug, Default)]
+pub struct Jar(Vec<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    /// Who set it: another host is not told.
+    target: usize,
+    name: String,
+    value: String,
+    path: String,
+    is_secure: bool,
+    until: Option<SystemTime>,
+}
+
+/// A server that sets more must not cost memory without end.
+const MOST: usize = 64;
+
+impl Jar {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes an answer's `Set-Cookie` values; one that is over takes its namesake away.
+    pub fn take(&mut self, target: usize, set: &[String]) {
+        for text in set {
+            let Ok(cookie) = Cookie::parse(text.as_str()) else { continue };
+            let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned();
+            self.0.retain(|kept| (kept.target, &*kept.name, &kept.path) != (target, cookie.name(), &path));
+            let until = ends(&cookie);
+            if self.0.len() < MOST && until.is_none_or(|until| until > SystemTime::now()) {
+                self.0.push(Kept {
+                    target,
+                    name: cookie.name().to_owned(),
+                    value: cookie.value().to_owned(),
+                    path,
+                    is_secure: cookie.secure() == Some(true),
+                    until,
+                });
+            }
+        }
+    }
+
+    /// The request with the cookies that belong to it put behind its first line, in `out`; nothing if there are none.
+    pub fn add_to(&self, target: usize, is_secure: bool, request: &[u8], out: &mut Vec<u8>) {
+        let Some(line) = request.windows(2).position(|pair| pair == b"\r\n") else { return };
+        let path = request[..line].split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let belongs = |kept: &&Kept| {
+            kept.target == target
+                && (is_secure || !kept.is_secure)
+                && matches(path, kept.path.as_bytes())
+                && kept.until.is_none_or(|until| until > SystemTime::now())
+        };
+        let mut wanted: Vec<&Kept> = self.0.iter().filter(belongs).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        // Those of longer paths first (section 5.4).
+        wanted.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
+        let pairs: Vec<String> = wanted.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect();
+        out.clear();
+        out.extend_from_slice(&request[..line + 2]);
+        out.extend_from_slice(format!("cookie: {}\r\n", pairs.join("; ")).as_bytes());
+        out.extend_from_slice(&request[line + 2..]);
+    }
+}
+
+/// When it is over; a time that cannot be told is the far future.
+fn ends(cookie: &Cookie<'_>) -> Option<SystemTime> {
+    if let Some(age) = cookie.max_age() {
+        return SystemTime::now().checked_add(Duration::try_from(age).unwrap_or_default());
+    }
+    cookie.expires_datetime().map(SystemTime::from)
+}
+
+/// Section 5.1.4.
+fn matches(path: &[u8], kept: &[u8]) -> bool {
+    path.strip_prefix(kept).is_some_and(|rest| rest.is_empty() || kept.ends_with(b"/") || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(jar: &Jar, path: &str, is_secure: bool) -> Option<String> {
+        let mut out = Vec::new();
+        jar.add_to(0, is_secure, format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let line = text.lines().nth(1)?.strip_prefix("cookie: ")?.to_owned();
+        assert!(text.ends_with("\r\nhost: h\r\n\r\n"), "{text}");
+        Some(line)
+    }
+
+    fn take(jar: &mut Jar, set: &[&str]) {
+        jar.take(0, &set.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn cookies_go_where_they_belong() {
+        let mut jar = Jar::default();
+        take(&mut jar, &["a=1", "b=2; Path=/api", "c=3; Secure", "no cookie", "=x"]);
+        assert_eq!(sent(&jar, "/", false).as_deref(), Some("a=1"));
+        assert_eq!(sent(&jar, "/api/x?y", false).as_deref(), Some("b=2; a=1"));
+        assert_eq!(sent(&jar, "/apis", true).as_deref(), Some("a=1; c=3"));
+        jar.take(1, &["a=9".to_owned()]);
+        assert_eq!(sent(&jar, "/", false).as_deref(), Some("a=1"), "another host's");
+    }
+
+    #[test]
+    fn cookies_are_replaced_and_end() {
+        let mut jar = Jar::default();
+        take(&mut jar, &["a=1", "a=2; Max-Age=100", "b=1"]);
+        assert_eq!(sent(&jar, "/", false).as_deref(), Some("a=2; b=1"));
+        take(&mut jar, &["a=; Max-Age=0", "b=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
+        assert_eq!(sent(&jar, "/", false), None);
+        let many: Vec<String> = (0..200).map(|i| format!("n{i}=1")).collect();
+        jar.take(0, &many);
+        assert_eq!(jar.0.len(), MOST);
+    }
+}
