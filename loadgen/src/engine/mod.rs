@@ -29,6 +29,7 @@ pub use calibrate::calibrate;
 pub use control::Control;
 pub use limits::raise_file_limit;
 pub use resources::pin_to;
+pub(crate) use wakeup::Wakeup;
 
 use crate::{
     event::Event,

@@ -4,10 +4,12 @@ mod failure;
 mod histogram;
 mod recorder;
 mod second;
+mod simulate;
 mod window;
 
 pub use failure::{FailureKind, Failures};
 pub use histogram::{Latencies, Percentiles};
 pub use recorder::{Finished, Recorder, Slot};
 pub use second::Second;
+pub use simulate::simulate;
 pub use window::{GeneratorLoad, SLICE, Slice, Window};

@@ -23,15 +23,17 @@ use socket2::{Domain, Socket, Type};
 pub use delay::{Behaviour, Delay, Freeze};
 
 use self::{connection::Connection, delay::Pending};
-use crate::{engine::pin_to, measure::Latencies};
+use crate::{
+    engine::{Wakeup, pin_to},
+    measure::Latencies,
+};
 
 /// The kernel cuts this to net.core.somaxconn.
 const BACKLOG: i32 = 65_535;
 const LISTENER: Token = Token(usize::MAX);
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
-/// epoll's own timeout is in milliseconds: the last bit of a delay is waited for awake.
-const COARSE: Duration = Duration::from_millis(2);
+const WAKEUP: Token = Token(usize::MAX - 1);
 
 /// A null server on a thread of its own; it stops when this is dropped.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl NullServer {
         let stop = Arc::new(AtomicBool::new(false));
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let wakeup = Wakeup::new(poll.registry(), WAKEUP)?;
         let stopping = Arc::clone(&stop);
         let serve = move || {
             if let Some(core) = core {
@@ -61,6 +64,7 @@ impl NullServer {
             let pending = Pending::new(&behaviour);
             let mut server = Server {
                 poll,
+                wakeup,
                 listener,
                 connections: Vec::new(),
                 free: Vec::new(),
@@ -118,6 +122,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 
 struct Server {
     poll: Poll,
+    wakeup: Wakeup,
     listener: TcpListener,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -134,17 +139,23 @@ impl Server {
             return Ok(());
         }
         self.answer_due();
-        let wait = self.pending.next().map_or(LOOK, |due| due.saturating_duration_since(Instant::now()).min(LOOK));
-        match self.poll.poll(events, Some(if wait < COARSE { Duration::ZERO } else { wait - COARSE })) {
+        if let Some(due) = self.pending.next() {
+            // Asleep until then, not awake: who is always awake is who the scheduler makes wait.
+            self.wakeup.set(due.saturating_duration_since(self.start), self.start.elapsed())?;
+        }
+        match self.poll.poll(events, Some(LOOK)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
         for event in events.iter() {
-            if event.token() == LISTENER {
-                self.accept();
-                continue;
-            }
-            let index = event.token().0;
+            let index = match event.token() {
+                LISTENER => {
+                    self.accept();
+                    continue;
+                }
+                WAKEUP => continue,
+                Token(index) => index,
+            };
             let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else { continue };
             match connection.read(self.pending.is_immediate()) {
                 Ok(0) => {}
