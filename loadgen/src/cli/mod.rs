@@ -7,6 +7,7 @@ mod null_server;
 mod payload;
 mod run;
 mod run_plan;
+mod run_target;
 mod sweep;
 mod ui;
 

@@ -1,69 +1,33 @@
 //! `loadgen run`.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
 
 use clap::Args;
-use rand::SeedableRng;
-use rand_pcg::Pcg32;
 
-use super::{interrupt::stop_on_signal, payload::PayloadOptions, run_plan::LoadOptions};
+use super::{interrupt::stop_on_signal, run_plan::LoadOptions, run_target::TargetOptions};
 use crate::{
     Error, ExitStatus,
     engine::{self, Control, EngineError},
     event::Event,
     measure::{Second, Window},
     output::{self, RunReport, console},
-    runner::{example, first_reachable, metadata},
     slo::{LatencyLimit, Objective},
     verdict::{Judgement, Scope, Verdict, judge, judge_run},
-    workload::{Balance, Host, Plan, Request, Scenario, Segment, Targets, Tensors, Trust},
+    workload::{Plan, Segment},
 };
 
 /// `loadgen run …`, in Locust's words.
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
-    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users.
-    #[arg(short = 'H', long, env = "LOCUST_HOST", value_delimiter = ',', required = true)]
-    host: Vec<Host>,
+    #[command(flatten)]
+    target: TargetOptions,
 
     #[command(flatten)]
     load: LoadOptions,
-
-    #[command(flatten)]
-    trust: Trust,
-
-    #[command(flatten)]
-    payload: PayloadOptions,
-
-    /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
-    #[arg(short = 'f', long, conflicts_with_all = ["path", "body"])]
-    scenario: Option<PathBuf>,
-
-    /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME or NAME/VERSION. The server
-    /// tells their shapes.
-    #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "scenario"])]
-    tensors: Option<String>,
-
-    /// Rows in each request of --tensors.
-    #[arg(short = 'b', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
-
-    /// Send and ask for the tensors of --tensors as bytes (the binary tensor extension).
-    #[arg(long, requires = "tensors")]
-    binary: bool,
-
-    /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host until that fails it.)
-    #[arg(long, value_enum, default_value_t)]
-    balance: Balance,
-
-    /// A request that takes longer has failed, in seconds.
-    #[arg(long, default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = seconds)]
-    timeout: f64,
 
     /// What has to hold, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
     #[arg(long)]
@@ -96,9 +60,9 @@ const FIRST_LOOK: u64 = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
-    let scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
+    let scenario = options.target.scenario()?;
     let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
-    let targets = targets(&options, scenario).await?;
+    let (hosts, targets) = options.target.reach(scenario, plan.seed).await?;
     let scenario = Arc::clone(&targets.scenario);
     let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
     // Without an objective windows are still judged by how late the generator was against the default.
@@ -129,7 +93,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
     let judged = judge_run(&plan, &windows, &objective);
     let report = RunReport {
-        hosts: options.host.iter().map(ToString::to_string).collect(),
+        hosts: hosts.iter().map(ToString::to_string).collect(),
         scenario,
         plan,
         objective: options.slo.clone(),
@@ -167,53 +131,6 @@ fn status(report: &RunReport) -> ExitStatus {
         (_, Verdict::Invalid, _) => ExitStatus::GeneratorLimited,
         (_, Verdict::Fail | Verdict::Undecided, Some(_)) => ExitStatus::Missed,
         _ => ExitStatus::Met,
-    }
-}
-
-async fn targets(options: &RunOptions, scenario: Option<Scenario>) -> Result<Targets, Error> {
-    let reach = |host: &Host| {
-        let secure = host.secure(&options.trust)?;
-        Ok((first_reachable(host, secure.as_ref())?, secure))
-    };
-    let reached = options.host.iter().map(reach).collect::<Result<Vec<_>, Error>>()?;
-    let scenario = scenario.or_else(|| options.tensors().map(Scenario::tensors));
-    let scenario = match (scenario, options.payload.request(None)?) {
-        (Some(scenario), _) => drawn(scenario, options).await?,
-        (None, Some(request)) => Scenario::single(&request),
-        (None, None) => {
-            let example = example(&options.host[0].to_string(), &options.trust).await?;
-            Scenario::single(&Request::post_json(&options.payload.path, example))
-        }
-    };
-    let mut targets = Targets::new(scenario);
-    targets.timeout = Duration::from_secs_f64(options.timeout);
-    targets.balance = options.balance;
-    for (host, (addr, secure)) in options.host.iter().zip(reached) {
-        targets.add(host, addr, secure);
-    }
-    Ok(targets)
-}
-
-/// The scenario with its tensors drawn, in the shapes that the first host tells.
-async fn drawn(mut scenario: Scenario, options: &RunOptions) -> Result<Scenario, Error> {
-    let mut rng = Pcg32::seed_from_u64(options.load.seed);
-    for (task, tensors) in scenario.wanted_tensors() {
-        let url = format!("{}{}", options.host[0], tensors.metadata_path());
-        let told = metadata(&url, &options.trust).await?;
-        scenario.draw_tensors(task, &told, &mut rng).map_err(|why| Error::Usage(format!("{url}: {why}")))?;
-    }
-    Ok(scenario)
-}
-
-impl RunOptions {
-    fn tensors(&self) -> Option<Tensors> {
-        self.tensors.as_ref().map(|model| {
-            let (model, version) = match model.split_once('/') {
-                Some((model, version)) => (model, Some(version.to_owned())),
-                None => (model.as_str(), None),
-            };
-            Tensors { model: model.to_owned(), version, batch_size: self.batch_size, binary: self.binary }
-        })
     }
 }
 
@@ -277,12 +194,5 @@ fn default_objective() -> Objective {
         latency: vec![LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],
         failures: None,
         rate: None,
-    }
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
-        _ => Err(format!("{text:?}: seconds from above 0 to 86400")),
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct LoadOptions {
 
     /// Makes think times and arrivals repeatable.
     #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
+    seed: u64,
 }
 
 /// The four experiments of the classroom.

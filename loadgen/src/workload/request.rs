@@ -51,6 +51,17 @@ pub enum HostError {
 }
 
 impl Host {
+    /// A host that is spoken to by its address, without TLS.
+    pub fn at(addr: SocketAddr) -> Self {
+        Self {
+            authority: addr.to_string(),
+            is_secure: false,
+            name: addr.ip().to_string(),
+            port: addr.port(),
+            base_path: String::new(),
+        }
+    }
+
     /// What it takes to speak TLS to it, if it is an `https://` host.
     ///
     /// # Errors

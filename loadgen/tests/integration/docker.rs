@@ -44,6 +44,38 @@ fn a_small_sweep_over_containers_leaves_nothing() {
 }
 
 #[test]
+fn containers_are_found_by_their_labels() {
+    need_image();
+    let label = format!("loadgen.test=selected-{}", std::process::id());
+    let ids: Vec<String> =
+        (0..2).map(|_| docker(&["run", "-d", "--rm", "--label", &label, "inference-api"]).trim().to_owned()).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let run = || {
+        loadgen(&["run", "--selector", &label, "-u", "10", "-r", "100", "-t", "2s", "--wait-time", "constant(0.1)"])
+            .args(["--no-calibrate", "--slo", "p95<5s", "--json"])
+            .arg(file.path())
+            .output()
+            .unwrap()
+    };
+    // They listen a moment after they were started.
+    let mut output = run();
+    for _ in 0..10 {
+        if output.status.code() == Some(0) {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_secs(1));
+        output = run();
+    }
+    ids.iter().for_each(|id| drop(docker(&["rm", "-f", id])));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(result["hosts"].as_array().unwrap().len(), 2, "{result}");
+    assert_eq!(result["summary"]["failures"], 0);
+    let output = run();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn an_image_that_is_nowhere_is_exit_code_5_and_says_how_to_build_it() {
     let output = loadgen(&["sweep", "--image", "127.0.0.1:9/nobody/nothing:1", "--max-users", "10"]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -10,6 +10,7 @@ mod clean;
 mod connection;
 mod container;
 mod deploy;
+mod find;
 mod image;
 mod network;
 mod readings;
@@ -30,6 +31,8 @@ use bollard::{
 };
 use futures_util::{StreamExt, future::join_all};
 use tokio::sync::RwLock;
+
+pub use find::{Selector, find};
 
 use self::{
     clean::Scope,
