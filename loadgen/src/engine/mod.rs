@@ -30,7 +30,7 @@ pub use resources::pin_to;
 
 use crate::{
     event::Event,
-    measure::{Second, Window},
+    measure::{Second, ThreadSecond, Window},
     workload::{Segment, Targets},
 };
 
@@ -145,7 +145,7 @@ pub fn run(
 
 /// What a load thread reports while it runs.
 enum Report {
-    Second(Box<Second>),
+    Second(Box<ThreadSecond>),
     Step(usize, Vec<Window>),
 }
 
@@ -158,11 +158,11 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn second(&mut self, part: &Second) {
+    fn second(&mut self, part: &ThreadSecond) {
         let index = part.index;
         let (have, second) = self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
         *have += 1;
-        second.merge(part);
+        second.add(part);
         if *have == self.parts
             && let Some((_, second)) = self.seconds.remove(&index)
         {

@@ -26,7 +26,7 @@ impl Thread {
         let (cpu, run_delay) = self.usage.take();
         let rest = self.recorder.take_second(self.second, self.present, cpu, run_delay);
         // A run that ends with a second leaves nothing of the next one.
-        if rest.requests > 0 || rest.lag.count() > 0 {
+        if rest.tasks.iter().any(|task| task.requests > 0) || rest.lag.count() > 0 {
             let _ = self.work.reports.send(Report::Second(Box::new(rest)));
         }
         while self.step < self.times.len() && self.times[self.step].measured_from < self.end {

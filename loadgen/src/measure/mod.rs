@@ -9,5 +9,5 @@ mod window;
 pub use failure::{FailureKind, Failures};
 pub use histogram::{Latencies, Percentiles};
 pub use recorder::{Finished, Recorder, Slot};
-pub use second::Second;
+pub use second::{Second, TaskSecond, ThreadSecond};
 pub use window::{GeneratorLoad, SLICE, Slice, Window};

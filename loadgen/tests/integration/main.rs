@@ -9,5 +9,6 @@ mod command;
 mod docker;
 mod engine;
 mod process;
+mod prometheus;
 mod server;
 mod ui;
