@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FailureKind, SLICE, Slice, ThreadSecond, Window};
+use super::{FailureKind, GeneratorSecond, SLICE, Slice, ThreadSecond, Window};
 use crate::workload::StepTimes;
 
 /// A request that came to its end.
@@ -157,7 +157,7 @@ impl Recorder {
     }
 
     /// Ends the second and begins the next.
-    pub fn take_second(&mut self, index: u64, users: u32, cpu: f64, run_delay: f64) -> ThreadSecond {
+    pub fn take_second(&mut self, index: u64, users: u32, generator: GeneratorSecond) -> ThreadSecond {
         let next = self.second.emptied();
         let second = std::mem::replace(&mut self.second, next);
         let at = Duration::from_secs(index);
@@ -167,11 +167,9 @@ impl Recorder {
                 && at <= times.end
             {
                 window.users = users;
-                window.generator.busiest_core = window.generator.busiest_core.max(cpu);
-                window.generator.run_delay = window.generator.run_delay.max(run_delay);
             }
         }
-        ThreadSecond { index, users, cpu, run_delay, ..second }
+        ThreadSecond { index, users, generator, ..second }
     }
 
     fn window(&mut self, slot: Slot, task: u16) -> &mut Window {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{FailureKind, Latencies, Window};
+use super::{FailureKind, GeneratorSecond, Latencies, Window};
 
 /// The last full second, as seen when it ended.
 #[derive(Debug, Clone, Default)]
@@ -29,10 +29,8 @@ pub struct Second {
     pub tasks: Vec<TaskSecond>,
     /// The generator's lateness.
     pub lag: Latencies,
-    /// CPU seconds used in it by the busiest thread.
-    pub cpu: f64,
-    /// Seconds that the worst thread was ready to run and did not.
-    pub run_delay: f64,
+    /// What the generator itself used.
+    pub generator: GeneratorSecond,
 }
 
 /// A second of one task.
@@ -63,10 +61,8 @@ pub struct ThreadSecond {
     pub tasks: Vec<TaskSecond>,
     /// This thread's lateness.
     pub lag: Latencies,
-    /// CPU seconds used by it.
-    pub cpu: f64,
-    /// Seconds that it was ready to run and did not.
-    pub run_delay: f64,
+    /// What it used.
+    pub generator: GeneratorSecond,
 }
 
 impl Second {
@@ -85,8 +81,7 @@ impl Second {
             self.intended.merge(&theirs.intended);
         }
         self.lag.merge(&share.lag);
-        self.cpu = self.cpu.max(share.cpu);
-        self.run_delay = self.run_delay.max(share.run_delay);
+        self.generator.merge(&share.generator);
     }
 
     /// Adds the totals of a later second.
@@ -100,8 +95,7 @@ impl Second {
         self.service.merge(&other.service);
         self.intended.merge(&other.intended);
         self.lag.merge(&other.lag);
-        self.cpu = self.cpu.max(other.cpu);
-        self.run_delay = self.run_delay.max(other.run_delay);
+        self.generator.merge(&other.generator);
     }
 
     /// The second without its tasks: what long runs keep.

@@ -45,7 +45,7 @@ fn what_is_scraped_during_a_run_is_what_the_json_says_after_it() {
     // Every user sends once, in the first second; then there is time to scrape what stays as it is.
     let text = "wait_time = 'constant(60)'\n\
         [[task]]\nname = 'good'\nmethod = 'GET'\npath = '/a'\n\
-        [[task]]\nname = 'bad'\npath = '/b'\nbody = '{}'\ncheck = [{ contains = '\"nowhere\"' }]\n";
+        [[task]]\nname = 'bad'\npath = '/b'\nbody = '{}'\ncheck = [{ contains = 'nowhere' }]\n";
     std::fs::write(&scenario, text).unwrap();
     let mut run = loadgen(&["run", "-H", &format!("http://{}", server.addr()), "-u", "40", "-r", "100", "-t", "6s"])
         .args(["--no-calibrate", "--prometheus", "127.0.0.1:0", "--scenario"])

@@ -50,6 +50,7 @@ pub(super) struct Figures {
     lag: Distribution,
     cpu: Share,
     run_delay: Share,
+    steal: Share,
 }
 
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Figures {
         let service = Family::<TaskLabels, Distribution>::default();
         let intended = Family::<TaskLabels, Distribution>::default();
         let (users, step) = (Gauge::default(), Gauge::default());
-        let [target, planned, cpu, run_delay] = std::array::from_fn(|_| Share::default());
+        let [target, planned, cpu, run_delay, steal] = std::array::from_fn(|_| Share::default());
         let lag = Distribution::default();
         registry.register("requests", "Requests that have ended, dropped ones included", requests.clone());
         registry.register("failures", "Requests that failed, by why", failures.clone());
@@ -100,8 +101,13 @@ impl Figures {
         );
         registry.register(
             "generator_run_delay_ratio",
-            "Seconds of the last one in which the worst load thread was ready to run and did not",
+            "Seconds of the last one in which the worst load thread was ready to run and did not; NaN where the kernel does not tell",
             run_delay.clone(),
+        );
+        registry.register(
+            "generator_steal_ratio",
+            "Share of its processors' last second that the hypervisor gave to others; NaN where the kernel does not tell",
+            steal.clone(),
         );
         let figures_of = |labels: TaskLabels| TaskFigures {
             requests: requests.get_or_create_owned(&labels),
@@ -112,8 +118,21 @@ impl Figures {
         };
         let labels = scenario.tasks().iter().map(|task| task_labels(&task.method, &task.name));
         let tasks = labels.map(figures_of).collect();
-        let figures =
-            Self { registry, plan, scenario, tasks, failures, users, step, target, planned, lag, cpu, run_delay };
+        let figures = Self {
+            registry,
+            plan,
+            scenario,
+            tasks,
+            failures,
+            users,
+            step,
+            target,
+            planned,
+            lag,
+            cpu,
+            run_delay,
+            steal,
+        };
         figures.begin_step(0);
         figures
     }
@@ -142,8 +161,9 @@ impl Figures {
 
     fn add(&self, second: &Second) {
         self.users.set(second.users.into());
-        self.cpu.set(second.cpu);
-        self.run_delay.set(second.run_delay);
+        self.cpu.set(second.generator.cpu);
+        self.run_delay.set(second.generator.run_delay.unwrap_or(f64::NAN));
+        self.steal.set(second.generator.steal.unwrap_or(f64::NAN));
         self.lag.add(&second.lag);
         for ((figures, part), task) in self.tasks.iter().zip(&second.tasks).zip(self.scenario.tasks()) {
             figures.requests.inc_by(part.requests);
