@@ -1,6 +1,7 @@
 //! `loadgen run`.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -14,7 +15,7 @@ use crate::{
     engine::{self, Control, EngineError},
     event::Event,
     measure::{Second, Window},
-    output::{self, RunReport, console},
+    output::{self, Prometheus, RunReport, console},
     slo::{LatencyLimit, Objective},
     verdict::{Judgement, Scope, Verdict, judge, judge_run},
     workload::{Plan, Segment},
@@ -50,6 +51,10 @@ pub(super) struct RunOptions {
     #[arg(long)]
     no_calibrate: bool,
 
+    /// Serve Prometheus' metrics of the run on this address while it lasts, for instance 127.0.0.1:9646.
+    #[arg(long, value_name = "ADDR")]
+    prometheus: Option<SocketAddr>,
+
     #[command(flatten)]
     files: output::FileOptions,
 }
@@ -68,6 +73,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     // Without an objective windows are still judged by how late the generator was against the default.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
     options.files.check()?;
+    let prometheus = options.prometheus.map(Prometheus::bind).transpose()?;
 
     let calibrated = if options.no_calibrate { None } else { calibrate(&options.pin, options.busy_poll).await? };
     let control = Control::default();
@@ -75,9 +81,13 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let (sender, inbox) = mpsc::channel();
     let (to_view, view_inbox) = mpsc::channel();
     let view = console::watch_run(view_inbox, plan.clone());
+    let served = prometheus.map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario))).transpose()?;
+    // The server of metrics lasts as long as this function.
+    let (_served, to_metrics) = served.unzip();
+    let views = std::iter::once(to_view).chain(to_metrics).collect();
     let aborting = options.abort_on_fail.then(|| objective.clone());
     let keeps_seconds = options.files.tell_of_seconds();
-    let watch = watch(inbox, to_view, plan.clone(), aborting, keeps_seconds, control.clone());
+    let watch = watch(inbox, views, plan.clone(), aborting, keeps_seconds, control.clone());
     let began = std::time::SystemTime::now();
     let limits = objective.limits();
     let outcome = {
@@ -137,10 +147,10 @@ fn status(report: &RunReport) -> ExitStatus {
 /// What a run's events leave behind: its seconds, and why it was aborted, if it was.
 type Watched = (Vec<Second>, Option<Judgement>);
 
-/// Keeps the seconds, passes events on to the view, and ends the run when it has failed its objective, if that is wanted.
+/// Keeps the seconds, passes events on to the views, and ends the run when it has failed its objective, if that is wanted.
 fn watch(
     events: mpsc::Receiver<Event>,
-    view: mpsc::Sender<Event>,
+    views: Vec<mpsc::Sender<Event>>,
     plan: Plan,
     objective: Option<Objective>,
     keeps_seconds: bool,
@@ -155,11 +165,11 @@ fn watch(
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
         for event in events {
-            // With three histograms each, those of a long run are hundreds of megabytes.
+            // With three histograms each, those of a long run are hundreds of megabytes; with their tasks' it would be more.
             if let Event::Second(second) = &event
                 && (keeps_seconds || objective.is_some())
             {
-                seconds.push(second.as_ref().clone());
+                seconds.push(second.totals());
             }
             let failure = objective.as_ref().and_then(|objective| match &event {
                 Event::StepEnded { index, window } => failed(window, *index, objective),
@@ -181,8 +191,10 @@ fn watch(
                 aborted = Some(failure);
                 control.stop();
             }
-            // A view that has gone away does not end the run.
-            let _ = view.send(event);
+            for view in &views {
+                // A view that has gone away does not end the run.
+                let _ = view.send(event.clone());
+            }
         }
         (seconds, aborted)
     })

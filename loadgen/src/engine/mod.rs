@@ -13,6 +13,7 @@ mod http1;
 mod limits;
 mod reports;
 mod resources;
+mod steal;
 mod stream;
 mod timers;
 mod user;
@@ -29,12 +30,13 @@ pub use calibrate::calibrate;
 pub use control::Control;
 pub use limits::raise_file_limit;
 pub use resources::pin_to;
+use steal::Steal;
 pub(crate) use wakeup::Wakeup;
 
 use crate::{
     event::Event,
-    measure::{Second, Window},
-    workload::{Segment, Targets},
+    measure::{GeneratorLoad, GeneratorSecond, Second, ThreadSecond, Window},
+    workload::{Segment, StepTimes, Targets},
 };
 
 /// Why a run could not be made.
@@ -120,7 +122,15 @@ pub fn run(
     drop(reports);
 
     let times = segment.plan.times();
-    let mut merge = Merge { parts, events, seconds: BTreeMap::new(), steps: BTreeMap::new() };
+    let mut merge = Merge {
+        parts,
+        events,
+        times: &times,
+        steal: Steal::new(&segment.cores),
+        generator: BTreeMap::new(),
+        seconds: BTreeMap::new(),
+        steps: BTreeMap::new(),
+    };
     let mut announced = 0;
     for report in inbox {
         match report {
@@ -143,12 +153,13 @@ pub fn run(
         total.merge(&windows);
         stopped |= was_stopped;
     }
+    total.all.generator = GeneratorLoad::of(merge.generator.values());
     Ok(Outcome { steps: merge.steps.into_values().map(|(_, window)| window).collect(), total, stopped })
 }
 
 /// What a load thread reports while it runs.
 enum Report {
-    Second(Box<Second>),
+    Second(Box<ThreadSecond>),
     Step(usize, Vec<Window>),
 }
 
@@ -156,19 +167,26 @@ enum Report {
 struct Merge<'a> {
     parts: u32,
     events: &'a mpsc::Sender<Event>,
+    times: &'a [StepTimes],
+    steal: Steal,
+    /// What the generator used in each second.
+    generator: BTreeMap<u64, GeneratorSecond>,
     seconds: BTreeMap<u64, (u32, Second)>,
     steps: BTreeMap<usize, (u32, Measured)>,
 }
 
 impl Merge<'_> {
-    fn second(&mut self, part: &Second) {
+    fn second(&mut self, part: &ThreadSecond) {
         let index = part.index;
         let (have, second) = self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
         *have += 1;
-        second.merge(part);
+        second.add(part);
         if *have == self.parts
-            && let Some((_, second)) = self.seconds.remove(&index)
+            && let Some((_, mut second)) = self.seconds.remove(&index)
         {
+            // Here and not in the threads: on a large machine the kernel takes its time to put that file together.
+            second.generator.steal = self.steal.take();
+            self.generator.insert(index, second.generator);
             self.tell(Event::Second(Box::new(second)));
         }
     }
@@ -185,6 +203,12 @@ impl Merge<'_> {
         *have += 1;
         measured.merge(part);
         if *have == self.parts {
+            let is_in = |second: u64| {
+                let at = Duration::from_secs(second);
+                self.times.get(index).is_some_and(|times| at > times.measured_from && at <= times.end)
+            };
+            let seconds = self.generator.iter().filter(|(second, _)| is_in(**second));
+            measured.all.generator = GeneratorLoad::of(seconds.map(|(_, generator)| generator));
             let window = Box::new(measured.all.clone());
             self.tell(Event::StepEnded { index, window });
         }

@@ -23,10 +23,10 @@ impl Thread {
 
     /// At the end, with nothing in flight: the rest of the last second, and the steps that were begun.
     pub(super) fn report_rest(&mut self) {
-        let (cpu, run_delay) = self.usage.take();
-        let rest = self.recorder.take_second(self.second, self.present, cpu, run_delay);
+        let generator = self.usage.take();
+        let rest = self.recorder.take_second(self.second, self.present, generator);
         // A run that ends with a second leaves nothing of the next one.
-        if rest.requests > 0 || rest.lag.count() > 0 {
+        if rest.tasks.iter().any(|task| task.requests > 0) || rest.lag.count() > 0 {
             let _ = self.work.reports.send(Report::Second(Box::new(rest)));
         }
         while self.step < self.times.len() && self.times[self.step].measured_from < self.end {
@@ -35,8 +35,8 @@ impl Thread {
     }
 
     fn report_second(&mut self) {
-        let (cpu, run_delay) = self.usage.take();
-        let second = self.recorder.take_second(self.second, self.present, cpu, run_delay);
+        let generator = self.usage.take();
+        let second = self.recorder.take_second(self.second, self.present, generator);
         self.second += 1;
         // The receiver lives as long as the threads do.
         let _ = self.work.reports.send(Report::Second(Box::new(second)));

@@ -26,6 +26,17 @@ impl Latencies {
         let _ = self.0.record(us);
     }
 
+    /// One with nothing in it yet, that need not grow for what this one has.
+    pub fn emptied(&self) -> Self {
+        if self.0.is_empty() {
+            return Self::default();
+        }
+        let mut empty = Histogram::new_with_max(self.0.max().max(2), 3)
+            .unwrap_or_else(|_| unreachable!("3 digits are within 0 to 5, and the highest value is at least 2"));
+        empty.auto(true);
+        Self(empty)
+    }
+
     /// What is recorded, in microseconds.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FailureKind, SLICE, Second, Slice, Window};
+use super::{FailureKind, GeneratorSecond, SLICE, Slice, ThreadSecond, Window};
 use crate::workload::StepTimes;
 
 /// A request that came to its end.
@@ -44,7 +44,7 @@ pub struct Recorder {
     open: Vec<u64>,
     /// For each task: what was due outside every window, and all windows that were taken out.
     rest: Vec<Window>,
-    second: Second,
+    second: ThreadSecond,
     /// The step of the last request, which is nearly always that of the next one.
     current: usize,
 }
@@ -63,7 +63,7 @@ impl Recorder {
             steps: times.iter().map(|t| vec![window(t); tasks]).collect(),
             open: vec![0; times.len()],
             rest: vec![Window::default(); tasks],
-            second: Second::default(),
+            second: ThreadSecond::new(tasks),
             limits: limits.iter().copied().take(Window::MAX_LIMITS).collect(),
             current: 0,
             times,
@@ -109,7 +109,7 @@ impl Recorder {
         let timed = failure.is_none_or(FailureKind::took_its_time);
         let over: [bool; Window::MAX_LIMITS] =
             std::array::from_fn(|i| self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit));
-        self.second.finished(timed.then_some((service, intended)), bytes, failure, over);
+        self.second.finished(task, timed.then_some((service, intended)), bytes, failure, over);
         let window = self.window(slot, task);
         window.bytes += bytes;
         if timed {
@@ -157,8 +157,9 @@ impl Recorder {
     }
 
     /// Ends the second and begins the next.
-    pub fn take_second(&mut self, index: u64, users: u32, cpu: f64, run_delay: f64) -> Second {
-        let second = std::mem::take(&mut self.second);
+    pub fn take_second(&mut self, index: u64, users: u32, generator: GeneratorSecond) -> ThreadSecond {
+        let next = self.second.emptied();
+        let second = std::mem::replace(&mut self.second, next);
         let at = Duration::from_secs(index);
         for (times, windows) in self.times.iter().zip(&mut self.steps) {
             if let Some(window) = windows.first_mut()
@@ -166,11 +167,9 @@ impl Recorder {
                 && at <= times.end
             {
                 window.users = users;
-                window.generator.busiest_core = window.generator.busiest_core.max(cpu);
-                window.generator.run_delay = window.generator.run_delay.max(run_delay);
             }
         }
-        Second { index, users, cpu, run_delay, ..second }
+        ThreadSecond { index, users, generator, ..second }
     }
 
     fn window(&mut self, slot: Slot, task: u16) -> &mut Window {

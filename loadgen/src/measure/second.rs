@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{FailureKind, Latencies, Window};
+use super::{FailureKind, GeneratorSecond, Latencies, Window};
 
 /// The last full second, as seen when it ended.
 #[derive(Debug, Clone, Default)]
@@ -25,52 +25,147 @@ pub struct Second {
     pub kinds: BTreeMap<FailureKind, u64>,
     /// Bytes of their answers.
     pub bytes: u64,
+    /// The same of each task of the scenario, in its order; empty in seconds that were kept for their totals.
+    pub tasks: Vec<TaskSecond>,
     /// The generator's lateness.
     pub lag: Latencies,
-    /// CPU seconds used by this thread in it; after merging, by the busiest.
-    pub cpu: f64,
-    /// Seconds that this thread was ready to run and did not; after merging, of the worst.
-    pub run_delay: f64,
+    /// What the generator itself used.
+    pub generator: GeneratorSecond,
+}
+
+/// A second of one task.
+#[derive(Debug, Clone, Default)]
+pub struct TaskSecond {
+    /// Requests that ended in it.
+    pub requests: u64,
+    /// Of these, from sending to the last byte.
+    pub service: Latencies,
+    /// Of these, from when they were due to the last byte.
+    pub intended: Latencies,
+    /// Why they failed.
+    pub kinds: BTreeMap<FailureKind, u64>,
+    /// Bytes of their answers.
+    pub bytes: u64,
+}
+
+/// One thread's share of a second. Totals of its tasks are for another thread to make: this one has requests to begin.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadSecond {
+    /// As in [`Second`].
+    pub index: u64,
+    /// Of this thread.
+    pub users: u32,
+    /// Requests that failed or were over each limit.
+    pub over: [u64; Window::MAX_LIMITS],
+    /// Each task of the scenario, in its order.
+    pub tasks: Vec<TaskSecond>,
+    /// This thread's lateness.
+    pub lag: Latencies,
+    /// What it used.
+    pub generator: GeneratorSecond,
 }
 
 impl Second {
-    /// Adds another thread's share of the same second.
+    /// Adds a thread's share of the same second.
+    pub fn add(&mut self, share: &ThreadSecond) {
+        self.users += share.users;
+        add_each(&mut self.over, share.over);
+        self.tasks.resize_with(self.tasks.len().max(share.tasks.len()), TaskSecond::default);
+        for (mine, theirs) in self.tasks.iter_mut().zip(&share.tasks) {
+            mine.merge(theirs);
+            self.requests += theirs.requests;
+            self.failures += theirs.kinds.values().sum::<u64>();
+            add_kinds(&mut self.kinds, &theirs.kinds);
+            self.bytes += theirs.bytes;
+            self.service.merge(&theirs.service);
+            self.intended.merge(&theirs.intended);
+        }
+        self.lag.merge(&share.lag);
+        self.generator.merge(&share.generator);
+    }
+
+    /// Adds the totals of a later second.
     pub fn merge(&mut self, other: &Self) {
         self.users += other.users;
         self.requests += other.requests;
         self.failures += other.failures;
-        for (a, b) in self.over.iter_mut().zip(other.over) {
-            *a += b;
-        }
-        for (kind, count) in &other.kinds {
-            *self.kinds.entry(*kind).or_default() += count;
-        }
+        add_each(&mut self.over, other.over);
+        add_kinds(&mut self.kinds, &other.kinds);
         self.bytes += other.bytes;
         self.service.merge(&other.service);
         self.intended.merge(&other.intended);
         self.lag.merge(&other.lag);
-        self.cpu = self.cpu.max(other.cpu);
-        self.run_delay = self.run_delay.max(other.run_delay);
+        self.generator.merge(&other.generator);
+    }
+
+    /// The second without its tasks: what long runs keep.
+    pub fn totals(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            intended: self.intended.clone(),
+            kinds: self.kinds.clone(),
+            lag: self.lag.clone(),
+            tasks: Vec::new(),
+            ..*self
+        }
+    }
+}
+
+impl TaskSecond {
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        add_kinds(&mut self.kinds, &other.kinds);
+        self.bytes += other.bytes;
+        self.service.merge(&other.service);
+        self.intended.merge(&other.intended);
+    }
+}
+
+impl ThreadSecond {
+    /// For a scenario of so many tasks.
+    pub(super) fn new(tasks: usize) -> Self {
+        Self { tasks: vec![TaskSecond::default(); tasks], ..Self::default() }
     }
 
     /// Adds a request that has ended; `times`, service and intended, are none for a failure that did not take its time.
     pub(super) fn finished(
         &mut self,
+        task: u16,
         times: Option<(Duration, Duration)>,
         bytes: u64,
         failure: Option<FailureKind>,
         over: [bool; Window::MAX_LIMITS],
     ) {
-        self.requests += 1;
-        self.bytes += bytes;
+        add_each(&mut self.over, over.map(u64::from));
+        let task = &mut self.tasks[usize::from(task)];
+        task.requests += 1;
+        task.bytes += bytes;
         if let Some(kind) = failure {
-            self.failures += 1;
-            *self.kinds.entry(kind).or_default() += 1;
+            *task.kinds.entry(kind).or_default() += 1;
         }
-        self.over.iter_mut().zip(over).for_each(|(count, over)| *count += u64::from(over));
         if let Some((service, intended)) = times {
-            self.service.record(service);
-            self.intended.record(intended);
+            task.service.record(service);
+            task.intended.record(intended);
         }
+    }
+
+    /// One with nothing in it yet, and with room for what this one has.
+    pub(super) fn emptied(&self) -> Self {
+        let task = |task: &TaskSecond| TaskSecond {
+            service: task.service.emptied(),
+            intended: task.intended.emptied(),
+            ..TaskSecond::default()
+        };
+        Self { tasks: self.tasks.iter().map(task).collect(), lag: self.lag.emptied(), ..Self::default() }
+    }
+}
+
+fn add_each<const N: usize>(to: &mut [u64; N], counts: [u64; N]) {
+    to.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+}
+
+fn add_kinds(to: &mut BTreeMap<FailureKind, u64>, kinds: &BTreeMap<FailureKind, u64>) {
+    for (kind, count) in kinds {
+        *to.entry(*kind).or_default() += count;
     }
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use super::{FailureKind, Failures, Latencies, Second};
+use super::{FailureKind, Failures, GeneratorLoad, Latencies, Second};
 
 /// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share its stall, so
 /// single requests are no independent samples; slices of several periods nearly are.
@@ -48,17 +46,8 @@ pub struct Window {
     pub bytes: u64,
     /// Half-second slices, in order.
     pub slices: Vec<Slice>,
-    /// What the generator itself used.
+    /// What the generator itself used; of all tasks together only.
     pub generator: GeneratorLoad,
-}
-
-/// What the generator's threads used in a window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct GeneratorLoad {
-    /// CPU seconds of the busiest thread in each second, as a share of the second; the largest.
-    pub busiest_core: f64,
-    /// Time that a thread was ready to run and did not, as a share of a second; the worst thread's worst second.
-    pub run_delay: f64,
 }
 
 impl Window {
@@ -78,7 +67,11 @@ impl Window {
 
     /// What is known of a window while it is still open: seconds by when requests ended, not by when they were due.
     pub fn so_far(seconds: &[Second]) -> Self {
-        let mut window = Self { length: Duration::from_secs(seconds.len() as u64), ..Self::default() };
+        let mut window = Self {
+            length: Duration::from_secs(seconds.len() as u64),
+            generator: GeneratorLoad::of(seconds.iter().map(|second| &second.generator)),
+            ..Self::default()
+        };
         for second in seconds {
             window.requests += second.requests;
             let at = Duration::from_secs(second.index);
@@ -121,7 +114,6 @@ impl Window {
                 *a += b;
             }
         }
-        self.generator.busiest_core = self.generator.busiest_core.max(other.generator.busiest_core);
-        self.generator.run_delay = self.generator.run_delay.max(other.generator.run_delay);
+        self.generator.merge(&other.generator);
     }
 }

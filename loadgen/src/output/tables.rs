@@ -6,13 +6,14 @@ use comfy_table::{
 };
 
 use crate::{
-    measure::Window,
+    measure::{GeneratorLoad, Window},
     output::RunReport,
     sweep::{Answer, Finding, Load, Settings, Trial},
 };
 
 /// The result of a run: each step, and all requests with those of the ramps.
 pub fn run(report: &RunReport) -> String {
+    let (plan, total) = (&report.plan, &report.outcome.total.all);
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -28,7 +29,6 @@ pub fn run(report: &RunReport) -> String {
         "planned/s",
         "achieved",
     ]);
-    let unit = if report.model() == "open" { "requests/s" } else { "users" };
     let row = |name: String, window: &Window, planned: Option<Option<f64>>| {
         let ms = window.service.percentiles();
         let rate = window.requests_per_second();
@@ -45,12 +45,8 @@ pub fn run(report: &RunReport) -> String {
             .chain(rates)
             .collect::<Vec<_>>()
     };
-    let (plan, total) = (&report.plan, &report.outcome.total.all);
-    for (index, (step, measured)) in plan.steps.iter().zip(&report.outcome.steps).enumerate() {
-        let (target, seconds) = (step.target, measured.all.length.as_secs_f64());
-        let how = if step.hold.is_zero() { "reached in" } else { "held" };
-        let name = format!("{target} {unit} {how} {seconds:.0} s");
-        table.add_row(row(name, &measured.all, Some(plan.planned_per_second(index))));
+    for (index, measured) in report.outcome.steps.iter().enumerate() {
+        table.add_row(row(window_name(report, index), &measured.all, Some(plan.planned_per_second(index))));
     }
     table.add_row(row("all, ramps included".to_owned(), total, None));
     if report.outcome.total.tasks.len() > 1 {
@@ -72,14 +68,60 @@ pub fn run(report: &RunReport) -> String {
         total.reopened,
         total.resent
     );
-    format!("{table}\n{note}")
+    format!("{table}\n{note}\n{}", generator(report))
+}
+
+/// How far the generator was from being the limit, in each window.
+fn generator(report: &RunReport) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(["generator", "lag p99 ms", "busiest core", "run-queue delay", "steal"]);
+    for (index, measured) in report.outcome.steps.iter().enumerate() {
+        let [lag, busiest, run_delay, steal] = of_generator(&measured.all);
+        table.add_row([window_name(report, index), lag, busiest, run_delay, steal]);
+    }
+    table
+}
+
+fn window_name(report: &RunReport, index: usize) -> String {
+    let seconds = report.outcome.steps[index].all.length.as_secs_f64();
+    let unit = if report.model() == "open" { "requests/s" } else { "users" };
+    let step = &report.plan.steps[index];
+    let how = if step.hold.is_zero() { "reached in" } else { "held" };
+    format!("{} {unit} {how} {seconds:.0} s", step.target)
+}
+
+/// A share that the kernel may not tell.
+pub(super) fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
+}
+
+/// The generator's own figures of a window: lag p99 in ms, the busiest core's share, run-queue delay, steal.
+pub(super) fn of_generator(window: &Window) -> [String; 4] {
+    let lag_ms = window.lag.quantile(0.99).as_secs_f64() * 1e3;
+    let GeneratorLoad { busiest_core, run_delay_share, steal_share, .. } = window.generator;
+    [format!("{lag_ms:.2}"), share(Some(busiest_core)), share(run_delay_share), share(steal_share)]
 }
 
 /// Every step of a trial.
 pub fn steps(trial: &Trial) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header(["users", "req/s", "planned/s", "failures", "p50 ms", "p95 ms", "p99 ms", "max ms", "verdict"]);
+    table.set_header([
+        "users",
+        "req/s",
+        "planned/s",
+        "failures",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "max ms",
+        "lag p99 ms",
+        "generator CPU",
+        "run-queue delay",
+        "steal",
+        "verdict",
+    ]);
     for step in &trial.steps {
         let ms = step.intended_ms;
         table.add_row([
@@ -91,6 +133,10 @@ pub fn steps(trial: &Trial) -> Table {
             format!("{:.1}", ms.p95),
             format!("{:.1}", ms.p99),
             format!("{:.1}", ms.max),
+            format!("{:.2}", step.lag_p99_ms),
+            share(Some(step.generator_busy)),
+            share(step.generator_run_delay),
+            share(step.generator_steal),
             step.verdict.to_string(),
         ]);
     }

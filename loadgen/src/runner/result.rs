@@ -37,6 +37,8 @@ pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window
         intended_ms: window.intended.percentiles(),
         lag_p99_ms: window.lag.quantile(0.99).as_secs_f64() * 1e3,
         generator_busy: window.generator.busiest_core,
+        generator_run_delay: window.generator.run_delay_share,
+        generator_steal: window.generator.steal_share,
         verdict,
         reasons,
     }

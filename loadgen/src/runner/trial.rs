@@ -144,7 +144,7 @@ impl Sweep {
                     Event::Second(second) => {
                         hopeless = hopeless.or(watch.see(second));
                         if Duration::from_secs(second.index) > held_from {
-                            held.push(second.as_ref().clone());
+                            held.push(second.totals());
                             if spec.load != Load::Saturate && self.is_decided(&held) {
                                 trial_control.stop();
                             }

@@ -53,6 +53,8 @@ impl Service {
             intended_ms: Percentiles::default(),
             lag_p99_ms: 0.1,
             generator_busy: 0.3,
+            generator_run_delay: None,
+            generator_steal: None,
             verdict,
             reasons: Vec::new(),
         };

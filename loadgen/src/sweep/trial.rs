@@ -137,6 +137,13 @@ pub struct StepResult {
     pub lag_p99_ms: f64,
     /// Share of a second that the busiest load thread computed.
     pub generator_busy: f64,
+    /// Share of the window that a load thread was ready to run and waited for a processor; none where the kernel does not
+    /// tell, or in a journal of before.
+    #[serde(default)]
+    pub generator_run_delay: Option<f64>,
+    /// Share of the generator's processor time in the window that the hypervisor gave to others; none as above.
+    #[serde(default)]
+    pub generator_steal: Option<f64>,
     /// Of the step.
     pub verdict: Verdict,
     /// Why it is no pass.

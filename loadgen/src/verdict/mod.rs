@@ -20,7 +20,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    measure::{Slice, Window},
+    measure::{GeneratorLoad, Slice, Window},
     slo::Objective,
 };
 
@@ -68,6 +68,13 @@ const NONE_OF: f64 = 4.4;
 
 /// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is invalid.
 const MAX_LAG_SHARE: f64 = 0.2;
+/// Share of a window in which the generator may be kept from its processors, by other threads (run-queue delay) or by the
+/// hypervisor (steal). Answers that come while it waits seem that much slower, and 5% of them are all that a p95 allows. By itself it
+/// is harmless, for waits may be many and short: it counts only where requests were late too.
+const MAX_WAITING: f64 = 0.05;
+/// Lag is seen where requests are begun. What waits for a processor is as late again where answers are read, so that half
+/// the lag is too much.
+const WAITING_LAG_FACTOR: u32 = 2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
 
@@ -144,16 +151,37 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
 pub fn generator_limited(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Option<String> {
     planned_per_second?;
     let lag = window.lag.quantile(0.99);
-    if is_late(lag, objective) {
-        return Some(format!(
+    let cause = kept_waiting(&window.generator);
+    if is_late(lag, objective) || (cause.is_some() && is_late(lag * WAITING_LAG_FACTOR, objective)) {
+        let late = format!(
             "the generator was late: 1% of requests were begun over {:.1} ms after they were due",
             lag.as_secs_f64() * 1e3
-        ));
+        );
+        return Some(cause.map_or(late.clone(), |cause| format!("{late}; {cause}")));
     }
     if window.generator.busiest_core > MAX_BUSY {
         return Some(format!("a load thread computed for {:.0}% of a second", window.generator.busiest_core * 100.0));
     }
     None
+}
+
+/// What kept the generator from its processors for more of a window than is harmless, and what helps.
+fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
+    let beyond = |share: Option<f64>| share.filter(|share| *share > MAX_WAITING);
+    if let Some(share) = beyond(generator.steal_share) {
+        return Some(format!(
+            "the hypervisor gave {:.0}% of the generator's processor time to others (steal): use a machine of its own, or other \
+             processors (--pin)",
+            share * 100.0
+        ));
+    }
+    beyond(generator.run_delay_share).map(|share| {
+        format!(
+            "a load thread was ready to run but waited for a processor for {:.0}% of the time (run-queue delay): give it one that \
+             nothing else uses (--pin)",
+            share * 100.0
+        )
+    })
 }
 
 /// Whether a lateness of the generator is too much for the tightest latency limit (100 ms if there is none).
@@ -269,6 +297,32 @@ mod tests {
             Verdict::Fail,
             "without a rate the limit is what was asked"
         );
+    }
+
+    #[test]
+    fn a_generator_that_waits_for_its_processor_makes_a_window_invalid_if_it_is_late_too() {
+        let objective = "p95<100ms".parse().unwrap();
+        let judged = |lag_ms: u64, run_delay: Option<f64>, steal: Option<f64>| {
+            let mut window = window(&[(2500, 0); 20]);
+            (0..100).for_each(|_| window.lag.record(Duration::from_millis(lag_ms)));
+            window.generator = GeneratorLoad { run_delay_share: run_delay, steal_share: steal, ..window.generator };
+            judge(&window, &objective, Some(5000.0), Scope::Step)
+        };
+        assert_eq!(judged(1, Some(0.3), Some(0.3)).verdict, Verdict::Pass, "waits that make nothing late are harmless");
+        assert_eq!(judged(12, Some(0.04), Some(0.04)).verdict, Verdict::Pass);
+        assert_eq!(judged(12, None, None).verdict, Verdict::Pass);
+        for (lag_ms, run_delay, steal, cause) in [
+            (12, Some(0.06), Some(0.0), "waited for a processor for 6% of the time (run-queue delay)"),
+            (25, Some(0.06), None, "waited for a processor for 6% of the time (run-queue delay)"),
+            (12, None, Some(0.2), "gave 20% of the generator's processor time to others (steal)"),
+        ] {
+            let judgement = judged(lag_ms, run_delay, steal);
+            assert_eq!(judgement.verdict, Verdict::Invalid, "{cause}");
+            assert!(judgement.reasons[0].contains(cause), "{:?}", judgement.reasons);
+        }
+        let unexplained = judged(25, Some(0.01), Some(0.01));
+        assert_eq!(unexplained.verdict, Verdict::Invalid);
+        assert!(unexplained.reasons[0].ends_with("after they were due"), "{:?}", unexplained.reasons);
     }
 
     proptest! {

@@ -26,7 +26,16 @@ fn a_run_against_the_real_server_meets_its_objective() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    for word in ["100 users held", "p95 ms", "planned/s", "achieved", "closed model", "between(0.5, 1.5)"] {
+    for word in [
+        "100 users held",
+        "p95 ms",
+        "planned/s",
+        "achieved",
+        "closed model",
+        "between(0.5, 1.5)",
+        "run-queue delay",
+        "steal",
+    ] {
         assert!(table.contains(word), "{word:?} is not in\n{table}");
     }
     let result = json(&file);
@@ -34,6 +43,11 @@ fn a_run_against_the_real_server_meets_its_objective() {
     assert_eq!(result["summary"]["planned_per_second"], 100.0);
     assert_eq!(result["summary"]["failures"], 0);
     assert!(result["summary"]["requests"].as_u64().unwrap() > 200);
+    let generator = &result["summary"]["generator"];
+    let (worst, mean) = (generator["run_delay"].as_f64(), generator["run_delay_share"].as_f64());
+    let has_schedstat = std::path::Path::new("/proc/thread-self/schedstat").exists();
+    assert!(worst.is_some() == has_schedstat && worst >= mean, "{generator}");
+    assert!((0.0..=1.0).contains(&generator["steal_share"].as_f64().unwrap()), "{generator}");
     for clock in ["service_ms", "intended_ms"] {
         for figure in ["mean", "p50", "p95", "p99", "p99_9", "max"] {
             assert!(result["summary"][clock][figure].as_f64().unwrap() > 0.0, "{clock}.{figure}");
@@ -143,6 +157,7 @@ fn results_are_written_in_the_formats_of_other_tools() {
     assert_eq!(read("run_failures.csv"), "Method,Name,Error,Occurrences,First Seen,Last Seen\n");
     assert_eq!(read("run_exceptions.csv"), "Count,Message,Traceback,Nodes\n");
     let page = read("run.html");
+    assert!(page.contains("<th>run-queue delay<th>steal"), "{page}");
     assert!(page.contains("<polyline") && !page.contains("http-equiv") && !page.contains("src="), "nothing is loaded");
     let log = read("run.hlog");
     assert!(log.contains("Tag=service,0.000,1.000,") && log.contains("Tag=intended,"), "{log}");

@@ -9,6 +9,7 @@ mod command;
 mod docker;
 mod engine;
 mod process;
+mod prometheus;
 mod scenario;
 mod server;
 mod tls;

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::RunReport;
-use crate::measure::{Percentiles, Second, Window};
+use crate::{
+    measure::{Percentiles, Second, Window},
+    output::tables::of_generator,
+};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
  table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}\
@@ -33,6 +36,8 @@ pub(super) fn page(report: &RunReport) -> String {
     }
     page.push_str("<h2>Steps</h2>");
     page.push_str(&steps(report));
+    page.push_str("<h2>Generator</h2>");
+    page.push_str(&generator(report));
     page.push_str("<h2>Failures</h2>");
     page.push_str(&failures(report, &report.outcome.total.all));
     let seconds = &report.seconds;
@@ -84,6 +89,17 @@ fn steps(report: &RunReport) -> String {
     }
     row("all, ramps included", &report.outcome.total.all, None, None);
     table + "</table>"
+}
+
+fn generator(report: &RunReport) -> String {
+    let rows = report.outcome.steps.iter().enumerate().map(|(index, step)| {
+        let [lag, busiest, run_delay, steal] = of_generator(&step.all);
+        format!("<tr><td>{}<td>{lag}<td>{busiest}<td>{run_delay}<td>{steal}</tr>", report.plan.steps[index].target)
+    });
+    format!(
+        "<table><tr><th>step<th>lag p99 ms<th>busiest core<th>run-queue delay<th>steal</tr>{}</table>",
+        rows.collect::<String>()
+    )
 }
 
 fn failures(report: &RunReport, window: &Window) -> String {

@@ -119,6 +119,17 @@ impl FileOptions {
     }
 }
 
+/// Why a request of a scenario failed, in words.
+pub(super) fn failure_text(scenario: &Scenario, kind: FailureKind) -> String {
+    match kind {
+        FailureKind::Check(number) => match scenario.check(number) {
+            Some((task, check)) => format!("check failed: {}: {check}", task.name),
+            None => kind.to_string(),
+        },
+        _ => kind.to_string(),
+    }
+}
+
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
@@ -144,13 +155,7 @@ impl RunReport {
 
     /// Why a request failed, in words.
     pub fn failure(&self, kind: FailureKind) -> String {
-        match kind {
-            FailureKind::Check(number) => match self.scenario.check(number) {
-                Some((task, check)) => format!("check failed: {}: {check}", task.name),
-                None => kind.to_string(),
-            },
-            _ => kind.to_string(),
-        }
+        failure_text(&self.scenario, kind)
     }
 
     /// What intended times are from.
