@@ -8,6 +8,7 @@ mod payload;
 mod run;
 mod run_plan;
 mod run_target;
+mod run_watch;
 mod sweep;
 mod ui;
 

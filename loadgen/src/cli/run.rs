@@ -3,22 +3,25 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, mpsc},
-    thread::JoinHandle,
     time::Duration,
 };
 
 use clap::Args;
 
-use super::{interrupt::stop_on_signal, run_plan::LoadOptions, run_target::TargetOptions};
+use super::{
+    interrupt::stop_on_signal,
+    run_plan::LoadOptions,
+    run_target::TargetOptions,
+    run_watch::{Watch, Watched},
+};
 use crate::{
     Error, ExitStatus,
     engine::{self, Control, EngineError},
-    event::Event,
-    measure::{Second, Window},
+    measure::Window,
     output::{self, Prometheus, RunReport, console},
     slo::{LatencyLimit, Objective},
-    verdict::{Judgement, Scope, Verdict, judge, judge_run},
-    workload::{Plan, Segment},
+    verdict::{Verdict, judge_run},
+    workload::{Plan, Segment, parse_run_time},
 };
 
 /// `loadgen run …`, in Locust's words.
@@ -33,6 +36,11 @@ pub(super) struct RunOptions {
     /// What has to hold, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
     #[arg(long)]
     slo: Option<Objective>,
+
+    /// While it is undecided whether the last step meets the objective, hold it for up to this much longer; as long as it is held
+    /// anyway, and a minute at most, unless said. 0 for not at all.
+    #[arg(long, requires = "slo", value_parser = parse_extension)]
+    extend: Option<Duration>,
 
     /// End the run as soon as a step, or what is known of it, has failed the objective.
     #[arg(long, requires = "slo")]
@@ -59,14 +67,10 @@ pub(super) struct RunOptions {
     files: output::FileOptions,
 }
 
-/// What is known of an open window is looked at after so many of its seconds, and after twice as many, and so on: each look is
-/// one more chance to err.
-const FIRST_LOOK: u64 = 5;
-const SECOND: Duration = Duration::from_secs(1);
-
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let scenario = options.target.scenario()?;
     let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
+    let (plan, extension) = options.extended(plan);
     let (hosts, targets) = options.target.reach(scenario, plan.seed).await?;
     let scenario = Arc::clone(&targets.scenario);
     let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
@@ -80,25 +84,35 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     stop_on_signal(control.clone())?;
     let (sender, inbox) = mpsc::channel();
     let (to_view, view_inbox) = mpsc::channel();
-    let view = console::watch_run(view_inbox, plan.clone());
+    let view = console::watch_run(view_inbox, plan.clone(), extension);
     let served = prometheus.map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario))).transpose()?;
     // The server of metrics lasts as long as this function.
     let (_served, to_metrics) = served.unzip();
     let views = std::iter::once(to_view).chain(to_metrics).collect();
-    let aborting = options.abort_on_fail.then(|| objective.clone());
-    let keeps_seconds = options.files.tell_of_seconds();
-    let watch = watch(inbox, views, plan.clone(), aborting, keeps_seconds, control.clone());
+    let watch = Watch {
+        times: plan.times(),
+        plan: plan.clone(),
+        objective: options.slo.clone(),
+        aborts: options.abort_on_fail,
+        extension,
+        keeps_seconds: options.files.tell_of_seconds(),
+        views,
+        control: control.clone(),
+    };
+    let watch = watch.start(inbox);
     let began = std::time::SystemTime::now();
     let limits = objective.limits();
-    let outcome = {
+    let mut outcome = {
         let control = control.clone();
         tokio::task::spawn_blocking(move || engine::run(&segment, &targets, &limits, &sender, &control))
             .await
             .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
     // Both end with the events.
-    let (seconds, aborted) = watch.join().unwrap_or_default();
+    let Watched { seconds, aborted, is_decided } = watch.join().unwrap_or_default();
     let _ = view.join();
+    let aborted = aborted.filter(|_| outcome.stopped);
+    outcome.stopped &= !is_decided;
 
     let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
     let judged = judge_run(&plan, &windows, &objective);
@@ -108,8 +122,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         plan,
         objective: options.slo.clone(),
         judged,
-        // A failure of the last step ended nothing.
-        aborted: aborted.filter(|_| outcome.stopped),
+        aborted,
         calibrated,
         began,
         seconds,
@@ -144,60 +157,22 @@ fn status(report: &RunReport) -> ExitStatus {
     }
 }
 
-/// What a run's events leave behind: its seconds, and why it was aborted, if it was.
-type Watched = (Vec<Second>, Option<Judgement>);
+/// As long as the last step is held anyway, but no longer.
+const MOST_EXTENSION: Duration = Duration::from_secs(60);
 
-/// Keeps the seconds, passes events on to the views, and ends the run when it has failed its objective, if that is wanted.
-fn watch(
-    events: mpsc::Receiver<Event>,
-    views: Vec<mpsc::Sender<Event>>,
-    plan: Plan,
-    objective: Option<Objective>,
-    keeps_seconds: bool,
-    control: Control,
-) -> JoinHandle<Watched> {
-    std::thread::spawn(move || {
-        let mut seconds = Vec::new();
-        let mut aborted = None;
-        let times = plan.times();
-        let failed = |window: &Window, step: usize, objective: &Objective| {
-            let judged = judge(window, objective, plan.planned_per_second(step), Scope::Step);
-            (judged.verdict == Verdict::Fail).then_some(judged)
-        };
-        for event in events {
-            // With three histograms each, those of a long run are hundreds of megabytes; with their tasks' it would be more.
-            if let Event::Second(second) = &event
-                && (keeps_seconds || objective.is_some())
-            {
-                seconds.push(second.totals());
-            }
-            let failure = objective.as_ref().and_then(|objective| match &event {
-                Event::StepEnded { index, window } => failed(window, *index, objective),
-                Event::Second(second) => {
-                    let now = Duration::from_secs(second.index);
-                    let step = times.iter().position(|t| now > t.measured_from && now <= t.end)?;
-                    let from = times[step].measured_from;
-                    let whole = seconds.iter().filter(|s| Duration::from_secs(s.index) >= from + SECOND);
-                    let held: Vec<Second> = whole.cloned().collect();
-                    // Of an open window the rate is what it happens to be by now.
-                    let objective = Objective { rate: None, ..objective.clone() };
-                    let is_time =
-                        |count: u64| count.is_multiple_of(FIRST_LOOK) && (count / FIRST_LOOK).is_power_of_two();
-                    is_time(held.len() as u64).then(|| failed(&Window::so_far(&held), step, &objective))?
-                }
-                _ => None,
-            });
-            if let (Some(failure), None) = (failure, &aborted) {
-                aborted = Some(failure);
-                control.stop();
-            }
-            for view in &views {
-                // A view that has gone away does not end the run.
-                let _ = view.send(event.clone());
-            }
-        }
-        (seconds, aborted)
-    })
+impl RunOptions {
+    /// The plan with its last hold made longer, and by how much: it ends when it is decided whether the objective is met.
+    fn extended(&self, mut plan: Plan) -> (Plan, Duration) {
+        let last = plan.steps.last_mut().filter(|last| self.slo.is_some() && !last.hold.is_zero());
+        let Some(last) = last else { return (plan, Duration::ZERO) };
+        let extension = self.extend.unwrap_or(last.hold.saturating_sub(last.warm_up).min(MOST_EXTENSION));
+        last.hold += extension;
+        (plan, extension)
+    }
+}
+
+fn parse_extension(text: &str) -> Result<Duration, String> {
+    if ["0", "0s"].contains(&text) { Ok(Duration::ZERO) } else { parse_run_time(text) }
 }
 
 /// Locust's and our default.

@@ -48,11 +48,11 @@ impl Line {
     }
 }
 
-/// Shows a run's progress until its events end.
-pub fn watch_run(events: Receiver<Event>, plan: Plan) -> JoinHandle<()> {
+/// Shows a run's progress until its events end; `extension` is how much of the plan is only for what is not decided by then.
+pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut line = Line::new();
-        let seconds = plan.duration().as_secs();
+        let seconds = (plan.duration() - extension).as_secs();
         for event in events {
             match event {
                 Event::Second(second) => {

@@ -24,7 +24,7 @@ use crate::{
     slo::Objective,
 };
 
-pub use run::{RunJudgement, judge_run};
+pub use run::{RunJudgement, judge_run, scope_of};
 
 /// What the evidence says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

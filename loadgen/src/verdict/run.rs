@@ -13,10 +13,15 @@ pub struct RunJudgement {
     pub overall: Judgement,
 }
 
+/// What a plan's steps are judged as: a run of one step has to prove all by itself; of several, each has too few requests to
+/// prove that few fail.
+pub fn scope_of(plan: &Plan) -> Scope {
+    if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
+}
+
 /// Judges the windows of a plan's steps.
 pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective) -> RunJudgement {
-    // A run of one step has to prove all by itself; of several, each has too few requests to prove that few fail.
-    let scope = if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole };
+    let scope = scope_of(plan);
     let steps: Vec<Judgement> = windows
         .iter()
         .enumerate()

@@ -23,14 +23,25 @@ fn a_scenario_logs_in_fills_in_and_checks() {
         [[task]]\nname = 'bad'\npath = '/b'\nbody = '{{iteration}}'\ncheck = [{ contains = 'nowhere' }]\n";
     std::fs::write(&scenario, text).unwrap();
     let run = |file: &Path| {
-        loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "10", "-t", "3s", "--scenario"])
-            .arg(file)
-            .arg("--json")
-            .arg(&result)
-            .arg("--csv")
-            .arg(&csv)
-            .output()
-            .unwrap()
+        loadgen(&[
+            "run",
+            "-H",
+            &format!("http://{}", server.addr),
+            "-u",
+            "10",
+            "-t",
+            "3s",
+            "--slo",
+            "p50<5s",
+            "--scenario",
+        ])
+        .arg(file)
+        .arg("--json")
+        .arg(&result)
+        .arg("--csv")
+        .arg(&csv)
+        .output()
+        .unwrap()
     };
     let output = run(&scenario);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,141 @@
+//! Watches a run while it lasts: ends it when it has failed, or when it was held for longer and is decided.
+
+use std::{sync::mpsc, thread::JoinHandle, time::Duration};
+
+use crate::{
+    engine::Control,
+    event::Event,
+    measure::{Second, Window},
+    slo::Objective,
+    verdict::{Judgement, Scope, Verdict, judge, scope_of},
+    workload::{Plan, StepTimes},
+};
+
+/// What is known of an open window is looked at after so many of its seconds, and after twice as many, and so on: each look is
+/// one more chance to err.
+const FIRST_LOOK: u64 = 5;
+const SECOND: Duration = Duration::from_secs(1);
+/// With the one at the end of the extension these are four looks at one window, for which the bounds of verdicts are made.
+const LOOKS: u32 = 3;
+
+/// Somebody who sees a run's events first.
+pub(super) struct Watch {
+    pub(super) plan: Plan,
+    pub(super) times: Vec<StepTimes>,
+    pub(super) objective: Option<Objective>,
+    /// Whether a step that has failed ends the run.
+    pub(super) aborts: bool,
+    /// How much longer the last step is planned than was asked for, in case it is undecided.
+    pub(super) extension: Duration,
+    /// Whether somebody will want the seconds.
+    pub(super) keeps_seconds: bool,
+    /// Who is told of the events.
+    pub(super) views: Vec<mpsc::Sender<Event>>,
+    pub(super) control: Control,
+}
+
+/// What the events leave behind.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Its seconds, if they were kept.
+    pub(super) seconds: Vec<Second>,
+    /// The failure that ended the run, if one did.
+    pub(super) aborted: Option<Judgement>,
+    /// Whether the run was ended since nothing was left to decide.
+    pub(super) is_decided: bool,
+}
+
+impl Watch {
+    /// Watches until the events end, on a thread of its own.
+    pub(super) fn start(self, events: mpsc::Receiver<Event>) -> JoinHandle<Watched> {
+        std::thread::spawn(move || {
+            let mut watched = Watched::default();
+            for event in events {
+                self.see(&event, &mut watched);
+                self.tell(&event);
+            }
+            watched
+        })
+    }
+
+    fn see(&self, event: &Event, watched: &mut Watched) {
+        // With three histograms each, those of a long run are hundreds of megabytes; with their tasks' it would be more.
+        if let Event::Second(second) = event
+            && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
+        {
+            watched.seconds.push(second.totals());
+        }
+        let Some(objective) = &self.objective else { return };
+        if watched.is_decided || watched.aborted.is_some() {
+            return;
+        }
+        if self.aborts {
+            watched.aborted = self.failure(event, &watched.seconds, objective);
+        }
+        if let Event::Second(second) = event {
+            watched.is_decided = self.is_decided(second, &watched.seconds, objective);
+        }
+        if watched.aborted.is_some() || watched.is_decided {
+            self.control.stop();
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        for view in &self.views {
+            // A view that has gone away does not end the run.
+            let _ = view.send(event.clone());
+        }
+    }
+
+    /// Why a step has failed, as far as it is known by now.
+    fn failure(&self, event: &Event, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
+        let failed = |window: &Window, step: usize, objective: &Objective| {
+            let judged = judge(window, objective, self.plan.planned_per_second(step), Scope::Step);
+            (judged.verdict == Verdict::Fail).then_some(judged)
+        };
+        match event {
+            Event::StepEnded { index, window } => failed(window, *index, objective),
+            Event::Second(second) => {
+                let now = Duration::from_secs(second.index);
+                let step = self.times.iter().position(|t| now > t.measured_from && now <= t.end)?;
+                let held = held(seconds, self.times[step]);
+                let is_time = |count: u64| count.is_multiple_of(FIRST_LOOK) && (count / FIRST_LOOK).is_power_of_two();
+                // Of an open window the rate is what it happens to be by now.
+                let objective = Objective { rate: None, ..objective.clone() };
+                is_time(held.len() as u64).then(|| failed(&Window::so_far(&held), step, &objective))?
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the last step was held for as long as was asked for, and what it was held for is decided.
+    fn is_decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> bool {
+        let Some(last) = self.times.last().filter(|_| self.extension > Duration::ZERO) else { return false };
+        let asked = last.end - self.extension;
+        let mut looks = (0..LOOKS).map(|look| (asked + self.extension * look / LOOKS).as_secs());
+        let Some(look) = looks.position(|look| look == second.index) else { return false };
+        let held = Window::so_far(&held(seconds, *last));
+        let planned = self.plan.planned_per_second(self.times.len() - 1);
+        let judged = judge(&held, objective, planned, scope_of(&self.plan));
+        let is_decided = judged.verdict != Verdict::Undecided;
+        if look == 0 && !is_decided {
+            let (reasons, more) = (judged.reasons.join("; "), self.extension.as_secs());
+            self.tell(&Event::Log(format!("undecided: {reasons}; held for up to {more} s more")));
+        }
+        is_decided
+    }
+
+    fn is_extension_near(&self, second: &Second) -> bool {
+        let last = self.times.last().filter(|_| self.extension > Duration::ZERO);
+        last.is_some_and(|last| Duration::from_secs(second.index) > last.measured_from)
+    }
+}
+
+/// The whole seconds of a step's window.
+fn held(seconds: &[Second], times: StepTimes) -> Vec<Second> {
+    let whole = |second: &&Second| {
+        let end = Duration::from_secs(second.index);
+        end >= times.measured_from + SECOND && end <= times.end
+    };
+    seconds.iter().filter(whole).cloned().collect()
+}
