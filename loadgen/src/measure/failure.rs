@@ -36,6 +36,11 @@ impl FailureKind {
         matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::Check(_))
     }
 
+    /// Whether no whole answer came: the request was due and was not completed.
+    pub fn is_unanswered(self) -> bool {
+        !matches!(self, Self::NoToken | Self::Status(_) | Self::Check(_))
+    }
+
     /// Whether the target could not be connected to: another one may do.
     pub fn is_unreachable(self) -> bool {
         matches!(self, Self::ConnectRefused | Self::ConnectFailed | Self::Tls)

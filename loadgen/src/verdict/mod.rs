@@ -12,6 +12,7 @@
 //! gamma distributions, here by Wilson and Hilferty's approximation, 1931), which become the normal ones as k grows. Where no
 //! slice has any over, the "rule of three" takes over. How often the verdict is wrong is measured in [`simulate`].
 
+mod bounds;
 mod run;
 pub mod simulate;
 
@@ -20,10 +21,11 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    measure::{GeneratorLoad, Slice, Window},
+    measure::{GeneratorLoad, Window},
     slo::Objective,
 };
 
+use bounds::Bounds;
 pub use run::{RunJudgement, judge_run, scope_of};
 
 /// What the evidence says.
@@ -61,11 +63,6 @@ pub struct Judgement {
     pub reasons: Vec<String>,
 }
 
-/// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err in 5% at most.
-const Z: f64 = 2.24;
-/// With none of n requests over, fewer than this over n are, with the same confidence: -ln(0.0125).
-const NONE_OF: f64 = 4.4;
-
 /// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is invalid.
 const MAX_LAG_SHARE: f64 = 0.2;
 /// Share of a window in which the generator may be kept from its processors, by other threads (run-queue delay) or by the
@@ -77,6 +74,9 @@ const MAX_WAITING: f64 = 0.05;
 const WAITING_LAG_FACTOR: u32 = 2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
+
+/// A window of which fewer due requests were answered is never a pass, whatever the objective says of the others.
+const COMPLETED: f64 = 0.95;
 
 /// So many requests are expected in a window before it is odd that none came.
 const ENOUGH: f64 = 5.0;
@@ -128,6 +128,13 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
         if achieved < share * planned {
             reasons.push(format!("{achieved:.0} of {planned:.0} planned requests/s, {:.0}% needed", share * 100.0));
         }
+    }
+    let unanswered: u64 =
+        window.failures.iter().filter(|(kind, _)| kind.is_unanswered()).map(|(_, failures)| failures.count).sum();
+    let completed = 1.0 - unanswered as f64 / window.requests.max(1) as f64;
+    if completed < COMPLETED {
+        let [completed, needed] = [completed, COMPLETED].map(|share| share * 100.0);
+        reasons.push(format!("{completed:.1}% of the requests that were due were answered, {needed:.0}% needed"));
     }
     let expected = planned_per_second.map(|planned| planned * window.length.as_secs_f64());
     if window.requests == 0 && expected.is_none_or(|expected| expected >= ENOUGH) {
@@ -190,56 +197,12 @@ pub fn is_late(lag: Duration, objective: &Objective) -> bool {
     lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64()
 }
 
-/// A share of requests, with confidence bounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Bounds {
-    share: f64,
-    lower: f64,
-    upper: f64,
-}
-
-impl Bounds {
-    fn of(slices: &[Slice], count: impl Fn(&Slice) -> u32) -> Self {
-        let used = slices.iter().filter(|s| s.requests > 0);
-        let pairs: Vec<(f64, f64)> = used.map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
-        let (n, x) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-        if n == 0.0 {
-            return Self { share: 0.0, lower: 0.0, upper: 1.0 };
-        }
-        if x <= n / 2.0 {
-            return Self::of_rare(&pairs, n, x);
-        }
-        // What is rare is then the contrary.
-        let contrary: Vec<(f64, f64)> = pairs.iter().map(|(n, x)| (*n, n - x)).collect();
-        let Self { share, lower, upper } = Self::of_rare(&contrary, n, n - x);
-        Self { share: 1.0 - share, lower: 1.0 - upper, upper: 1.0 - lower }
-    }
-
-    /// Of slices with (requests, of these over the limit), with their sums.
-    fn of_rare(slices: &[(f64, f64)], n: f64, x: f64) -> Self {
-        let share = x / n;
-        if x == 0.0 {
-            return Self { share, lower: 0.0, upper: (NONE_OF / n).min(1.0) };
-        }
-        let m = slices.len() as f64;
-        let rest: Vec<f64> = slices.iter().map(|(n, x)| x - share * n).collect();
-        let squares: f64 = rest.iter().map(|r| r * r).sum();
-        let neighbours: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        let of_slices = if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
-        // Slices that agree by chance must not claim more than independent requests could.
-        let events = x * x / of_slices.max(x * (1.0 - share));
-        let of_gamma = |shape: f64, z: f64| shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt())).powi(3);
-        let lower = share * of_gamma(events, -Z).max(0.0) / events;
-        let upper = share * of_gamma(events + 1.0, Z) / events;
-        Self { share, lower, upper: upper.min(1.0) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::measure::{FailureKind, Slice};
 
     fn window(slices: &[(u32, u32)]) -> Window {
         let requests = slices.iter().map(|s| u64::from(s.0)).sum();
@@ -284,6 +247,22 @@ mod tests {
         );
         let step = judge(&few, &objective, Some(100.0), Scope::Step);
         assert_eq!((step.verdict, step.reasons.len()), (Verdict::Pass, 0));
+    }
+
+    #[test]
+    fn what_is_not_answered_is_never_a_pass() {
+        let objective = "p50<100ms".parse().unwrap();
+        for (kind, count, verdict) in [
+            (FailureKind::Timeout, 3000, Verdict::Fail),
+            (FailureKind::Timeout, 2000, Verdict::Pass),
+            (FailureKind::Dropped, 3000, Verdict::Fail),
+            (FailureKind::Status(503), 3000, Verdict::Pass),
+        ] {
+            let mut window = window(&[(2500, 150); 20]);
+            let (first, last) = (Duration::ZERO, Duration::ZERO);
+            window.failures.insert(kind, crate::measure::Failures { count, first, last });
+            assert_eq!(judge(&window, &objective, Some(5000.0), Scope::Whole).verdict, verdict, "{count} {kind}");
+        }
     }
 
     #[test]

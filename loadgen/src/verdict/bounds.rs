@@ -1,0 +1,57 @@
+//! How far the share that was seen may be from the true one.
+
+use crate::measure::Slice;
+
+/// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err in 5% at most.
+const Z: f64 = 2.24;
+/// With none of n requests over, fewer than this over n are, with the same confidence: -ln(0.0125).
+const NONE_OF: f64 = 4.4;
+
+/// A share of requests, with confidence bounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    /// As it was seen.
+    pub(super) share: f64,
+    /// It is no less.
+    pub(super) lower: f64,
+    /// It is no more.
+    pub(super) upper: f64,
+}
+
+impl Bounds {
+    /// Of the requests that `count` counts in each slice.
+    pub(super) fn of(slices: &[Slice], count: impl Fn(&Slice) -> u32) -> Self {
+        let used = slices.iter().filter(|s| s.requests > 0);
+        let pairs: Vec<(f64, f64)> = used.map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
+        let (n, x) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+        if n == 0.0 {
+            return Self { share: 0.0, lower: 0.0, upper: 1.0 };
+        }
+        if x <= n / 2.0 {
+            return Self::of_rare(&pairs, n, x);
+        }
+        // What is rare is then the contrary.
+        let contrary: Vec<(f64, f64)> = pairs.iter().map(|(n, x)| (*n, n - x)).collect();
+        let Self { share, lower, upper } = Self::of_rare(&contrary, n, n - x);
+        Self { share: 1.0 - share, lower: 1.0 - upper, upper: 1.0 - lower }
+    }
+
+    /// Of slices with (requests, of these over the limit), with their sums.
+    fn of_rare(slices: &[(f64, f64)], n: f64, x: f64) -> Self {
+        let share = x / n;
+        if x == 0.0 {
+            return Self { share, lower: 0.0, upper: (NONE_OF / n).min(1.0) };
+        }
+        let m = slices.len() as f64;
+        let rest: Vec<f64> = slices.iter().map(|(n, x)| x - share * n).collect();
+        let squares: f64 = rest.iter().map(|r| r * r).sum();
+        let neighbours: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let of_slices = if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
+        // Slices that agree by chance must not claim more than independent requests could.
+        let events = x * x / of_slices.max(x * (1.0 - share));
+        let of_gamma = |shape: f64, z: f64| shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt())).powi(3);
+        let lower = share * of_gamma(events, -Z).max(0.0) / events;
+        let upper = share * of_gamma(events + 1.0, Z) / events;
+        Self { share, lower, upper: upper.min(1.0) }
+    }
+}
