@@ -129,6 +129,11 @@ impl Reader {
         &self.kept
     }
 
+    /// Bytes that it keeps: of a head that comes in pieces, and of the body.
+    pub fn kept_bytes(&self) -> usize {
+        self.head.len() + self.kept.len()
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         if self.keeps_body {
             let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());

@@ -8,7 +8,7 @@ mod arrive;
 mod calibrate;
 mod control;
 mod exchange;
-mod http1;
+pub mod http1;
 mod limits;
 mod reports;
 mod resources;
