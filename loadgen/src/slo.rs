@@ -97,6 +97,10 @@ impl fmt::Display for LatencyLimit {
     }
 }
 
+/// The smallest share, and step between shares, in percent. Finer ones would be written as another objective, and to prove that so few
+/// fail takes hundreds of millions of requests.
+const FINEST: f64 = 1e-6;
+
 /// Without the noise of binary fractions: 99.9, not 99.90000000000001.
 fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
@@ -105,6 +109,7 @@ fn round(value: f64) -> f64 {
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').ok_or_else(|| format!("{text:?} is no percentage"))?;
     match number.trim().parse::<f64>() {
+        Ok(value) if value > 0.0 && value < FINEST => Err(format!("{text:?} is finer than {FINEST}%")),
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value / 100.0),
         _ => Err(format!("{text:?} is not between 0% and 100%")),
     }
@@ -112,10 +117,13 @@ fn percent(text: &str) -> Result<f64, String> {
 
 fn quantile(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
-        Ok(value) if value > 0.0 && value < 100.0 => Ok(value / 100.0),
-        _ => Err(format!("p{text} is no percentile")),
+        Ok(value) if (FINEST..=100.0 - FINEST).contains(&value) => Ok(value / 100.0),
+        _ => Err(format!("p{text} is no percentile from p{FINEST} to p{}", 100.0 - FINEST)),
     }
 }
+
+/// What is measured is in whole microseconds.
+const SHORTEST_S: f64 = 1e-6;
 
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -127,8 +135,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("{text:?} is no time; use us, ms or s")),
     };
     match number.trim().parse::<f64>() {
-        Ok(value) if value > 0.0 && value * scale <= 60.0 => Ok(Duration::from_secs_f64(value * scale)),
-        _ => Err(format!("{text:?} is not between 0 and 60 s")),
+        Ok(value) if value * scale >= SHORTEST_S && value * scale <= 60.0 => Ok(Duration::from_secs_f64(value * scale)),
+        _ => Err(format!("{text:?} is not between 1 us and 60 s")),
     }
 }
 
@@ -159,6 +167,10 @@ mod tests {
             "p95<2m",
             "x<1ms",
             "failures<0%",
+            "failures<0.0000001%",
+            "p99.99999999<1ms",
+            "p0.00000001<1ms",
+            "p95<0.0001us",
             "rate>=9%,rate>=8%",
         ] {
             assert!(wrong.parse::<Objective>().is_err(), "{wrong} was taken");

@@ -1,5 +1,7 @@
 //! The README's commands: `cargo xtask sweep`, `cargo xtask test`, and the checks that come before a commit.
 
+mod fuzz;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -30,6 +32,12 @@ enum Task {
     Clients,
     /// Run the tests that need no Docker Engine and, where one answers, the rest too.
     Test,
+    /// Feed what reads bytes from elsewhere with bytes that nobody thought of; needs cargo-fuzz.
+    Fuzz {
+        /// For each target.
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
     /// Formatting, lints, documentation, dependency rules: what a commit has to pass.
     Check,
 }
@@ -40,6 +48,7 @@ fn main() -> ExitCode {
         Task::Setup => setup(),
         Task::Clients => clients(),
         Task::Test => test(),
+        Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Check => check(),
     };
     match done {

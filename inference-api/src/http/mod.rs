@@ -1,5 +1,6 @@
 //! Routes of one worker.
 
+pub mod bodies;
 mod body;
 mod docs;
 mod errors;

@@ -9,7 +9,7 @@ mod calibrate;
 mod control;
 mod cookies;
 mod exchange;
-mod http1;
+pub mod http1;
 mod limits;
 mod reports;
 mod resources;

@@ -54,6 +54,9 @@ impl FromStr for Arrivals {
     }
 }
 
+/// A day.
+const LONGEST_GAP_S: f64 = 86_400.0;
+
 fn parse(text: &str) -> Result<Arrivals, String> {
     let (name, rest) = text.trim().split_once('(').ok_or("no parentheses")?;
     let inside = rest.strip_suffix(')').ok_or("no closing parenthesis")?;
@@ -70,6 +73,9 @@ fn parse(text: &str) -> Result<Arrivals, String> {
             let (min, max) = (number(min)?, positive(max)?);
             if min > max {
                 return Err("the smaller gap comes first".to_owned());
+            }
+            if max > LONGEST_GAP_S {
+                return Err(format!("a gap of {max} s is longer than {LONGEST_GAP_S} s"));
             }
             let mean = (min + max) / 2.0;
             Ok(Arrivals { gaps: Gaps::Uniform(min / mean, max / mean), rate: Level::Fixed(in_range(1.0 / mean)?) })
@@ -222,6 +228,7 @@ mod tests {
             "gamma(5,0)",
             "uniform(2,1)",
             "uniform(0,0)",
+            "uniform(1e308,1.7e308)",
             "constant(5:1:1)",
             "constant(1:2)",
             "normal(1)",

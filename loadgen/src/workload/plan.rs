@@ -25,7 +25,7 @@ pub struct Step {
 }
 
 /// Half-second slices of a window are kept in memory.
-const MAX_LENGTH: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const MAX_LENGTH: Duration = Duration::from_secs(7 * 86_400);
 
 /// What makes requests come.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use super::plan::MAX_LENGTH;
+
 /// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
 ///
 /// # Errors
 /// With what would be right.
 pub fn parse_run_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
+    let bounded = |seconds: u64| match Duration::from_secs(seconds) {
+        length if length > MAX_LENGTH => Err(format!("{text:?} is more than {} days", MAX_LENGTH.as_secs() / 86_400)),
+        length => Ok(length),
+    };
     if let Ok(seconds) = text.parse::<u64>() {
-        return if seconds > 0 { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) };
+        return if seconds > 0 { bounded(seconds) } else { Err(wrong()) };
     }
     let mut total = 0u64;
     let mut number = String::new();
@@ -30,7 +36,7 @@ pub fn parse_run_time(text: &str) -> Result<Duration, String> {
     if !number.is_empty() || total == 0 {
         return Err(wrong());
     }
-    Ok(Duration::from_secs(total))
+    bounded(total)
 }
 
 #[cfg(test)]
@@ -43,7 +49,9 @@ mod tests {
             assert_eq!(parse_run_time(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for wrong in
-            ["", "0", "0s", "x", "5", "1.5s", "m", "5 m", "99999999999999999999h"].iter().filter(|w| **w != "5")
+            ["", "0", "0s", "x", "5", "1.5s", "m", "5 m", "99999999999999999999h", "18446744073709551615", "169h"]
+                .iter()
+                .filter(|w| **w != "5")
         {
             assert!(parse_run_time(wrong).is_err(), "{wrong} was taken");
         }

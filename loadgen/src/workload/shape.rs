@@ -80,7 +80,7 @@ impl Shape {
             Self::Level(Level::Fixed(level)) => Ok(vec![held(0.0, *level, pace.run_time)?]),
             Self::Level(Level::Ramp(_, to)) => Ok(vec![linear(*to, pace.run_time)]),
             Self::Level(Level::Steps(from, to, by)) => {
-                let count = ((to - from) / by).floor() as usize + 1;
+                let count = (((to - from) / by).floor() as usize).saturating_add(1);
                 if count > MAX_STEPS {
                     return Err(format!("{count} steps are more than {MAX_STEPS}"));
                 }
@@ -175,6 +175,8 @@ mod tests {
         let expected = [(500.0, 5.0, 5.0), (1000.0, 5.0, 5.0), (1200.0, 2.0, 8.0)];
         assert_eq!(steps.iter().map(seconds).collect::<Vec<_>>(), expected, "the last step is what was asked for");
         assert!(shape.steps(&Pace { spawn_rate: Some(10.0), ..PACE }).unwrap_err().contains("raise the spawn rate"));
+        let endless = Shape::Level("1:1000:1e-300".parse().unwrap());
+        assert!(endless.steps(&PACE).unwrap_err().contains("steps are more than"));
         let open = shape.steps(&Pace { spawn_rate: None, ..PACE }).unwrap();
         assert_eq!(seconds(&open[0]), (500.0, 0.0, 10.0));
     }
@@ -200,7 +202,16 @@ mod tests {
             steps.iter().map(seconds).collect::<Vec<_>>(),
             [(100.0, 30.0, 0.0), (100.0, 60.0, 0.0), (0.0, 10.0, 0.0)]
         );
-        for wrong in ["", "30s", "x:1", "30s:-1", "spike(1)", "soak(0, 10s)", "spike(1, 2, x)"] {
+        for wrong in [
+            "",
+            "30s",
+            "x:1",
+            "30s:-1",
+            "spike(1)",
+            "soak(0, 10s)",
+            "spike(1, 2, x)",
+            "spike(1, 2, 18446744073709551615)",
+        ] {
             assert!(wrong.parse::<Shape>().unwrap_err().contains("write spike"), "{wrong} was taken");
         }
     }

@@ -30,6 +30,8 @@ pub struct WaitTimeError {
 
 /// Of a schedule that does not slip: below it no user could keep up.
 const SHORTEST_PERIOD: f64 = 1e-4;
+/// A day: seconds of waiting, and requests a second.
+const MOST: f64 = 86_400.0;
 
 impl WaitTime {
     /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended. With
@@ -87,13 +89,17 @@ impl FromStr for WaitTime {
             .split(',')
             .map(|part| {
                 let number = part.trim().parse::<f64>().map_err(|_| wrong(format!("{part:?} is no number")))?;
-                if (0.0..=86_400.0).contains(&number) {
+                if (0.0..=MOST).contains(&number) {
                     Ok(number)
                 } else {
-                    Err(wrong(format!("{number} is not between 0 and 86400")))
+                    Err(wrong(format!("{number} is not between 0 and {MOST}")))
                 }
             })
             .collect::<Result<_, _>>()?;
+        let period = |rate: f64| match 1.0 / rate {
+            seconds if seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
+            _ => Err(wrong(format!("{rate} a second is less than one in {MOST} s"))),
+        };
         match (name.trim(), &seconds[..]) {
             ("between", &[min, max]) if min <= max => {
                 Ok(Self::Between(Duration::from_secs_f64(min), Duration::from_secs_f64(max)))
@@ -104,12 +110,12 @@ impl FromStr for WaitTime {
                 Ok(Self::ConstantPacing(Duration::from_secs_f64(period)))
             }
             ("constant_throughput", &[rate]) if rate > 0.0 && 1.0 / rate >= SHORTEST_PERIOD => {
-                Ok(Self::ConstantPacing(Duration::from_secs_f64(1.0 / rate)))
+                Ok(Self::ConstantPacing(period(rate)?))
             }
             ("constant_pacing" | "constant_throughput", &[_]) => Err(wrong(format!(
                 "a user's requests are at least {SHORTEST_PERIOD} s apart; without a pause, say constant(0)"
             ))),
-            ("expovariate", &[rate]) if rate > 0.0 => Ok(Self::Expovariate(Duration::from_secs_f64(1.0 / rate))),
+            ("expovariate", &[rate]) if rate > 0.0 => Ok(Self::Expovariate(period(rate)?)),
             ("constant" | "constant_pacing" | "constant_throughput" | "expovariate", _) => {
                 Err(wrong(format!("{name} takes one number above 0")))
             }
@@ -124,7 +130,8 @@ impl fmt::Display for WaitTime {
             Self::Between(min, max) => write!(f, "between({}, {})", min.as_secs_f64(), max.as_secs_f64()),
             Self::Constant(wait) => write!(f, "constant({})", wait.as_secs_f64()),
             Self::ConstantPacing(period) => write!(f, "constant_pacing({})", period.as_secs_f64()),
-            Self::Expovariate(mean) => write!(f, "expovariate({})", 1.0 / mean.as_secs_f64()),
+            // Whole nanoseconds of the mean may make the highest rate a little higher than is taken.
+            Self::Expovariate(mean) => write!(f, "expovariate({})", (1.0 / mean.as_secs_f64()).min(MOST)),
         }
     }
 }
@@ -151,11 +158,17 @@ mod tests {
             "constant",
             "constant_pacing(0)",
             "constant_throughput(1e9)",
+            "constant_throughput(1e-9)",
+            "expovariate(1e-300)",
             "",
         ] {
             assert!(wrong.parse::<WaitTime>().is_err(), "{wrong} was taken");
         }
         assert_eq!(between.to_string(), "between(1, 2.5)");
+        for highest in ["expovariate(86400)", "expovariate(0.000011574074074074074)"] {
+            let read: WaitTime = highest.parse().unwrap();
+            assert_eq!(read.to_string().parse(), Ok(read), "{highest}");
+        }
         assert_eq!("expovariate(0.5)".parse(), Ok(WaitTime::Expovariate(Duration::from_secs(2))));
         assert_eq!(WaitTime::Expovariate(Duration::from_secs(2)).to_string(), "expovariate(0.5)");
     }

@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<SharedWorker> {
 
 /// What was sent, and so in which form the answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Rows of a data frame: the answer is one too.
     Frame,
     /// Tensors.
@@ -90,7 +90,7 @@ where
     let signature = &served.signature;
     let begun = Instant::now();
     let (batch, form) = match is_csv {
-        true => (frame::csv(signature, &body).map_err(ApiError::Fault)?, Form::Frame),
+        true => (csv_body(signature, &body).map_err(ApiError::Fault)?, Form::Frame),
         false => json_body(signature, &body).map_err(ApiError::Fault)?,
     };
     let parse = begun.elapsed();
@@ -106,6 +106,10 @@ where
     Ok(json)
 }
 
+pub(super) fn csv_body(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
+    frame::csv(signature, body)
+}
+
 /// In lower case and without parameters.
 fn media_type(parts: &Parts) -> String {
     let whole = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -114,7 +118,7 @@ fn media_type(parts: &Parts) -> String {
 
 const WAYS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
 
-fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Form), Fault> {
+pub(super) fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Form), Fault> {
     let fault = |expected: &str, got: String, malformed| Fault {
         field: "body".to_owned(),
         expected: expected.to_owned(),

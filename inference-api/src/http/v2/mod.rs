@@ -23,7 +23,10 @@ use percent_encoding::percent_decode_str;
 
 use self::{answer::HEADER_LENGTH, error::V2Error};
 use super::{ApiError, SharedWorker, Worker, body, errors};
-use crate::metrics::Endpoint;
+use crate::{
+    metrics::Endpoint,
+    model::{Signature, Tensor},
+};
 
 /// All of its paths; inference goes by without them.
 pub(super) fn routes() -> Router<SharedWorker> {
@@ -111,6 +114,11 @@ where
     body::tell_coding(&mut response, coding);
     worker.answered(Endpoint::Infer, &served, parse, &run, writing.elapsed());
     Ok(response)
+}
+
+/// Reads a request's inputs and no more of it.
+pub(super) fn read_inputs(signature: &Signature, body: &[u8], header: Option<usize>) -> Result<Vec<Tensor>, V2Error> {
+    request::read(signature, body, header, true).map(|inference| inference.inputs)
 }
 
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>, V2Error> {

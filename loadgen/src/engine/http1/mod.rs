@@ -116,6 +116,11 @@ impl Reader {
         &self.set_cookies
     }
 
+    /// Bytes that it keeps: of a head that comes in pieces, of the body, and cookies.
+    pub fn kept_bytes(&self) -> usize {
+        self.head.len() + self.kept.len() + self.set_cookies.iter().map(String::len).sum::<usize>()
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         if self.keeps_body {
             let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());

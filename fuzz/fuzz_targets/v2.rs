@@ -1,0 +1,21 @@
+//! The Open Inference Protocol: a JSON head and tensors as bytes behind it.
+
+#![no_main]
+
+#[path = "../models.rs"]
+mod models;
+
+use inference_api::http::bodies;
+use libfuzzer_sys::fuzz_target;
+
+// The first byte says which model the rest is for, and whether it is JSON alone; where it is not, the JSON ends with the last }.
+fuzz_target!(|data: &[u8]| {
+    let Some((&first, body)) = data.split_first() else { return };
+    let signature = models::signature(first);
+    let header =
+        (first >= 128).then(|| body.iter().rposition(|&byte| byte == b'}').map_or(body.len() + 1, |at| at + 1));
+    match bodies::v2(signature, body, header) {
+        Ok(tensors) => models::check_shapes(signature, &tensors),
+        Err(message) => assert!(!message.is_empty()),
+    }
+});
