@@ -170,6 +170,9 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
         Template::parse(text.get_ref(), data).map_err(wrong)
     };
     let path_text = match (task.path, &task.tensors, &task.body) {
+        (_, Some(tensors), _) if tensors.get_ref().batch_size == 0 => {
+            return Err((tensors.span(), "a batch_size is from 1".to_owned()));
+        }
         (_, Some(tensors), Some(_)) => return Err((tensors.span(), "a task has a body or tensors".to_owned())),
         (Some(path), ..) => path,
         (None, Some(tensors), None) => Spanned::new(tensors.span(), tensors.get_ref().infer_path()),
@@ -285,6 +288,7 @@ mod tests {
             ("[[task]]\npath = '/{{token}}'", "there is no [login]"),
             ("[[task]]\nweight = 1", "a [[task]] has no path"),
             ("[[task]]\ntensors = { model = 'm' }\nbody = ''", ":2:11: a task has a body or tensors"),
+            ("[[task]]\ntensors = { model = 'm', batch_size = 0 }", ":2:11: a batch_size is from 1"),
             ("[[task]]\npath = '/'\n[[task.check]]\ngolden = 'none.json'", "none.json"),
             ("[[task]]\npath = '/'\n[[task.check]]\njson = ''\nequals = 'a{{b}}'", "{{b}} is not known"),
             ("[data.x]\nfile = 'none.csv'\n[[task]]\npath = '/'", ":2:8:"),

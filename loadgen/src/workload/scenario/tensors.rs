@@ -44,6 +44,7 @@ pub(super) struct Bodies {
 
 const MOST_BODIES: usize = 64;
 const MOST_BYTES: usize = 16 << 20;
+const MOST_ELEMENTS: u64 = 4 << 20;
 /// Length of a random text.
 const TEXT_BYTES: usize = 8;
 
@@ -93,7 +94,7 @@ impl Tensors {
             let count = shape
                 .iter()
                 .try_fold(1u64, |count, dim| count.checked_mul(*dim))
-                .filter(|count| *count <= MOST_BYTES as u64)
+                .filter(|count| *count <= MOST_ELEMENTS)
                 .ok_or_else(|| format!("input {}: a tensor of shape {shape:?} is too large", input.name))?;
             let mut input_json = json!({ "name": input.name, "datatype": input.datatype, "shape": shape });
             let before = raw.len();
