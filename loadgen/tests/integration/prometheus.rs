@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
     process::{Child, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use loadgen::null_server::{Behaviour, NullServer};
@@ -25,6 +25,19 @@ fn scrape(url: &str) -> Series {
             (series.to_owned(), value.parse().unwrap())
         })
         .collect()
+}
+
+/// Scrapes until it is as wanted; a fixed wait would not do, since a client of reqwest may leave its thread unparked.
+fn scrape_until(url: &str, wanted: impl Fn(&Series) -> bool) -> Series {
+    let began = Instant::now();
+    loop {
+        let series = scrape(url);
+        if wanted(&series) {
+            return series;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{series:?}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 /// Where the run says that its metrics are.
@@ -59,8 +72,11 @@ fn what_is_scraped_during_a_run_is_what_the_json_says_after_it() {
     let url = told_url(&mut run);
     let first = scrape(&url);
     assert_eq!(first["loadgen_requests_total{method=\"GET\",name=\"good\"}"], 0.0, "rates begin with a zero");
-    std::thread::park_timeout(Duration::from_secs(3));
-    let scraped = scrape(&url);
+    let ended = |series: &Series| {
+        let of_tasks = series.iter().filter(|(name, _)| name.starts_with("loadgen_requests_total"));
+        of_tasks.map(|(_, count)| count).sum::<f64>()
+    };
+    let scraped = scrape_until(&url, |series| ended(series) >= 40.0);
     assert_eq!(run.wait().unwrap().code(), Some(0));
     assert!(reqwest::blocking::get(&url).is_err(), "it ends with the run");
 
@@ -118,10 +134,9 @@ fn dropped_requests_and_steps_are_told() {
         .spawn()
         .unwrap();
     let url = told_url(&mut run);
-    std::thread::park_timeout(Duration::from_millis(2500));
-    let early = scrape(&url);
-    std::thread::park_timeout(Duration::from_millis(2500));
-    let late = scrape(&url);
+    let dropped = "loadgen_dropped_requests_total{method=\"POST\",name=\"/predict\"}";
+    let early = scrape_until(&url, |series| series[dropped] > 0.0);
+    let late = scrape_until(&url, |series| series["loadgen_step"] > 0.0 && series[dropped] > early[dropped]);
     run.wait().unwrap();
     for (name, before, after) in [
         ("loadgen_step", 0.0, 1.0),
@@ -130,8 +145,6 @@ fn dropped_requests_and_steps_are_told() {
     ] {
         assert_eq!((early[name], late[name]), (before, after), "{name}");
     }
-    let dropped = "loadgen_dropped_requests_total{method=\"POST\",name=\"/predict\"}";
-    assert!(early[dropped] > 0.0 && late[dropped] > early[dropped]);
     let failed = late.iter().find(|(name, _)| name.starts_with("loadgen_failures_total")).unwrap();
     assert!(failed.0.contains("error=\"dropped: not sent") && *failed.1 == late[dropped], "{failed:?}");
 }
