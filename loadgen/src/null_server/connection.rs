@@ -1,8 +1,19 @@
 //! One client's connection to a null server.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, IoSliceMut, Read, Write},
+    os::fd::AsRawFd,
+    time::{Duration, Instant, SystemTime},
+};
 
 use mio::net::TcpStream;
+use nix::{
+    cmsg_space,
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
+        time::TimeSpec,
+    },
+};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 const READ_BYTES: usize = 16 * 1024;
@@ -19,40 +30,75 @@ impl Connection {
         Self { stream, begun: Vec::new() }
     }
 
+    /// Has the kernel note when bytes come: a thread reads them when it is woken, which is later, and on a virtual machine may
+    /// be much later.
+    pub(super) fn stamp(&self) {
+        // A kernel that cannot leaves the time at which they are read.
+        let _ = setsockopt(&self.stream, ReceiveTimestampns, &true);
+    }
+
+    /// Reads what has come and answers nothing. Returns how many requests are to be answered, and when the last of their bytes
+    /// came.
+    ///
+    /// # Errors
+    /// When the connection is over, or what comes is no HTTP.
+    pub(super) fn read_stamped(&mut self) -> io::Result<(usize, Instant)> {
+        let mut buffer = [0; READ_BYTES];
+        let mut requests = 0;
+        let mut came = Instant::now();
+        loop {
+            match receive(&self.stream, &mut buffer) {
+                Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok((read, age)) => {
+                    came = Instant::now().checked_sub(age).unwrap_or(came);
+                    requests += self.add(&buffer[..read], false)?;
+                    if read < READ_BYTES {
+                        return Ok((requests, came));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((requests, came)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Writes one answer.
     pub(super) fn answer(&mut self) -> io::Result<()> {
         // Small enough for the socket's buffer, unless the client does not read.
         self.stream.write_all(ANSWER)
     }
 
-    /// Reads what has come. Answers every whole request at once and returns 0, or else how many there are to be answered.
+    /// Reads what has come, and answers every whole request at once.
     ///
     /// # Errors
     /// When the connection is over, or what comes is no HTTP.
-    pub(super) fn read(&mut self, at_once: bool) -> io::Result<usize> {
+    pub(super) fn answer_all(&mut self) -> io::Result<()> {
         let mut buffer = [0; READ_BYTES];
-        let mut requests = 0;
         loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
-                    requests += if self.begun.is_empty() {
-                        self.take(&buffer[..read], at_once)?
-                    } else {
-                        let mut begun = std::mem::take(&mut self.begun);
-                        begun.extend_from_slice(&buffer[..read]);
-                        self.take(&begun, at_once)?
-                    };
+                    self.add(&buffer[..read], true)?;
                     // A short read has emptied the socket.
                     if read < READ_BYTES {
-                        return Ok(requests);
+                        return Ok(());
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(requests),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn add(&mut self, bytes: &[u8], at_once: bool) -> io::Result<usize> {
+        if self.begun.is_empty() {
+            return self.take(bytes, at_once);
+        }
+        let mut begun = std::mem::take(&mut self.begun);
+        begun.extend_from_slice(bytes);
+        self.take(&begun, at_once)
     }
 
     /// Takes every whole request in `bytes` and keeps the rest.
@@ -77,6 +123,19 @@ impl Connection {
         }
         Ok(requests)
     }
+}
+
+/// Reads bytes, and tells how long ago they came; not at all if the kernel does not say.
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
+    let mut control = cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let received = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let came = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    });
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok((received.bytes, came.map(|came| now.saturating_sub(came)).unwrap_or_default()))
 }
 
 /// Head and body of the request at the beginning of `bytes`; none if its head is not whole.

@@ -94,7 +94,7 @@ impl NullServer {
         }
     }
 
-    /// Stops, and tells how long each request stayed that had a delay: from when it was read until its answer was written.
+    /// Stops, and tells how long each request stayed that had a delay: from when it came until its answer was written.
     pub fn stop(mut self) -> Latencies {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
@@ -157,12 +157,14 @@ impl Server {
                 Token(index) => index,
             };
             let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else { continue };
-            match connection.read(self.pending.is_immediate()) {
-                Ok(0) => {}
-                Ok(requests) => {
-                    let now = Instant::now();
-                    (0..requests).for_each(|_| self.pending.push(now, index));
+            if self.pending.is_immediate() {
+                if connection.answer_all().is_err() {
+                    self.close(index);
                 }
+                continue;
+            }
+            match connection.read_stamped() {
+                Ok((requests, came)) => (0..requests).for_each(|_| self.pending.push(came, index)),
                 Err(_) => self.close(index),
             }
         }
@@ -197,7 +199,11 @@ impl Server {
             });
             let _ = stream.set_nodelay(true);
             if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_ok() {
-                self.connections[index] = Some(Connection::new(stream));
+                let connection = Connection::new(stream);
+                if !self.pending.is_immediate() {
+                    connection.stamp();
+                }
+                self.connections[index] = Some(connection);
             } else {
                 self.free.push(index);
             }

@@ -72,6 +72,9 @@ struct TaskFile {
 }
 
 const MAX_WEIGHT: u32 = 1_000_000;
+const MAX_TASKS: usize = 1000;
+/// A failed check is told by its number, of 16 bits.
+const MAX_CHECKS: usize = 60;
 
 fn post() -> Spanned<String> {
     Spanned::new(0..0, "POST".to_owned())
@@ -118,8 +121,12 @@ fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
     let wait_time = file
         .wait_time
         .map(|text| text.get_ref().parse().map_err(|e: crate::workload::WaitTimeError| (text.span(), e.to_string())));
-    if file.task.get_ref().is_empty() {
-        return Err((file.task.span(), "there is no [[task]]".to_owned()));
+    if !(1..=MAX_TASKS).contains(&file.task.get_ref().len()) {
+        let why = match file.task.get_ref().len() {
+            0 => "there is no [[task]]".to_owned(),
+            count => format!("{count} tasks are more than {MAX_TASKS}"),
+        };
+        return Err((file.task.span(), why));
     }
     let mut weights = Vec::new();
     let mut tasks = Vec::new();
@@ -213,6 +220,9 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
         (None, Some(text)) => Body::Text(template(text)?),
         (None, None) => Body::Nothing,
     };
+    if let Some(check) = task.check.get(MAX_CHECKS) {
+        return Err((check.span(), format!("a task has at most {MAX_CHECKS} checks")));
+    }
     let checks = task.check.into_iter().map(|check| check_file::build(check, folder, data));
     let checks = checks.collect::<Result<_, Wrong>>()?;
     let name = task.name.unwrap_or_else(|| path_text.get_ref().clone());
