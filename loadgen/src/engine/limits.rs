@@ -1,8 +1,8 @@
-//! What this machine allows: open files and source ports.
+//! What this machine allows: open files, memory and source ports.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::EngineError;
+use super::{EngineError, user::User};
 use crate::workload::{Segment, Targets};
 
 /// Open files that are no user's: libraries, logs, the event loop.
@@ -29,6 +29,8 @@ pub(super) fn check(segment: &Segment, targets: &Targets) -> Result<(), EngineEr
             help: format!("raise it: ulimit -n {} (as root), or LimitNOFILE= in the service", users + OTHER_FILES),
         });
     }
+    let is_secure = (0..targets.addrs.len()).any(|target| targets.secure(target).is_some());
+    check_memory(users, is_secure, available_memory())?;
     // A connection is told apart by both ends, so each target has the whole range of source ports to itself.
     let ports = source_ports();
     let per_target = users.div_ceil(targets.addrs.len().max(1) as u64);
@@ -41,11 +43,48 @@ pub(super) fn check(segment: &Segment, targets: &Targets) -> Result<(), EngineEr
     Ok(())
 }
 
+/// What a user takes of this machine's memory at most, beside its state: the kernel's two ends of its connection where the
+/// server is on this machine too, and a TLS session with its buffers.
+const SOCKETS_BYTES: u64 = 8 * 1024;
+const SESSION_BYTES: u64 = 48 * 1024;
+
+/// Against the memory that the kernel could give without swapping; more users would end in the middle of a run.
+fn check_memory(users: u64, is_secure: bool, available: Option<u64>) -> Result<(), EngineError> {
+    let each = size_of::<User>() as u64 + SOCKETS_BYTES + if is_secure { SESSION_BYTES } else { 0 };
+    let needed = users.saturating_mul(each);
+    match available {
+        Some(available) if needed > available => Err(EngineError::Limit {
+            what: format!("{users} users need {} MB of memory, and {} MB are free", needed >> 20, available >> 20),
+            help: "use fewer users, or a machine with more memory".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 fn source_ports() -> u64 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ends = range.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
     match (ends.next(), ends.next()) {
         (Some(low), Some(high)) if high >= low => high - low + 1,
         _ => 28_232,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_fit_into_the_memory() {
+        assert!(check_memory(10_000, true, available_memory()).is_ok(), "the tests' machine has that");
+        let error = check_memory(1_000_000, false, Some(1 << 30)).unwrap_err().to_string();
+        assert!(error.contains("1000000 users need") && error.contains("1024 MB are free"), "{error}");
+        assert!(check_memory(1_000_000, false, None).is_ok(), "nobody knows");
     }
 }

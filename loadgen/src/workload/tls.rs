@@ -8,11 +8,13 @@ use std::{
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
-        Resumption,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -58,45 +60,69 @@ fn config(trust: &Trust) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    let mut config = match (&trust.cacert, trust.insecure) {
-        (_, true) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
-        }
-        (Some(path), false) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
-        (None, false) => builder.with_platform_verifier().map_err(|e| e.to_string())?.with_no_client_auth(),
+    let whom = match (&trust.cacert, trust.insecure) {
+        (_, true) => Some(Whom::Anybody),
+        (Some(path), false) => Some(known(path, &provider)?),
+        (None, false) => None,
     };
+    let builder = match whom {
+        Some(whom) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { provider, whom })),
+        None => builder.with_platform_verifier().map_err(|e| e.to_string())?,
+    };
+    let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
+fn known(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Whom, String> {
     let wrong = |why: String| format!("{}: {why}", path.display());
     let mut roots = RootCertStore::empty();
+    let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))? {
         let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
-        roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
+        roots.add(certificate.clone()).map_err(|e| wrong(e.to_string()))?;
+        certificates.push(certificate);
     }
     if roots.is_empty() {
         return Err(wrong("there is no certificate in it".to_owned()));
     }
-    Ok(roots)
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    Ok(Whom::Known { verifier: verifier.build().map_err(|e| wrong(e.to_string()))?, certificates })
 }
 
-/// Takes every certificate, as `curl --insecure` does; signatures still have to be those of the certificate's key.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+enum Whom {
+    /// Every certificate, as `curl --insecure` takes it; signatures still have to be those of the certificate's key.
+    Anybody,
+    /// Who is vouched for by one of these certificates, or has one of them. (`openssl req -x509` makes one that vouches for
+    /// itself, which verifiers of chains refuse.)
+    Known { verifier: Arc<WebPkiServerVerifier>, certificates: Vec<CertificateDer<'static>> },
+}
 
-impl ServerCertVerifier for Anybody {
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    whom: Whom,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.whom {
+            Whom::Anybody => Ok(ServerCertVerified::assertion()),
+            Whom::Known { certificates, .. } if certificates.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Whom::Known { verifier, .. } => verifier.verify_server_cert(certificate, chain, name, ocsp, now),
+        }
     }
 
     fn verify_tls12_signature(
@@ -105,7 +131,7 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -114,10 +140,10 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
