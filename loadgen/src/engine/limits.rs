@@ -46,7 +46,7 @@ pub(super) fn check(segment: &Segment, targets: &Targets) -> Result<(), EngineEr
 /// What a user takes of this machine's memory at most, beside its state: the kernel's two ends of its connection where the
 /// server is on this machine too, and a TLS session with its buffers.
 const SOCKETS_BYTES: u64 = 8 * 1024;
-const SESSION_BYTES: u64 = 48 * 1024;
+const SESSION_BYTES: u64 = 16 * 1024;
 
 /// Against the memory that the kernel could give without swapping; more users would end in the middle of a run.
 fn check_memory(users: u64, is_secure: bool, available: Option<u64>) -> Result<(), EngineError> {
