@@ -1,5 +1,6 @@
 //! The server: a thread a worker, each with its own runtime, session and routes; one listening socket.
 
+mod accept;
 mod access;
 mod bodies;
 mod check;

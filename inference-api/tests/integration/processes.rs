@@ -100,6 +100,11 @@ fn the_healthcheck_tells_a_server_from_none() {
     let check = |addr: &str| run(Command::new(BINARY).args(["healthcheck", addr])).0.status.code();
     assert_eq!(check(&server.addr.to_string()), Some(0));
     assert_eq!(check("127.0.0.1:1"), Some(1));
+    // Without an address it is where the server was told to listen, asked from here.
+    let of_variable =
+        |bind: &str| run(Command::new(BINARY).arg("healthcheck").env("INFERENCE_BIND", bind)).0.status.code();
+    assert_eq!(of_variable(&format!("0.0.0.0:{}", server.addr.port())), Some(0));
+    assert_eq!(of_variable("0.0.0.0:1"), Some(1));
 }
 
 /// A command that finds no library: no home, no PATH.
