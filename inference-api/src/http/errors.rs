@@ -12,6 +12,7 @@ use axum::{
 };
 use serde_json::json;
 
+use super::v2;
 use crate::{predict::Fault, repository::Unknown};
 
 /// Seconds after which a client that found the queue full should come again.
@@ -143,10 +144,16 @@ fn allowed(path: &str) -> &'static str {
     if posted { "POST" } else { "GET" }
 }
 
-pub(super) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::NotFound(uri.path().to_owned())
+pub(super) async fn not_found(uri: Uri) -> Response {
+    match v2::is_ours(uri.path()) {
+        true => v2::no_path(uri.path()),
+        false => ApiError::NotFound(uri.path().to_owned()).into_response(),
+    }
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::Method(method, uri.path().to_owned())
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    match v2::is_ours(uri.path()) {
+        true => v2::no_method(&method, uri.path(), allowed(uri.path())),
+        false => ApiError::Method(method, uri.path().to_owned()).into_response(),
+    }
 }

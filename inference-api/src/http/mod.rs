@@ -158,7 +158,7 @@ impl Worker {
 
 /// In the words of the protocol that was asked in.
 fn loading(path: &str) -> Response {
-    if path.starts_with("/v2") {
+    if v2::is_ours(path) {
         return v2::refusal(ApiError::Loading);
     }
     if path == mlflow::INVOCATIONS { mlflow::refusal(&ApiError::Loading) } else { ApiError::Loading.into_response() }
@@ -213,6 +213,10 @@ impl Routes {
                 let (parts, body) = request.into_parts();
                 return v2::infer(&self.worker, &parts, body).await;
             }
+        }
+        if v2::is_unreadable(request.uri().path()) {
+            self.worker.server.metrics.answered("other", StatusCode::NOT_FOUND.as_u16());
+            return v2::no_path(request.uri().path());
         }
         match self.others.clone().oneshot(request).await {
             Ok(response) => response,

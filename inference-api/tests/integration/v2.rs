@@ -277,3 +277,37 @@ fn statistics_count_what_was_done() {
     assert_eq!(of["batch_stats"][0]["batch_size"], 2);
     assert_eq!(server.get("/v2/models/stats").ok(), stats);
 }
+
+#[test]
+fn what_is_not_there_is_said_in_the_protocols_words() {
+    let server = Server::with("iris", &["--max-body-bytes", "1000"]);
+    for (path, part) in [
+        ("/v2/nothing", "no such path"),
+        ("/v2/models/%ff", "no such path"),
+        ("/v2/models/%ff/versions/1/stats", "no such path"),
+        ("/v2/systemsharedmemory/status", "shared memory"),
+        ("/v2/cudasharedmemory/status", "shared memory"),
+        ("/v2/trace/setting", "trace"),
+        ("/v2/models/iris/trace/setting", "trace"),
+        ("/v2/logging", "logging"),
+    ] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/json")), "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains(part), "{path}");
+    }
+    let answer = server.post_to("/v2/models/%ff/infer", &[], "{}");
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["error"].is_string());
+    let answer = server.post_to("/v2/models/iris/generate", &[], "{}");
+    assert!(answer.json()["error"].as_str().unwrap().contains("generate"));
+    for (path, allowed) in [("/v2/models/iris/infer", "POST"), ("/v2/repository/index", "POST")] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains("GET"));
+    }
+    let answer = server.post_to("/v2/models/iris/config", &[], "");
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    let answer = server.post_to("/v2/repository/index", &[], "x".repeat(2000));
+    assert_eq!(answer.status, 413);
+    assert!(answer.json()["error"].is_string());
+}

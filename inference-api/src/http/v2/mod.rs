@@ -5,6 +5,7 @@ mod binary;
 mod control;
 mod datatype;
 mod error;
+mod lacking;
 mod metadata;
 mod request;
 mod statistics;
@@ -21,6 +22,7 @@ use axum::{
 
 use percent_encoding::percent_decode_str;
 
+pub(super) use self::lacking::{is_ours, is_unreadable, no_method, no_path};
 use self::{answer::HEADER_LENGTH, error::V2Error};
 use super::{ApiError, SharedWorker, Worker, body, errors};
 use crate::metrics::Endpoint;
