@@ -52,7 +52,7 @@ fn models_that_are_hostile_or_too_new_are_refused() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("its example is refused"), "{said}");
     let server = Server::with("iris", &["--model", model("bomb").to_str().unwrap()]);
     let row = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }] });
-    assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 400);
+    assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 507);
     is_setosa(&server.post(IRIS));
 }
 

@@ -94,14 +94,12 @@ where
         false => json_body(signature, &body).map_err(ApiError::Fault)?,
     };
     let parse = begun.elapsed();
-    let refused = |e: crate::model::RunError| ApiError::Refused(e.to_string());
     let run = worker.run(&served, batch.inputs, batch.rows).await?;
     let writing = Instant::now();
     let json = match form {
         Form::Frame => encode_records(signature, batch.rows, &run.outputs),
         Form::Tensors => encode_columns(signature, &run.outputs),
-    }
-    .map_err(refused)?;
+    }?;
     worker.answered(Endpoint::Invocations, &served, parse, &run, writing.elapsed());
     Ok(json)
 }

@@ -110,15 +110,27 @@ impl LoadedModel {
             .zip(tensors)
             .map(|(port, tensor)| Ok((Cow::Borrowed(port.name.as_str()), values::to_ort(port, tensor)?)))
             .collect::<ort::Result<Vec<_>>>()
-            .map_err(|e| RunError(plain(&e)))?;
-        let outputs = self.session.run(inputs).map_err(|e| RunError(plain(&e)))?;
+            .map_err(|e| run_error(&e))?;
+        let outputs = self.session.run(inputs).map_err(|e| run_error(&e))?;
         self.outputs
             .iter()
             .map(|port| {
-                let value = outputs.get(&port.name).ok_or_else(|| RunError(format!("no output {:?}", port.name)))?;
-                values::from_ort(port, value).map_err(|e| RunError(plain(&e)))
+                let value =
+                    outputs.get(&port.name).ok_or_else(|| RunError::Refused(format!("no output {:?}", port.name)))?;
+                values::from_ort(port, value)
             })
             .collect()
+    }
+}
+
+/// What the runtime says where it gets no memory; it has no code for that.
+const NO_MEMORY: [&str; 3] = ["Failed to allocate memory", "bad_alloc", "bad allocation"];
+
+fn run_error(error: &ort::Error) -> RunError {
+    let text = plain(error);
+    match NO_MEMORY.iter().any(|words| text.contains(words)) {
+        true => RunError::Memory(text),
+        false => RunError::Refused(text),
     }
 }
 
