@@ -27,7 +27,7 @@ pub use lane::{Queueing, Run, RunFailure};
 pub use rehearsal::be_expendable;
 pub use served::Served;
 pub use source::{Source, SourceError, VersionPolicy};
-pub use statistics::{Statistics, Tally};
+pub use statistics::{BATCH_BOUNDS, Statistics, Tally};
 pub use watch::watch;
 
 use self::{lane::lock, source::Found};

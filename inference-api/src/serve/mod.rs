@@ -81,7 +81,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let addr = listener.local_addr()?;
     let server = Arc::new(Server {
         repository: Arc::clone(&repository),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(Arc::clone(&repository)),
         phase: Phase::default(),
         replica: name,
         workers,
