@@ -171,7 +171,7 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             (
                 BYTES,
                 schemas::bytes(
-                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON",
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON, or 0 where the bytes of a model's one input are all there is. BYTES are UTF-8 without NUL",
                 ),
             ),
         ],

@@ -7,6 +7,7 @@ mod datatype;
 mod error;
 mod lacking;
 mod metadata;
+mod raw;
 mod request;
 mod statistics;
 
@@ -98,7 +99,10 @@ where
     let header = header_length(&parts.headers)?;
     let body = body::read(&parts.headers, body, worker.server.max_body_bytes).await?;
     let begun = Instant::now();
-    let mut inference = request::read(&served.signature, &body, header, served.batches())?;
+    let mut inference = match header {
+        Some(0) => raw::read(&served.signature, &body)?,
+        _ => request::read(&served.signature, &body, header, served.batches())?,
+    };
     drop(body);
     let parse = begun.elapsed();
     let inputs = std::mem::take(&mut inference.inputs);
