@@ -67,9 +67,14 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         other => other,
     };
-    let code = if status.is_client_error() { "BAD_REQUEST" } else { "INTERNAL_ERROR" };
+    let is_temporary = matches!(error, ApiError::QueueFull(..) | ApiError::Loading);
+    let code = match status.is_client_error() {
+        _ if is_temporary => "TEMPORARILY_UNAVAILABLE",
+        true => "BAD_REQUEST",
+        false => "INTERNAL_ERROR",
+    };
     let mut response = (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response();
-    if matches!(error, ApiError::QueueFull(..) | ApiError::Loading) {
+    if is_temporary {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
     }
     response
