@@ -32,14 +32,17 @@ pub enum Command {
     /// The ONNX Runtime library that models run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
-    /// Load a model as `serve` would, run its example, and say what it takes: exit with 0 if it can be served.
+    /// Load models as `serve` would, run their examples, and say what they take: exit with 0 if they can be served and take their
+    /// own examples.
     Check {
-        /// An ONNX file.
+        /// An ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …) or a folder of such folders: of a folder, the newest
+        /// version of each model is checked.
         model: PathBuf,
         /// Sessions to open.
         #[arg(long, default_value = "1")]
         workers: NonZeroUsize,
-        /// Be the first that the kernel kills where memory runs out.
+        /// Be the first that the kernel kills where memory runs out, and find out no more than whether it loads: how a server tries
+        /// a file before it takes over.
         #[arg(long)]
         expendable: bool,
     },

@@ -62,8 +62,10 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             if expendable {
                 repository::be_expendable()?;
             }
-            println!("{}", serve::check(&model, workers.get())?);
-            Ok(())
+            let checked = serve::check(&model, workers.get())?;
+            println!("{}", checked.said);
+            // A server that tries a file before it takes over asks whether it loads.
+            checked.refused.filter(|_| !expendable).map_or(Ok(()), |reason| Err(reason.into()))
         }
         Command::Healthcheck { addr } => Ok(serve::healthcheck(address::from_here(addr))?),
     }

@@ -50,6 +50,26 @@ pub enum LoadError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// It is somebody else's.
+    #[error(
+        "cannot read {path}: permission denied\n  help: it has to be readable by user {user}, whom this server runs as: chmod a+r"
+    )]
+    Denied {
+        /// Which.
+        path: PathBuf,
+        /// Who we are.
+        user: u32,
+    },
+}
+
+impl LoadError {
+    fn unreadable(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Self::Denied { path, user: nix::unistd::geteuid().as_raw() },
+            _ => Self::Read { path, source },
+        }
+    }
 }
 
 /// Why the model did not answer an input that had the right shape and types.

@@ -25,7 +25,7 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-pub use check::check;
+pub use check::{Checked, check};
 pub use healthcheck::healthcheck;
 
 use crate::{

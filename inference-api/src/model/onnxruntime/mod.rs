@@ -94,6 +94,10 @@ impl Runtime {
     /// Loads a model into a session of its own.
     pub fn open(&self, model: &Path) -> Result<LoadedModel, LoadError> {
         let failed = |reason: String| LoadError::Model { path: model.to_owned(), reason };
+        // The runtime would say "system error number 13".
+        if let Err(source) = std::fs::File::open(model) {
+            return Err(LoadError::unreadable(model, source));
+        }
         let session = open_session(&self.environment, model).map_err(|e| failed(plain(&e)))?;
         let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
         let outputs = ports(session.outputs(), output_kind, "output").map_err(failed)?;
