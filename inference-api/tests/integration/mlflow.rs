@@ -182,6 +182,9 @@ fn what_is_wrong_in_a_cell_is_told_as_it_was_sent() {
     let text = "petal_width,petal_length,sepal_width,sepal_length\n0.2,1.4,3.5,5.1\n0.2,1.4,x,5.1\n";
     let answer = server.post_to("/invocations", &[("content-type", "text/csv")], text);
     assert!(answer.json()["message"].as_str().unwrap().starts_with("csv[1].sepal_width"), "{}", answer.json());
+    let columns = json!({ "inputs": { "sepal_length": [1, 1], "sepal_width": [1, 1], "petal_length": [1, 1], "petal_width": [1, "x"] } });
+    let said = score(&server, &columns).json()["message"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("inputs.petal_width[1]"), "{said}");
     let unknown = score(&server, &json!({ "instances": [{ "petal": 1 }] }));
     let said = unknown.json()["message"].as_str().unwrap().to_owned();
     assert!(said.contains("sepal_length") && !said.contains("features"), "{said}");
