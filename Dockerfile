@@ -36,6 +36,7 @@ ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so \
     XDG_CACHE_HOME=/cache
 USER 65532:65532
 EXPOSE 8000
+# It asks where INFERENCE_BIND says, and does not see `serve --bind`.
 HEALTHCHECK --interval=2s --timeout=3s --start-period=5s CMD ["/usr/local/bin/inference-api", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/inference-api"]
 CMD ["serve"]

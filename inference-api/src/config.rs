@@ -10,6 +10,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 use crate::{
+    address, logging,
     repository::{Queueing, Settings, Source, VersionPolicy},
     service_time::{Distribution, Mode, ServiceTime},
 };
@@ -31,21 +32,24 @@ pub enum Command {
     /// The ONNX Runtime library that models run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
-    /// Load a model as `serve` would, run its example, and say what it takes: exit with 0 if it can be served.
+    /// Load models as `serve` would, run their examples, and say what they take: exit with 0 if they can be served and take their
+    /// own examples.
     Check {
-        /// An ONNX file.
+        /// An ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …) or a folder of such folders: of a folder, the newest
+        /// version of each model is checked.
         model: PathBuf,
         /// Sessions to open.
         #[arg(long, default_value = "1")]
         workers: NonZeroUsize,
-        /// Be the first that the kernel kills where memory runs out.
+        /// Be the first that the kernel kills where memory runs out, and find out no more than whether it loads: how a server tries
+        /// a file before it takes over.
         #[arg(long)]
         expendable: bool,
     },
     /// Exit with 0 if the server at ADDR is ready, else with 1: for HEALTHCHECK in images that hold no curl.
     Healthcheck {
-        /// Where the server listens.
-        #[arg(default_value = "127.0.0.1:8000")]
+        /// Where the server listens; of one that listens everywhere (0.0.0.0 or [::]), this machine's own address is asked.
+        #[arg(env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
         addr: SocketAddr,
     },
 }
@@ -110,8 +114,9 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_REPOSITORY_POLL_SECS", default_value = "15")]
     pub repository_poll_secs: NonZeroU64,
 
-    /// Address and port to listen on.
-    #[arg(long, env = "INFERENCE_BIND", default_value = "127.0.0.1:8000")]
+    /// Address or name, and port, to listen on. In a container use the variable: the image's health check reads it, and not this
+    /// flag.
+    #[arg(long, env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
     pub bind: SocketAddr,
 
     /// The most rows that are put together from several requests for one run of a model; 1 for none [default: 64 for models that
@@ -132,7 +137,8 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_QUEUE_FULL_STATUS", default_value_t = 503, value_parser = queue_full_status)]
     pub queue_full_status: u16,
 
-    /// Milliseconds that a request may wait for its turn; then it is answered with 504 [default: no bound].
+    /// Milliseconds from when a request was read until its answer; one that is still waiting then is answered with 504. What waits
+    /// unread while a model runs is not counted, and a run that has begun is not cut off [default: no bound].
     #[arg(long, env = "INFERENCE_REQUEST_TIMEOUT_MS")]
     pub request_timeout_ms: Option<NonZeroU64>,
 
@@ -177,8 +183,8 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_DRAIN_SECONDS", default_value_t = 10)]
     pub drain_seconds: u64,
 
-    /// What is logged: error, warn, info, debug or trace, also for a part: info,access=debug logs every request.
-    #[arg(long, env = "INFERENCE_LOG", default_value = "info")]
+    /// What is logged: off, error, warn, info, debug or trace, also for a part: info,access=debug logs every request.
+    #[arg(long, env = "INFERENCE_LOG", default_value = "info", value_parser = logging::filter)]
     pub log: String,
 
     /// How it is logged: lines for people, or an object a line.

@@ -6,9 +6,11 @@
 //!
 //! What this crate never does: it knows of no load test, no container and no objective.
 
+pub mod address;
 pub mod config;
 pub mod file;
 pub mod http;
+pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod predict;

@@ -1,11 +1,12 @@
 //! `inference-api`: see `--help`.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 use inference_api::{
-    config::{Cli, Command, LogFormat, RuntimeCommand, ServeOptions},
-    file, repository, runtime, serve,
+    address,
+    config::{Cli, Command, RuntimeCommand},
+    file, logging, repository, runtime, serve,
 };
 
 fn main() -> ExitCode {
@@ -28,26 +29,25 @@ fn main() -> ExitCode {
 /// The command line, over the environment, over the configuration file, over the defaults.
 fn arguments() -> Result<Cli, file::FileError> {
     let args: Vec<_> = std::env::args_os().collect();
-    let matches = file::apply(Cli::command(), &args)?.get_matches_from(args);
+    let command = without_empty_variables(Cli::command());
+    let matches = file::apply(command, &args)?.get_matches_from(args);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
-fn log(options: &ServeOptions) {
-    let log = tracing_subscriber::fmt()
-        // ONNX Runtime tells us of every error, and we tell whose it is; its own words are there for who asks for them.
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("ort=off,{}", options.log)))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match options.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+/// Compose files and CI systems set variables to nothing where they mean that nobody has said anything.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|subcommand| {
+        subcommand.mut_args(|arg| {
+            let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+            if is_empty { arg.env(None::<&'static str>) } else { arg }
+        })
+    })
 }
 
 fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     match cli.command {
         Command::Serve(options) => {
-            log(&options);
+            logging::start(&options.log, options.log_format);
             Ok(serve::run(&options)?)
         }
         Command::Runtime(RuntimeCommand::Install { dir }) => {
@@ -62,9 +62,11 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             if expendable {
                 repository::be_expendable()?;
             }
-            println!("{}", serve::check(&model, workers.get())?);
-            Ok(())
+            let checked = serve::check(&model, workers.get())?;
+            println!("{}", checked.said);
+            // A server that tries a file before it takes over asks whether it loads.
+            checked.refused.filter(|_| !expendable).map_or(Ok(()), |reason| Err(reason.into()))
         }
-        Command::Healthcheck { addr } => Ok(serve::healthcheck(addr)?),
+        Command::Healthcheck { addr } => Ok(serve::healthcheck(address::from_here(addr))?),
     }
 }

@@ -12,7 +12,8 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{predict::Fault, repository::Unknown};
+use super::v2;
+use crate::{model::RunError, predict::Fault, repository::Unknown};
 
 /// Seconds after which a client that found the queue full should come again.
 pub(super) const RETRY_AFTER: &str = "1";
@@ -39,6 +40,8 @@ pub enum ApiError {
     Unknown(Unknown),
     /// The model refused values of the right shape and type.
     Refused(String),
+    /// There is no memory for what the model makes of the request.
+    Memory(String),
     /// Too many requests wait: so many, and what that is answered with.
     QueueFull(StatusCode, usize),
     /// It waited for too long.
@@ -66,6 +69,8 @@ impl ApiError {
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::QueueFull(status, _) => *status,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            // Not 503: who sends it again, or elsewhere, asks for as much.
+            Self::Memory(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Loading => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -96,6 +101,9 @@ impl ApiError {
             }
             Self::QueueFull(_, waiting) => json!({ "message": format!("the queue is full: {waiting} requests wait") }),
             Self::Timeout(limit) => json!({ "message": format!("not answered within {} ms", limit.as_millis()) }),
+            Self::Memory(reason) => {
+                json!({ "message": format!("there is not enough memory for this request: {reason}") })
+            }
             Self::Loading => json!({ "message": "the models are being loaded" }),
             Self::Internal(message) => json!({ "message": message }),
         }
@@ -111,8 +119,18 @@ impl ApiError {
             | Self::Internal(_)
             | Self::QueueFull(..)
             | Self::Timeout(_)
+            | Self::Memory(_)
             | Self::Loading => text("message"),
             _ => format!("{}: expected {}, got {}", text("message"), text("expected"), text("got")),
+        }
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Refused(reason) => Self::Refused(reason),
+            RunError::Memory(reason) => Self::Memory(reason),
         }
     }
 }
@@ -143,10 +161,16 @@ fn allowed(path: &str) -> &'static str {
     if posted { "POST" } else { "GET" }
 }
 
-pub(super) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::NotFound(uri.path().to_owned())
+pub(super) async fn not_found(uri: Uri) -> Response {
+    match v2::is_ours(uri.path()) {
+        true => v2::no_path(uri.path()),
+        false => ApiError::NotFound(uri.path().to_owned()).into_response(),
+    }
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::Method(method, uri.path().to_owned())
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    match v2::is_ours(uri.path()) {
+        true => v2::no_method(&method, uri.path(), allowed(uri.path())),
+        false => ApiError::Method(method, uri.path().to_owned()).into_response(),
+    }
 }

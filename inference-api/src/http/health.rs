@@ -10,6 +10,7 @@ use axum::{
 use serde_json::json;
 
 use super::{ApiError, SharedWorker};
+use crate::metrics::Exposition;
 
 /// Whether a path has an answer while the models are being loaded.
 pub(super) fn tells_of_loading(path: &str) -> bool {
@@ -22,19 +23,11 @@ pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
     (status, Json(json!({ "status": phase.word() }))).into_response()
 }
 
-const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
-
 pub(super) async fn metrics(State(worker): State<SharedWorker>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let metrics = &worker.server.metrics;
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    // Prometheus asks for it, first in its list, where it is to scrape native histograms.
-    if accepted.starts_with("application/vnd.google.protobuf") {
-        let bytes = metrics.render_protobuf().map_err(|e| ApiError::Internal(e.to_string()))?;
-        return Ok(([(header::CONTENT_TYPE, PROTOBUF)], bytes).into_response());
-    }
-    let text = metrics.render().map_err(|e| ApiError::Internal(e.to_string()))?;
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+    let form = Exposition::choose(accepted);
+    let metrics = worker.server.metrics.render(form).map_err(ApiError::Internal)?;
+    Ok(([(header::CONTENT_TYPE, form.content_type())], metrics).into_response())
 }
 
 /// Counts answers by the route's pattern, and those without a route under one name: whoever scans for paths must not fill

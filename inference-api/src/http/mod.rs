@@ -123,30 +123,37 @@ impl Worker {
     /// Runs a model, or says why it did not run.
     async fn run(&self, served: &Arc<Served>, inputs: Vec<Tensor>, rows: usize) -> Result<Run, ApiError> {
         let Some(service_time) = &self.server.service_time else {
-            return served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(failure));
+            return served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(served, failure));
         };
         let came = Instant::now();
         let visit = match service_time.visit(came) {
             Ok(visit) => visit,
-            Err(Turned::Full(waiting)) => return Err(ApiError::QueueFull(self.server.queue_full, waiting)),
+            Err(Turned::Full(waiting)) => return Err(self.failure(served, RunFailure::QueueFull(waiting))),
             Err(Turned::TimesOut(at)) => {
                 self.alarm.wait_until(at).await;
-                return Err(ApiError::Timeout(at - came));
+                return Err(self.failure(served, RunFailure::Timeout(at - came)));
             }
         };
         // The model runs while the request waits: its own time is part of the time that the request is to take.
-        let run = served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(failure))?;
+        let run = served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(served, failure))?;
         self.alarm.wait_until(visit.ends).await;
         let (queued, inference) = (visit.begins - came, visit.begins.elapsed());
         self.server.metrics.served(visit.ends - visit.begins, inference);
         Ok(Run { queued, inference, ..run })
     }
 
-    fn failure(&self, failure: RunFailure) -> ApiError {
+    /// Counts what the model did not see; what it refused it has counted.
+    fn failure(&self, served: &Served, failure: RunFailure) -> ApiError {
         match failure {
-            RunFailure::Refused(error) => ApiError::Refused(error.to_string()),
-            RunFailure::QueueFull(waiting) => ApiError::QueueFull(self.server.queue_full, waiting),
-            RunFailure::Timeout(limit) => ApiError::Timeout(limit),
+            RunFailure::Refused(error) => error.into(),
+            RunFailure::QueueFull(waiting) => {
+                served.turned_away(self.index, Duration::ZERO);
+                ApiError::QueueFull(self.server.queue_full, waiting)
+            }
+            RunFailure::Timeout(limit) => {
+                served.turned_away(self.index, limit);
+                ApiError::Timeout(limit)
+            }
         }
     }
 
@@ -159,7 +166,7 @@ impl Worker {
 
 /// In the words of the protocol that was asked in.
 fn loading(path: &str) -> Response {
-    if path.starts_with("/v2") {
+    if v2::is_ours(path) {
         return v2::refusal(ApiError::Loading);
     }
     if path == mlflow::INVOCATIONS { mlflow::refusal(&ApiError::Loading) } else { ApiError::Loading.into_response() }
@@ -214,6 +221,10 @@ impl Routes {
                 let (parts, body) = request.into_parts();
                 return v2::infer(&self.worker, &parts, body).await;
             }
+        }
+        if v2::is_unreadable(request.uri().path()) {
+            self.worker.server.metrics.answered("other", StatusCode::NOT_FOUND.as_u16());
+            return v2::no_path(request.uri().path());
         }
         match self.others.clone().oneshot(request).await {
             Ok(response) => response,

@@ -42,10 +42,9 @@ where
     let begun = Instant::now();
     let batch = decode(&served.signature, &body).map_err(ApiError::Fault)?;
     let parse = begun.elapsed();
-    let refused = |e: crate::model::RunError| ApiError::Refused(e.to_string());
     let run = worker.run(&served, batch.inputs, batch.rows).await?;
     let writing = Instant::now();
-    let json = encode(&served.signature, batch.rows, &run.outputs).map_err(refused)?;
+    let json = encode(&served.signature, batch.rows, &run.outputs)?;
     worker.answered(Endpoint::Predict, &served, parse, &run, writing.elapsed());
     Ok(json)
 }

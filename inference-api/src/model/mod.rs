@@ -50,12 +50,48 @@ pub enum LoadError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// It is somebody else's.
+    #[error(
+        "cannot read {path}: permission denied\n  help: it has to be readable by user {user}, whom this server runs as: chmod a+r"
+    )]
+    Denied {
+        /// Which.
+        path: PathBuf,
+        /// Who we are.
+        user: u32,
+    },
 }
 
-/// The runtime refused an input that had the right shape and types.
+impl LoadError {
+    fn unreadable(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Self::Denied { path, user: nix::unistd::geteuid().as_raw() },
+            _ => Self::Read { path, source },
+        }
+    }
+}
+
+/// Why the model did not answer an input that had the right shape and types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct RunError(pub String);
+pub enum RunError {
+    /// The runtime refused it.
+    #[error("{0}")]
+    Refused(String),
+    /// There is not as much memory as the answer takes.
+    #[error("{0}")]
+    Memory(String),
+}
+
+/// An empty vector with room for so many elements.
+///
+/// # Errors
+/// Where there is no memory for it: growing one in vain would abort the process.
+pub fn room<T>(count: usize) -> Result<Vec<T>, RunError> {
+    let mut vector = Vec::new();
+    let short = |_| RunError::Memory(format!("no room for {count} elements of {} bytes", size_of::<T>()));
+    vector.try_reserve_exact(count).map(|()| vector).map_err(short)
+}
 
 /// One worker's model.
 pub struct Model {
@@ -124,13 +160,13 @@ fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
     match (so_far, more) {
         (Value::Tensor(a), Value::Tensor(b)) if a.shape.get(1..) == b.shape.get(1..) && !a.shape.is_empty() => {
             a.shape[0] += b.shape[0];
-            if a.data.append(b.data) { Ok(()) } else { Err(RunError("an output changed its type".to_owned())) }
+            if a.data.append(b.data) { Ok(()) } else { Err(RunError::Refused("an output changed its type".to_owned())) }
         }
         (Value::Maps(a), Value::Maps(b)) => {
             a.extend(b);
             Ok(())
         }
-        _ => Err(RunError(
+        _ => Err(RunError::Refused(
             "an output cannot be put together from several runs; send the rows of one run a request".to_owned(),
         )),
     }

@@ -57,7 +57,7 @@ impl Sidecar {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(LoadError::Read { path, source }),
+            Err(source) => return Err(LoadError::unreadable(&path, source)),
         };
         let sidecar: Self = serde_json::from_str(&text)
             .map_err(|e| LoadError::Sidecar { path: path.clone(), reason: e.to_string() })?;

@@ -135,7 +135,7 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
                 _ if rows.is_some() => {
                     return Err(trail.at(here)(trail.fault("no further field", "one")));
                 }
-                name => named.get_or_insert_with(|| Named::new(columns.signature)).read(columns, name, &mut map)?,
+                name => named.get_or_insert_with(|| Named::of_body(columns.signature)).read(columns, name, &mut map)?,
             }
         }
         match (rows, named) {

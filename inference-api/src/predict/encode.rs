@@ -5,7 +5,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::{
-    model::{Buffer, Classifier, Key, RunError, Signature, Tensor, Value},
+    model::{Buffer, Classifier, Key, RunError, Signature, Tensor, Value, room},
     with_elements,
 };
 
@@ -16,8 +16,11 @@ use crate::{
 /// When a classifier's outputs do not have one label and one list of probabilities a row.
 pub fn encode(signature: &Signature, rows: usize, values: &[Value]) -> Result<Vec<u8>, RunError> {
     let answer = Answer { signature, rows, values };
-    let mut body = Vec::with_capacity(64 + rows * 96);
-    serde_json::to_writer(&mut body, &answer).map_err(|e| RunError(e.to_string()))?;
+    let mut body = match large(values) {
+        Some(most) => room(most)?,
+        None => Vec::with_capacity(64 + rows * 96),
+    };
+    serde_json::to_writer(&mut body, &answer).map_err(|e| RunError::Refused(e.to_string()))?;
     Ok(body)
 }
 
@@ -31,7 +34,9 @@ pub fn encode_columns(signature: &Signature, values: &[Value]) -> Result<Vec<u8>
         predictions: Outputs<'a>,
     }
     let answer = Columns { predictions: Outputs { signature, values } };
-    serde_json::to_vec(&answer).map_err(|e| RunError(e.to_string()))
+    let mut body = room(large(values).unwrap_or(0))?;
+    serde_json::to_writer(&mut body, &answer).map_err(|e| RunError::Refused(e.to_string()))?;
+    Ok(body)
 }
 
 /// `{"predictions": [{name: value}, …]}`: a record of all outputs for each row.
@@ -43,12 +48,17 @@ pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> R
     struct Records {
         predictions: Vec<serde_json::Map<String, serde_json::Value>>,
     }
-    let refused = |e: serde_json::Error| RunError(e.to_string());
+    if let Some(most) = large(values) {
+        // A tree of values takes more than their text.
+        drop(room::<serde_json::Value>(most / TEXT)?);
+    }
+    let refused = |e: serde_json::Error| RunError::Refused(e.to_string());
     let columns = serde_json::to_value(Outputs { signature, values }).map_err(refused)?;
     let mut predictions = vec![serde_json::Map::new(); rows];
     for port in &signature.outputs {
         let column = columns[&port.name].as_array().filter(|column| column.len() == rows);
-        let column = column.ok_or_else(|| RunError(format!("output {:?} has no value for each row", port.name)))?;
+        let column =
+            column.ok_or_else(|| RunError::Refused(format!("output {:?} has no value for each row", port.name)))?;
         for (record, value) in predictions.iter_mut().zip(column) {
             // A data frame has values in its cells, and not lists of one.
             let cell =
@@ -57,6 +67,23 @@ pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> R
         }
     }
     serde_json::to_vec(&Records { predictions }).map_err(refused)
+}
+
+/// Answers with fewer numbers need no care: growing them costs less memory than the process has at hand.
+const LARGE: usize = 1 << 20;
+/// Bytes that a number takes in JSON, at most.
+const TEXT: usize = 26;
+
+/// About how many bytes the values are as JSON, where those are many: then room for all of them is asked for at once, since a
+/// vector that grows in vain aborts the process.
+pub fn large(values: &[Value]) -> Option<usize> {
+    let count = |value: &Value| match value {
+        Value::Tensor(tensor) => tensor.data.len(),
+        Value::Maps(maps) => maps.first().map_or(0, |map| map.len().saturating_mul(maps.len())),
+        Value::Sequence(tensors) => tensors.iter().map(|tensor| tensor.data.len()).sum(),
+    };
+    let all: usize = values.iter().map(count).sum();
+    (all >= LARGE).then(|| all.saturating_mul(TEXT))
 }
 
 struct Answer<'a> {

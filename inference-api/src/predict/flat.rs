@@ -51,15 +51,23 @@ struct Flat<'a> {
 }
 
 impl Flat<'_> {
-    fn wrong<E: de::Error>(&self, got: impl Into<String>) -> E {
-        self.trail.fault("a list", got)
+    /// At the outside, and where there were lists before, a list; else an element.
+    fn wrong<E: de::Error>(self, got: impl Into<String>) -> E {
+        if self.takes_lists() {
+            return self.trail.fault("a list", got);
+        }
+        let element = Scalar { buffer: self.buffer, nullable: false, trail: self.trail };
+        element.trail.fault(element.expected(), got)
+    }
+
+    fn takes_lists(&self) -> bool {
+        self.depth == 0 || self.shape.as_ref().is_some_and(|shape| shape.len() > self.depth)
     }
 
     fn scalar<E: de::Error>(&mut self, got: impl FnOnce() -> String) -> Result<Scalar<'_>, E> {
         // A number where there was a list before, at the same depth.
-        let is_ragged = self.shape.as_ref().is_some_and(|shape| shape.len() > self.depth);
-        if self.depth == 0 || is_ragged {
-            return Err(self.wrong(got()));
+        if self.takes_lists() {
+            return Err(self.trail.fault("a list", got()));
         }
         Ok(Scalar { buffer: self.buffer, nullable: false, trail: self.trail })
     }
@@ -167,6 +175,11 @@ mod tests {
         );
         assert!(read(Element::Int8, "5").unwrap_err().contains("expected a list"));
         assert!(read(Element::Float32, "[[1], {}]").unwrap_err().starts_with("[1]"));
-        assert!(read(Element::Float32, "[null]").unwrap_err().starts_with("[0]"));
+        assert_eq!(read(Element::Float32, "[1, null]").unwrap_err(), "[1]: expected a finite number, got null");
+        assert_eq!(
+            read(Element::Int64, "[[{}]]").unwrap_err(),
+            "[0][0]: expected an integer of 64 bits, got an object"
+        );
+        assert!(read(Element::Float32, "null").unwrap_err().contains("expected a list"));
     }
 }

@@ -9,6 +9,6 @@ mod row;
 mod scalar;
 
 pub use decode::{Batch, decode, decode_rows};
-pub use encode::{encode, encode_columns, encode_records};
+pub use encode::{encode, encode_columns, encode_records, large};
 pub use fault::{Fault, shorten};
 pub use flat::{flat, shaped};

@@ -152,11 +152,18 @@ impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
 /// The values of a row given by name, kept apart until all are there: names come in any order.
 pub(super) struct Named {
     slots: Vec<Option<Buffer>>,
+    /// Whether it is the whole body, which may have other fields in its place.
+    is_body: bool,
 }
 
 impl Named {
-    pub(super) fn new(signature: &Signature) -> Self {
-        Self { slots: vec![None; signature.features.len()] }
+    /// The whole body.
+    pub(super) fn of_body(signature: &Signature) -> Self {
+        Self { is_body: true, ..Self::new(signature) }
+    }
+
+    fn new(signature: &Signature) -> Self {
+        Self { slots: vec![None; signature.features.len()], is_body: false }
     }
 
     /// Reads the value of `key` from `map`.
@@ -169,7 +176,7 @@ impl Named {
         let signature = columns.signature;
         let here = || Piece::Key(shorten(key));
         let Some(index) = signature.features.iter().position(|f| f.name == key) else {
-            let error = columns.trail.fault(known_names(signature), "an unknown field");
+            let error = columns.trail.fault(known_names(signature, self.is_body), "an unknown field");
             return Err(columns.trail.at(here)(error));
         };
         if self.slots[index].is_some() {
@@ -295,10 +302,11 @@ fn show_dims(dims: &[Option<usize>]) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-fn known_names(signature: &Signature) -> String {
+fn known_names(signature: &Signature, is_body: bool) -> String {
     const SHOWN: usize = 12;
     let names: Vec<&str> = signature.features.iter().map(|f| f.name.as_str()).take(SHOWN).collect();
     let more = signature.features.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("\"features\", \"instances\" or the names of features: {}{more}", names.join(", "))
+    let others = if is_body { "\"features\", \"instances\" or the names of features: " } else { "one of " };
+    format!("{others}{}{more}", names.join(", "))
 }

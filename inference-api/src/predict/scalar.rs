@@ -15,12 +15,12 @@ pub(super) struct Scalar<'a> {
 }
 
 impl Scalar<'_> {
-    fn expected(&self) -> &'static str {
+    pub(super) fn expected(&self) -> &'static str {
         match (&self.buffer, self.nullable) {
             (buffer, false) if buffer.element().is_float() => "a finite number",
             (buffer, true) if buffer.element().is_float() => "a finite number, or null for a missing value",
             (Buffer::Bool(_), _) => "true or false",
-            (Buffer::Text(_), _) => "a string",
+            (Buffer::Text(_), _) => "a string without NUL",
             (Buffer::Int8(_), _) => "an integer from -128 to 127",
             (Buffer::Int16(_), _) => "an integer of 16 bits",
             (Buffer::Int32(_), _) => "an integer of 32 bits",
@@ -119,7 +119,8 @@ impl<'de> Visitor<'de> for Scalar<'_> {
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
         match self.buffer {
-            Buffer::Text(v) => {
+            // The runtime ends its strings at a NUL.
+            Buffer::Text(v) if !value.contains('\0') => {
                 v.push(value.to_owned());
                 Ok(())
             }

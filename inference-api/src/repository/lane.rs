@@ -80,6 +80,10 @@ impl Lane {
         Self { model: Mutex::new(model), statistics: Mutex::default(), queue: Mutex::default() }
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.queue).jobs.len()
+    }
+
     /// Runs one request by itself, at once.
     pub(super) fn run(&self, inputs: Vec<Tensor>, rows: usize, queued: Duration) -> Result<Run, RunError> {
         let begun = Instant::now();
@@ -243,7 +247,7 @@ impl Served {
                 Err(_) => return Err(RunFailure::Timeout(limit)),
             },
         };
-        let gone = |_| RunError("the worker stopped".to_owned());
+        let gone = |_| RunError::Refused("the worker stopped".to_owned());
         Ok(result.map_err(gone)??)
     }
 }

@@ -4,6 +4,8 @@
 //! place, so that a request ends with the version that it began with, and a version goes when its last request has.
 
 mod catalog;
+mod changes;
+mod folder;
 mod lane;
 mod probe;
 mod rehearsal;
@@ -20,11 +22,12 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use catalog::{Catalog, Entry, Unknown};
+pub use changes::{Changes, Refusal};
 pub use lane::{Queueing, Run, RunFailure};
 pub use rehearsal::be_expendable;
 pub use served::Served;
 pub use source::{Source, SourceError, VersionPolicy};
-pub use statistics::{Statistics, Tally};
+pub use statistics::{BATCH_BOUNDS, Statistics, Tally};
 pub use watch::watch;
 
 use self::{lane::lock, source::Found};
@@ -43,8 +46,8 @@ pub enum RepositoryError {
     #[error("two models are named {0:?}; give one of them another with --model NAME=PATH")]
     Twice(String),
     /// It was found and does not load.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{}", .0.reason)]
+    Refused(Refusal),
     /// No source has it.
     #[error("no model {0:?} in any --model that was given")]
     NoSuchModel(String),
@@ -59,8 +62,10 @@ pub struct Repository {
     /// Held by whoever changes the catalog, so that two changes cannot lose each other.
     changing: Mutex<()>,
     refused: Mutex<Refused>,
-    /// `(name, version)` of what the last look found.
+    /// `(name, version)` of what the last look found in registries.
     known: Mutex<BTreeSet<(String, String)>>,
+    /// What was passed over by the last look, and told.
+    passed_over: Mutex<BTreeSet<String>>,
 }
 
 /// How models are served.
@@ -79,17 +84,6 @@ pub struct Settings {
 /// Versions that did not load, and what their files looked like: not tried again until they look otherwise.
 type Refused = BTreeMap<(String, String), (u64, String)>;
 
-/// What a look at the sources changed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// `name/version`, now served.
-    pub loaded: Vec<String>,
-    /// `name/version`, no longer served.
-    pub unloaded: Vec<String>,
-    /// `name/version` and why: what was served before still is.
-    pub refused: Vec<(String, String)>,
-}
-
 impl Repository {
     /// A repository of which nothing is loaded yet.
     pub fn new(runtime: Runtime, sources: Vec<Source>, settings: Settings) -> Self {
@@ -101,6 +95,7 @@ impl Repository {
             changing: Mutex::default(),
             refused: Mutex::default(),
             known: Mutex::default(),
+            passed_over: Mutex::default(),
         }
     }
 
@@ -134,7 +129,7 @@ impl Repository {
         let (found, failed) = self.scan();
         // What a source held that cannot be looked at is not known: nothing is taken away then.
         let mut changes = self.apply(&found, None, failed.is_empty());
-        changes.refused.extend(failed.iter().map(|error| ("the repository".to_owned(), error.to_string())));
+        changes.problems = failed.iter().map(ToString::to_string).collect();
         changes
     }
 
@@ -153,7 +148,7 @@ impl Repository {
         lock(&self.refused).retain(|(refused, _), _| refused != name);
         let changes = self.apply(&found, Some(name), true);
         match changes.refused.into_iter().next() {
-            Some((_, reason)) => Err(RepositoryError::Refused(reason)),
+            Some(refusal) => Err(RepositoryError::Refused(refusal)),
             None => Ok(()),
         }
     }
@@ -171,7 +166,14 @@ impl Repository {
     /// of registries it tells what the last look found, since whoever asks must not make this server ask others.
     pub fn index(&self) -> Vec<Indexed> {
         let local = self.sources.iter().filter(|source| source.is_local());
-        let found: Vec<_> = local.filter_map(|source| source.scan(self.settings.policy).ok()).flatten().collect();
+        let looks: Vec<_> = local.map(|source| source.scan(self.settings.policy)).collect();
+        // Where a source cannot be looked at, nobody knows what has gone from it.
+        let all_seen = looks.iter().all(Result::is_ok);
+        let found: Vec<_> = looks.into_iter().filter_map(Result::ok).flat_map(|look| look.found).collect();
+        let known = lock(&self.known).clone();
+        let is_there = |key: &(String, String)| {
+            !all_seen || known.contains(key) || found.iter().any(|f| f.name == key.0 && f.version == key.1)
+        };
         let refused = lock(&self.refused);
         let catalog = self.catalog.load();
         let mut index: BTreeMap<(String, String), Indexed> = BTreeMap::new();
@@ -187,13 +189,13 @@ impl Repository {
         for served in catalog.all() {
             note(&served.signature.name, &served.signature.version, true, "");
         }
-        for ((name, version), (_, reason)) in refused.iter() {
+        for ((name, version), (_, reason)) in refused.iter().filter(|(key, _)| is_there(key)) {
             note(name, version, false, reason);
         }
-        for found in found {
+        for found in &found {
             note(&found.name, &found.version, false, "unloaded");
         }
-        for (name, version) in lock(&self.known).iter() {
+        for (name, version) in &known {
             note(name, version, false, "unloaded");
         }
         index.into_values().collect()
@@ -221,9 +223,15 @@ impl Repository {
                 }
                 Err(reason) => {
                     lock(&self.refused).insert(key, (wanted.stamp, reason.clone()));
-                    changes.refused.push((label, reason));
+                    let is_served = catalog.entry(&wanted.name).is_some();
+                    changes.refused.push(Refusal { version: label, reason, is_served });
                 }
             }
+        }
+        if is_all {
+            let is_other = |name: &str| only.is_some_and(|only| only != name);
+            let is_found = |key: &(String, String)| found.iter().any(|f| f.name == key.0 && f.version == key.1);
+            lock(&self.refused).retain(|key, _| is_other(&key.0) || is_found(key));
         }
         let is_wanted = |served: &Served| {
             let signature = &served.signature;
@@ -252,19 +260,37 @@ impl Repository {
     /// What the sources hold now, and what is wrong with those that cannot be looked at.
     fn scan(&self) -> (Vec<Found>, Vec<RepositoryError>) {
         let (mut all, mut failed): (Vec<Found>, Vec<RepositoryError>) = (Vec::new(), Vec::new());
+        let (mut known, mut passed_over) = (BTreeSet::new(), BTreeSet::new());
         for source in &self.sources {
             match source.scan(self.settings.policy) {
                 Err(error) => failed.push(error.into()),
-                Ok(found) => match found.iter().find(|f| all.iter().any(|a| a.name == f.name)) {
-                    Some(twice) => failed.push(RepositoryError::Twice(twice.name.clone())),
-                    None => all.extend(found),
-                },
+                Ok(look) => {
+                    passed_over.extend(look.passed_over);
+                    match look.found.iter().find(|f| all.iter().any(|a| a.name == f.name)) {
+                        Some(twice) => failed.push(RepositoryError::Twice(twice.name.clone())),
+                        None => {
+                            let key = |f: &Found| (f.name.clone(), f.version.clone());
+                            known.extend(look.found.iter().map(key).filter(|_| !source.is_local()));
+                            all.extend(look.found);
+                        }
+                    }
+                }
             }
         }
         if failed.is_empty() {
-            *lock(&self.known) = all.iter().map(|f| (f.name.clone(), f.version.clone())).collect();
+            *lock(&self.known) = known;
         }
+        self.tell_passed_over(passed_over);
         (all, failed)
+    }
+
+    /// Says once what is there and not served.
+    fn tell_passed_over(&self, now: BTreeSet<String>) {
+        let mut told = lock(&self.passed_over);
+        for what in now.difference(&told) {
+            tracing::warn!("passed over: {what}");
+        }
+        *told = now;
     }
 
     fn load_version(&self, found: &Found) -> Result<Served, LoadError> {

@@ -59,7 +59,7 @@ impl Served {
     /// # Errors
     /// When the runtime refuses the values.
     pub fn run_alone(&self, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunError> {
-        let lane = self.lanes.first().ok_or_else(|| RunError("there is no session".to_owned()))?;
+        let lane = self.lanes.first().ok_or_else(|| RunError::Refused("there is no session".to_owned()))?;
         lane.run(inputs, rows, Duration::ZERO)
     }
 
@@ -71,6 +71,16 @@ impl Served {
     /// Counts an answer: how long its parts took.
     pub fn answered(&self, worker: usize, parse: Duration, run: &Run, write: Duration) {
         lock(&self.lanes[worker].statistics).succeeded(parse, run.queued, run.inference, write);
+    }
+
+    /// Counts a request that the model did not see: the queue was full, or it waited for so long.
+    pub fn turned_away(&self, worker: usize, waited: Duration) {
+        lock(&self.lanes[worker].statistics).failed(waited);
+    }
+
+    /// Requests that wait for it now.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(Lane::waiting).sum()
     }
 
     /// What all workers have done with it.

@@ -9,14 +9,11 @@ use std::{
     str::FromStr,
 };
 
-use super::catalog::order;
+use super::folder;
 use crate::{
     model::{LoadError, Sidecar, SidecarFeature},
     registry::{self, ModelUri, RegistryError, SCHEME},
 };
-
-/// What a version's folder holds, as in Triton's layout.
-const FILE: &str = "model.onnx";
 
 /// Where models are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +49,17 @@ pub enum SourceError {
         /// The system's words.
         source: io::Error,
     },
-    /// A folder in which there is no model.
-    #[error("{0} holds no model\n  help: a folder holds VERSION/model.onnx, or NAME/VERSION/model.onnx for several")]
-    Empty(PathBuf),
+    /// A folder in which there is no model, and what was passed over in it.
+    #[error(
+        "{path} holds no model{}\n  help: a folder holds VERSION/model.onnx, or NAME/VERSION/model.onnx for several",
+        passed_over.iter().map(|what| format!("\n  {what}")).collect::<String>()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds instead.
+        passed_over: Vec<String>,
+    },
     /// The registry does not have it, or cannot be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -81,6 +86,14 @@ pub(super) struct Found {
     pub(super) features: Vec<SidecarFeature>,
     /// Changes when the files do.
     pub(super) stamp: u64,
+}
+
+/// What a look at a source has found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) found: Vec<Found>,
+    /// What is there and not served, and why: a sentence each.
+    pub(super) passed_over: Vec<String>,
 }
 
 impl FromStr for Source {
@@ -141,38 +154,26 @@ impl Source {
     }
 
     /// What is there now.
-    pub(super) fn scan(&self, policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
-        let mut found = match &self.place {
-            Place::Path(path) => self.in_path(path, policy)?,
-            Place::Registry(uri) => vec![in_registry(uri)?],
+    pub(super) fn scan(&self, policy: VersionPolicy) -> Result<Look, SourceError> {
+        let mut look = match &self.place {
+            Place::Path(path) => in_path(path, policy)?,
+            Place::Registry(uri) => Look { found: vec![in_registry(uri)?], ..Look::default() },
         };
         // A folder of several models has their names.
-        if let (Some(name), Some(first)) = (&self.name, found.first().map(|f| f.name.clone()))
-            && found.iter().all(|f| f.name == first)
+        if let (Some(name), Some(first)) = (&self.name, look.found.first().map(|f| f.name.clone()))
+            && look.found.iter().all(|f| f.name == first)
         {
-            found.iter_mut().for_each(|f| f.name.clone_from(name));
+            look.found.iter_mut().for_each(|f| f.name.clone_from(name));
         }
-        Ok(found)
+        Ok(look)
     }
+}
 
-    fn in_path(&self, path: &Path, policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
-        let metadata = fs::metadata(path).map_err(unreadable(path))?;
-        if !metadata.is_dir() {
-            return Ok(vec![in_file(path, &metadata)?]);
-        }
-        let own = versions(path, (path, name_of(path)), policy)?;
-        if !own.is_empty() {
-            return Ok(own);
-        }
-        let mut all = Vec::new();
-        for (name, dir) in subdirectories(path).map_err(unreadable(path))? {
-            // `lost+found` and its like are nobody's model.
-            match fs::read_dir(&dir) {
-                Err(error) => tracing::warn!(folder = %dir.display(), %error, "passed over"),
-                Ok(_) => all.extend(versions(path, (&dir, name), policy)?),
-            }
-        }
-        if all.is_empty() { Err(SourceError::Empty(path.to_owned())) } else { Ok(all) }
+fn in_path(path: &Path, policy: VersionPolicy) -> Result<Look, SourceError> {
+    let metadata = fs::metadata(path).map_err(unreadable(path))?;
+    match metadata.is_dir() {
+        true => folder::look(path, name_of(path), policy),
+        false => Ok(Look { found: vec![in_file(path, &metadata)?], ..Look::default() }),
     }
 }
 
@@ -189,37 +190,7 @@ fn in_file(path: &Path, metadata: &Metadata) -> Result<Found, SourceError> {
     Ok(Found { name, version, file: path.to_owned(), features: Vec::new(), stamp })
 }
 
-/// The versions in a model's folder, ascending, as far as the policy wants them.
-fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) -> Result<Vec<Found>, SourceError> {
-    let mut versions: Vec<_> = subdirectories(dir)
-        .map_err(unreadable(dir))?
-        .into_iter()
-        // As Triton has it: a version is a positive number, and folders of other names are passed over.
-        .filter(|(version, _)| version.parse::<u64>().is_ok_and(|n| n > 0) && !version.starts_with('0'))
-        .filter(|(_, dir)| dir.join(FILE).exists())
-        .collect();
-    versions.sort_by_cached_key(|(version, _)| order(version));
-    if let VersionPolicy::Latest(count) = policy {
-        versions.drain(..versions.len().saturating_sub(count));
-    }
-    let found = |(version, dir): (String, PathBuf)| {
-        let file = inside(root, &dir.join(FILE))?;
-        Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file, features: Vec::new() })
-    };
-    versions.into_iter().map(found).collect()
-}
-
-/// The path, if what it leads to is below the root: a link must not make another file readable.
-fn inside(root: &Path, path: &Path) -> Result<PathBuf, SourceError> {
-    let root = fs::canonicalize(root).map_err(unreadable(root))?;
-    let real = fs::canonicalize(path).map_err(unreadable(path))?;
-    match real.starts_with(&root) {
-        true => Ok(path.to_owned()),
-        false => Err(SourceError::Outside { path: path.to_owned(), root }),
-    }
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
     let path = path.to_owned();
     move |source| SourceError::Read { path, source }
 }
@@ -233,19 +204,8 @@ fn name_of(dir: &Path) -> String {
     full.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
-/// By name; links to folders included.
-fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    let mut all: Vec<_> = fs::read_dir(dir)?
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b"."))
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
-        .collect();
-    all.sort();
-    Ok(all)
-}
-
 /// Of all files in a model's folder, its weights among them.
-fn stamp_of(file: &Path) -> Result<u64, SourceError> {
+pub(super) fn stamp_of(file: &Path) -> Result<u64, SourceError> {
     let dir = file.parent().unwrap_or(file);
     let entries = fs::read_dir(dir).map_err(unreadable(dir))?;
     Ok(stamp(entries.filter_map(|entry| fs::metadata(entry.ok()?.path()).ok()).map(Some)))
@@ -273,7 +233,7 @@ mod tests {
     }
 
     fn names(source: &str, policy: VersionPolicy) -> Vec<String> {
-        let found = source.parse::<Source>().unwrap().scan(policy).unwrap();
+        let found = source.parse::<Source>().unwrap().scan(policy).unwrap().found;
         found.iter().map(|f| format!("{}/{}", f.name, f.version)).collect()
     }
 
@@ -290,11 +250,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_over_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        put(
+            dir.path(),
+            &["iris/1/model.onnx", "iris/2/weights.bin", "iris/new/model.onnx", "rose.onnx", "notes/readme"],
+        );
+        let source: Source = dir.path().to_str().unwrap().parse().unwrap();
+        let told = source.scan(VersionPolicy::All).unwrap().passed_over.join("\n");
+        for part in ["iris/2 holds no model.onnx", "iris/new is no version", "rose.onnx lies beside", "notes holds no"]
+        {
+            assert!(told.contains(part), "no {part:?} in {told}");
+        }
+    }
+
+    #[test]
     fn a_changed_file_has_another_stamp() {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), &["1/model.onnx", "1/weights.data"]);
         let source: Source = dir.path().to_str().unwrap().parse().unwrap();
-        let stamp = || source.scan(VersionPolicy::All).unwrap()[0].stamp;
+        let stamp = || source.scan(VersionPolicy::All).unwrap().found[0].stamp;
         let before = stamp();
         assert_eq!(before, stamp());
         fs::write(dir.path().join("1/weights.data"), "longer").unwrap();

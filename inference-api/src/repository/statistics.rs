@@ -49,7 +49,12 @@ pub struct Statistics {
     pub compute_output: Tally,
     /// Runs, by the rows that they had.
     pub batches: BTreeMap<usize, Tally>,
+    /// Runs that had no more rows than each of [`BATCH_BOUNDS`], and more than the bound before; the last has all others.
+    pub batch_sizes: [u64; BATCH_BOUNDS.len() + 1],
 }
+
+/// Rows of a run that are told apart in a histogram.
+pub const BATCH_BOUNDS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// Different batch sizes that are told apart; a client that varies them must not fill our memory.
 const BATCH_SIZES: usize = 256;
@@ -60,6 +65,7 @@ impl Statistics {
         self.last_inference_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.inferences += rows as u64;
         self.executions += 1;
+        self.batch_sizes[BATCH_BOUNDS.partition_point(|bound| *bound < rows)] += 1;
         if self.batches.len() < BATCH_SIZES || self.batches.contains_key(&rows) {
             self.batches.entry(rows).or_default().add(inference);
         }
@@ -90,6 +96,9 @@ impl Statistics {
             (&mut self.compute_output, &other.compute_output),
         ] {
             tally.merge(more);
+        }
+        for (count, more) in self.batch_sizes.iter_mut().zip(other.batch_sizes) {
+            *count += more;
         }
         for (rows, tally) in &other.batches {
             self.batches.entry(*rows).or_default().merge(tally);

@@ -7,8 +7,10 @@ use std::{
 
 use super::Repository;
 
-/// Refreshes every `period` until the sender of `stopped` is gone; what changed is said in the log.
+/// Refreshes every `period` until the sender of `stopped` is gone; what changed is said in the log, and a problem that stays is said
+/// once.
 pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Receiver<()>) {
+    let mut told = Vec::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(period) {
         let changes = repository.refresh();
         for version in &changes.loaded {
@@ -17,8 +19,15 @@ pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Rec
         for version in &changes.unloaded {
             tracing::info!(%version, "unloaded");
         }
-        for (version, reason) in &changes.refused {
-            tracing::error!(%version, reason, "REFUSED: it does not load; what was served before still is");
+        for refusal in &changes.refused {
+            tracing::error!(version = refusal.version, reason = refusal.reason, "{}", refusal.consequence());
         }
+        for reason in changes.problems.iter().filter(|reason| !told.contains(*reason)) {
+            tracing::error!(reason, "a --model cannot be looked at; what was served before still is");
+        }
+        if changes.problems.is_empty() && !told.is_empty() {
+            tracing::info!("every --model can be looked at again");
+        }
+        told = changes.problems;
     }
 }

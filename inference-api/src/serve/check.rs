@@ -6,23 +6,32 @@ use super::ServeError;
 use crate::{
     model::Runtime,
     predict::{decode, encode},
-    repository::{Repository, Settings, Source},
+    repository::{Repository, Served, Settings, Source},
     runtime,
 };
 
-/// Loads the model as `serve` does with so many workers, runs its example if it has rows, and says what it takes and puts out.
+/// What was found out.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the models take, put out and answer, in lines.
+    pub said: String,
+    /// Why a model's own example is refused, if one is.
+    pub refused: Option<String>,
+}
+
+/// Loads the models as `serve` does with so many workers, runs their examples where there are rows, and says what they take and put
+/// out.
 ///
 /// # Errors
-/// When it cannot be served.
-pub fn check(file: &Path, workers: usize) -> Result<String, ServeError> {
+/// When one cannot be served.
+pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
-    let repository = Repository::new(onnxruntime, vec![Source::from(file)], Settings::with_workers(workers));
+    let repository = Repository::new(onnxruntime, vec![Source::from(path)], Settings::with_workers(workers));
     repository.load_all()?;
-    let catalog = repository.catalog();
-    let mut said = Vec::new();
-    for served in catalog.all() {
+    let (mut said, mut refused) = (Vec::new(), None);
+    for served in repository.catalog().all() {
         let signature = &served.signature;
-        said.push(format!("{}: it can be served, as {served}", file.display()));
+        said.push(format!("{}: it can be served, as {served}", path.display()));
         for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
             for port in ports {
                 let dims: Vec<String> = port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
@@ -33,19 +42,39 @@ pub fn check(file: &Path, workers: usize) -> Result<String, ServeError> {
             "  rows of several requests are run together: {}",
             if served.batches() { "yes" } else { "no" }
         ));
-        said.push(format!("  POST /predict {}", signature.example.get()));
-        // A made-up example need not be one that the model takes: categories have names.
-        let answer = decode(signature, signature.example.get().as_bytes())
-            .map_err(|fault| fault.to_string())
-            .and_then(|batch| {
-                let rows = batch.rows;
-                served.run_alone(batch.inputs, rows).map_err(|e| e.to_string()).map(|run| (rows, run))
-            })
-            .and_then(|(rows, run)| encode(signature, rows, &run.outputs).map_err(|e| e.to_string()));
-        said.push(match answer {
-            Ok(answer) => format!("  {}", String::from_utf8_lossy(&answer)),
-            Err(reason) => format!("  its example is refused: {reason}"),
-        });
+        if let Some(reason) = &signature.no_rows {
+            said.push(format!("  it takes whole tensors only, at /v2/models/{}/infer: {reason}", signature.name));
+            continue;
+        }
+        said.push(format!("  POST /predict {}", cut(signature.example.get())));
+        match answer(served) {
+            Ok(answer) => said.push(format!("  {}", cut(&answer))),
+            Err(reason) => {
+                said.push(format!("  its example is refused: {reason}"));
+                refused.get_or_insert(format!(
+                    "the example of {served} is refused: {reason}\n  help: one that the model takes can be told as \"example\" in a sidecar"
+                ));
+            }
+        }
     }
-    Ok(said.join("\n"))
+    Ok(Checked { said: said.join("\n"), refused })
+}
+
+/// What the model answers to its own example. A made-up one need not be one that it takes: categories have names.
+fn answer(served: &Served) -> Result<String, String> {
+    let signature = &served.signature;
+    let batch = decode(signature, signature.example.get().as_bytes()).map_err(|fault| fault.to_string())?;
+    let run = served.run_alone(batch.inputs, batch.rows).map_err(|e| e.to_string())?;
+    let answer = encode(signature, batch.rows, &run.outputs).map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// More is of no use on a screen.
+const SHOWN: usize = 300;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
 }

@@ -1,5 +1,6 @@
 //! The server: a thread a worker, each with its own runtime, session and routes; one listening socket.
 
+mod accept;
 mod access;
 mod bodies;
 mod check;
@@ -24,7 +25,7 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-pub use check::check;
+pub use check::{Checked, check};
 pub use healthcheck::healthcheck;
 
 use crate::{
@@ -80,7 +81,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let addr = listener.local_addr()?;
     let server = Arc::new(Server {
         repository: Arc::clone(&repository),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(Arc::clone(&repository)),
         phase: Phase::default(),
         replica: name,
         workers,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    accept::Failures,
     access::Access,
     connection::{self, Connections, Patience},
     stop::Stop,
@@ -56,6 +57,7 @@ impl Work {
             stop: Stop::default(),
         });
         let tasks = TaskTracker::new();
+        let mut failures = Failures::default();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -67,7 +69,7 @@ impl Work {
                 }
                 // Out of file descriptors, or the peer was gone already. Trying again at once would spin.
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    failures.tell(&error);
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }

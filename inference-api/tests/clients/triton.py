@@ -84,9 +84,19 @@ def loads_and_unloads(client):
     assert "rose" in refused(404, client.load_model, "rose")
 
 
+def lacks_extensions(client):
+    assert "trace" in str(refused(404, client.get_trace_settings))
+    assert "logging" in refused(404, client.get_log_settings)
+    assert "shared memory" in refused(404, client.get_system_shared_memory_status)
+    try:
+        client.get_trace_settings()
+    except InferenceServerException as error:
+        assert "this server does not have" in str(error)
+
+
 def main(address):
     client = triton.InferenceServerClient(address, concurrency=4)
-    for step in (describes_itself, infers, takes_every_datatype, counts, loads_and_unloads):
+    for step in (describes_itself, lacks_extensions, infers, takes_every_datatype, counts, loads_and_unloads):
         step(client)
         print(f"{step.__name__}: ok")
 

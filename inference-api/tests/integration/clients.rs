@@ -34,7 +34,7 @@ fn nvidias_client() {
     let server =
         Server::with("iris", &["--model", &others[0], "--model", &others[1], "--model-control-mode", "explicit"]);
     let said = succeeds(client("python").arg(script("triton.py")).arg(server.addr.to_string()));
-    assert_eq!(said.matches(": ok").count(), 5, "{said}");
+    assert_eq!(said.matches(": ok").count(), 6, "{said}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_missing_value_is_for_features_that_may_miss() {
         &server.post(r#"{"features": [null, 39.1, 18.7, 181, 3750, "male"]}"#),
         422,
         "features[0]",
-        "a string",
+        "a string without NUL",
         "null",
     );
     is_fault(&server.post(r#"{"bill_length_mm": 39.1, "sex": ""}"#), 422, "island", "a value", "no such field");
@@ -219,4 +219,47 @@ fn health_metrics_and_the_replica_are_told() {
     assert_eq!(server.metric("inference_stage_seconds_count{stage=\"inference\"}"), 3.0);
     // The client's own, and the one that asks.
     assert_eq!(server.metric("inference_connections"), 2.0);
+}
+
+#[test]
+fn metrics_come_in_the_form_that_is_asked_for() {
+    let server = Server::of("iris");
+    is_setosa(&server.post(IRIS));
+    let ask = |accept: &[(&str, &str)]| server.client().get_with("/metrics", accept);
+    for accept in [&[][..], &[("accept", "text/plain; version=0.0.4")], &[("accept", "*/*")]] {
+        let answer = ask(accept);
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains("# TYPE inference_requests_total counter\n"), "{text}");
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+        assert!(text.contains("inference_stage_seconds_bucket{le=\"+Inf\",stage=\"inference\"} 1\n"), "{text}");
+    }
+    let answer = ask(&[("accept", "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3")]);
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE inference_requests counter\n"), "{text}");
+    let answer = ask(&[("accept", "application/vnd.google.protobuf;encoding=delimited;q=0.7,text/plain;q=0.3")]);
+    assert!(answer.header("content-type").unwrap().starts_with("application/vnd.google.protobuf"));
+}
+
+#[test]
+fn metrics_tell_the_models_apart() {
+    let regressor = crate::support::model("regressor");
+    let server = Server::with("iris", &["--model", regressor.to_str().unwrap()]);
+    let rows = r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2]]}"#;
+    server.post(rows).ok();
+    is_setosa(&server.post(IRIS));
+    let of = |name: &str, labels: &str| server.metric(&format!("inference_model_{name}{{{labels}}}"));
+    let iris = r#"model="iris",version="1""#;
+    assert_eq!(of("requests_total", &format!("{iris},outcome=\"success\"")), 2.0);
+    assert_eq!(of("requests_total", "model=\"regressor\",version=\"1\",outcome=\"success\""), 0.0);
+    assert!(of("stage_seconds_total", &format!("{iris},stage=\"inference\"")) > 0.0);
+    assert_eq!([of("batch_size_sum", iris), of("batch_size_count", iris)], [4.0, 2.0]);
+    let text = String::from_utf8(server.get("/metrics").body).unwrap();
+    for line in [
+        "inference_model_queue_length{model=\"iris\",version=\"1\"} 0\n",
+        "le=\"4.0\",model=\"iris\",version=\"1\"} 2\n",
+    ] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
 }

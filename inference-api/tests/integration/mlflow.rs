@@ -144,3 +144,64 @@ fn health_and_version_are_told() {
     assert_eq!(server.get("/health").status, 200);
     assert_eq!(server.get("/version").body, env!("CARGO_PKG_VERSION").as_bytes());
 }
+
+#[test]
+fn columns_that_the_model_does_not_have_are_passed_over() {
+    let server = Server::of("iris");
+    let columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+    let plain = json!({ "dataframe_split": { "columns": columns, "data": [[5.1, 3.5, 1.4, 0.2]] } });
+    let answer = score(&server, &plain).ok();
+    let more = ["", "petal_width", "petal_length", "sepal_width", "sepal_length", "species"];
+    let split = json!({ "dataframe_split": { "columns": more, "data": [[0, 0.2, 1.4, 3.5, 5.1, "setosa"]] } });
+    assert_eq!(score(&server, &split).ok(), answer);
+    let record = json!({ "id": "a", "petal_width": 0.2, "petal_length": 1.4, "sepal_width": 3.5, "sepal_length": 5.1 });
+    assert_eq!(score(&server, &json!({ "dataframe_records": [record] })).ok(), answer);
+    let csv = |text: &str| server.post_to("/invocations", &[("content-type", "text/csv")], text);
+    // As pandas' to_csv writes it, with its index.
+    let text = ",sepal_length,sepal_width,petal_length,petal_width\n0,5.1,3.5,1.4,0.2\n";
+    assert_eq!(csv(text).ok(), answer);
+    // A misspelt one is not passed over.
+    let wrong = csv("sepal_length,sepal_width,petal_length,petal_wdth\n5.1,3.5,1.4,0.2\n");
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.json()["message"].as_str().unwrap().contains("petal_wdth"));
+}
+
+#[test]
+fn what_is_wrong_in_a_cell_is_told_as_it_was_sent() {
+    let server = Server::of("iris");
+    let columns = ["id", "petal_width", "petal_length", "sepal_width", "sepal_length"];
+    let split = json!({ "dataframe_split": { "columns": columns, "data": [[1, 0.2, 1.4, 3.5, 5.1], [2, "x", 1.4, 3.5, 5.1]] } });
+    let record =
+        |width: Value| json!({ "id": 1, "petal_width": width, "petal_length": 1, "sepal_width": 3, "sepal_length": 5 });
+    let records = json!({ "dataframe_records": [record(json!(1)), record(json!("x"))] });
+    for (body, place) in [(split, "dataframe_split.data[1].petal_width"), (records, "dataframe_records[1].petal_width")]
+    {
+        let said = score(&server, &body).json()["message"].as_str().unwrap().to_owned();
+        assert!(said.starts_with(place) && said.contains("the string \"x\""), "{said}");
+    }
+    let text = "petal_width,petal_length,sepal_width,sepal_length\n0.2,1.4,3.5,5.1\n0.2,1.4,x,5.1\n";
+    let answer = server.post_to("/invocations", &[("content-type", "text/csv")], text);
+    assert!(answer.json()["message"].as_str().unwrap().starts_with("csv[1].sepal_width"), "{}", answer.json());
+    let columns = json!({ "inputs": { "sepal_length": [1, 1], "sepal_width": [1, 1], "petal_length": [1, 1], "petal_width": [1, "x"] } });
+    let said = score(&server, &columns).json()["message"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("inputs.petal_width[1]"), "{said}");
+    let unknown = score(&server, &json!({ "instances": [{ "petal": 1 }] }));
+    let said = unknown.json()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("sepal_length") && !said.contains("features"), "{said}");
+}
+
+#[test]
+fn a_full_queue_is_told_in_mlflows_words() {
+    let server = Server::with("iris", &["--service-time", "constant(1)", "--max-queue-size", "1"]);
+    let body = json!({ "instances": [[5.1, 3.5, 1.4, 0.2]] }).to_string();
+    let head = format!(
+        "POST /invocations HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(format!("{head}{body}")));
+    let answers: Vec<Answer> = clients.iter_mut().map(|client| client.read()).collect();
+    let turned: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!(turned.len(), 2);
+    assert_eq!(turned[0].json()["error_code"], "TEMPORARILY_UNAVAILABLE");
+}

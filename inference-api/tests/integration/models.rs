@@ -270,3 +270,31 @@ fn a_sidecar_names_the_integer_labels_of_a_zipmap() {
         assert!(answer["predictions"][i]["probabilities"][name].as_f64().unwrap() > 0.5, "{answer}");
     }
 }
+
+#[test]
+fn answers_that_do_not_fit_into_memory_are_refused() {
+    // As many zeros as the request says, in a process that may have 2 GB.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -v 2000000; exec \"$0\" \"$@\"", crate::support::BINARY]);
+    command.args(crate::support::serve_args(&model("zeros")));
+    let server = Server::run(command);
+    let of = |count: u64, binary: bool| {
+        server.ask(
+            "/v2/models/zeros/infer",
+            &json!({
+                "inputs": [{ "name": "size", "datatype": "INT64", "shape": [1], "data": [count] }],
+                "parameters": { "binary_data_output": binary },
+            }),
+        )
+    };
+    assert_eq!(of(3, false).ok()["outputs"][0]["data"], json!([0.0, 0.0, 0.0]));
+    // More than there is; as much, and its copy not; both, and the answer not.
+    for (count, binary) in [(1 << 40, false), (300 << 20, true), (100 << 20, false)] {
+        let answer = of(count, binary);
+        assert_eq!(answer.status, 507, "{count}");
+        assert!(answer.json()["error"].as_str().unwrap().contains("not enough memory"), "{count}");
+    }
+    let tensors = server.ask("/invocations", &json!({ "inputs": { "size": [100 << 20] } }));
+    assert_eq!((tensors.status, &tensors.json()["error_code"]), (507, &json!("INTERNAL_ERROR")));
+    assert_eq!(of(3, false).status, 200);
+}

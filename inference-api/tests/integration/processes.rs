@@ -50,10 +50,49 @@ fn models_that_are_hostile_or_too_new_are_refused() {
     // Four terabytes of zeros would only be made when it runs: that is refused then, and nothing else is harmed.
     let (output, said) = run(Command::new(BINARY).arg("check").arg(model("bomb")));
     assert!(String::from_utf8_lossy(&output.stdout).contains("its example is refused"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("error: the example of bomb/1 is refused: "), "{said}");
     let server = Server::with("iris", &["--model", model("bomb").to_str().unwrap()]);
     let row = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }] });
-    assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 400);
+    assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 507);
     is_setosa(&server.post(IRIS));
+}
+
+#[test]
+fn a_check_tells_what_a_model_takes() {
+    let check = |path: &Path| {
+        let (output, said) = run(Command::new(BINARY).arg("check").arg(path));
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let wide = check(&model("digits"));
+    assert!(wide.lines().all(|line| line.len() < 400), "{wide}");
+    // Without rows there is no example to run.
+    assert!(check(&model("scalar")).contains("/v2/models/scalar/infer"));
+    let dir = tempfile::tempdir().unwrap();
+    for version in ["1", "2"] {
+        fs::create_dir_all(dir.path().join(version)).unwrap();
+        fs::copy(model("regressor"), dir.path().join(version).join("model.onnx")).unwrap();
+    }
+    let folder = check(dir.path());
+    assert!(folder.contains("/2\n") && !folder.contains("/1\n"), "{folder}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_in_words() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (library_copy, secret) = (dir.path().join("libonnxruntime.so"), dir.path().join("secret.onnx"));
+    fs::copy(library(), &library_copy).unwrap();
+    fs::copy(model("iris"), &secret).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let (output, said) =
+        run(Command::new(BINARY).args(serve_args(&secret)).env("ORT_DYLIB_PATH", library_copy).uid(65532).gid(65532));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["secret.onnx", "permission denied", "65532"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
 }
 
 #[test]
@@ -100,6 +139,11 @@ fn the_healthcheck_tells_a_server_from_none() {
     let check = |addr: &str| run(Command::new(BINARY).args(["healthcheck", addr])).0.status.code();
     assert_eq!(check(&server.addr.to_string()), Some(0));
     assert_eq!(check("127.0.0.1:1"), Some(1));
+    // Without an address it is where the server was told to listen, asked from here.
+    let of_variable =
+        |bind: &str| run(Command::new(BINARY).arg("healthcheck").env("INFERENCE_BIND", bind)).0.status.code();
+    assert_eq!(of_variable(&format!("0.0.0.0:{}", server.addr.port())), Some(0));
+    assert_eq!(of_variable("0.0.0.0:1"), Some(1));
 }
 
 /// A command that finds no library: no home, no PATH.

@@ -88,6 +88,12 @@ fn slow(flags: &[&str]) -> Server {
     Server::with("iris", &[&["--service-time", "constant(1)"], flags].concat())
 }
 
+/// As Triton's, they include requests that no model saw.
+fn failures(server: &Server) -> u64 {
+    let stats = server.get("/v2/models/iris/stats").ok();
+    stats["model_stats"][0]["inference_stats"]["fail"]["count"].as_u64().unwrap()
+}
+
 #[test]
 fn a_full_queue_turns_requests_away() {
     let server = slow(&["--max-queue-size", "2"]);
@@ -102,11 +108,13 @@ fn a_full_queue_turns_requests_away() {
     }
     is_setosa(&server.post(IRIS));
     assert_eq!(server.metric("inference_requests_total{path=\"/predict\",code=\"503\"}"), 1.0);
+    assert_eq!(failures(&server), 1);
 
     let server = slow(&["--max-queue-size", "1", "--queue-full-status", "429"]);
     let _first = at_once(&server, 2, IRIS);
     let turned = until("two requests", Duration::from_secs(5), || Some(server.post(IRIS)).filter(|a| a.status != 200));
     assert_eq!(turned.status, 429);
+    assert!(failures(&server) >= 1);
 }
 
 #[test]
@@ -117,4 +125,5 @@ fn patience_ends() {
     let late = clients[1].read();
     assert_eq!(late.status, 504);
     assert_eq!(late.json()["error"]["message"], "not answered within 1500 ms");
+    assert_eq!(failures(&server), 1);
 }

@@ -144,3 +144,53 @@ fn weights_beside_the_model_are_loaded_and_cannot_be_elsewhere() {
         assert!(said.contains("cannot be served"), "{said}");
     }
 }
+
+#[test]
+fn what_is_refused_is_told_once_and_forgotten_when_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "iris", "1", "iris");
+    fs::create_dir_all(dir.path().join("iris/2")).unwrap();
+    fs::write(dir.path().join("rose.onnx"), "x").unwrap();
+    let server = Server::at(dir.path(), &["--model-control-mode", "poll", "--repository-poll-secs", "1"]);
+    let index = || server.post_to("/v2/repository/index", &[], "").ok().as_array().unwrap().clone();
+    let broken = dir.path().join("lily/1");
+    fs::create_dir_all(&broken).unwrap();
+    fs::write(broken.join("model.onnx"), "broken").unwrap();
+    let lines = until("the refusal", Duration::from_secs(20), || {
+        Some(server.logged(&["REFUSED", "lily/1"])).filter(|lines| !lines.is_empty())
+    });
+    assert!(lines[0].contains("nothing of this name is served"), "{lines:?}");
+    assert_eq!(index().len(), 2);
+    fs::remove_dir_all(dir.path().join("lily")).unwrap();
+    assert_eq!(index().len(), 1);
+
+    // A problem that stays is told once, and another one again.
+    let hidden = dir.path().with_extension("hidden");
+    fs::rename(dir.path(), &hidden).unwrap();
+    let problems = || server.logged(&["cannot be looked at"]).len();
+    until("the problem", Duration::from_secs(20), || (problems() > 0).then_some(()));
+    crate::support::pause(2500);
+    assert_eq!(problems(), 1);
+    fs::create_dir(dir.path()).unwrap();
+    until("the other problem", Duration::from_secs(20), || (problems() == 2).then_some(()));
+    fs::remove_dir(dir.path()).unwrap();
+    fs::rename(&hidden, dir.path()).unwrap();
+    until("the end of it", Duration::from_secs(20), || server.logged(&["looked at again"]).first().cloned());
+    server.post(IRIS).ok();
+    // What is not served is told once, with the reason.
+    for part in ["iris/2 holds no model.onnx", "rose.onnx lies beside the folders"] {
+        assert!((1..=2).contains(&server.logged(&["WARN", part]).len()), "{part}");
+    }
+}
+
+#[test]
+fn a_folder_of_loose_files_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(model("iris"), dir.path().join("iris.onnx")).unwrap();
+    let output = Command::new(BINARY).args(crate::support::serve_args(dir.path())).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["iris.onnx lies beside the folders", "--model", "iris/1/model.onnx"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+}

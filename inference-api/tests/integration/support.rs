@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,7 @@ pub struct Server {
     pub addr: SocketAddr,
     /// The log line that says where it listens.
     pub started: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -50,11 +51,18 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (lines, read) = mpsc::channel();
         // Reads to the end, or the server would block on a full pipe.
-        std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+        let all = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&all);
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line.clone());
+                let _ = lines.send(line);
+            }
+        });
         let mut said = Vec::new();
         while let Ok(line) = read.recv_timeout(PATIENCE) {
             if let Some(addr) = line.split(" addr=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()) {
-                return Self { child, addr, started: line };
+                return Self { child, addr, started: line, log: all };
             }
             said.push(line);
         }
@@ -91,6 +99,12 @@ impl Server {
         let metrics = String::from_utf8(self.get("/metrics").body).unwrap();
         let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The lines logged so far that have all of these.
+    pub fn logged(&self, parts: &[&str]) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| parts.iter().all(|part| line.contains(part))).cloned().collect()
     }
 
     /// Resident memory in kB.

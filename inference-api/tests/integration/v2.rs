@@ -277,3 +277,92 @@ fn statistics_count_what_was_done() {
     assert_eq!(of["batch_stats"][0]["batch_size"], 2);
     assert_eq!(server.get("/v2/models/stats").ok(), stats);
 }
+
+#[test]
+fn what_is_not_there_is_said_in_the_protocols_words() {
+    let server = Server::with("iris", &["--max-body-bytes", "1000"]);
+    for (path, part) in [
+        ("/v2/nothing", "no such path"),
+        ("/v2/models/%ff", "no such path"),
+        ("/v2/models/%ff/versions/1/stats", "no such path"),
+        ("/v2/systemsharedmemory/status", "shared memory"),
+        ("/v2/cudasharedmemory/status", "shared memory"),
+        ("/v2/trace/setting", "trace"),
+        ("/v2/models/iris/trace/setting", "trace"),
+        ("/v2/logging", "logging"),
+    ] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/json")), "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains(part), "{path}");
+    }
+    let answer = server.post_to("/v2/models/%ff/infer", &[], "{}");
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["error"].is_string());
+    let answer = server.post_to("/v2/models/iris/generate", &[], "{}");
+    assert!(answer.json()["error"].as_str().unwrap().contains("generate"));
+    for (path, allowed) in [("/v2/models/iris/infer", "POST"), ("/v2/repository/index", "POST")] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains("GET"));
+    }
+    let answer = server.post_to("/v2/models/iris/config", &[], "");
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    let answer = server.post_to("/v2/repository/index", &[], "x".repeat(2000));
+    assert_eq!(answer.status, 413);
+    assert!(answer.json()["error"].is_string());
+}
+
+#[test]
+fn a_body_may_be_the_bytes_of_the_one_tensor() {
+    let raw = |server: &Server, model: &str, bytes: &[u8]| {
+        server.post_to(&format!("/v2/models/{model}/infer"), &[("inference-header-content-length", "0")], bytes)
+    };
+    let server = Server::of("iris");
+    let answer = raw(&server, "iris", &floats(&[5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5]));
+    let (json, bytes) = parts(&answer);
+    assert_eq!((&json["outputs"][0]["name"], &json["outputs"][0]["shape"]), (&json!("label"), &json!([2])));
+    assert_eq!(bytes[..16], [0_i64.to_le_bytes(), 2_i64.to_le_bytes()].concat());
+    refuses(&raw(&server, "iris", &floats(&[1.0, 2.0, 3.0])), &["3 elements of FP32", "[-1, 4]"]);
+    refuses(&raw(&server, "iris", &[0; 15]), &["15 bytes"]);
+    refuses(&raw(&server, "iris", b""), &["0 elements"]);
+    refuses(&raw(&Server::of("multi"), "multi", &[0; 4]), &["has 4 inputs", "JSON"]);
+    refuses(&raw(&Server::of("open"), "open", &[0; 4]), &["more than one dimension open"]);
+    // All of the body is one string: this model takes an object as its text.
+    let server = Server::of("dictionary");
+    let (_, bytes) = {
+        let answer = raw(&server, "dictionary", br#"{"wine": 3}"#);
+        (answer.status, parts(&answer).1.to_vec())
+    };
+    assert_eq!(bytes, floats(&[0.0, 0.0, 3.0]));
+    refuses(&raw(&server, "dictionary", b"\xff"), &["UTF-8 without NUL"]);
+}
+
+#[test]
+fn elements_that_are_none_are_named() {
+    let server = Server::of("iris");
+    let mut body = iris();
+    body["inputs"][0]["data"][1] = Value::Null;
+    refuses(&infer(&server, "iris", &body), &["[1]", "a finite number", "null"]);
+    let server = Server::of("multi");
+    let city = |text: &str| {
+        infer(
+            &server,
+            "multi",
+            &json!({ "inputs": [
+            { "name": "window", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] },
+            { "name": "city", "datatype": "BYTES", "shape": [1, 1], "data": [text] },
+            { "name": "price", "datatype": "FP32", "shape": [1, 1], "data": [2.5] },
+            { "name": "count", "datatype": "INT64", "shape": [1, 1], "data": [4] },
+        ] }),
+        )
+    };
+    assert_eq!(city("Oslo").status, 200);
+    refuses(&city("Os\0lo"), &["without NUL"]);
+    let path = "/v2/models/multi/infer";
+    for bytes in [&b"\x02\0\0\0a\0"[..], b"\x02\0\0\0\xff\xfe"] {
+        let request = json!({ "inputs": [
+            { "name": "city", "datatype": "BYTES", "shape": [1, 1], "parameters": { "binary_data_size": bytes.len() } },
+        ] });
+        refuses(&with_bytes(&server, path, &request, bytes), &["'city'", "UTF-8 without NUL"]);
+    }
+}

@@ -109,6 +109,7 @@ fn failure(status: u16, schema: &str) -> Value {
         415 => "The body's media type or coding is not known",
         422 => "A field is unknown, missing, or has a wrong value",
         429 | 503 => "Too many requests wait, or the server is not ready",
+        507 => "There is not enough memory for what the model makes of the request",
         504 => "The request was not answered in time",
         _ => "The server failed",
     };
@@ -155,7 +156,7 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
     };
     let of_model =
         |path, id, summary, schema| get(path, id, summary, "Open Inference Protocol", reference(schema), &[404]);
-    let mut run = vec![400, 404, 408, 413, 415, 503, 504];
+    let mut run = vec![400, 404, 408, 413, 415, 503, 504, 507];
     if !run.contains(&queue_full) {
         run.push(queue_full);
     }
@@ -170,7 +171,7 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             (
                 BYTES,
                 schemas::bytes(
-                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON",
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON, or 0 where the bytes of a model's one input are all there is. BYTES are UTF-8 without NUL",
                 ),
             ),
         ],
@@ -228,7 +229,12 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         get("/ping", "ping", "Whether requests should be sent here", "MLflow", reference("Status"), &[503]),
         text("/version", "version", "The server's version", "MLflow", TEXT),
         get("/health", "health", "Whether requests should be sent here", "Server", reference("Status"), &[503]),
-        text("/metrics", "metrics", "What was counted, for Prometheus", "Server", "application/openmetrics-text"),
+        Operation {
+            ok: [TEXT, "application/openmetrics-text", "application/vnd.google.protobuf"]
+                .map(|media| (media, json!({ "type": "string" })))
+                .to_vec(),
+            ..text("/metrics", "metrics", "What was counted, for Prometheus", "Server", TEXT)
+        },
         get("/openapi.json", "openapi", "This document", "Server", json!({ "type": "object" }), &[]),
         text("/docs", "docs", "This document, to try things out", "Server", "text/html"),
         get("/v2", "serverMetadata", "The server", "Open Inference Protocol", reference("ServerMetadata"), &[]),

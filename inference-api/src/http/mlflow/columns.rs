@@ -1,30 +1,42 @@
 //! Which column of a table is which feature, found out once for all of its rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{Layout, Signature},
     predict::{Batch, Fault, decode_rows, shorten},
 };
 
-/// For each feature, the column that it is in; none for one that may be missing and is.
-pub(super) struct Order(Vec<Option<usize>>);
+/// Where a table's cells go.
+pub(super) struct Order {
+    /// For each feature, the column that it is in; none for one that may be missing and is.
+    columns: Vec<Option<usize>>,
+    /// What the table calls its columns.
+    names: Vec<String>,
+}
 
-/// Finds the features among a table's columns: by their names or, where the names mean nothing to the model, by position.
+/// Finds the features among a table's columns: by their names or, where the names mean nothing to the model, by position. Where all
+/// features are there by name, further columns are passed over, as MLflow's schema enforcement does.
 ///
 /// # Errors
-/// When a column is no feature, or a feature has no column or two. Names are checked here and not in each row: a row's cells
+/// When a column is no feature and could be a misspelt one, or a feature has no column or two. Names are checked here and not in each row: a row's cells
 /// are all that a table may multiply.
 pub(super) fn order(signature: &Signature, field: &str, columns: &[String]) -> Result<Order, Fault> {
     let features = &signature.features;
     let fault = |expected: String, got: String| Fault { field: field.to_owned(), expected, got, malformed: false };
     let known: BTreeMap<&str, usize> = features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     let are_known = columns.iter().all(|name| known.contains_key(name.as_str()));
-    if !are_known && is_positional(signature, columns) {
-        return Ok(Order((0..features.len().max(columns.len())).map(Some).collect()));
+    let given: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
+    let all_there = features.iter().all(|f| given.contains(f.name.as_str()));
+    let names = columns.to_vec();
+    if !are_known && !all_there && is_positional(signature, columns) {
+        return Ok(Order { columns: (0..features.len().max(columns.len())).map(Some).collect(), names });
     }
     let mut order = vec![None; features.len()];
     for (position, name) in columns.iter().enumerate() {
+        if all_there && !known.contains_key(name.as_str()) {
+            continue;
+        }
         let feature = known.get(name.as_str()).ok_or_else(|| {
             let names: Vec<_> = features.iter().map(|f| f.name.as_str()).take(12).collect();
             fault(format!("the columns {}", names.join(", ")), format!("the column {:?}", shorten(name)))
@@ -36,7 +48,7 @@ pub(super) fn order(signature: &Signature, field: &str, columns: &[String]) -> R
     if let Some((feature, _)) = features.iter().zip(&order).find(|(f, column)| column.is_none() && !f.nullable) {
         return Err(fault(format!("a column {:?}", feature.name), "none of this name".to_owned()));
     }
-    Ok(Order(order))
+    Ok(Order { columns: order, names })
 }
 
 /// Columns that nobody named, or whose names a model without names of its own cannot know.
@@ -59,18 +71,30 @@ impl Order {
             // A tensor is a row by itself.
             let (open, close) = if signature.layout == Layout::Tensor { ("", "") } else { ("[", "]") };
             json.push_str(open);
-            for (j, column) in self.0.iter().enumerate() {
+            for (j, column) in self.columns.iter().enumerate() {
                 json.push_str(if j == 0 { "" } else { "," });
                 json.push_str(column.map_or("null", |column| row.get(column).copied().unwrap_or("null")));
             }
             json.push_str(close);
         }
         json.push(']');
-        decode_rows(signature, field, &json)
+        let is_row = signature.layout == Layout::Tensor;
+        decode_rows(signature, field, &json).map_err(|fault| if is_row { fault } else { self.as_sent(field, fault) })
+    }
+
+    /// A fault with the name of its column: rows are read in the features' order, which the sender does not see.
+    fn as_sent(&self, field: &str, fault: Fault) -> Fault {
+        let place = fault.field.strip_prefix(field).and_then(|rest| {
+            let (row, rest) = rest.strip_prefix('[')?.split_once(']')?;
+            let (feature, rest) = rest.strip_prefix('[')?.split_once(']')?;
+            let name = self.names.get((*self.columns.get(feature.parse::<usize>().ok()?)?)?)?;
+            Some(format!("{field}[{row}].{}{rest}", shorten(name)))
+        });
+        Fault { field: place.unwrap_or(fault.field), ..fault }
     }
 
     /// The feature that is in a column.
     pub(super) fn feature(&self, column: usize) -> Option<usize> {
-        self.0.iter().position(|c| *c == Some(column))
+        self.columns.iter().position(|c| *c == Some(column))
     }
 }

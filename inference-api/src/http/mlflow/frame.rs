@@ -1,5 +1,7 @@
 //! Data frames: columns that have names, as JSON or CSV.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -46,11 +48,12 @@ pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, F
         malformed: false,
     })?;
     let Some(first) = records.first() else { return decode_rows(signature, FIELD, "[]") };
-    let columns: Vec<String> = first.0.iter().map(|(name, _)| name.clone()).collect();
-    if columns.iter().all(|name| signature.features.iter().any(|f| f.name == *name)) {
+    let known: BTreeSet<&str> = signature.features.iter().map(|f| f.name.as_str()).collect();
+    if records.iter().all(|record| record.0.iter().all(|(name, _)| known.contains(name.as_str()))) {
         return decode_rows(signature, FIELD, json.get());
     }
     // Names that the model does not know: the first record says in which order they are meant.
+    let columns: Vec<String> = first.0.iter().map(|(name, _)| name.clone()).collect();
     let order = columns::order(signature, FIELD, &columns)?;
     let mut rows = Vec::with_capacity(records.len());
     for (i, record) in records.iter().enumerate() {

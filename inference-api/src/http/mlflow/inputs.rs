@@ -82,7 +82,17 @@ fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Resul
     let names: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
     let order = super::columns::order(signature, "inputs", &names)?;
     let row = |row: usize| columns.iter().map(|(_, values)| values[row].get()).collect();
-    order.read(signature, "inputs", (0..rows).map(row))
+    order.read(signature, "inputs", (0..rows).map(row)).map_err(by_column)
+}
+
+/// A fault's place in a table that was sent column by column: `inputs[1].name` is its `inputs.name[1]`.
+fn by_column(fault: Fault) -> Fault {
+    let place = fault
+        .field
+        .strip_prefix("inputs")
+        .and_then(|rest| rest.split_once("]."))
+        .map(|(row, name)| format!("inputs.{name}{row}]"));
+    Fault { field: place.unwrap_or(fault.field), ..fault }
 }
 
 /// A fault's place within a tensor: nothing for the whole of it.

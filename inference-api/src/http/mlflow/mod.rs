@@ -67,9 +67,14 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         other => other,
     };
-    let code = if status.is_client_error() { "BAD_REQUEST" } else { "INTERNAL_ERROR" };
+    let is_temporary = matches!(error, ApiError::QueueFull(..) | ApiError::Loading);
+    let code = match status.is_client_error() {
+        _ if is_temporary => "TEMPORARILY_UNAVAILABLE",
+        true => "BAD_REQUEST",
+        false => "INTERNAL_ERROR",
+    };
     let mut response = (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response();
-    if matches!(error, ApiError::QueueFull(..) | ApiError::Loading) {
+    if is_temporary {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
     }
     response
@@ -94,14 +99,12 @@ where
         false => json_body(signature, &body).map_err(ApiError::Fault)?,
     };
     let parse = begun.elapsed();
-    let refused = |e: crate::model::RunError| ApiError::Refused(e.to_string());
     let run = worker.run(&served, batch.inputs, batch.rows).await?;
     let writing = Instant::now();
     let json = match form {
         Form::Frame => encode_records(signature, batch.rows, &run.outputs),
         Form::Tensors => encode_columns(signature, &run.outputs),
-    }
-    .map_err(refused)?;
+    }?;
     worker.answered(Endpoint::Invocations, &served, parse, &run, writing.elapsed());
     Ok(json)
 }

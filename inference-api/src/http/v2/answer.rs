@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::{binary, datatype, error::V2Error, request::Inference};
 use crate::{
-    model::{Buffer, Signature, Tensor, Value},
+    http::ApiError,
+    model::{Buffer, RunError, Signature, Tensor, Value, room},
+    predict::large,
     with_elements,
 };
 
@@ -55,7 +57,10 @@ pub(super) struct Encoded {
 pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Value]) -> Result<Encoded, V2Error> {
     let tensors: Vec<std::borrow::Cow<'_, Tensor>> =
         inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect::<Result<_, _>>()?;
-    let mut bytes = Vec::new();
+    let memory = |e: RunError| V2Error::from(ApiError::from(e));
+    let in_bytes = tensors.iter().zip(&inference.outputs).filter(|(_, (_, as_bytes))| *as_bytes);
+    let size = |tensor: &Tensor| tensor.data.len().saturating_mul(binary::size_of(tensor.data.element()).unwrap_or(0));
+    let mut bytes = room(in_bytes.map(|(tensor, _)| size(tensor)).sum()).map_err(memory)?;
     let mut outputs = Vec::with_capacity(tensors.len());
     for (tensor, &(index, as_bytes)) in tensors.iter().zip(&inference.outputs) {
         let (parameters, data) = match as_bytes {
@@ -73,7 +78,9 @@ pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Valu
     let has_bytes = inference.outputs.iter().any(|(_, as_bytes)| *as_bytes);
     let answer =
         Answer { id: inference.id.as_deref(), model_name: &signature.name, model_version: &signature.version, outputs };
-    let mut body = serde_json::to_vec(&answer).map_err(|e| V2Error::bad_request(e.to_string()))?;
+    let most = large(values).filter(|_| inference.outputs.iter().any(|(_, as_bytes)| !as_bytes)).unwrap_or(128);
+    let mut body = room(most.saturating_add(bytes.len())).map_err(memory)?;
+    serde_json::to_writer(&mut body, &answer).map_err(|e| V2Error::bad_request(e.to_string()))?;
     let json_length = has_bytes.then_some(body.len());
     body.append(&mut bytes);
     Ok(Encoded { body, json_length })

@@ -57,11 +57,20 @@ fn strings(mut bytes: &[u8]) -> Result<Vec<String>, String> {
         let text = rest
             .get(..length)
             .ok_or_else(|| format!("a BYTES element announces {length} bytes, {} are left", rest.len()))?;
-        let text = std::str::from_utf8(text).map_err(|e| format!("a BYTES element is no UTF-8: {e}"))?;
-        strings.push(text.to_owned());
+        strings.push(self::text(text)?);
         bytes = &rest[length..];
     }
     Ok(strings)
+}
+
+/// One string. The runtime ends its strings at a NUL.
+pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
+    let wrong = |why: String| format!("an element of BYTES is a string here, UTF-8 without NUL: {why}");
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(wrong("there is a NUL in it".to_owned())),
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => Err(wrong(error.to_string())),
+    }
 }
 
 /// Writes the elements to the end of `out`, and returns how many bytes they took.

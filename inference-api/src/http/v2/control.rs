@@ -5,14 +5,17 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 
 use super::error::V2Error;
-use crate::{http::SharedWorker, repository::Indexed};
+use crate::{
+    http::SharedWorker,
+    repository::{Indexed, RepositoryError},
+};
 
 #[derive(Deserialize, Default)]
 struct IndexRequest {
@@ -37,8 +40,11 @@ struct LoadRequest {
 /// What a load request may ask for beside the load; neither means anything here.
 const HARMLESS: [&str; 1] = ["unload_dependents"];
 
-pub(super) async fn index(State(worker): State<SharedWorker>, body: Bytes) -> Result<Response, V2Error> {
-    let request: IndexRequest = parse(&body)?;
+pub(super) async fn index(
+    State(worker): State<SharedWorker>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, V2Error> {
+    let request: IndexRequest = parse(&body?)?;
     let server = Arc::clone(&worker.server);
     let index = blocking(move || server.repository.index()).await?;
     let entry = |indexed: Indexed| IndexEntry {
@@ -55,9 +61,9 @@ pub(super) async fn load(
     State(worker): State<SharedWorker>,
     Path(model): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, V2Error> {
-    check(&worker, &headers, &body)?;
+    check(&worker, &headers, &body?)?;
     let server = Arc::clone(&worker.server);
     let name = model.clone();
     match blocking(move || server.repository.load(&name)).await? {
@@ -66,7 +72,12 @@ pub(super) async fn load(
             Ok(StatusCode::OK.into_response())
         }
         Err(error) => {
-            tracing::error!(model, %error, "REFUSED: it does not load; what was served before still is");
+            match &error {
+                RepositoryError::Refused(refusal) => {
+                    tracing::error!(model, reason = refusal.reason, "{}", refusal.consequence());
+                }
+                other => tracing::error!(model, reason = %other, "REFUSED: it was not loaded"),
+            }
             let error = V2Error::from(error);
             Err(V2Error { message: format!("failed to load '{model}': {}", error.message), ..error })
         }
@@ -77,9 +88,9 @@ pub(super) async fn unload(
     State(worker): State<SharedWorker>,
     Path(model): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, V2Error> {
-    check(&worker, &headers, &body)?;
+    check(&worker, &headers, &body?)?;
     let server = Arc::clone(&worker.server);
     let name = model.clone();
     if blocking(move || server.repository.unload(&name)).await? {

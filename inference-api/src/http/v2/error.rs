@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::BytesRejection,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -48,6 +49,12 @@ impl From<ApiError> for V2Error {
             retry: matches!(error, ApiError::QueueFull(..) | ApiError::Loading),
             ..Self::new(status, error.message())
         }
+    }
+}
+
+impl From<BytesRejection> for V2Error {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
     }
 }
 

@@ -5,7 +5,9 @@ mod binary;
 mod control;
 mod datatype;
 mod error;
+mod lacking;
 mod metadata;
+mod raw;
 mod request;
 mod statistics;
 
@@ -21,6 +23,7 @@ use axum::{
 
 use percent_encoding::percent_decode_str;
 
+pub(super) use self::lacking::{is_ours, is_unreadable, no_method, no_path};
 use self::{answer::HEADER_LENGTH, error::V2Error};
 use super::{ApiError, SharedWorker, Worker, body, errors};
 use crate::{
@@ -99,7 +102,10 @@ where
     let header = header_length(&parts.headers)?;
     let body = body::read(&parts.headers, body, worker.server.max_body_bytes).await?;
     let begun = Instant::now();
-    let mut inference = request::read(&served.signature, &body, header, served.batches())?;
+    let mut inference = match header {
+        Some(0) => raw::read(&served.signature, &body)?,
+        _ => request::read(&served.signature, &body, header, served.batches())?,
+    };
     drop(body);
     let parse = begun.elapsed();
     let inputs = std::mem::take(&mut inference.inputs);

@@ -94,6 +94,10 @@ impl Runtime {
     /// Loads a model into a session of its own.
     pub fn open(&self, model: &Path) -> Result<LoadedModel, LoadError> {
         let failed = |reason: String| LoadError::Model { path: model.to_owned(), reason };
+        // The runtime would say "system error number 13".
+        if let Err(source) = std::fs::File::open(model) {
+            return Err(LoadError::unreadable(model, source));
+        }
         let session = open_session(&self.environment, model).map_err(|e| failed(plain(&e)))?;
         let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
         let outputs = ports(session.outputs(), output_kind, "output").map_err(failed)?;
@@ -110,15 +114,27 @@ impl LoadedModel {
             .zip(tensors)
             .map(|(port, tensor)| Ok((Cow::Borrowed(port.name.as_str()), values::to_ort(port, tensor)?)))
             .collect::<ort::Result<Vec<_>>>()
-            .map_err(|e| RunError(plain(&e)))?;
-        let outputs = self.session.run(inputs).map_err(|e| RunError(plain(&e)))?;
+            .map_err(|e| run_error(&e))?;
+        let outputs = self.session.run(inputs).map_err(|e| run_error(&e))?;
         self.outputs
             .iter()
             .map(|port| {
-                let value = outputs.get(&port.name).ok_or_else(|| RunError(format!("no output {:?}", port.name)))?;
-                values::from_ort(port, value).map_err(|e| RunError(plain(&e)))
+                let value =
+                    outputs.get(&port.name).ok_or_else(|| RunError::Refused(format!("no output {:?}", port.name)))?;
+                values::from_ort(port, value)
             })
             .collect()
+    }
+}
+
+/// What the runtime says where it gets no memory; it has no code for that.
+const NO_MEMORY: [&str; 3] = ["Failed to allocate memory", "bad_alloc", "bad allocation"];
+
+fn run_error(error: &ort::Error) -> RunError {
+    let text = plain(error);
+    match NO_MEMORY.iter().any(|words| text.contains(words)) {
+        true => RunError::Memory(text),
+        false => RunError::Refused(text),
     }
 }
 

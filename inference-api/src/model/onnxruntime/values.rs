@@ -6,7 +6,7 @@ use ort::{
 };
 
 use super::{Kind, Port};
-use crate::model::{Buffer, Element, Key, Tensor, Value};
+use crate::model::{Buffer, Element, Key, RunError, Tensor, Value, room};
 
 /// What the input takes, made of a tensor.
 pub(super) fn to_ort(port: &Port, tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
@@ -38,22 +38,24 @@ pub(super) fn to_ort(port: &Port, tensor: Tensor) -> ort::Result<SessionInputVal
 }
 
 /// What the output holds.
-pub(super) fn from_ort(port: &Port, value: &DynValue) -> ort::Result<Value> {
+pub(super) fn from_ort(port: &Port, value: &DynValue) -> Result<Value, RunError> {
+    let failed = |e: ort::Error| super::run_error(&e);
     match port.kind {
         Kind::Tensor | Kind::Map { .. } => tensor(port.element, value).map(Value::Tensor),
-        Kind::Maps => maps(value).map(Value::Maps),
+        Kind::Maps => maps(value).map(Value::Maps).map_err(failed),
         Kind::Sequence => {
-            let tensors = value.try_extract_sequence::<ort::value::DynValueTypeMarker>()?;
-            tensors.iter().map(|value| tensor(port.element, value)).collect::<ort::Result<_>>().map(Value::Sequence)
+            let tensors = value.try_extract_sequence::<ort::value::DynValueTypeMarker>().map_err(failed)?;
+            tensors.iter().map(|value| tensor(port.element, value)).collect::<Result<_, _>>().map(Value::Sequence)
         }
     }
 }
 
-fn tensor(element: Element, value: &DynValue) -> ort::Result<Tensor> {
+fn tensor(element: Element, value: &DynValue) -> Result<Tensor, RunError> {
+    let failed = |e: ort::Error| super::run_error(&e);
     macro_rules! tensor {
         ($variant:ident) => {{
-            let (shape, data) = value.try_extract_tensor()?;
-            Tensor { shape: dims(shape), data: Buffer::$variant(data.to_vec()) }
+            let (shape, data) = value.try_extract_tensor().map_err(failed)?;
+            Tensor { shape: dims(shape), data: Buffer::$variant(copy(data)?) }
         }};
     }
     Ok(match element {
@@ -71,10 +73,17 @@ fn tensor(element: Element, value: &DynValue) -> ort::Result<Tensor> {
         Element::Uint64 => tensor!(Uint64),
         Element::Bool => tensor!(Bool),
         Element::Text => {
-            let (shape, data) = value.try_extract_strings()?;
+            let (shape, data) = value.try_extract_strings().map_err(failed)?;
             Tensor { shape: dims(shape), data: Buffer::Text(data) }
         }
     })
+}
+
+/// A copy that fails where there is no room for it: a model may put out more than a request has any right to.
+fn copy<T: Copy>(data: &[T]) -> Result<Vec<T>, RunError> {
+    let mut copy = room(data.len())?;
+    copy.extend_from_slice(data);
+    Ok(copy)
 }
 
 fn dims(shape: &Shape) -> Vec<usize> {

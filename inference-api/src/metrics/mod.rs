@@ -1,6 +1,9 @@
-//! What `GET /metrics` shows: text, or protobuf for who asks for native histograms, which text cannot hold.
+//! What `GET /metrics` shows.
 
-use std::time::Duration;
+mod exposition;
+mod models;
+
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, prometheus_protobuf, text},
@@ -12,6 +15,10 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+
+pub use exposition::Exposition;
+
+use crate::repository::Repository;
 
 /// Counters of one server; workers share them.
 #[derive(Debug)]
@@ -71,9 +78,11 @@ fn buckets() -> Histogram {
     Histogram::new_classic_and_native(exponential_buckets(1e-6, 2.0, 21), NativeHistogramConfig::with_schema(3))
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Nothing counted yet; of models, what their own statistics say.
+    pub fn new(repository: Arc<Repository>) -> Self {
         let mut registry = Registry::with_prefix("inference");
+        registry.register_collector(Box::new(models::Models(repository)));
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("requests", "Requests answered", requests.clone());
         let stages = Family::<StageLabels, Histogram>::new_with_constructor(buckets);
@@ -98,9 +107,7 @@ impl Default for Metrics {
             connections,
         }
     }
-}
 
-impl Metrics {
     /// Counts a request that a model has answered, and how long its parts took.
     pub fn predicted(&self, at: Endpoint, parse: Duration, queue: Duration, inference: Duration, write: Duration) {
         self.predicted[at as usize].inc();
@@ -120,15 +127,17 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { path: path.to_owned(), code }).inc();
     }
 
-    /// What Prometheus' protobuf exposition has, native histograms included.
-    pub fn render_protobuf(&self) -> Result<Vec<u8>, prometheus_protobuf::EncodeError> {
-        prometheus_protobuf::encode_to_vec(&self.registry)
-    }
-
-    /// The exposition text.
-    pub fn render(&self) -> Result<String, std::fmt::Error> {
+    /// All of it in this form.
+    ///
+    /// # Errors
+    /// When a metric cannot be written.
+    pub fn render(&self, form: Exposition) -> Result<Vec<u8>, String> {
+        if form == Exposition::Protobuf {
+            return prometheus_protobuf::encode_to_vec(&self.registry).map_err(|e| e.to_string());
+        }
         let mut out = String::new();
-        text::encode(&mut out, &self.registry)?;
-        Ok(out)
+        text::encode(&mut out, &self.registry).map_err(|e| e.to_string())?;
+        let out = if form == Exposition::Text { exposition::classic(&out) } else { out };
+        Ok(out.into_bytes())
     }
 }

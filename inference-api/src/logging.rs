@@ -1,0 +1,67 @@
+//! What is logged, and how.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// What has lines of its own: every request, this program, ONNX Runtime, and how registries are asked.
+const PARTS: [&str; 5] = ["access", "inference_api", "ort", "ureq", "rustls"];
+
+/// Starts logging to standard error.
+pub fn start(filter: &str, format: LogFormat) {
+    // A part that is named alone must not turn off all others.
+    let has_level = filter.split(',').any(|directive| !directive.contains('='));
+    let rest = if has_level { "" } else { "info," };
+    let log = tracing_subscriber::fmt()
+        // ONNX Runtime tells us of every error, and we tell whose it is; its own words are there for who asks for them.
+        .with_env_filter(EnvFilter::new(format!("ort=off,{rest}{filter}")))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// Reads `LEVEL` and `PART=LEVEL`, with commas between them. What tracing makes of a misspelt level is a part of that name, and
+/// nothing would be logged.
+///
+/// # Errors
+/// With the words that there are.
+pub fn filter(text: &str) -> Result<String, String> {
+    let mut directives = Vec::new();
+    for directive in text.split(',').map(str::trim) {
+        let (part, level) = directive.split_once('=').map_or((None, directive), |(part, level)| (Some(part), level));
+        let level = level.to_ascii_lowercase();
+        if !LEVELS.contains(&level.as_str()) {
+            return Err(format!("there is no level {level:?}; the levels are {}", LEVELS.join(", ")));
+        }
+        match part {
+            None => directives.push(level),
+            Some(part) if PARTS.contains(&part.split("::").next().unwrap_or(part)) => {
+                directives.push(format!("{part}={level}"));
+            }
+            Some(part) => return Err(format!("there is no part {part:?}; the parts are {}", PARTS.join(", "))),
+        }
+    }
+    Ok(directives.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_parts_have_to_be_known() {
+        assert_eq!(filter("INFO, access=debug").unwrap(), "info,access=debug");
+        assert_eq!(filter("inference_api::serve=trace").unwrap(), "inference_api::serve=trace");
+        for (wrong, word) in
+            [("verbose", "debug"), ("access", "debug"), ("acess=debug", "access"), ("", "info"), ("info,", "info")]
+        {
+            assert!(filter(wrong).unwrap_err().contains(word), "{wrong}");
+        }
+    }
+}
