@@ -2,7 +2,8 @@
 //!
 //!     cargo bench -p loadgen --bench accuracy [-- REQUESTS]
 //!
-//! The server has CPU 0, the generator CPU 1. Every percentile to 99.9 of what was measured is held against the server's own
+//! The server has CPU 0, the generator CPU 1; both ask the kernel when bytes came, so that who was woken late does not lengthen what it
+//! tells. Every percentile to 99.9 of what was measured is held against the server's own
 //! log: within 2% or 100 us. With arrivals, a server that freezes for 1 s of every 10 has an intended p99 of 0.9 s, since 10%
 //! of the requests wait for up to a second, evenly spread.
 

@@ -23,7 +23,7 @@ impl Thread {
         user.state = State::Connecting;
         let targets = &self.work.targets;
         let (addr, secure) = (targets.addrs[user.target], targets.secure(user.target));
-        match Stream::connect(addr, secure, self.poll.registry(), Token(index)) {
+        match Stream::connect(addr, secure, self.poll.registry(), Token(index), self.is_stamped) {
             Ok(stream) => user.stream = Some(stream),
             Err(error) => self.fail(index, connect_failure(&error)),
         }
@@ -154,6 +154,9 @@ impl Thread {
         let now = self.now();
         let failure = self.look_at(index, answer.status);
         let user = &mut self.users[index];
+        // When it came, and not when this thread came to read it.
+        let age = user.stream.as_ref().map(Stream::age).unwrap_or_default();
+        let came = now.saturating_sub(age).max(user.sent);
         user.cookies.take(user.target, user.reader.set_cookies());
         // An answer to a request that was not wholly written leaves the rest of it between us and the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
@@ -162,7 +165,7 @@ impl Thread {
             user.disconnect();
             user.closed_while_idle = answer.keep_alive && closed;
         }
-        if let Some(due) = self.finish(index, now, answer.bytes, failure) {
+        if let Some(due) = self.finish(index, came, answer.bytes, failure) {
             self.begin(index, due, now);
         }
     }

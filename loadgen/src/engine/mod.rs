@@ -13,6 +13,7 @@ pub mod http1;
 mod limits;
 mod reports;
 mod resources;
+mod socket;
 mod steal;
 mod stream;
 mod timers;
@@ -30,6 +31,7 @@ pub use calibrate::calibrate;
 pub use control::Control;
 pub use limits::raise_file_limit;
 pub use resources::pin_to;
+pub(crate) use socket::Socket;
 use steal::Steal;
 pub(crate) use wakeup::Wakeup;
 

@@ -9,13 +9,14 @@ use std::{
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustls::ClientConnection;
 
+use super::socket::Socket;
 use crate::workload::Secure;
 
 /// A connection that never blocks.
 #[derive(Debug)]
 pub enum Stream {
     /// As it is.
-    Plain(TcpStream),
+    Plain(Socket),
     /// Encrypted. Boxed: most users have none, and a session is large.
     Tls(Box<Session>),
 }
@@ -23,15 +24,22 @@ pub enum Stream {
 /// A TLS session and the socket under it.
 #[derive(Debug)]
 pub struct Session {
-    socket: TcpStream,
+    socket: Socket,
     tls: ClientConnection,
 }
 
 impl Stream {
-    /// Begins to connect, and registers for all events.
-    pub fn connect(addr: SocketAddr, secure: Option<&Secure>, registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(addr)?;
-        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+    /// Begins to connect, and registers for all events. Where bytes are stamped, [`age`](Self::age) tells when they came.
+    pub fn connect(
+        addr: SocketAddr,
+        secure: Option<&Secure>,
+        registry: &Registry,
+        token: Token,
+        is_stamped: bool,
+    ) -> io::Result<Self> {
+        let mut tcp = TcpStream::connect(addr)?;
+        registry.register(&mut tcp, token, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = Socket::new(tcp, is_stamped);
         Ok(match secure {
             None => Self::Plain(socket),
             Some(secure) => Self::Tls(Box::new(Session { socket, tls: secure.session().map_err(broken)? })),
@@ -43,7 +51,7 @@ impl Stream {
     /// # Errors
     /// When the connection could not be made, or the peer is not whom the certificate has to name.
     pub fn establish(&mut self) -> io::Result<bool> {
-        let socket = self.socket();
+        let socket = self.socket().tcp();
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
@@ -53,7 +61,7 @@ impl Stream {
         }
         match self {
             Self::Plain(socket) => {
-                undelayed(socket);
+                undelayed(socket.tcp());
                 Ok(true)
             }
             Self::Tls(session) => session.shake_hands(),
@@ -64,7 +72,7 @@ impl Stream {
     /// next run from its source ports.
     pub fn reset(self) {
         // If the peer is gone already there is nothing to reset.
-        let _ = socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+        let _ = socket2::SockRef::from(self.socket().tcp()).set_linger(Some(Duration::ZERO));
     }
 
     /// Writes what the session still has to say; for plain connections nothing.
@@ -75,7 +83,12 @@ impl Stream {
         }
     }
 
-    fn socket(&self) -> &TcpStream {
+    /// How long before they were read the last bytes had come.
+    pub fn age(&self) -> Duration {
+        self.socket().age()
+    }
+
+    fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(session) => &session.socket,
@@ -109,7 +122,7 @@ impl Write for Stream {
 
 impl Session {
     fn shake_hands(&mut self) -> io::Result<bool> {
-        undelayed(&self.socket);
+        undelayed(self.socket.tcp());
         self.flush()?;
         while self.tls.is_handshaking() {
             match self.take_in() {

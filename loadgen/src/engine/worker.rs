@@ -73,6 +73,8 @@ pub(super) struct Thread {
     /// Requests in flight to each target, and the one that was chosen last.
     pub(super) busy: Vec<u32>,
     pub(super) last_target: usize,
+    /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate that counts.
+    pub(super) is_stamped: bool,
     pub(super) rng: Pcg32,
     pub(super) recorder: Recorder,
     pub(super) usage: ThreadUsage,
@@ -117,6 +119,7 @@ impl Thread {
             free: vec![Vec::new(); targets],
             busy: vec![0; targets],
             last_target: targets - 1,
+            is_stamped: plan.planned_per_second(0).is_some(),
             rng: Pcg32::seed_from_u64(plan.seed ^ u64::from(work.segment.index)),
             work,
             stopped: false,

@@ -1,40 +1,34 @@
 //! One client's connection to a null server.
 
 use std::{
-    io::{self, IoSliceMut, Read, Write},
-    os::fd::AsRawFd,
-    time::{Duration, Instant, SystemTime},
+    io::{self, Read, Write},
+    time::Instant,
 };
 
 use mio::net::TcpStream;
-use nix::{
-    cmsg_space,
-    sys::{
-        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
-        time::TimeSpec,
-    },
-};
+
+use crate::engine::Socket;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 const READ_BYTES: usize = 16 * 1024;
 const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Socket,
     /// The beginning of a request that came in pieces.
     begun: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, begun: Vec::new() }
+    /// With `is_stamped`, the kernel is asked when requests came: a thread reads them when it is woken, which is later.
+    pub(super) fn new(stream: TcpStream, is_stamped: bool) -> Self {
+        Self { stream: Socket::new(stream, is_stamped), begun: Vec::new() }
     }
 
-    /// Has the kernel note when bytes come: a thread reads them when it is woken, which is later, and on a virtual machine may
-    /// be much later.
-    pub(super) fn stamp(&self) {
-        // A kernel that cannot leaves the time at which they are read.
-        let _ = setsockopt(&self.stream, ReceiveTimestampns, &true);
+    /// Writes one answer.
+    pub(super) fn answer(&mut self) -> io::Result<()> {
+        // Small enough for the socket's buffer, unless the client does not read.
+        self.stream.write_all(ANSWER)
     }
 
     /// Reads what has come and answers nothing. Returns how many requests are to be answered, and when the last of their bytes
@@ -47,10 +41,10 @@ impl Connection {
         let mut requests = 0;
         let mut came = Instant::now();
         loop {
-            match receive(&self.stream, &mut buffer) {
-                Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok((read, age)) => {
-                    came = Instant::now().checked_sub(age).unwrap_or(came);
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    came = Instant::now().checked_sub(self.stream.age()).unwrap_or(came);
                     requests += self.add(&buffer[..read], false)?;
                     if read < READ_BYTES {
                         return Ok((requests, came));
@@ -61,12 +55,6 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    /// Writes one answer.
-    pub(super) fn answer(&mut self) -> io::Result<()> {
-        // Small enough for the socket's buffer, unless the client does not read.
-        self.stream.write_all(ANSWER)
     }
 
     /// Reads what has come, and answers every whole request at once.
@@ -123,19 +111,6 @@ impl Connection {
         }
         Ok(requests)
     }
-}
-
-/// Reads bytes, and tells how long ago they came; not at all if the kernel does not say.
-fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
-    let mut control = cmsg_space!(TimeSpec);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let received = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
-    let came = received.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-        _ => None,
-    });
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok((received.bytes, came.map(|came| now.saturating_sub(came)).unwrap_or_default()))
 }
 
 /// Head and body of the request at the beginning of `bytes`; none if its head is not whole.

@@ -199,11 +199,7 @@ impl Server {
             });
             let _ = stream.set_nodelay(true);
             if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_ok() {
-                let connection = Connection::new(stream);
-                if !self.pending.is_immediate() {
-                    connection.stamp();
-                }
-                self.connections[index] = Some(connection);
+                self.connections[index] = Some(Connection::new(stream, !self.pending.is_immediate()));
             } else {
                 self.free.push(index);
             }
