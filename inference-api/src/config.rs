@@ -48,7 +48,7 @@ pub enum Command {
     },
     /// Exit with 0 if the server at ADDR is ready, else with 1: for HEALTHCHECK in images that hold no curl.
     Healthcheck {
-        /// Where the server listens; of one that listens everywhere (0.0.0.0 or [::]), this machine's own address is asked.
+        /// Where the server listens; of one that listens everywhere (`0.0.0.0` or `[::]`), this machine's own address is asked.
         #[arg(env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
         addr: SocketAddr,
     },

@@ -59,11 +59,11 @@ impl Watch {
     }
 
     fn see(&self, event: &Event, watched: &mut Watched) {
-        // With three histograms each, those of a long run are hundreds of megabytes; with their tasks' it would be more.
+        // With their histograms the seconds of a long run are hundreds of megabytes.
         if let Event::Second(second) = event
             && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
         {
-            watched.seconds.push(second.totals());
+            watched.seconds.push(if self.keeps_seconds { second.totals() } else { second.counts() });
         }
         let Some(objective) = &self.objective else { return };
         if watched.is_decided || watched.aborted.is_some() {
@@ -102,7 +102,7 @@ impl Watch {
                 let is_time = |count: u64| count.is_multiple_of(FIRST_LOOK) && (count / FIRST_LOOK).is_power_of_two();
                 // Of an open window the rate is what it happens to be by now.
                 let objective = Objective { rate: None, ..objective.clone() };
-                is_time(held.len() as u64).then(|| failed(&Window::so_far(&held), step, &objective))?
+                is_time(held.clone().count() as u64).then(|| failed(&Window::so_far(held), step, &objective))?
             }
             _ => None,
         }
@@ -112,9 +112,9 @@ impl Watch {
     fn is_decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> bool {
         let Some(last) = self.times.last().filter(|_| self.extension > Duration::ZERO) else { return false };
         let asked = last.end - self.extension;
-        let mut looks = (0..LOOKS).map(|look| (asked + self.extension * look / LOOKS).as_secs());
+        let mut looks = (0..LOOKS).map(|look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64);
         let Some(look) = looks.position(|look| look == second.index) else { return false };
-        let held = Window::so_far(&held(seconds, *last));
+        let held = Window::so_far(held(seconds, *last));
         let planned = self.plan.planned_per_second(self.times.len() - 1);
         let judged = judge(&held, objective, planned, scope_of(&self.plan));
         let is_decided = judged.verdict != Verdict::Undecided;
@@ -132,10 +132,10 @@ impl Watch {
 }
 
 /// The whole seconds of a step's window.
-fn held(seconds: &[Second], times: StepTimes) -> Vec<Second> {
-    let whole = |second: &&Second| {
+fn held(seconds: &[Second], times: StepTimes) -> impl Iterator<Item = &Second> + Clone {
+    let whole = move |second: &&Second| {
         let end = Duration::from_secs(second.index);
         end >= times.measured_from + SECOND && end <= times.end
     };
-    seconds.iter().filter(whole).cloned().collect()
+    seconds.iter().filter(whole)
 }

@@ -34,12 +34,13 @@ impl Thread {
         let user = &mut self.users[index];
         user.target = target;
         self.pick(index, due);
-        if self.work.targets.scenario.login().is_none() || !self.users[index].token.is_empty() {
+        if self.work.targets.scenario.login().is_none() || self.users[index].is_logged_in() {
             return self.begin(index, due, now);
         }
         // The login was picked. It is due now, and the arrival goes on being due since it was.
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);
+        self.recorder.late(task, slot, now.saturating_sub(due));
         self.users[index].held = Some(Held { due, task, slot });
         self.begin(index, now, now);
     }
@@ -50,11 +51,11 @@ impl Thread {
         let user = &mut self.users[index];
         let target = user.target;
         if let Some(Held { due, task, slot }) = user.held.take() {
-            if !user.token.is_empty() {
-                (user.task, user.slot, user.held_until) = (task, slot, now);
+            if user.is_logged_in() {
+                (user.task, user.slot, user.was_held) = (task, slot, true);
                 return Some(due);
             }
-            let failure = Some(FailureKind::NoToken);
+            let failure = Some(FailureKind::Dropped);
             self.recorder.finished(&Finished { task, slot, due, sent: now, end: now, bytes: 0, failure });
         }
         self.free[target].push(index as u32);

@@ -30,6 +30,9 @@ impl Jar {
 
     /// Takes an answer's `Set-Cookie` values; one that is over takes its namesake away.
     pub fn take(&mut self, target: usize, set: &[String]) {
+        if !set.is_empty() {
+            self.0.retain(|kept| kept.until.is_none_or(|until| until > SystemTime::now()));
+        }
         for text in set {
             let Ok(cookie) = Cookie::parse(text.as_str()) else { continue };
             let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned();

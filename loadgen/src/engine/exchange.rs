@@ -156,7 +156,8 @@ impl Thread {
         let user = &mut self.users[index];
         // When it came, and not when this thread came to read it.
         let age = user.stream.as_ref().map(Stream::age).unwrap_or_default();
-        let came = now.saturating_sub(age).max(user.sent);
+        // One that is older than the request is none: the wall clock was set.
+        let came = now.checked_sub(age).filter(|came| *came >= user.sent).unwrap_or(now);
         user.cookies.take(user.target, user.reader.set_cookies());
         // An answer to a request that was not wholly written leaves the rest of it between us and the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
@@ -185,7 +186,7 @@ impl Thread {
         }
         if scenario.login() == Some(user.task) {
             match scenario.token(user.reader.kept_body()) {
-                Some(token) => user.token = token,
+                Some(token) => (user.token, user.token_of) = (token, user.target),
                 None => return Some(FailureKind::NoToken),
             }
         }
@@ -196,10 +197,11 @@ impl Thread {
         let now = self.now();
         let targets = self.work.targets.addrs.len();
         let user = &mut self.users[index];
+        let cannot_connect = kind.is_unreachable() || user.state == State::Connecting;
         user.disconnect();
         let next = self.finish(index, now, 0, Some(kind));
         let user = &mut self.users[index];
-        if kind.is_unreachable() {
+        if cannot_connect {
             user.target = (user.target + 1) % targets;
         }
         if let Some(due) = next {

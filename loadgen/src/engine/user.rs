@@ -58,6 +58,8 @@ pub struct User {
     pub iteration: u64,
     /// What its login gave it; empty before.
     pub token: String,
+    /// The target that gave the token: another one is not told.
+    pub token_of: usize,
     /// What chance gave the current request.
     pub random: u64,
     pub cookies: Jar,
@@ -69,8 +71,8 @@ pub struct User {
     pub written: usize,
     /// The open model's: an arrival that waits for the login of its connection.
     pub held: Option<Held>,
-    /// Until when the current request was held back by a login.
-    pub held_until: Duration,
+    /// Whether the current request is one that was held.
+    pub was_held: bool,
     /// Goes up with every change of what the user waits for; timers with another one are out of date.
     pub generation: u32,
     /// Which target it is, or will be, connected to.
@@ -105,13 +107,14 @@ impl User {
             task: 0,
             iteration: 0,
             token: String::new(),
+            token_of: target,
             random: 0,
             cookies: Jar::default(),
             outgoing: Vec::new(),
             slot: Slot::default(),
             written: 0,
             held: None,
-            held_until: Duration::ZERO,
+            was_held: false,
             generation: 0,
             target,
             is_present: false,
@@ -119,6 +122,11 @@ impl User {
             closed_while_idle: false,
             resent: false,
         }
+    }
+
+    /// Whether the target that it is connected to, or will be, has given it a token.
+    pub fn is_logged_in(&self) -> bool {
+        !self.token.is_empty() && self.token_of == self.target
     }
 
     /// Makes the current request one that has the cookies which belong to it. `fixed` are its bytes if they are nobody's own.

@@ -254,7 +254,7 @@ impl Thread {
         let scenario = &self.work.targets.scenario;
         let user = &mut self.users[index];
         user.task = match scenario.login() {
-            Some(login) if user.token.is_empty() => login,
+            Some(login) if !user.is_logged_in() => login,
             _ => scenario.draw(&mut user.rng),
         };
         user.slot = self.recorder.begun(user.task, due);
@@ -274,11 +274,14 @@ impl Thread {
         self.in_flight += 1;
         self.busy[user.target] += 1;
         let could = match self.work.segment.plan.traffic {
-            Traffic::Open { .. } => due.max(std::mem::take(&mut user.held_until)),
+            Traffic::Open { .. } => due,
             // Before its last request had ended a user could not begin this one: that was the server's doing.
             Traffic::Closed(_) => due.max(user.ended),
         };
-        self.recorder.late(user.task, user.slot, now.saturating_sub(could));
+        // One that waited for its login was late then, if it was.
+        if !std::mem::take(&mut user.was_held) {
+            self.recorder.late(user.task, user.slot, now.saturating_sub(could));
+        }
         user.outgoing.clear();
         let targets = &self.work.targets;
         if targets.fixed(user.target, user.task).is_none() {
@@ -341,7 +344,7 @@ impl Thread {
 
     fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
-        let has_logged_in = self.work.targets.scenario.login() == Some(user.task) && !user.token.is_empty();
+        let has_logged_in = self.work.targets.scenario.login() == Some(user.task) && user.is_logged_in();
         let mut next = if has_logged_in { now } else { wait_time.next_due(user.due, now, &mut user.rng) };
         let (last, until) = (self.end, user.until);
         // With pacing, requests may have been due while the user was busy: those it has no time for any more are not lost.

@@ -56,7 +56,7 @@ impl fmt::Display for FailureKind {
             Self::Timeout => f.write_str("timeout"),
             Self::ConnectionClosed => f.write_str("connection closed before the answer"),
             Self::Malformed => f.write_str("malformed answer"),
-            Self::Dropped => f.write_str("dropped: not sent, since all connections were busy"),
+            Self::Dropped => f.write_str("dropped: never sent, since all connections were busy or its login failed"),
             Self::NoToken => f.write_str("the login's answer has no token"),
             Self::Status(code) => write!(f, "status {code}"),
             Self::Check(number) => write!(f, "check {number} failed"),

@@ -98,6 +98,18 @@ impl Second {
         self.generator.merge(&other.generator);
     }
 
+    /// What verdicts look at: a second of a long run without its largest parts.
+    pub fn counts(&self) -> Self {
+        Self {
+            service: Latencies::default(),
+            intended: Latencies::default(),
+            kinds: self.kinds.clone(),
+            lag: self.lag.clone(),
+            tasks: Vec::new(),
+            ..*self
+        }
+    }
+
     /// The second without its tasks: what long runs keep.
     pub fn totals(&self) -> Self {
         Self {

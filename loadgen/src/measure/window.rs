@@ -66,10 +66,10 @@ impl Window {
     }
 
     /// What is known of a window while it is still open: seconds by when requests ended, not by when they were due.
-    pub fn so_far(seconds: &[Second]) -> Self {
+    pub fn so_far<'a>(seconds: impl Iterator<Item = &'a Second> + Clone) -> Self {
         let mut window = Self {
-            length: Duration::from_secs(seconds.len() as u64),
-            generator: GeneratorLoad::of(seconds.iter().map(|second| &second.generator)),
+            length: Duration::from_secs(seconds.clone().count() as u64),
+            generator: GeneratorLoad::of(seconds.clone().map(|second| &second.generator)),
             ..Self::default()
         };
         for second in seconds {

@@ -178,7 +178,7 @@ impl Sweep {
     fn is_decided(&self, held: &[Second]) -> bool {
         let planned = self.settings.wait_time.planned_per_second(self.settings.max_users.into());
         Timing::new(self.settings.wait_time).looks().contains(&(held.len() as u64))
-            && judge(&Window::so_far(held), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
+            && judge(&Window::so_far(held.iter()), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
     }
 
     /// Why a step that is over makes going on pointless.

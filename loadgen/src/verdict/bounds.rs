@@ -3,7 +3,7 @@
 use crate::measure::Slice;
 
 /// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err in 5% at most.
-const Z: f64 = 2.24;
+pub(super) const Z: f64 = 2.24;
 /// With none of n requests over, fewer than this over n are, with the same confidence: -ln(0.0125).
 const NONE_OF: f64 = 4.4;
 

@@ -133,8 +133,11 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
         window.failures.iter().filter(|(kind, _)| kind.is_unanswered()).map(|(_, failures)| failures.count).sum();
     let completed = 1.0 - unanswered as f64 / window.requests.max(1) as f64;
     if completed < COMPLETED {
+        let error = (completed * (1.0 - completed) / window.requests.max(1) as f64).sqrt();
+        let is_sure = completed + bounds::Z * error < COMPLETED;
         let [completed, needed] = [completed, COMPLETED].map(|share| share * 100.0);
-        reasons.push(format!("{completed:.1}% of the requests that were due were answered, {needed:.0}% needed"));
+        let reason = format!("{completed:.1}% of the requests that were due were answered, {needed:.0}% needed");
+        if is_sure { reasons.push(reason) } else { open.push(reason) }
     }
     let expected = planned_per_second.map(|planned| planned * window.length.as_secs_f64());
     if window.requests == 0 && expected.is_none_or(|expected| expected >= ENOUGH) {

@@ -44,6 +44,11 @@ impl fmt::Display for Selector {
 /// When no Engine answers, there is no such container, or one exposes none or several ports and none was said.
 pub async fn find(selector: &Selector, port: Option<u16>) -> Result<Vec<SocketAddr>> {
     let at = address();
+    if !at.starts_with("unix://") {
+        return Err(Error::Unsatisfiable(format!(
+            "the Engine at {at} is not on this machine: its containers' addresses mean nothing here\n  help: name the hosts"
+        )));
+    }
     let docker = open(&at).await.map_err(|cause| Error::NoEngine { at, cause })?;
     let filters = HashMap::from([("label", selector.0.clone()), ("status", vec!["running".to_owned()])]);
     let options = ListContainersOptionsBuilder::new().filters(&filters).build();
@@ -70,8 +75,14 @@ fn socket(container: &ContainerSummary, port: Option<u16>) -> Result<SocketAddr>
         .filter_map(|endpoint| endpoint.ip_address.as_ref()?.parse().ok())
         .collect();
     addresses.sort_unstable();
-    // On the host's own network it has no address but the host's.
-    let ip = addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mode = container.host_config.as_ref().and_then(|config| config.network_mode.as_deref());
+    let ip = match (addresses.first(), mode) {
+        (Some(ip), _) => *ip,
+        (None, Some("host")) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        (None, _) => {
+            return Err(Error::Unsatisfiable(format!("container {} has no address of its own", name(container))));
+        }
+    };
     let exposed: BTreeSet<u16> = container
         .ports
         .iter()

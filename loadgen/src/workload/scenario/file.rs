@@ -369,8 +369,8 @@ mod tests {
             assert_eq!(request["inputs"][0]["shape"], serde_json::json!([3, 4]));
             assert_eq!(request["inputs"][1]["shape"], serde_json::json!([3]));
             // FP32 x 12, three texts of 8 behind their lengths, and two FP16, which JSON has no numbers for.
-            assert_eq!(raw, if binary { 48 + 36 + 4 } else { 4 });
-            assert_eq!(request["inputs"][0]["data"].is_array(), !binary);
+            assert_eq!(raw, 48 + 36 + 4);
+            assert_eq!(request["parameters"]["binary_data_output"] == true, binary);
         }
         let unknown =
             serde_json::from_str(r#"{"inputs": [{"name": "x", "datatype": "COMPLEX", "shape": [1]}]}"#).unwrap();

@@ -87,6 +87,9 @@ impl Tensors {
     }
 
     fn body<R: Rng>(&self, metadata: &ModelMetadata, rng: &mut R) -> Result<(Vec<u8>, Option<usize>), String> {
+        // JSON has no numbers of 16 bits in V2: only bytes do. All inputs then, or bodies would have JSON of different lengths.
+        let has_16_bits = metadata.inputs.iter().any(|input| ["FP16", "BF16"].contains(&input.datatype.as_str()));
+        let as_bytes = self.binary || has_16_bits;
         let mut inputs = Vec::new();
         let mut raw = Vec::new();
         for input in &metadata.inputs {
@@ -100,8 +103,7 @@ impl Tensors {
             let before = raw.len();
             let values = (0..count).map(|_| element(&input.datatype, rng, &mut raw)).collect::<Option<Vec<Value>>>();
             let values = values.ok_or_else(|| format!("input {} is {}: not known", input.name, input.datatype))?;
-            // JSON has no numbers of 16 bits in V2: only bytes do.
-            if self.binary || ["FP16", "BF16"].contains(&input.datatype.as_str()) {
+            if as_bytes {
                 input_json["parameters"] = json!({ "binary_data_size": raw.len() - before });
             } else {
                 raw.truncate(before);
