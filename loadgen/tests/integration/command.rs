@@ -59,14 +59,14 @@ fn a_run_against_the_real_server_meets_its_objective() {
 
 #[test]
 fn a_missed_objective_is_exit_code_1() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(80), ..Manners::default() });
+    let server = Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
     let host = format!("http://{}", server.addr);
-    let output = loadgen(&["run", "-H", &host, "-u", "20", "-r", "100", "-t", "3", "--wait-time", "constant(0.1)"])
-        .args(["--body", "{}", "--slo", "p95<50ms"])
+    let output = loadgen(&["run", "-H", &host, "-u", "20", "-r", "100", "-t", "4", "--wait-time", "constant(0.1)"])
+        .args(["--body", "{}", "--slo", "p95<600ms"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("fail: 100.00% of requests failed or took over 50 ms"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("fail: 100.00% of requests failed or took over 600 ms"));
 }
 
 /// Of exponential service times with a mean of 10 ms, 5% take over 29.96 ms: whether that is less than 5% over 30 ms takes hours.
@@ -156,7 +156,7 @@ fn results_are_written_in_the_formats_of_other_tools() {
     let at = |name: &str| dir.path().join(name);
     let output =
         loadgen(&["run", "--host", &format!("http://{}", server.addr), "--users", "5:10:5", "--step-duration", "2s"])
-            .args(["--wait-time", "constant(0.05)", "--body", "{}", "--csv"])
+            .args(["--wait-time", "constant(0.05)", "--body", "{}", "--slo", "p95<5s", "--extend", "0", "--csv"])
             .arg(at("run"))
             .arg("--html")
             .arg(at("run.html"))
@@ -200,7 +200,7 @@ fn arrivals_and_steps_are_told_apart_in_the_json() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
     let output = loadgen(&["run", "--host", &format!("http://{}", server.addr), "--arrivals", "poisson(100:200:100)"])
-        .args(["--step-duration", "3s", "--body", "{}", "--json"])
+        .args(["--step-duration", "3s", "--body", "{}", "--slo", "p95<5s", "--extend", "0", "--json"])
         .arg(&file)
         .output()
         .unwrap();
@@ -214,16 +214,16 @@ fn arrivals_and_steps_are_told_apart_in_the_json() {
 
 #[test]
 fn a_run_that_fails_is_ended_early_when_asked() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(80), ..Manners::default() });
+    let server = Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
     let began = std::time::Instant::now();
     let output = loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "20", "-t", "60s"])
-        .args(["--wait-time", "constant(0.1)", "--body", "{}", "--slo", "p95<50ms", "--abort-on-fail"])
+        .args(["--wait-time", "constant(0.1)", "--body", "{}", "--slo", "p95<600ms", "--abort-on-fail"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(began.elapsed() < Duration::from_secs(30));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("Ended early: 100.00% of requests failed or took over 50 ms"), "{told}");
+    assert!(told.contains("Ended early: 100.00% of requests failed or took over 600 ms"), "{told}");
 }
 
 #[test]

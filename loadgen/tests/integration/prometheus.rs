@@ -146,7 +146,7 @@ fn dropped_requests_and_steps_are_told() {
         assert_eq!((early[name], late[name]), (before, after), "{name}");
     }
     let failed = late.iter().find(|(name, _)| name.starts_with("loadgen_failures_total")).unwrap();
-    assert!(failed.0.contains("error=\"dropped: not sent") && *failed.1 == late[dropped], "{failed:?}");
+    assert!(failed.0.contains("error=\"dropped: never sent") && *failed.1 == late[dropped], "{failed:?}");
 }
 
 #[test]
