@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::{Deployment, PageCache, Replica, Result, Service, page_cache::evict};
+use crate::{Deployment, Replica, Result, Service, page_cache::make_cold};
 
 /// What a backend does with single replicas.
 #[async_trait]
@@ -25,22 +25,9 @@ pub(crate) trait Copies: Sync {
     /// Starts the service.
     async fn start(&self, deployment: &Deployment) -> Result<Service> {
         self.prepare(deployment).await?;
-        let page_cache = self.make_cold(deployment).await;
+        let page_cache = make_cold(deployment, self.files(deployment)).await;
         let replicas = self.add(deployment, deployment.replicas as usize).await?;
         Ok(Service { deployment: deployment.clone(), replicas, page_cache })
-    }
-
-    /// Evicts the files that replicas run from, if that was asked for.
-    async fn make_cold(&self, deployment: &Deployment) -> PageCache {
-        if !deployment.cold {
-            return PageCache::Warm("nobody asked for a cold start".to_owned());
-        }
-        match self.files(deployment).await {
-            Err(why) => PageCache::Warm(why),
-            Ok(files) => tokio::task::spawn_blocking(move || evict(&files))
-                .await
-                .unwrap_or_else(|_| PageCache::Warm("the eviction ended by a fault of ours".to_owned())),
-        }
     }
 
     /// Starts so many at once: all of them are ready when this returns, or none is left.

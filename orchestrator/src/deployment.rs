@@ -84,6 +84,27 @@ pub enum Workload {
     Program(Program),
 }
 
+/// When an image is pulled from its registry, in Docker's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// Also when the Engine has one of this name.
+    Always,
+    /// When the Engine has none.
+    #[default]
+    Missing,
+    /// Not at all.
+    Never,
+}
+
+/// What an image is, whatever its name will stand for tomorrow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageId {
+    /// The Engine's own, `sha256:…`.
+    pub id: String,
+    /// What registries call it, `name@sha256:…`; none of an image that was never in one.
+    pub digests: Vec<String>,
+}
+
 /// A service to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {

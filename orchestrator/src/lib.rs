@@ -25,7 +25,7 @@ mod usage;
 
 use async_trait::async_trait;
 
-pub use deployment::{Cpus, Deployment, Limits, Program, Replica, Service, Workload};
+pub use deployment::{Cpus, Deployment, ImageId, Limits, Program, Pull, Replica, Service, Workload};
 pub use error::{Blame, Error, Result};
 pub use owner::Owner;
 pub use page_cache::PageCache;
@@ -63,8 +63,27 @@ pub trait Orchestrator: Send + Sync {
     /// instance by an OOM kill) is still reported, with `running: false` and what is known of its end.
     async fn usage(&self, service: &Service) -> Result<Vec<Usage>>;
 
+    /// Makes sure that an image is there, and tells what it is.
+    ///
+    /// # Errors
+    /// When it cannot be had, or this backend runs no images.
+    async fn fetch(&self, reference: &str, pull: Pull) -> Result<ImageId>;
+
+    /// Tells one life of the backend from the next: what was begun in one may have been ended by nobody's fault in the
+    /// next, for instance when an Engine is started again.
+    ///
+    /// # Errors
+    /// When it does not answer now.
+    async fn life(&self) -> Result<String>;
+
     /// The last `lines` lines that a replica wrote to its standard output and error.
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String>;
+
+    /// Kills a replica at once (SIGKILL), as a fault would; it stays part of its service until that is torn down.
+    ///
+    /// # Errors
+    /// When it cannot be told to; one that has ended already is no error.
+    async fn kill(&self, replica: &Replica) -> Result<()>;
 
     /// Stops (SIGTERM, then SIGKILL after a grace of a few seconds) and removes everything `deploy` and `scale` made
     /// for this service. Calling it for a service that is gone already is no error.

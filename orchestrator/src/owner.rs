@@ -18,7 +18,7 @@ const PID: &str = "loadgen.owner.pid";
 const START: &str = "loadgen.owner.start";
 
 /// The process that everything of a run belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Owner {
     /// The run's id: `[a-z0-9]+`.
     pub run: String,

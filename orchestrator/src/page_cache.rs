@@ -15,6 +15,8 @@ use std::{
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
+use crate::Deployment;
+
 /// What was in the page cache of the files of a service when its replicas were started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageCache {
@@ -27,20 +29,42 @@ pub enum PageCache {
 /// As many files as are asked about at once.
 const FILES_A_QUESTION: usize = 1000;
 
+/// Evicts the files that replicas run from, if that was asked for; `files` tells which, or why nobody knows.
+pub(crate) async fn make_cold(
+    deployment: &Deployment,
+    files: impl Future<Output = Result<Vec<PathBuf>, String>>,
+) -> PageCache {
+    if !deployment.cold {
+        return PageCache::Warm("nobody asked for a cold start".to_owned());
+    }
+    match files.await {
+        Err(why) => PageCache::Warm(why),
+        Ok(files) => tokio::task::spawn_blocking(move || evict(&files))
+            .await
+            .unwrap_or_else(|_| PageCache::Warm("the eviction ended by a fault of ours".to_owned())),
+    }
+}
+
 /// Evicts the regular files under `roots`, which may be files themselves. Blocking.
-pub(crate) fn evict(roots: &[PathBuf]) -> PageCache {
+fn evict(roots: &[PathBuf]) -> PageCache {
     let mut files = Vec::new();
     for root in roots {
-        if let Err(error) = collect(root, &mut files) {
-            return PageCache::Warm(format!("{} cannot be read: {error}", root.display()));
+        match collect(root, &mut files) {
+            // A file that a replica made for itself and took away: nothing of it is left.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return PageCache::Warm(format!("{} cannot be read: {error}", root.display())),
+            Ok(()) => {}
         }
     }
-    for path in &files {
-        if let Err(error) = evict_file(path) {
-            return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display()));
+    let mut there = Vec::new();
+    for path in files {
+        match evict_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display())),
+            Ok(()) => there.push(path),
         }
     }
-    match resident(&files) {
+    match resident(&there) {
         Ok(left) if left.is_empty() => PageCache::Cold,
         Ok(left) => PageCache::Warm(describe(&left)),
         Err(why) => PageCache::Warm(why),
@@ -147,8 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
-        let PageCache::Warm(why) = evict(&["/nowhere".into()]) else { panic!() };
-        assert!(why.contains("/nowhere"), "{why}");
+    fn what_is_gone_is_not_in_the_cache() {
+        assert_eq!(evict(&["/nowhere".into()]), PageCache::Cold);
     }
 }

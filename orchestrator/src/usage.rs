@@ -13,8 +13,10 @@ pub struct MemoryUsage {
     pub anon_bytes: u64,
     /// Page cache, mapped files included: charged to whoever touched it first.
     pub file_bytes: u64,
-    /// Socket buffers, where the kernel tells (v2); 0 where it does not.
+    /// Socket buffers, where the kernel tells; 0 where it does not.
     pub sock_bytes: u64,
+    /// Times that the limit made the kernel take memory back, since the start.
+    pub reclaims: u64,
     /// Page faults that had to read a file, since the start. A program whose own pages do not fit into its limit makes them
     /// without end.
     pub major_faults: u64,
@@ -33,6 +35,11 @@ pub struct Usage {
     pub throttled_periods: u64,
     /// Time that its threads spent stopped by the quota.
     pub throttled_seconds: f64,
+    /// Time in which some of its threads waited for a processor, its quota's stops included (pressure stall information); none
+    /// where the kernel does not tell (v1).
+    pub cpu_pressure_seconds: Option<f64>,
+    /// The same for memory that had to be taken back or read again.
+    pub memory_pressure_seconds: Option<f64>,
     /// Memory.
     pub memory: MemoryUsage,
     /// Processes of it that the kernel killed for memory.

@@ -58,6 +58,9 @@ pub(super) fn usage(dirs: &Dirs) -> io::Result<Usage> {
     let memory = MemoryUsage {
         current_bytes: number(&dirs.memory.join("memory.usage_in_bytes"))?,
         peak_bytes: number(&dirs.memory.join("memory.max_usage_in_bytes"))?,
+        // Not on every kernel.
+        sock_bytes: number(&dirs.memory.join("memory.kmem.tcp.usage_in_bytes")).unwrap_or(0),
+        reclaims: number(&dirs.memory.join("memory.failcnt")).unwrap_or(0),
         ..parse_memory_stat(&fs::read_to_string(dirs.memory.join("memory.stat"))?)
     };
     let stat = fs::read_to_string(dirs.cpu.join("cpu.stat"))?;

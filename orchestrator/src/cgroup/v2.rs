@@ -115,15 +115,31 @@ fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
 
 pub(super) fn usage(dir: &Path) -> io::Result<Usage> {
     let current = number(&dir.join("memory.current"))?;
+    let events = fs::read_to_string(dir.join("memory.events"))?;
     let memory = MemoryUsage {
         current_bytes: current,
         // Since Linux 5.19; before, whoever reads repeatedly keeps the highest figure.
         peak_bytes: number(&dir.join("memory.peak")).unwrap_or(current),
+        reclaims: field(&events, "max").unwrap_or(0),
         ..parse_memory_stat(&fs::read_to_string(dir.join("memory.stat"))?)
     };
-    let events = fs::read_to_string(dir.join("memory.events"))?;
     let oom_kills = field(&events, "oom_kill").unwrap_or(0);
-    Ok(Usage { memory, oom_kills, ..parse_cpu_stat(&fs::read_to_string(dir.join("cpu.stat"))?) })
+    // Kernels can be built, or started, without.
+    let pressure = |name: &str| parse_pressure(&fs::read_to_string(dir.join(name)).ok()?);
+    Ok(Usage {
+        memory,
+        oom_kills,
+        cpu_pressure_seconds: pressure("cpu.pressure"),
+        memory_pressure_seconds: pressure("memory.pressure"),
+        ..parse_cpu_stat(&fs::read_to_string(dir.join("cpu.stat"))?)
+    })
+}
+
+/// The total of the line "some", in seconds.
+fn parse_pressure(text: &str) -> Option<f64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    let micros: u64 = some.rsplit_once("total=")?.1.trim().parse().ok()?;
+    Some(micros as f64 / 1e6)
 }
 
 const NEEDED: [&str; 2] = ["cpu", "memory"];
@@ -204,11 +220,16 @@ mod tests {
         let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         put("memory.current", "2048\n");
         put("memory.stat", "anon 1024\nfile 512\nsock 0\n");
-        put("memory.events", "oom_kill 0\n");
+        put("memory.events", "max 3\noom_kill 0\n");
         put("cpu.stat", "usage_usec 5\n");
         assert_eq!(usage(dir.path()).unwrap().memory.peak_bytes, 2048, "no memory.peak before Linux 5.19");
+        let without = usage(dir.path()).unwrap();
+        assert_eq!((without.memory.reclaims, without.cpu_pressure_seconds), (3, None));
         put("memory.peak", "4096\n");
-        assert_eq!(usage(dir.path()).unwrap().memory.peak_bytes, 4096);
+        put("cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=0.00 total=7\n");
+        let usage = usage(dir.path()).unwrap();
+        assert_eq!((usage.memory.peak_bytes, usage.cpu_pressure_seconds), (4096, Some(1.5)));
+        assert_eq!(usage.memory_pressure_seconds, None);
 
         put("memory.swap.max", "max\n");
         set_limits(dir.path(), Limits { cpus: Cpus::from_millis(200), memory_bytes: 1 << 26 }).unwrap();

@@ -1,8 +1,9 @@
 //! The connection to an Engine, and the words for what goes wrong with it.
 
-use std::time::Duration;
+use std::{os::unix::net::UnixStream, time::Duration};
 
 use bollard::{Docker, errors::Error as EngineError, query_parameters::RemoveContainerOptionsBuilder};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::{Error, Result};
 
@@ -22,6 +23,15 @@ pub(super) async fn open(at: &str) -> std::result::Result<Docker, String> {
         Ok(docker) => docker.map_err(|e| chain(&e)),
         Err(_) => Err("no answer in 5 s".to_owned()),
     }
+}
+
+/// Which Engine listens at a socket of this machine, by its process id: one that was started again is another one. Where
+/// systemd holds the socket for it, the Engine's own file tells.
+pub(super) fn incarnation(at: &str) -> Option<String> {
+    let socket = UnixStream::connect(at.strip_prefix("unix://")?).ok()?;
+    let peer = getsockopt(&socket, PeerCredentials).ok()?;
+    let file = std::fs::read_to_string("/var/run/docker.pid").unwrap_or_default();
+    Some(format!("process {} {}", peer.pid(), file.trim()))
 }
 
 /// Removes a container by force; no error when it is gone.

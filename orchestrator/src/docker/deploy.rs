@@ -23,7 +23,7 @@ use super::{
     image, readings,
 };
 use crate::{
-    Deployment, Error, Orchestrator, Replica, Result,
+    Deployment, Error, Orchestrator, Pull, Replica, Result,
     copies::Copies,
     machine,
     ready::{self, Outcome},
@@ -37,7 +37,7 @@ const LOG_LINES: usize = 20;
 #[async_trait]
 impl Copies for Engine {
     async fn prepare(&self, deployment: &Deployment) -> Result<()> {
-        image::ensure(&self.docker, image_of(deployment)?.reference).await?;
+        image::fetch(&self.docker, image_of(deployment)?.reference, Pull::Missing).await?;
         self.has_objects.store(true, Ordering::Relaxed);
         self.network.ensure(&self.docker).await
     }
@@ -54,8 +54,7 @@ impl Copies for Engine {
 
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
         let image = image_of(deployment)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("loadgen-{}-{}-{number}", self.owner.run, deployment.name);
+        let name = format!("loadgen-{}-{}-{}", self.owner.run, deployment.name, self.next_number());
         let id = loop {
             let files = self.files.load(Ordering::Relaxed);
             match self.create_and_start(deployment, image, &name, files).await {
@@ -110,19 +109,25 @@ impl Engine {
     }
 
     async fn make_ready(&self, deployment: &Deployment, image: Image<'_>, name: &str, id: &str) -> Result<Replica> {
-        let (path, limit) = (&deployment.ready_path, deployment.ready_timeout);
         let container = self.inspect(id).await?;
-        let mut replica =
-            Replica { name: name.to_owned(), addr: SocketAddr::from(([0, 0, 0, 0], image.port)), id: id.to_owned() };
-        let outcome = match (end(container.state.as_ref()), address_in(&container, self.network.name())) {
-            (Some(end), _) => Outcome::Ended(end),
-            (None, Some(ip)) => {
-                replica.addr.set_ip(ip);
-                ready::wait(replica.addr, path, limit, self.ended(id)).await?
-            }
+        let ip = match (end(container.state.as_ref()), address_in(&container, self.network.name())) {
+            (_, Some(ip)) => ip,
+            // It is not asked.
+            (Some(_), None) => IpAddr::from([0, 0, 0, 0]),
             (None, None) => {
                 return Err(refused(&format!("give container {name} an address"), "it has none on the run's network"));
             }
+        };
+        let replica = Replica { name: name.to_owned(), addr: SocketAddr::new(ip, image.port), id: id.to_owned() };
+        self.wait_until_ready(deployment, replica).await
+    }
+
+    /// Waits until a container that was started answers; what it wrote is in the error if it does not.
+    pub(super) async fn wait_until_ready(&self, deployment: &Deployment, replica: Replica) -> Result<Replica> {
+        let (path, limit, id) = (&deployment.ready_path, deployment.ready_timeout, &replica.id);
+        let outcome = match end(self.inspect(id).await?.state.as_ref()) {
+            Some(end) => Outcome::Ended(end),
+            None => ready::wait(replica.addr, path, limit, self.ended(id)).await?,
         };
         let Some(what) = outcome.failure(path, limit) else {
             // So that something is known of it should it die before anybody asks.
@@ -144,7 +149,7 @@ impl Engine {
         }
     }
 
-    async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse> {
+    pub(super) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse> {
         let container = self.docker.inspect_container(id, None::<InspectContainerOptions>).await;
         container.map_err(|e| engine(&format!("inspect container {id}"), &e))
     }

@@ -8,22 +8,48 @@ use std::{
 use bollard::{Docker, errors::Error as EngineError, query_parameters::CreateImageOptionsBuilder};
 use futures_util::StreamExt;
 
-use super::connection::{chain, engine};
-use crate::{Error, Result};
+use super::{
+    connection::{chain, engine},
+    credentials,
+};
+use crate::{Error, ImageId, Pull, Result};
 
-/// Pulls `reference` unless the Engine has it; progress goes to the log, once a second at most.
+/// Makes sure that the Engine has `reference`, by pulling it where `how` says so, and tells what it is.
 ///
 /// # Errors
-/// [`Error::NoImage`] when it cannot be pulled.
-pub(super) async fn ensure(docker: &Docker, reference: &str) -> Result<()> {
-    match docker.inspect_image(reference).await {
-        Ok(_) => return Ok(()),
-        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {}
-        Err(error) => return Err(engine(&format!("look up image {reference}"), &error)),
+/// [`Error::NoImage`] when it is missing and cannot, or must not, be pulled.
+pub(super) async fn fetch(docker: &Docker, reference: &str, how: Pull) -> Result<ImageId> {
+    if how == Pull::Always {
+        pull(docker, reference).await?;
     }
+    if let Some(found) = find(docker, reference).await? {
+        return Ok(found);
+    }
+    if how == Pull::Never {
+        return Err(not_pulled(reference, "nobody asked for it to be pulled".to_owned()));
+    }
+    pull(docker, reference).await?;
+    let missing = || not_pulled(reference, "the Engine pulled it and does not have it".to_owned());
+    find(docker, reference).await?.ok_or_else(missing)
+}
+
+async fn find(docker: &Docker, reference: &str) -> Result<Option<ImageId>> {
+    match docker.inspect_image(reference).await {
+        Ok(image) => Ok(Some(ImageId {
+            id: image.id.unwrap_or_else(|| reference.to_owned()),
+            digests: image.repo_digests.unwrap_or_default(),
+        })),
+        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+        Err(error) => Err(engine(&format!("look up image {reference}"), &error)),
+    }
+}
+
+/// Pulls, as whom Docker's own config says; progress goes to the log, once a second at most.
+async fn pull(docker: &Docker, reference: &str) -> Result<()> {
     tracing::info!(image = reference, "pulling");
+    let credentials = credentials::of(reference).map_err(|cause| not_pulled(reference, cause))?;
     let options = CreateImageOptionsBuilder::new().from_image(&with_tag(reference)).build();
-    let mut progress = docker.create_image(Some(options), None, None);
+    let mut progress = docker.create_image(Some(options), None, credentials);
     let mut told = Instant::now();
     while let Some(step) = progress.next().await {
         let step = step.map_err(|error| no_image(reference, &error))?;
@@ -38,7 +64,7 @@ pub(super) async fn ensure(docker: &Docker, reference: &str) -> Result<()> {
             tracing::info!(image = reference, layer, status, "{done} of {total} MiB");
         }
     }
-    docker.inspect_image(reference).await.map(|_| ()).map_err(|error| no_image(reference, &error))
+    Ok(())
 }
 
 /// Where on this machine the image's layers lie, or why nobody knows.
@@ -69,7 +95,13 @@ fn no_image(reference: &str, error: &EngineError) -> Error {
 }
 
 fn not_pulled(reference: &str, cause: String) -> Error {
-    Error::NoImage { reference: reference.to_owned(), cause, help: format!("docker build -t {reference} .") }
+    Error::NoImage {
+        reference: reference.to_owned(),
+        cause,
+        help: format!(
+            "docker build -t {reference} . makes it, --pull missing fetches it, docker login says who you are"
+        ),
+    }
 }
 
 #[cfg(test)]

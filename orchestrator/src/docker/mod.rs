@@ -6,13 +6,17 @@
 //! Limits are given as `NanoCpus` at creation and at every update (mixing it with a quota is a conflict to the Engine),
 //! and memory always together with the same memory-and-swap, which turns swap off.
 
+mod attach;
 mod clean;
 mod connection;
 mod container;
+mod credentials;
 mod deploy;
 mod find;
 mod image;
+mod ledger;
 mod network;
+mod original;
 mod readings;
 
 use std::{
@@ -26,12 +30,14 @@ use std::{
 use async_trait::async_trait;
 use bollard::{
     Docker,
+    errors::Error as EngineError,
     models::{ContainerUpdateBody, SystemInfo},
-    query_parameters::LogsOptionsBuilder,
+    query_parameters::{KillContainerOptions, LogsOptionsBuilder},
 };
 use futures_util::{StreamExt, future::join_all};
 use tokio::sync::RwLock;
 
+pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
 
 use self::{
@@ -41,10 +47,13 @@ use self::{
     readings::Readings,
 };
 use crate::{
-    Deployment, Error, Host, Limits, Orchestrator, Owner, Replica, Result, Service, Usage,
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
     checks::{check_deployment, check_in_use, check_limits},
     copies::Copies,
 };
+
+/// How long a live Engine may take for a word.
+const PING: Duration = Duration::from_secs(5);
 
 /// A Docker Engine.
 pub struct Engine {
@@ -104,6 +113,29 @@ impl Engine {
             files: AtomicU64::new(container::FILES),
             has_objects: AtomicBool::new(false),
         })
+    }
+
+    /// Puts back what runs that were killed had changed of others' containers; a line for each.
+    async fn put_back_left(&self) -> Result<Vec<String>> {
+        let mut done = Vec::new();
+        let mut all = Ok(());
+        for (path, entry) in ledger::left() {
+            match original::put_back_all(&entry.containers, self).await {
+                Ok(()) => ledger::remove(&path)?,
+                Err(error) => {
+                    all = all.and(Err(error));
+                    continue;
+                }
+            }
+            let line = |name: &str| format!("what was changed of the limits of container {name}");
+            done.extend(entry.containers.iter().map(|original| line(&original.name)));
+        }
+        all.map(|()| done)
+    }
+
+    /// The next container's number: no two of a run have the same name.
+    fn next_number(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     async fn update(&self, id: &str, limits: Limits) -> Result<()> {
@@ -170,6 +202,25 @@ impl Orchestrator for Engine {
         Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
     }
 
+    async fn fetch(&self, reference: &str, pull: Pull) -> Result<ImageId> {
+        image::fetch(&self.docker, reference, pull).await
+    }
+
+    async fn life(&self) -> Result<String> {
+        let ping = tokio::time::timeout(PING, self.docker.ping()).await;
+        let answered = ping.map_err(|_| connection::refused("answer", &format!("no word in {} s", PING.as_secs())))?;
+        answered.map_err(|e| engine("answer", &e))?;
+        Ok(connection::incarnation(&self.at).unwrap_or_default())
+    }
+
+    async fn kill(&self, replica: &Replica) -> Result<()> {
+        match self.docker.kill_container(&replica.id, None::<KillContainerOptions>).await {
+            // 404: it is gone; 409: it does not run.
+            Err(EngineError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+            other => other.map_err(|e| engine(&format!("kill container {}", replica.name), &e)),
+        }
+    }
+
     async fn tear_down(&self, service: Service) -> Result<()> {
         self.remove(&service.replicas).await
     }
@@ -184,7 +235,9 @@ impl Orchestrator for Engine {
     }
 
     async fn clean(&self) -> Result<Vec<String>> {
-        clean::remove(&self.docker, Scope::Dead { is_local: self.is_local }).await
+        let mut done = clean::remove(&self.docker, Scope::Dead { is_local: self.is_local }).await?;
+        done.extend(self.put_back_left().await?);
+        Ok(done)
     }
 }
 

@@ -151,6 +151,7 @@ fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
             file_bytes: field("total_cache", "file"),
             sock_bytes: field("sock", "sock"),
             major_faults: field("total_pgmajfault", "pgmajfault"),
+            reclaims: memory.failcnt.unwrap_or(0),
         },
         ..Usage::default()
     }

@@ -20,10 +20,11 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use nix::sys::signal::Signal;
 
 use self::replica::Running;
 use crate::{
-    Cpus, Deployment, Host, Limits, Orchestrator, Owner, Replica, Result, Service, Usage,
+    Cpus, Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
     cgroup::{Base, Group, find_base},
     checks::{check_deployment, check_in_use, check_limits},
     copies::Copies,
@@ -45,7 +46,7 @@ impl Processes {
     /// Creates the run's cgroup and proves, on a group in it, that limits can be written.
     ///
     /// # Errors
-    /// [`Error::NoCgroup`](crate::Error::NoCgroup) with the command that helps, when they cannot.
+    /// [`Error::NoCgroup`] with the command that helps, when they cannot.
     pub fn new(owner: Owner) -> Result<Self> {
         let base = find_base()?;
         base.create()?;
@@ -128,6 +129,22 @@ impl Orchestrator for Processes {
 
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
         Ok(self.lock().get(&replica.name).map(|running| running.log.tail(lines)).unwrap_or_default())
+    }
+
+    async fn fetch(&self, reference: &str, _pull: Pull) -> Result<ImageId> {
+        Err(Error::Unsatisfiable(format!("image {reference} needs a Docker Engine: --orchestrator docker")))
+    }
+
+    /// Its life is this process'.
+    async fn life(&self) -> Result<String> {
+        Ok(String::new())
+    }
+
+    async fn kill(&self, replica: &Replica) -> Result<()> {
+        if let Some(running) = self.lock().get(&replica.name) {
+            running.group.signal(Signal::SIGKILL);
+        }
+        Ok(())
     }
 
     async fn tear_down(&self, service: Service) -> Result<()> {

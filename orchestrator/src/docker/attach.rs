@@ -1,0 +1,324 @@
+//! A service of a running Compose project, whose limits and replicas are varied in place and put back afterwards.
+//!
+//! Containers of the service are stopped, given other limits and started again for each trial; copies of the first one are
+//! made where more are wanted, and those that are too many stay stopped. What was there is written down before anything is
+//! changed, so that `clean` can put it back for a run that was killed.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bollard::{
+    models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, NetworkingConfig},
+    query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
+};
+use futures_util::future::join_all;
+
+use super::{
+    Engine, clean,
+    connection::{engine, remove_container},
+    container, image,
+    ledger::{self, Entry},
+    original::{Original, put_back_all, start, stop},
+};
+use crate::{
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
+    checks::check_deployment, page_cache::make_cold,
+};
+
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+/// What `docker compose run` makes has the same labels, and does something once.
+const NOT_ONCE: &str = "com.docker.compose.oneoff=False";
+
+/// `compose:PROJECT/SERVICE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    project: String,
+    service: String,
+}
+
+impl FromStr for Attachment {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.strip_prefix("compose:").and_then(|rest| rest.split_once('/'));
+        match parts.filter(|(project, service)| !project.is_empty() && !service.is_empty()) {
+            Some((project, service)) => Ok(Self { project: project.to_owned(), service: service.to_owned() }),
+            None => Err(Error::Unsatisfiable(format!(
+                "{text:?}: write compose:PROJECT/SERVICE, as docker compose ps has them"
+            ))),
+        }
+    }
+}
+
+impl Attachment {
+    /// The service's name in its Compose file.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+}
+
+impl std::fmt::Display for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "compose:{}/{}", self.project, self.service)
+    }
+}
+
+/// The service, while it is varied.
+pub struct Attached {
+    engine: Engine,
+    originals: Vec<Original>,
+    /// Where they are written down, from the first change on.
+    ledger: Mutex<Option<PathBuf>>,
+}
+
+impl Attached {
+    /// Finds the service's containers. What a run that was killed had changed of them is put back first.
+    ///
+    /// # Errors
+    /// When there are none, another run varies them, or the Engine is on another machine.
+    pub async fn connect(to: Attachment, owner: Owner) -> Result<Self> {
+        let docker = Engine::connect(owner).await?;
+        if !docker.is_local {
+            return Err(Error::Unsatisfiable(format!(
+                "{to}: the Engine is on another machine: its containers' addresses mean nothing here"
+            )));
+        }
+        docker.put_back_left().await?;
+        let labels =
+            vec![format!("{PROJECT}={}", to.project), format!("{SERVICE}={}", to.service), NOT_ONCE.to_owned()];
+        let filters = HashMap::from([("label", labels)]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = docker.docker.list_containers(Some(options)).await;
+        let mut originals = Vec::new();
+        for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id) {
+            originals.push(Original::of(&docker.inspect(&id).await?));
+        }
+        // Those that run come first: they are the ones that are surely whole.
+        originals.sort_by(|a, b| b.is_running.cmp(&a.is_running).then_with(|| a.name.cmp(&b.name)));
+        if !originals.iter().any(|original| original.is_running) {
+            return Err(Error::Unsatisfiable(format!(
+                "{to}: no container of it runs\n  help: docker compose up -d starts them"
+            )));
+        }
+        if let Some(other) = ledger::live().into_iter().find(|entry| entry.names_one_of(&originals)) {
+            return Err(Error::Unsatisfiable(format!(
+                "{to}: run {} of process {} varies it now",
+                other.owner.run, other.owner.pid
+            )));
+        }
+        Ok(Self { engine: docker, originals, ledger: Mutex::default() })
+    }
+
+    /// The image's id and the port that the first container exposes, if it is a single one.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn image(&self) -> Result<(String, Option<u16>)> {
+        let first = self.engine.inspect(&self.originals[0].id).await?;
+        let config = first.config.unwrap_or_default();
+        let mut ports = config.exposed_ports.unwrap_or_default().into_iter();
+        let port = ports.next().and_then(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
+        Ok((first.image.unwrap_or_default(), port.filter(|_| ports.next().is_none())))
+    }
+
+    /// Writes down what was there, if that is not done.
+    fn write_down(&self) -> Result<()> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if ledger.is_none() {
+            let entry = Entry { owner: self.engine.owner.clone(), containers: self.originals.clone() };
+            *ledger = Some(ledger::write(&entry)?);
+        }
+        Ok(())
+    }
+
+    async fn start_all(&self, deployment: &Deployment) -> Result<Vec<Replica>> {
+        let wanted = deployment.replicas as usize;
+        let used = &self.originals[..wanted.min(self.originals.len())];
+        let mut started = Vec::new();
+        for original in used {
+            self.update(&original.id, deployment).await?;
+            start(&self.engine.docker, &original.id, &original.name).await?;
+            started.push((original.id.clone(), original.name.clone()));
+        }
+        for _ in used.len()..wanted {
+            started.push(self.copy(deployment).await?);
+        }
+        let ready = started.into_iter().map(|(id, name)| self.ready(deployment, id, name));
+        join_all(ready).await.into_iter().collect()
+    }
+
+    /// Makes and starts a container that is as the first one.
+    async fn copy(&self, deployment: &Deployment) -> Result<(String, String)> {
+        let like = self.engine.inspect(&self.originals[0].id).await?;
+        let number = self.engine.next_number();
+        let name = format!("loadgen-{}-{}-{number}", self.engine.owner.run, deployment.name);
+        let config = like.config.unwrap_or_default();
+        let mut host = like.host_config.unwrap_or_default();
+        // A port of the host can be published once.
+        host.port_bindings = None;
+        // Nor may it outlive the run with the machine's next start.
+        host.restart_policy = None;
+        let networks = like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let networks = networks.into_keys().map(|network| (network, EndpointSettings::default())).collect();
+        let body = ContainerCreateBody {
+            image: config.image,
+            env: config.env,
+            cmd: config.cmd,
+            entrypoint: config.entrypoint,
+            user: config.user,
+            working_dir: config.working_dir,
+            exposed_ports: config.exposed_ports,
+            labels: Some(self.engine.owner.labels().into_iter().collect()),
+            healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+            host_config: Some(host),
+            networking_config: Some(NetworkingConfig { endpoints_config: Some(networks) }),
+            ..Default::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let created = self.engine.docker.create_container(Some(options), body).await;
+        let id = created.map_err(|e| engine(&format!("create container {name}"), &e))?.id;
+        self.update(&id, deployment).await?;
+        start(&self.engine.docker, &id, &name).await?;
+        Ok((id, name))
+    }
+
+    async fn update(&self, id: &str, deployment: &Deployment) -> Result<()> {
+        let now = Original::of(&self.engine.inspect(id).await?);
+        let cpuset =
+            deployment.cpuset.as_ref().map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
+        let memory = Some(deployment.limits.memory_bytes.cast_signed());
+        let body =
+            ContainerUpdateBody { memory, memory_swap: memory, cpuset_cpus: cpuset, ..now.cpu(deployment.limits) };
+        let updated = self.engine.docker.update_container(id, body).await;
+        updated.map_err(|e| engine(&format!("change the limits of {}", now.name), &e))
+    }
+
+    async fn ready(&self, deployment: &Deployment, id: String, name: String) -> Result<Replica> {
+        let container = self.engine.inspect(&id).await?;
+        let port = container::Image::of(&deployment.workload).map_or(0, |image| image.port);
+        let networks = container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let mut addresses: Vec<std::net::IpAddr> =
+            networks.into_values().filter_map(|endpoint| endpoint.ip_address?.parse().ok()).collect();
+        addresses.sort_unstable();
+        let ip = addresses.first().copied();
+        let ip = ip.ok_or_else(|| Error::Unsatisfiable(format!("container {name} has no address of its own")))?;
+        let replica = Replica { name, addr: (ip, port).into(), id };
+        self.engine.wait_until_ready(deployment, replica).await
+    }
+
+    async fn stop_all(&self) -> Result<()> {
+        let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
+        join_all(running).await.into_iter().collect()
+    }
+}
+
+#[async_trait]
+impl Orchestrator for Attached {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn host(&self) -> Result<Host> {
+        self.engine.host().await
+    }
+
+    async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
+        check_deployment(deployment, &self.host().await?)?;
+        self.write_down()?;
+        self.stop_all().await?;
+        let image =
+            container::Image::of(&deployment.workload).map(|image| image.reference.to_owned()).unwrap_or_default();
+        let page_cache = make_cold(deployment, image::layers(&self.engine.docker, &image)).await;
+        let replicas = match self.start_all(deployment).await {
+            Ok(replicas) => replicas,
+            Err(error) => {
+                let _ = self.stop_all().await;
+                let _ = clean::remove(&self.engine.docker, clean::Scope::Of(&self.engine.owner)).await;
+                return Err(error);
+            }
+        };
+        Ok(Service { deployment: deployment.clone(), replicas, page_cache })
+    }
+
+    async fn scale(&self, service: &mut Service, replicas: u32) -> Result<()> {
+        let deployment = Deployment { replicas, ..service.deployment.clone() };
+        self.tear_down(service.clone()).await?;
+        *service = self.deploy(&deployment).await?;
+        Ok(())
+    }
+
+    async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
+        let deployment = Deployment { limits, ..service.deployment.clone() };
+        for replica in &service.replicas {
+            self.update(&replica.id, &deployment).await?;
+        }
+        service.deployment = deployment;
+        Ok(())
+    }
+
+    async fn usage(&self, service: &Service) -> Result<Vec<Usage>> {
+        self.engine.usage(service).await
+    }
+
+    async fn fetch(&self, reference: &str, pull: Pull) -> Result<ImageId> {
+        self.engine.fetch(reference, pull).await
+    }
+
+    async fn life(&self) -> Result<String> {
+        self.engine.life().await
+    }
+
+    async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
+        self.engine.logs(replica, lines).await
+    }
+
+    async fn kill(&self, replica: &Replica) -> Result<()> {
+        self.engine.kill(replica).await
+    }
+
+    /// Containers of the service stay, stopped; copies go.
+    async fn tear_down(&self, service: Service) -> Result<()> {
+        for replica in service.replicas {
+            self.engine.readings.forget(&replica.id);
+            if !self.originals.iter().any(|original| original.id == replica.id) {
+                remove_container(&self.engine.docker, &replica.id).await?;
+            }
+        }
+        self.stop_all().await
+    }
+
+    /// Puts back what was there, if it was changed.
+    async fn close(&self) -> Result<()> {
+        let closed = self.engine.close().await;
+        let changed = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(path) = changed else { return closed };
+        put_back_all(&self.originals, &self.engine).await?;
+        ledger::remove(&path)?;
+        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        closed
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        self.engine.clean().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attachments_name_project_and_service() {
+        let attachment: Attachment = "compose:shop/api".parse().unwrap();
+        assert_eq!(attachment.to_string(), "compose:shop/api");
+        for wrong in ["shop/api", "compose:shop", "compose:/api", ""] {
+            assert!(wrong.parse::<Attachment>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A container of somebody else's, as it was found.
+
+use bollard::{
+    Docker,
+    errors::Error as EngineError,
+    models::{ContainerInspectResponse, ContainerUpdateBody},
+    query_parameters::{InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, connection::engine, container};
+use crate::{Limits, Result};
+
+/// Between SIGTERM and SIGKILL.
+const GRACE_SECONDS: i32 = 5;
+/// The scheduler's period, in microseconds: Docker's own default.
+const PERIOD_MICROS: i64 = 100_000;
+/// What the kernel itself says where there is no limit: the largest number of whole pages.
+const NO_LIMIT_BYTES: i64 = i64::MAX - 4095;
+
+/// A container as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Original {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) is_running: bool,
+    nano_cpus: i64,
+    cpu_period: i64,
+    cpu_quota: i64,
+    memory: i64,
+    memory_swap: i64,
+    cpuset_cpus: String,
+}
+
+impl Original {
+    pub(super) fn of(container: &ContainerInspectResponse) -> Self {
+        let config = container.host_config.clone().unwrap_or_default();
+        let state = container.state.as_ref();
+        Self {
+            id: container.id.clone().unwrap_or_default(),
+            name: container.name.as_deref().unwrap_or_default().trim_start_matches('/').to_owned(),
+            is_running: state.and_then(|state| state.running).unwrap_or(false),
+            nano_cpus: config.nano_cpus.unwrap_or(0),
+            cpu_period: config.cpu_period.unwrap_or(0),
+            cpu_quota: config.cpu_quota.unwrap_or(0),
+            memory: config.memory.unwrap_or(0),
+            memory_swap: config.memory_swap.unwrap_or(0),
+            cpuset_cpus: config.cpuset_cpus.unwrap_or_default(),
+        }
+    }
+
+    /// A CPU limit in the way in which the container has one: an Engine refuses to mix them. One without a limit gets a
+    /// quota, which can be taken away again.
+    pub(super) fn cpu(&self, limits: Limits) -> ContainerUpdateBody {
+        let millis = i64::from(limits.cpus.millis);
+        match self.nano_cpus {
+            0 => {
+                let period = if self.cpu_period > 0 { self.cpu_period } else { PERIOD_MICROS };
+                let (cpu_period, cpu_quota) = (Some(period), Some(period * millis / 1000));
+                ContainerUpdateBody { cpu_period, cpu_quota, ..Default::default() }
+            }
+            _ => ContainerUpdateBody { nano_cpus: Some(container::nano_cpus(limits)), ..Default::default() },
+        }
+    }
+
+    /// Gives the container what it had, and starts it if it ran.
+    async fn put_back(&self, docker: &Docker, cpus: i64) -> Result<()> {
+        match docker.inspect_container(&self.id, None::<InspectContainerOptions>).await {
+            // Somebody took it away meanwhile.
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
+            Err(error) => return Err(engine(&format!("inspect container {}", self.name), &error)),
+            Ok(_) => {}
+        }
+        stop(docker, &self.id, &self.name).await?;
+        // A stopped container's limits are only written down. An Engine takes no "none" for memory: all that can be said instead.
+        let unlimited = |value: i64| if value == 0 { -1 } else { value };
+        let memory = if self.memory == 0 { NO_LIMIT_BYTES } else { self.memory };
+        let all = format!("0-{}", cpus.max(1) - 1);
+        let cpu = match self.nano_cpus {
+            0 => ContainerUpdateBody { cpu_quota: Some(unlimited(self.cpu_quota)), ..Default::default() },
+            nano => ContainerUpdateBody { nano_cpus: Some(nano), ..Default::default() },
+        };
+        let body = ContainerUpdateBody {
+            memory: Some(memory),
+            memory_swap: Some(unlimited(self.memory_swap)),
+            cpuset_cpus: Some(if self.cpuset_cpus.is_empty() { all } else { self.cpuset_cpus.clone() }),
+            ..cpu
+        };
+        let updated = docker.update_container(&self.id, body).await;
+        updated.map_err(|e| engine(&format!("put back the limits of {}", self.name), &e))?;
+        if self.is_running { start(docker, &self.id, &self.name).await } else { Ok(()) }
+    }
+}
+
+/// Puts back each that can be; the first error is told.
+pub(super) async fn put_back_all(originals: &[Original], engine: &Engine) -> Result<()> {
+    let mut done = Ok(());
+    for original in originals {
+        let put_back = original.put_back(&engine.docker, engine.info.ncpu.unwrap_or(1)).await;
+        done = done.and(put_back);
+    }
+    done
+}
+
+pub(super) async fn start(docker: &Docker, id: &str, name: &str) -> Result<()> {
+    let started = docker.start_container(id, None::<StartContainerOptions>).await;
+    started.map_err(|e| engine(&format!("start container {name}"), &e))
+}
+
+pub(super) async fn stop(docker: &Docker, id: &str, name: &str) -> Result<()> {
+    let options = StopContainerOptionsBuilder::new().t(GRACE_SECONDS).build();
+    match docker.stop_container(id, Some(options)).await {
+        Err(EngineError::DockerResponseServerError { status_code: 304 | 404, .. }) => Ok(()),
+        other => other.map_err(|e| engine(&format!("stop container {name}"), &e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Cpus;
+
+    #[test]
+    fn limits_are_set_in_the_way_in_which_they_are_there() {
+        let original = |nano_cpus, cpu_period| Original {
+            id: String::new(),
+            name: String::new(),
+            is_running: true,
+            nano_cpus,
+            cpu_period,
+            cpu_quota: 0,
+            memory: 0,
+            memory_swap: 0,
+            cpuset_cpus: String::new(),
+        };
+        let limits = Limits { cpus: Cpus::from_millis(250), memory_bytes: 1 << 26 };
+        let body = original(0, 0).cpu(limits);
+        assert_eq!((body.cpu_period, body.cpu_quota, body.nano_cpus), (Some(100_000), Some(25_000), None));
+        assert_eq!(original(0, 50_000).cpu(limits).cpu_quota, Some(12_500));
+        assert_eq!(original(1_000_000_000, 0).cpu(limits).nano_cpus, Some(250_000_000));
+    }
+}
