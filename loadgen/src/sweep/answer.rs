@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Load, Point, Settings, Trial};
+use super::{Load, Point, Settings, Trial, drift, frontier};
+use crate::verdict::Verdict;
 
 /// Evidence about the rung below the minimum, in one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -14,6 +15,8 @@ pub enum Below {
     Undecided,
     /// There is none: the answer is "at or below".
     Lowest,
+    /// Nothing smaller was confirmed, and this rung was not tried by itself.
+    NotTried,
 }
 
 /// The answer for one replica count.
@@ -35,9 +38,21 @@ pub enum Finding {
         /// Users of the last step before one that failed.
         held_users: u32,
     },
+    /// The largest limits hold so many users, and more were not confirmed; 0 if not even the first step.
+    Capacity {
+        /// The limits.
+        point: Point,
+        /// Confirmed by ramps.
+        users: u32,
+    },
+    /// Every point was tried; this is the cheapest of which most trials pass.
+    Grid {
+        /// None if none passes.
+        cheapest: Option<Point>,
+    },
     /// So many replicas cannot have even the smallest limits on this host.
     NotTried,
-    /// The generator was the limit, again and again.
+    /// Trials were invalid, again and again.
     Unmeasurable,
 }
 
@@ -53,7 +68,7 @@ impl ReplicaAnswer {
     /// Users that were held, where the target was not.
     pub fn held_users(&self) -> Option<u32> {
         match self.finding {
-            Finding::NotHeld { held_users } => Some(held_users),
+            Finding::NotHeld { held_users } | Finding::Capacity { users: held_users, .. } => Some(held_users),
             _ => None,
         }
     }
@@ -75,7 +90,7 @@ pub struct Minimum {
 pub struct Answer<'a> {
     /// In the order of the replica counts, as far as they are known.
     pub per_replicas: Vec<ReplicaAnswer>,
-    /// The trial without think time under the largest limits of the smallest replica count.
+    /// The trial without think time with all the CPU that the smallest replica count can have.
     pub capacity: Option<&'a Trial>,
 }
 
@@ -88,13 +103,63 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The cheapest point of which some trial passed with a 99th percentile under `limit_ms`, with that trial. The trials were made
+    /// for another objective: there may be a cheaper one.
+    pub fn cheapest_with_p99(settings: &Settings, trials: &'a [Trial], limit_ms: f64) -> Option<&'a Trial> {
+        let is_under = |t: &&Trial| t.steps.last().is_some_and(|s| s.intended_ms.p99 < limit_ms);
+        cheapest_of(settings, holding(settings, trials).filter(is_under))
+    }
+
+    /// The cheapest point of which some trial passed: what is known where nothing was confirmed.
+    pub fn best_so_far(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
+        cheapest_of(settings, holding(settings, trials))
+    }
+
+    /// The points that passed a ramp, failed none, and are not beaten in everything by another one.
+    pub fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
+        let mut points: Vec<Point> = holding(settings, trials).map(|t| t.spec.point).collect();
+        points.retain(|point| {
+            let is_ramp = |t: &&Trial| t.spec.point == *point && t.spec.load == Load::Ramp && is_full(settings, t);
+            let ramps = trials.iter().filter(is_ramp);
+            let (passed, all) = ramps.fold((0, 0), |(passed, all), t| (passed + usize::from(t.passed()), all + 1));
+            passed * 2 > all
+        });
+        frontier::front(&points)
+    }
+
     /// The cheapest minimum of all replica counts; of equals the one with fewer replicas.
-    pub fn cheapest(&self, memory_price: f64) -> Option<Minimum> {
-        let cost = |m: &Minimum| m.point.cost(memory_price);
+    pub fn cheapest(&self, settings: &Settings) -> Option<Minimum> {
+        let cost = |m: &Minimum| settings.cost(m.point);
         self.per_replicas
             .iter()
             .filter_map(ReplicaAnswer::minimum)
             // min_by keeps the first of equals, and the counts ascend.
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
+}
+
+/// Trials in which all users were held, at points that failed no ramp and not most of their other trials.
+fn holding<'a>(settings: &Settings, trials: &'a [Trial]) -> impl Iterator<Item = &'a Trial> {
+    let taken = drift::affected(trials);
+    let counts = move |(index, trial): &(usize, &Trial)| !taken.contains(index) && is_full(settings, trial);
+    let full: Vec<&Trial> = trials.iter().enumerate().filter(counts).map(|(_, trial)| trial).collect();
+    let is_refuted = {
+        let full = full.clone();
+        move |point: Point| {
+            let at = |load| full.iter().filter(move |t| t.spec.point == point && t.spec.load == load);
+            let passed = at(Load::Direct).filter(|t| t.passed()).count();
+            at(Load::Ramp).any(|t| t.verdict == Verdict::Fail) || at(Load::Direct).count() > passed * 2
+        }
+    };
+    full.into_iter().filter(move |t| t.passed() && !is_refuted(t.spec.point))
+}
+
+/// Whether a trial tells about all users.
+fn is_full(settings: &Settings, trial: &Trial) -> bool {
+    let is_held = matches!(trial.spec.load, Load::Direct | Load::Ramp);
+    is_held && trial.spec.users >= settings.max_users && trial.verdict != Verdict::Invalid
+}
+
+fn cheapest_of<'a>(settings: &Settings, trials: impl Iterator<Item = &'a Trial>) -> Option<&'a Trial> {
+    trials.min_by(|a, b| settings.cost(a.spec.point).total_cmp(&settings.cost(b.spec.point)))
 }

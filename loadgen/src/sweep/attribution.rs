@@ -30,7 +30,7 @@ impl std::fmt::Display for Binding {
 }
 
 /// Share of periods throttled from which the quota is what binds.
-const THROTTLED: f64 = 0.25;
+const THROTTLED: f64 = 0.1;
 /// Share of the memory limit from which anonymous memory leaves no room for the program's own pages.
 const ANON: f64 = 0.85;
 
@@ -38,17 +38,25 @@ const ANON: f64 = 0.85;
 /// what it needs there are none once it is warm, and one that lacks a few pages makes hundreds.
 const MAJOR_FAULTS_PER_SECOND: f64 = 20.0;
 
+/// Share of the time in which some thread waited for memory from which that is what holds the service up.
+const PRESSURE: f64 = 0.25;
+/// Share of the processors that the limits allow from which they are used up: at nine tenths a request waits for nine times its
+/// service time (M/M/1). Limits of as many processors as there are never throttle, and the kernel's own work for the network is
+/// charged to nobody.
+const USED_UP: f64 = 0.9;
+
 /// Names the binding resource from what the kernel counted at this point.
 pub fn attribute(usage: &TrialUsage, point: Point) -> Binding {
     let memory_limit_bytes = point.limits.memory_bytes as f64;
-    let thrashing = usage.major_faults_per_second > MAJOR_FAULTS_PER_SECOND * f64::from(point.replicas);
+    let thrashing = usage.major_faults_per_second > MAJOR_FAULTS_PER_SECOND * f64::from(point.replicas)
+        || usage.memory_pressure.is_some_and(|share| share > PRESSURE);
     if usage.oom_kills > 0 || usage.ended.iter().any(|e| e.contains("memory")) {
         Binding::Memory
     } else if !usage.ended.is_empty() || usage.restarts > 0 {
         Binding::Crash
     } else if thrashing || usage.anon_bytes as f64 > ANON * memory_limit_bytes {
         Binding::Memory
-    } else if usage.throttled_share > THROTTLED {
+    } else if usage.throttled_share > THROTTLED || usage.cpus_used > USED_UP * point.total_cpus() {
         Binding::Cpu
     } else {
         Binding::Application
@@ -66,6 +74,8 @@ mod tests {
         let binding = |usage| attribute(&usage, point);
         assert_eq!(binding(TrialUsage::default()), Binding::Application);
         assert_eq!(binding(throttled.clone()), Binding::Cpu);
+        assert_eq!(binding(TrialUsage { cpus_used: 0.37, ..TrialUsage::default() }), Binding::Cpu);
+        assert_eq!(binding(TrialUsage { memory_pressure: Some(0.6), ..throttled.clone() }), Binding::Memory);
         assert_eq!(binding(TrialUsage { oom_kills: 1, ..throttled.clone() }), Binding::Memory);
         assert_eq!(binding(TrialUsage { ended: vec!["a: exit 1".to_owned()], ..throttled.clone() }), Binding::Crash);
         assert_eq!(binding(TrialUsage { anon_bytes: 31 << 20, ..throttled.clone() }), Binding::Memory);

@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::{Load, Settings, Trial, strategy::answers};
 
 /// Direct trials that the first replica count usually needs, calibration and the rungs below included.
-const DIRECT_FIRST: usize = 9;
+const DIRECT_FIRST: usize = 8;
 /// Direct trials that a seeded count usually needs.
-const DIRECT_SEEDED: usize = 7;
+const DIRECT_SEEDED: usize = 6;
+/// Ramps that every count needs.
+const RAMPS: usize = 3;
 
 /// Seconds until the sweep is over, if a trial of each kind takes as long as `length` says.
 pub fn seconds_left(settings: &Settings, trials: &[Trial], length: impl Fn(Load) -> Duration) -> u64 {
@@ -19,11 +21,7 @@ pub fn seconds_left(settings: &Settings, trials: &[Trial], length: impl Fn(Load)
         let expected = if i == 0 { DIRECT_FIRST } else { DIRECT_SEEDED };
         let direct = expected.saturating_sub(made(Load::Direct)).max(1);
         left += length(Load::Direct) * u32::try_from(direct).unwrap_or(1);
-        if !trials.iter().any(|t| t.spec.point.replicas == replicas && t.spec.load == Load::Ramp && t.passed()) {
-            left += length(Load::Ramp);
-        }
-    }
-    if !trials.iter().any(|t| t.spec.load == Load::Saturate) {
+        left += length(Load::Ramp) * u32::try_from(RAMPS.saturating_sub(made(Load::Ramp)).max(1)).unwrap_or(1);
         left += length(Load::Saturate);
     }
     left.as_secs()

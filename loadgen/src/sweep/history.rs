@@ -1,6 +1,6 @@
-//! The trials so far, and the asking for one that is not there yet.
+//! The trials so far, what they say of a point, and the asking for one that is not there yet.
 
-use super::{Load, Point, Purpose, Trial, TrialSpec};
+use super::{Load, Point, Purpose, Trial, TrialSpec, drift};
 use crate::verdict::Verdict;
 
 /// Why there is no trial to go by.
@@ -8,36 +8,135 @@ use crate::verdict::Verdict;
 pub enum Missing {
     /// It was not made yet.
     Trial(TrialSpec),
-    /// It was made, and the generator was the limit every time: it says nothing about the server.
+    /// It was made, and was invalid every time (the generator was the limit, or the hypervisor took the machine away): it says
+    /// nothing about the server.
     Unmeasurable,
 }
 
-/// How often a trial is made in which the generator was the limit.
-const TRIES: usize = 2;
+/// What the ramps at a point say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Confirmation<'a> {
+    /// As many as were wanted passed, and none failed.
+    Held,
+    /// One failed.
+    Failed(&'a Trial),
+    /// Not enough passed, and none failed.
+    Undecided(&'a Trial),
+}
 
-/// The trials so far.
-#[derive(Debug, Clone, Copy)]
-pub struct History<'a>(pub &'a [Trial]);
+/// Invalid trials that are made again for each valid one. Other guests of the hypervisor are busy for a minute or two at a time.
+const RETRIES: usize = 3;
+
+/// The trials that count.
+#[derive(Debug, Clone)]
+pub struct History<'a>(Vec<(usize, &'a Trial)>);
 
 impl<'a> History<'a> {
-    /// The trial that was made at this point with this load, whatever for. One that is not there yet, or was invalid and
-    /// may be made again, is asked for.
+    /// Of these trials, without those that a drift of the machine took away.
+    pub fn new(trials: &'a [Trial]) -> Self {
+        let taken = drift::affected(trials);
+        let counts =
+            |(index, trial): &(usize, &Trial)| trial.spec.purpose == Purpose::Reference || !taken.contains(index);
+        Self(trials.iter().enumerate().filter(counts).collect())
+    }
+
+    /// A trial of the same as `spec`, whatever it was made for, that says what most of the valid ones say: with as many for as
+    /// against it, what those say that did not pass. At least `count` have to be there; one that is not, is asked for.
     ///
     /// # Errors
     /// The trial that has to be made first, or that there is no use in making it once more.
-    pub fn ask(self, purpose: Purpose, point: Point, load: Load) -> Result<&'a Trial, Missing> {
-        let mut made = self.0.iter().filter(|t| t.spec.point == point && t.spec.load == load);
-        if let Some(valid) = made.clone().find(|t| t.verdict != Verdict::Invalid) {
-            return Ok(valid);
+    pub fn ask(&self, spec: TrialSpec, count: usize) -> Result<&'a Trial, Missing> {
+        let valid: Vec<&Trial> = self.valid(spec).collect();
+        if valid.len() < count.max(1) {
+            return Err(self.missing(spec, valid.len()));
         }
-        match made.nth(TRIES - 1) {
-            Some(_) => Err(Missing::Unmeasurable),
-            None => Err(Missing::Trial(TrialSpec { purpose, point, load })),
+        let passed = valid.iter().filter(|t| t.passed()).count();
+        let most = |trial: &&&Trial| trial.passed() == (passed * 2 > valid.len());
+        valid.iter().rev().find(most).copied().ok_or(Missing::Unmeasurable)
+    }
+
+    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once more.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn confirmation(&self, spec: TrialSpec, wanted: usize) -> Result<Confirmation<'a>, Missing> {
+        let ramps: Vec<&Trial> = self.valid(spec).collect();
+        if let Some(failed) = ramps.iter().find(|t| t.verdict == Verdict::Fail) {
+            return Ok(Confirmation::Failed(failed));
+        }
+        if ramps.iter().filter(|t| t.passed()).count() >= wanted {
+            return Ok(Confirmation::Held);
+        }
+        match ramps.iter().rev().find(|t| !t.passed()) {
+            Some(undecided) if ramps.len() > wanted => Ok(Confirmation::Undecided(undecided)),
+            _ => Err(self.missing(spec, ramps.len())),
         }
     }
 
-    /// Whether some trial at exactly this point failed, with whatever load.
-    pub fn failed_at(self, point: Point) -> bool {
-        self.0.iter().any(|t| t.spec.point == point && t.verdict == Verdict::Fail)
+    /// Valid trials of the same as `spec`, whatever they were made for.
+    pub fn valid(&self, spec: TrialSpec) -> impl Iterator<Item = &'a Trial> {
+        self.same(spec).filter(|t| t.verdict != Verdict::Invalid)
+    }
+
+    /// Valid trials of a replica count, with so many users, that were made to calibrate or to search.
+    pub fn searched(&self, replicas: u32, users: u32) -> usize {
+        let is_search =
+            |t: &Trial| matches!(t.spec.purpose, Purpose::Calibrate | Purpose::Search) && t.spec.users == users;
+        self.of(replicas).filter(|(_, t)| is_search(t) && t.verdict != Verdict::Invalid).count()
+    }
+
+    /// Valid direct trials at the point of `spec`, with any users.
+    pub fn tried_at(&self, spec: TrialSpec) -> usize {
+        let is_there =
+            |t: &Trial| t.spec.point == spec.point && t.spec.load == spec.load && t.verdict != Verdict::Invalid;
+        self.0.iter().filter(|(_, t)| is_there(t)).count()
+    }
+
+    /// Points of a replica count that contradict each other: one passes, and one that has at least as much of everything does
+    /// not. Only direct trials with so many users are compared.
+    pub fn contradiction(&self, replicas: u32, users: u32) -> Option<(Point, Point)> {
+        let mut made: Vec<TrialSpec> = Vec::new();
+        let is_direct = |t: &Trial| t.spec.load == Load::Direct && t.spec.users == users;
+        for (_, trial) in self.of(replicas).filter(|(_, t)| is_direct(t)) {
+            if !made.iter().any(|spec| spec.is_same(&trial.spec)) {
+                made.push(trial.spec);
+            }
+        }
+        let passes = |spec: TrialSpec| self.ask(spec, 1).ok().map(Trial::passed);
+        let judged: Vec<(Point, bool)> = made.into_iter().filter_map(|s| Some((s.point, passes(s)?))).collect();
+        let pairs = judged.iter().flat_map(|less| judged.iter().map(move |more| (less, more)));
+        pairs
+            .filter(|(less, more)| less.1 && !more.1 && less.0.is_within(more.0))
+            .map(|(less, more)| (less.0, more.0))
+            .next()
+    }
+
+    /// Asks for a reference that is younger than every other trial of a replica count.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn reference(&self, replicas: u32, wanted: TrialSpec) -> Result<(), Missing> {
+        let others = |trial: &Trial| trial.spec.purpose != Purpose::Reference;
+        let last = self.of(replicas).filter(|(_, t)| others(t)).map(|(index, _)| *index).next_back();
+        let references = || self.0.iter().filter(|(_, t)| t.spec.load == Load::Saturate);
+        let is_younger = |index: &usize| last.is_some_and(|last| *index > last);
+        let younger: Vec<&Trial> = references().filter(|(index, _)| is_younger(index)).map(|(_, t)| *t).collect();
+        match younger.iter().any(|t| t.verdict != Verdict::Invalid) || younger.len() > RETRIES || last.is_none() {
+            true => Ok(()),
+            false => Err(Missing::Trial(wanted)),
+        }
+    }
+
+    fn same(&self, spec: TrialSpec) -> impl Iterator<Item = &'a Trial> {
+        self.0.iter().map(|(_, trial)| *trial).filter(move |t| t.spec.is_same(&spec))
+    }
+
+    fn of(&self, replicas: u32) -> impl DoubleEndedIterator<Item = &(usize, &'a Trial)> {
+        self.0.iter().filter(move |(_, t)| t.spec.point.replicas == replicas)
+    }
+
+    fn missing(&self, spec: TrialSpec, valid: usize) -> Missing {
+        let invalid = self.same(spec).count() - valid;
+        if invalid > RETRIES * (valid + 1) { Missing::Unmeasurable } else { Missing::Trial(spec) }
     }
 }

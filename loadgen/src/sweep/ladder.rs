@@ -55,7 +55,7 @@ const LEAST_MEMORY_BYTES: u64 = 6 * MIB;
 /// More rungs than this are a slip of the pen.
 const MOST_RUNGS: u64 = 10_000;
 
-/// Reads `min:max:step` in processors; `None` gives the default ladder up to what the host has.
+/// Reads `min:max:step` in processors, or a single limit; `None` gives the default ladder up to what the host has.
 ///
 /// # Errors
 /// When it is not three numbers above 0, or beyond the host.
@@ -82,7 +82,7 @@ pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, Ladde
     Ladder::new(rungs).ok_or_else(|| error(text, "no rungs".to_owned()))
 }
 
-/// Reads `min:max:step` with units (`32Mi`, `128m`, `1Gi`; bytes without); `None` gives 32 MiB to 1 GiB by 16 MiB.
+/// Reads `min:max:step`, or a single limit, with units (`32Mi`, `128m`, `1Gi`; bytes without); `None` gives 32 MiB to 1 GiB by 16 MiB.
 ///
 /// # Errors
 /// When it is not three sizes, or beyond the host.
@@ -134,8 +134,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 fn range(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Vec<u64>, String> {
     let parts: Vec<&str> = text.split(':').collect();
+    if let [only] = parts[..] {
+        return Ok(vec![read(only)?]);
+    }
     let [min, max, step] = parts[..] else {
-        return Err("it is not min:max:step".to_owned());
+        return Err("it is neither min:max:step nor a single limit".to_owned());
     };
     let (min, max, step) = (read(min)?, read(max)?, read(step)?);
     if min > max {
@@ -174,7 +177,8 @@ mod tests {
     fn what_the_host_cannot_give_is_refused() {
         assert!(cpu_ladder(Some("0.5:2:0.5"), 1000).unwrap_err().to_string().contains("beside the generator"));
         assert!(memory_ladder(Some("32Mi:64Gi:1Gi"), 1 << 33).is_err());
-        for wrong in ["1", "1:2", "2:1:1", "a:b:c", "0:1:0.1", "-1:1:1"] {
+        assert_eq!(cpu_ladder(Some("0.5"), 1000), Ok(Ladder(vec![500])));
+        for wrong in ["x", "1:2", "2:1:1", "a:b:c", "0:1:0.1", "-1:1:1"] {
             assert!(cpu_ladder(Some(wrong), 4000).is_err(), "{wrong} was taken");
         }
     }

@@ -10,9 +10,14 @@
 mod answer;
 mod attribution;
 mod bisect;
+mod capacity;
+mod drift;
 mod estimate;
+mod frontier;
+mod grid;
 mod history;
 mod ladder;
+mod settle;
 #[cfg(test)]
 mod simulate;
 mod strategy;
@@ -20,6 +25,7 @@ mod trial;
 
 pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
 pub use attribution::{Binding, attribute};
+pub use drift::largest as largest_drift;
 pub use estimate::seconds_left;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
 pub use strategy::next;
@@ -27,9 +33,39 @@ pub use trial::{Load, Point, Purpose, StepResult, Trial, TrialSpec, TrialUsage};
 
 use crate::workload::WaitTime;
 
+/// What a sweep is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// The smallest limits that hold all users.
+    #[default]
+    Minimal,
+    /// The most users that the largest limits hold.
+    Capacity,
+    /// The smallest limits, and what less memory costs in CPU.
+    Frontier,
+    /// Every point, and those near the edge three times.
+    Grid,
+}
+
+/// What is to be the least, of several answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cheapest {
+    /// What processors and memory cost together, by their prices.
+    #[default]
+    Cost,
+    /// Processors in all.
+    Cpu,
+    /// Memory in all.
+    Memory,
+    /// Replicas.
+    Replicas,
+}
+
 /// What is searched for, and where.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What for.
+    pub mode: Mode,
     /// Users to hold.
     pub max_users: u32,
     /// Users added at a time in a confirmation.
@@ -46,8 +82,28 @@ pub struct Settings {
     pub host_cpus: u64,
     /// What all replicas together may have.
     pub host_memory_bytes: u64,
-    /// What a GiB of memory costs, with a processor as the unit.
+    /// What of several answers is the cheapest.
+    pub cheapest: Cheapest,
+    /// What a processor costs.
+    pub cpu_price: f64,
+    /// What a GiB of memory costs, in the same unit.
     pub memory_price: f64,
+    /// Share of the machine's processor time that a hypervisor may take before a trial is invalid.
+    pub most_steal: f64,
+}
+
+impl Settings {
+    /// What all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory
+    /// price x GiB).
+    pub fn cost(&self, point: Point) -> f64 {
+        let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
+        match self.cheapest {
+            Cheapest::Cost => self.cpu_price * point.total_cpus() + self.memory_price * gib,
+            Cheapest::Cpu => point.total_cpus(),
+            Cheapest::Memory => gib,
+            Cheapest::Replicas => f64::from(point.replicas),
+        }
+    }
 }
 
 /// What to do next.

@@ -2,47 +2,42 @@
 //!
 //! Physics first, bisection second. One trial under the largest limits tells whether the target can be reached and what a
 //! request costs (D, CPU seconds); the utilization law U = X D then says which quota the planned rate needs, and the search
-//! begins there. Memory is searched at the CPU limit that was found, beginning at what the replicas really held. The winner
-//! goes through every step on fresh replicas; one that does not survive that gives way to the next rung of whatever bound it.
+//! begins there and asks it again of every trial. Memory is searched at the CPU limit that was found, beginning at what the
+//! replicas really held. What the search found is settled by `settle`.
 
 use super::{
-    Below, Binding, Finding, Load, Minimum, Next, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
-    bisect::smallest,
-    history::{History, Missing},
+    Below, Binding, Finding, Load, Minimum, Mode, Next, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
+    bisect::{Probe, smallest},
+    history::{Confirmation, History, Missing},
+    settle::CONFIRMATIONS,
 };
-use crate::verdict::Verdict;
 
-type Asked<T> = Result<T, Missing>;
+pub(super) type Asked<T> = Result<T, Missing>;
 
-/// How many points may fail their confirmation before the search gives up on finding a smaller one than the largest.
-const CONFIRMATIONS: usize = 6;
+/// Trials to calibrate and to search, for the first replica count and for each one that it seeds. When they are spent, the
+/// best point by then goes on, and what is left to find is found by confirming.
+const TRIALS_FIRST: usize = 8;
+const TRIALS_SEEDED: usize = 5;
+/// Of these, kept for memory.
+const TRIALS_MEMORY: usize = 2;
 /// Room above what was held, when CPU is searched: memory must not be what binds then.
 const MEMORY_ROOM: f64 = 1.5;
 /// Share of the page cache that a replica is likely to do without.
 const CACHE_TO_SPARE: f64 = 0.6;
+/// A request costs less under a tight quota than under a wide one: what came while a server was stopped is answered in one go.
+const TIGHT_COST: f64 = 0.8;
 /// A replica of r needs a little more than 1/r of what one alone needs.
 const SPLIT_COST: f64 = 1.05;
 
 /// The next trial to make, given all that were made.
 pub fn next(settings: &Settings, trials: &[Trial]) -> Next {
-    let search = Search { settings, history: History(trials) };
-    match search.everything() {
-        Ok(()) => Next::Done,
-        Err(spec) => Next::Try(spec),
-    }
+    let (_, missing) = Search::new(settings, trials).answers();
+    missing.map_or(Next::Done, Next::Try)
 }
 
 /// The answers that are complete.
 pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
-    let search = Search { settings, history: History(trials) };
-    let mut known = Vec::new();
-    for &replicas in &settings.replicas {
-        match search.replicas(replicas, first_minimum(&known)) {
-            Ok(answer) => known.push(answer),
-            Err(_) => break,
-        }
-    }
-    known
+    Search::new(settings, trials).answers().0
 }
 
 /// The minimum that other counts are seeded by.
@@ -50,58 +45,97 @@ fn first_minimum(known: &[ReplicaAnswer]) -> Option<Minimum> {
     known.iter().find_map(ReplicaAnswer::minimum)
 }
 
-struct Search<'a> {
-    settings: &'a Settings,
-    history: History<'a>,
+/// What was found, and the trial that has to be made first.
+fn finding(asked: Asked<Finding>) -> (Option<Finding>, Option<TrialSpec>) {
+    match asked {
+        Ok(finding) => (Some(finding), None),
+        Err(Missing::Unmeasurable) => (Some(Finding::Unmeasurable), None),
+        Err(Missing::Trial(spec)) => (None, Some(spec)),
+    }
 }
 
-/// The rung below a confirmed point.
-enum Rung {
-    Holds(Rungs),
-    Known(Below),
+pub(super) struct Search<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) history: History<'a>,
 }
 
 /// Indices of rungs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rungs {
-    cpu: usize,
-    memory: usize,
+pub(super) struct Rungs {
+    pub(super) cpu: usize,
+    pub(super) memory: usize,
 }
 
-impl Search<'_> {
-    fn everything(&self) -> Result<(), TrialSpec> {
-        let mut known = Vec::new();
-        for &replicas in &self.settings.replicas {
-            known.push(self.replicas(replicas, first_minimum(&known))?);
-        }
-        if let Some(&fewest) = self.settings.replicas.first()
-            && let Some(top) = self.top(fewest)
-            && let Err(Missing::Trial(spec)) =
-                self.history.ask(Purpose::Capacity, self.point(fewest, top), Load::Saturate)
-        {
-            return Err(spec);
-        }
-        Ok(())
+/// Where a search begins.
+struct Seed {
+    guess: Rungs,
+    /// The memory with which CPU is searched.
+    room: usize,
+    /// Whether the largest limits are known to hold.
+    top_passes: bool,
+    /// Trials that the search may make, those before it included.
+    trials: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(settings: &'a Settings, trials: &'a [Trial]) -> Self {
+        Self { settings, history: History::new(trials) }
     }
 
-    /// The answer for one replica count, seeded by the minimum of another where there is one.
-    fn replicas(&self, replicas: u32, seed: Option<Minimum>) -> Result<ReplicaAnswer, TrialSpec> {
-        let finding = match self.top(replicas) {
-            None => Finding::NotTried,
-            Some(top) => match self.find(replicas, top, seed) {
-                Ok(finding) => finding,
-                Err(Missing::Unmeasurable) => Finding::Unmeasurable,
-                Err(Missing::Trial(spec)) => return Err(spec),
-            },
-        };
-        Ok(ReplicaAnswer { replicas, finding })
+    /// The answers that are complete, in the order of the replica counts, and the trial that the next one needs.
+    fn answers(&self) -> (Vec<ReplicaAnswer>, Option<TrialSpec>) {
+        let mut known = Vec::new();
+        for &replicas in &self.settings.replicas {
+            let (finding, missing) = match self.settings.mode {
+                Mode::Minimal | Mode::Frontier => self.replicas(replicas, first_minimum(&known)),
+                Mode::Capacity => finding(self.capacity(replicas)),
+                Mode::Grid => finding(self.grid(replicas)),
+            };
+            known.extend(finding.map(|finding| ReplicaAnswer { replicas, finding }));
+            if missing.is_some() {
+                return (known, missing);
+            }
+        }
+        (known, None)
+    }
+
+    /// The answer for one replica count, seeded by the minimum of another where there is one; and what is still to be tried,
+    /// which may be there when the answer is.
+    fn replicas(&self, replicas: u32, seed: Option<Minimum>) -> (Option<Finding>, Option<TrialSpec>) {
+        let Some(top) = self.top(replicas) else { return (Some(Finding::NotTried), None) };
+        let (found, missing) = finding(self.find(replicas, top, seed));
+        let Some(known) = found else { return (None, missing) };
+        match self.after(replicas, top, &known) {
+            Err(Missing::Trial(spec)) => (found, Some(spec)),
+            // What is known stays so, whatever cannot be measured beside it.
+            Err(Missing::Unmeasurable) | Ok(()) => (found, None),
+        }
+    }
+
+    /// What is tried once the answer is known.
+    fn after(&self, replicas: u32, top: Rungs, found: &Finding) -> Asked<()> {
+        if let Finding::Minimum(minimum) = found {
+            self.lose_one(minimum)?;
+            if self.settings.mode == Mode::Frontier {
+                match self.trades(replicas, top, minimum) {
+                    Err(missing @ Missing::Trial(_)) => return Err(missing),
+                    Err(Missing::Unmeasurable) | Ok(()) => {}
+                }
+            }
+        }
+        // Whether the machine is still the one that the first trials were made on.
+        self.history.reference(replicas, self.reference(replicas, top))
     }
 
     fn find(&self, replicas: u32, top: Rungs, seed: Option<Minimum>) -> Asked<Finding> {
-        let (guess, room) = match seed {
+        let seed = match seed {
             Some(one) => self.seeded(one.point, replicas, top),
             None => {
                 let calibration = self.ask(Purpose::Calibrate, replicas, top)?;
+                // One without which the sweep goes on.
+                if let Err(missing @ Missing::Trial(_)) = self.history.ask(self.reference(replicas, top), 1) {
+                    return Err(missing);
+                }
                 // One trial that failed is no proof: the ramp is gentler, and tells how far it gets.
                 if !calibration.passed()
                     && let Some(not_held) = self.not_held(replicas, top)?
@@ -111,67 +145,95 @@ impl Search<'_> {
                 self.calibrated(calibration, top)
             }
         };
-        if let Some(found) = self.search(replicas, top, guess, room, seed.is_none())?
+        if let Some(found) = self.search(replicas, top, &seed)?
             && let Some(minimum) = self.settled(replicas, top, found)?
         {
             return Ok(Finding::Minimum(minimum));
         }
-        Ok(match self.not_held(replicas, top)? {
-            Some(not_held) => not_held,
-            // Nothing smaller was confirmed, but the largest limits hold.
-            None => Finding::Minimum(Minimum {
-                point: self.point(replicas, top),
-                below_cpus: Below::Undecided,
-                below_memory: Below::Undecided,
+        if let Some(not_held) = self.not_held(replicas, top)? {
+            return Ok(not_held);
+        }
+        // Nothing smaller was confirmed; the largest limits may be.
+        let ramp = self.spec(Purpose::Confirm, replicas, top, Load::Ramp);
+        Ok(match self.history.confirmation(ramp, CONFIRMATIONS)? {
+            Confirmation::Held => Finding::Minimum(Minimum {
+                point: ramp.point,
+                below_cpus: Below::NotTried,
+                below_memory: Below::NotTried,
             }),
+            Confirmation::Failed(trial) | Confirmation::Undecided(trial) => {
+                Finding::NotHeld { held_users: trial.held_users() }
+            }
         })
+    }
+
+    /// What happens to a minimum of several replicas when one of them is killed.
+    fn lose_one(&self, minimum: &Minimum) -> Asked<()> {
+        let users = self.settings.max_users;
+        let spec = TrialSpec { purpose: Purpose::Confirm, point: minimum.point, load: Load::Loss, users };
+        match self.history.ask(spec, 1) {
+            Err(missing @ Missing::Trial(_)) if minimum.point.replicas > 1 => Err(missing),
+            // There is none to lose, or it is known, or the generator does not let it be known.
+            _ => Ok(()),
+        }
     }
 
     /// How far the largest limits get; `None` if they hold all users.
     fn not_held(&self, replicas: u32, top: Rungs) -> Asked<Option<Finding>> {
-        let ramp = self.history.ask(Purpose::Capacity, self.point(replicas, top), Load::Ramp)?;
+        let ramp = self.history.ask(self.spec(Purpose::Confirm, replicas, top, Load::Ramp), 1)?;
         Ok((!ramp.passed()).then(|| Finding::NotHeld { held_users: ramp.held_users() }))
     }
 
     /// Where to begin, from what a calibration measured: the CPU that the planned rate needs, and memory with room.
-    fn calibrated(&self, calibration: &Trial, top: Rungs) -> (Rungs, usize) {
+    fn calibrated(&self, calibration: &Trial, top: Rungs) -> Seed {
         let usage = &calibration.usage;
         let settings = self.settings;
-        let rate = settings.wait_time.planned_per_second(settings.max_users.into()).unwrap_or(0.0);
-        let per_replica = f64::from(calibration.spec.point.replicas);
-        let need = usage.cpu_seconds_per_request.map_or(usage.cpus_used, |d| d * rate) / per_replica;
-        let cpu = settings.cpus.at_least(need * 1000.0).min(top.cpu);
+        let need = self.need_millis(calibration).unwrap_or(usage.cpus_used * 1000.0);
+        let cpu = settings.cpus.at_least(need * TIGHT_COST).min(top.cpu);
         let peak = usage.memory_peak_bytes as f64;
         let room = settings.memory.at_least(peak * MEMORY_ROOM).min(top.memory);
         // Page cache can be given back, but not all of it: the program's own pages are in it.
         let memory = settings.memory.at_least(peak - usage.file_bytes as f64 * CACHE_TO_SPARE).min(top.memory);
-        (Rungs { cpu, memory }, room)
+        Seed { guess: Rungs { cpu, memory }, room, top_passes: true, trials: TRIALS_FIRST }
     }
 
     /// Where to begin with r replicas, from the minimum of one count.
-    fn seeded(&self, one: Point, replicas: u32, top: Rungs) -> (Rungs, usize) {
+    fn seeded(&self, one: Point, replicas: u32, top: Rungs) -> Seed {
         let settings = self.settings;
         let share = one.total_cpus() * SPLIT_COST / f64::from(replicas);
         let cpu = settings.cpus.at_least(share * 1000.0).min(top.cpu);
         let memory = settings.memory.at_least(one.limits.memory_bytes as f64).min(top.memory);
         let room = settings.memory.at_least(one.limits.memory_bytes as f64 * MEMORY_ROOM).min(top.memory);
-        (Rungs { cpu, memory }, room)
+        Seed { guess: Rungs { cpu, memory }, room, top_passes: false, trials: TRIALS_SEEDED }
+    }
+
+    /// Thousandths of a processor that a replica needs for the planned rate, by what a request cost in this trial.
+    fn need_millis(&self, trial: &Trial) -> Option<f64> {
+        let rate = self.settings.wait_time.planned_per_second(self.settings.max_users.into())?;
+        let cost = trial.usage.cpu_seconds_per_request.filter(|cost| *cost > 0.0)?;
+        Some(cost * rate / f64::from(trial.spec.point.replicas) * 1000.0)
     }
 
     /// The smallest CPU with room in memory, then the smallest memory with that CPU.
-    fn search(&self, replicas: u32, top: Rungs, guess: Rungs, room: usize, top_passes: bool) -> Asked<Option<Rungs>> {
-        let mut room = room;
+    fn search(&self, replicas: u32, top: Rungs, seed: &Seed) -> Asked<Option<Rungs>> {
+        let mut room = seed.room;
+        // What passes nowhere yet is searched until it does.
+        let mut some_passed = seed.top_passes;
         let cpu = loop {
             let mut short_of_memory = false;
-            let cpu = smallest(top.cpu, top_passes.then_some(top.cpu), guess.cpu, |cpu| {
+            let cpu = smallest(top.cpu, seed.top_passes.then_some(top.cpu), seed.guess.cpu, |cpu| {
                 if short_of_memory {
-                    return Ok(true);
+                    return Ok(Some(Probe { passes: true, likely: None }));
                 }
-                let trial = self.ask(Purpose::Search, replicas, Rungs { cpu, memory: room })?;
+                let at = Rungs { cpu, memory: room };
+                let most = if some_passed { seed.trials.saturating_sub(TRIALS_MEMORY) } else { usize::MAX };
+                let Some(trial) = self.probe(replicas, at, most)? else { return Ok(None) };
+                some_passed |= trial.passed();
                 // With no more memory to give, it is one more failure.
                 short_of_memory =
                     room < top.memory && !trial.passed() && trial.binding_resource == Some(Binding::Memory);
-                Ok(trial.passed())
+                let likely = self.need_millis(trial).map(|need| self.settings.cpus.at_least(need));
+                Ok(Some(Probe { passes: trial.passed(), likely }))
             })?;
             if !short_of_memory {
                 break cpu;
@@ -179,86 +241,47 @@ impl Search<'_> {
             room = (room * 2 + 1).min(top.memory);
         };
         let Some(cpu) = cpu else { return Ok(None) };
-        let memory = smallest(top.memory, Some(room), guess.memory, |memory| {
-            let trial = self.ask(Purpose::Search, replicas, Rungs { cpu, memory })?;
+        let memory = smallest(top.memory, Some(room), seed.guess.memory, |memory| {
+            let Some(trial) = self.probe(replicas, Rungs { cpu, memory }, seed.trials)? else { return Ok(None) };
             // At the edge of the quota a trial fails now and then at any memory. One that never came near its memory limit
             // says nothing about memory; whether the quota holds is for the confirmation to say.
-            Ok(trial.passed() || !trial.was_short_of_memory())
+            Ok(Some(Probe { passes: trial.passed() || !trial.was_short_of_memory(), likely: None }))
         })?;
         Ok(memory.map(|memory| Rungs { cpu, memory }))
     }
 
-    /// Takes the point through every step; one that fails gives way to the next rung of what bound it.
-    fn confirmed(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Rungs>> {
-        let mut at = found;
-        for _ in 0..CONFIRMATIONS {
-            let trial = self.history.ask(Purpose::Confirm, self.point(replicas, at), Load::Ramp)?;
-            if trial.passed() {
-                return Ok(Some(at));
-            }
-            if trial.binding_resource == Some(Binding::Memory) && at.memory < top.memory {
-                at.memory += 1;
-            } else if at.cpu < top.cpu {
-                at.cpu += 1;
-            } else {
-                return Ok(None);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The confirmed point of which both rungs below are known not to hold. One that was not tried yet, or not decided, and
-    /// holds after all, ramp included, takes the point's place.
-    fn settled(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Minimum>> {
-        let Some(mut at) = self.confirmed(replicas, top, found)? else { return Ok(None) };
-        loop {
-            let less_cpu = at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at });
-            let less_memory = at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at });
-            let below_cpus = match self.below(replicas, less_cpu)? {
-                Rung::Holds(lower) => {
-                    at = lower;
-                    continue;
-                }
-                Rung::Known(below) => below,
-            };
-            match self.below(replicas, less_memory)? {
-                Rung::Holds(lower) => at = lower,
-                Rung::Known(below_memory) => {
-                    return Ok(Some(Minimum { point: self.point(replicas, at), below_cpus, below_memory }));
-                }
-            }
+    /// The trial at these rungs; `None` if it was not made, and more than `most` would have been made with it.
+    fn probe(&self, replicas: u32, at: Rungs, most: usize) -> Asked<Option<&'a Trial>> {
+        match self.ask(Purpose::Search, replicas, at) {
+            Err(Missing::Trial(_)) if self.history.searched(replicas, self.settings.max_users) >= most => Ok(None),
+            asked => asked.map(Some),
         }
     }
 
-    /// What is known of the rung below.
-    fn below(&self, replicas: u32, rungs: Option<Rungs>) -> Asked<Rung> {
-        let Some(rungs) = rungs else { return Ok(Rung::Known(Below::Lowest)) };
-        let point = self.point(replicas, rungs);
-        if self.history.failed_at(point) {
-            return Ok(Rung::Known(Below::Fails));
-        }
-        if self.ask(Purpose::Below, replicas, rungs)?.verdict == Verdict::Fail {
-            return Ok(Rung::Known(Below::Fails));
-        }
-        // It held, or nearly: the ramp decides.
-        let ramp = self.history.ask(Purpose::Confirm, point, Load::Ramp)?;
-        Ok(match ramp.verdict {
-            Verdict::Pass => Rung::Holds(rungs),
-            Verdict::Fail => Rung::Known(Below::Fails),
-            Verdict::Undecided | Verdict::Invalid => Rung::Known(Below::Undecided),
-        })
+    pub(super) fn ask(&self, purpose: Purpose, replicas: u32, rungs: Rungs) -> Asked<&'a Trial> {
+        self.history.ask(self.spec(purpose, replicas, rungs, Load::Direct), 1)
     }
 
-    fn ask(&self, purpose: Purpose, replicas: u32, rungs: Rungs) -> Asked<&Trial> {
-        self.history.ask(purpose, self.point(replicas, rungs), Load::Direct)
+    pub(super) fn spec(&self, purpose: Purpose, replicas: u32, rungs: Rungs, load: Load) -> TrialSpec {
+        TrialSpec { purpose, point: self.point(replicas, rungs), load, users: self.settings.max_users }
     }
 
-    fn point(&self, replicas: u32, rungs: Rungs) -> Point {
+    pub(super) fn point(&self, replicas: u32, rungs: Rungs) -> Point {
         Point::new(replicas, self.settings.cpus.rung(rungs.cpu), self.settings.memory.rung(rungs.memory))
     }
 
+    /// References are made always at the same point: the fewest replicas with all the CPU that there is. Under a quota below
+    /// that, what a request costs depends on how the quota's periods fall.
+    fn reference(&self, replicas: u32, top: Rungs) -> TrialSpec {
+        let fewest = self.settings.replicas.iter().find_map(|&fewest| Some((fewest, self.top(fewest)?)));
+        let (replicas, top) = fewest.unwrap_or((replicas, top));
+        let cpu_millis = self.settings.host_cpus / u64::from(replicas.max(1));
+        let point = Point::new(replicas, cpu_millis, self.settings.memory.rung(top.memory));
+        TrialSpec { point, ..self.spec(Purpose::Reference, replicas, top, Load::Saturate) }
+    }
+
     /// The largest limits that so many replicas can have on this host.
-    fn top(&self, replicas: u32) -> Option<Rungs> {
+    pub(super) fn top(&self, replicas: u32) -> Option<Rungs> {
         let each = u64::from(replicas.max(1));
         Some(Rungs {
             cpu: self.settings.cpus.at_most(self.settings.host_cpus / each)?,

@@ -1,5 +1,7 @@
 //! A trial: what is tried and why, and what came of it.
 
+use std::collections::BTreeMap;
+
 use orchestrator::{Cpus, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +34,13 @@ impl Point {
         u64::from(self.replicas) * self.limits.memory_bytes
     }
 
-    /// replicas x (cpus + price x memory in GiB), in processors.
-    pub fn cost(&self, memory_price: f64) -> f64 {
-        self.total_cpus() + memory_price * self.total_memory_bytes() as f64 / (1u64 << 30) as f64
+    /// Whether the other one has at least as much of everything, with as many replicas.
+    pub fn is_within(&self, other: Self) -> bool {
+        let (mine, theirs) = (self.limits, other.limits);
+        self.replicas == other.replicas
+            && mine.cpus <= theirs.cpus
+            && mine.memory_bytes <= theirs.memory_bytes
+            && *self != other
     }
 }
 
@@ -53,12 +59,11 @@ pub enum Purpose {
     Calibrate,
     /// To find the smallest limits.
     Search,
-    /// The winner, through every step.
+    /// To prove an answer: the winner through every step, again and again; one rung below it; the largest limits, where
+    /// they do not hold all users.
     Confirm,
-    /// One rung below the winner, to show that it fails.
-    Below,
-    /// The most that the largest limits can take.
-    Capacity,
+    /// The most that all the CPU there is can take. It is made again from time to time, to see whether the machine has changed.
+    Reference,
 }
 
 /// What users a trial has.
@@ -71,6 +76,8 @@ pub enum Load {
     Ramp,
     /// A few users without think time: as many requests as go.
     Saturate,
+    /// Straight to all users, and one of the replicas is killed while they are held.
+    Loss,
 }
 
 /// A trial to make.
@@ -83,6 +90,15 @@ pub struct TrialSpec {
     pub point: Point,
     /// With what.
     pub load: Load,
+    /// Users of the last step; with [`Load::Saturate`], which has users of its own, those of the sweep.
+    pub users: u32,
+}
+
+impl TrialSpec {
+    /// Whether the other one is the same, whatever for.
+    pub fn is_same(&self, other: &Self) -> bool {
+        *self == Self { purpose: self.purpose, ..*other }
+    }
 }
 
 /// A trial that was made.
@@ -127,6 +143,9 @@ pub struct StepResult {
     pub requests: u64,
     /// Of these, failed.
     pub failures: u64,
+    /// Why they failed.
+    #[serde(default)]
+    pub failed: BTreeMap<String, u64>,
     /// Connections that the server had closed while idle and that were opened again.
     pub reopened: u64,
     /// From sending to the last byte.
@@ -148,6 +167,9 @@ pub struct StepResult {
     pub verdict: Verdict,
     /// Why it is no pass.
     pub reasons: Vec<String>,
+    /// What was the limit, where the step failed.
+    #[serde(default)]
+    pub binding_resource: Option<Binding>,
 }
 
 /// What all replicas of a trial used together; counters over the last step's window, memory the largest of any replica.
@@ -159,12 +181,39 @@ pub struct TrialUsage {
     pub cpus_used: f64,
     /// Share of the quota's periods in which it ran out.
     pub throttled_share: f64,
+    /// Memory charged to the largest replica before its users came: what a replica costs that does nothing.
+    #[serde(default)]
+    pub idle_bytes: u64,
     /// The most memory charged to one replica; page cache included, so at most its limit.
     pub memory_peak_bytes: u64,
     /// Anonymous memory of the largest replica.
     pub anon_bytes: u64,
     /// Page cache of the replica that has most of it.
     pub file_bytes: u64,
+    /// Socket buffers of the replica that has most of them; 0 where the kernel does not tell.
+    #[serde(default)]
+    pub sock_bytes: u64,
+    /// Times that a limit made the kernel take memory back, of all replicas, a second.
+    #[serde(default)]
+    pub reclaims_per_second: f64,
+    /// Share of the window in which some thread waited for a processor, of the replica that waited most; none where the kernel
+    /// does not tell (cgroup v1).
+    #[serde(default)]
+    pub cpu_pressure: Option<f64>,
+    /// The same for memory.
+    #[serde(default)]
+    pub memory_pressure: Option<f64>,
+    /// Mean time that a request waited in the server, in milliseconds, while the load ran, by the server's own metrics; none
+    /// where it has none that are known.
+    #[serde(default)]
+    pub server_queue_ms: Option<f64>,
+    /// The same for its inference.
+    #[serde(default)]
+    pub server_inference_ms: Option<f64>,
+    /// Share of the machine's processor time that a hypervisor gave to others while the load ran; none where the kernel does
+    /// not tell.
+    #[serde(default)]
+    pub steal_share: Option<f64>,
     /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
     pub major_faults_per_second: f64,
     /// Processes killed for memory.
@@ -175,19 +224,17 @@ pub struct TrialUsage {
     pub ended: Vec<String>,
 }
 
-/// Share of a memory limit from which a peak counts as having come near it.
-const NEAR_LIMIT: f64 = 0.9;
-
 impl Trial {
     /// Whether it passed.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
     }
 
-    /// Whether memory can have been what it lacked: it came near its limit, or did not live to be measured.
+    /// Whether memory was what it lacked: the kernel killed for it or took the program's own pages, or no replica lived to
+    /// be measured.
     pub fn was_short_of_memory(&self) -> bool {
-        let peak = self.usage.memory_peak_bytes;
-        self.usage.oom_kills > 0 || peak == 0 || peak as f64 >= NEAR_LIMIT * self.spec.point.limits.memory_bytes as f64
+        let usage = &self.usage;
+        self.binding_resource == Some(Binding::Memory) || usage.oom_kills > 0 || usage.memory_peak_bytes == 0
     }
 
     /// Users of the last step before one that failed. A step that was too short to decide is no failure.
