@@ -28,14 +28,15 @@ impl Jar {
         self.0.is_empty()
     }
 
-    /// Takes an answer's `Set-Cookie` values; one that is over takes its namesake away.
-    pub fn take(&mut self, target: usize, set: &[String]) {
+    /// Takes the `Set-Cookie` values of the answer to a request; one that is over takes its namesake away.
+    pub fn take(&mut self, target: usize, request: &[u8], set: &[String]) {
         if !set.is_empty() {
             self.0.retain(|kept| kept.until.is_none_or(|until| until > SystemTime::now()));
         }
         for text in set {
             let Ok(cookie) = Cookie::parse(text.as_str()) else { continue };
-            let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned();
+            let given = cookie.path().filter(|path| path.starts_with('/'));
+            let path = given.map_or_else(|| default_path(request), str::to_owned);
             self.0.retain(|kept| (kept.target, &*kept.name, &kept.path) != (target, cookie.name(), &path));
             let until = ends(&cookie);
             if self.0.len() < MOST && until.is_none_or(|until| until > SystemTime::now()) {
@@ -54,8 +55,7 @@ impl Jar {
     /// The request with the cookies that belong to it put behind its first line, in `out`; nothing if there are none.
     pub fn add_to(&self, target: usize, is_secure: bool, request: &[u8], out: &mut Vec<u8>) {
         let Some(line) = request.windows(2).position(|pair| pair == b"\r\n") else { return };
-        let path = request[..line].split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = path_of(request);
         let belongs = |kept: &&Kept| {
             kept.target == target
                 && (is_secure || !kept.is_secure)
@@ -73,6 +73,22 @@ impl Jar {
         out.extend_from_slice(&request[..line + 2]);
         out.extend_from_slice(format!("cookie: {}\r\n", pairs.join("; ")).as_bytes());
         out.extend_from_slice(&request[line + 2..]);
+    }
+}
+
+/// The path that a request asks for, without its query.
+fn path_of(request: &[u8]) -> &[u8] {
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let path = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    path.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+/// The directory of what was asked for (section 5.1.4).
+fn default_path(request: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path_of(request));
+    match path.rfind('/') {
+        Some(at) if at > 0 && path.starts_with('/') => path[..at].to_owned(),
+        _ => "/".to_owned(),
     }
 }
 
@@ -103,7 +119,24 @@ mod tests {
     }
 
     fn take(jar: &mut Jar, set: &[&str]) {
-        jar.take(0, &set.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        take_from(jar, "/", set);
+    }
+
+    fn take_from(jar: &mut Jar, path: &str, set: &[&str]) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n");
+        jar.take(0, request.as_bytes(), &set.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn cookies_without_a_path_are_for_where_they_were_set() {
+        let mut jar = Jar::default();
+        take_from(&mut jar, "/api/login?x=/y", &["a=1", "b=2; Path=relative", "c=3; Path=/"]);
+        assert_eq!(sent(&jar, "/api/predict", false).as_deref(), Some("a=1; b=2; c=3"));
+        assert_eq!(sent(&jar, "/api", false).as_deref(), Some("a=1; b=2; c=3"));
+        assert_eq!(sent(&jar, "/other", false).as_deref(), Some("c=3"));
+        let mut jar = Jar::default();
+        take_from(&mut jar, "/login", &["a=1"]);
+        assert_eq!(sent(&jar, "/predict", false).as_deref(), Some("a=1"));
     }
 
     #[test]
@@ -113,7 +146,7 @@ mod tests {
         assert_eq!(sent(&jar, "/", false).as_deref(), Some("a=1"));
         assert_eq!(sent(&jar, "/api/x?y", false).as_deref(), Some("b=2; a=1"));
         assert_eq!(sent(&jar, "/apis", true).as_deref(), Some("a=1; c=3"));
-        jar.take(1, &["a=9".to_owned()]);
+        jar.take(1, b"GET / HTTP/1.1\r\n\r\n", &["a=9".to_owned()]);
         assert_eq!(sent(&jar, "/", false).as_deref(), Some("a=1"), "another host's");
     }
 
@@ -125,7 +158,7 @@ mod tests {
         take(&mut jar, &["a=; Max-Age=0", "b=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
         assert_eq!(sent(&jar, "/", false), None);
         let many: Vec<String> = (0..200).map(|i| format!("n{i}=1")).collect();
-        jar.take(0, &many);
+        jar.take(0, b"GET / HTTP/1.1\r\n\r\n", &many);
         assert_eq!(jar.0.len(), MOST);
     }
 }

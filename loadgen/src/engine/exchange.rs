@@ -15,6 +15,11 @@ use super::{
 };
 use crate::{measure::FailureKind, workload::Sender};
 
+/// So much of an answer is kept for checks to look at.
+const MOST_CHECKED_BYTES: usize = 1 << 20;
+/// Reads of one answer in one turn: one without end must not keep the thread from everybody else's.
+const READS: usize = 16;
+
 impl Thread {
     pub(super) fn connect(&mut self, index: usize, now: Duration) {
         let user = &mut self.users[index];
@@ -35,7 +40,8 @@ impl Thread {
         user.written = 0;
         let scenario = &self.work.targets.scenario;
         let is_login = scenario.login() == Some(user.task);
-        user.reader.reset(is_login || scenario.tasks()[usize::from(user.task)].reads_body());
+        let reads_body = is_login || scenario.tasks()[usize::from(user.task)].reads_body();
+        user.reader.reset(if reads_body { MOST_CHECKED_BYTES } else { 0 });
         self.send(index);
     }
 
@@ -80,8 +86,7 @@ impl Thread {
 
     fn send(&mut self, index: usize) {
         let user = &mut self.users[index];
-        let fixed = self.work.targets.fixed(user.target, user.task).filter(|_| user.outgoing.is_empty());
-        let request: &[u8] = fixed.map_or(&user.outgoing, |fixed| fixed);
+        let request = self.work.targets.request(user.target, user.task, &user.outgoing);
         let Some(stream) = &mut user.stream else { return };
         loop {
             match stream.write(&request[user.written..]) {
@@ -102,8 +107,20 @@ impl Thread {
         }
     }
 
-    fn receive(&mut self, index: usize, read_closed: bool) {
-        loop {
+    /// Goes on with answers of which there may be more.
+    pub(super) fn read_on(&mut self) {
+        for index in std::mem::take(&mut self.unread) {
+            let index = index as usize;
+            let user = &mut self.users[index];
+            user.is_unread = false;
+            if matches!(user.state, State::Receiving | State::Sending) {
+                self.receive(index, false);
+            }
+        }
+    }
+
+    pub(super) fn receive(&mut self, index: usize, read_closed: bool) {
+        for _ in 0..READS {
             let user = &mut self.users[index];
             let Some(stream) = &mut user.stream else { return };
             match stream.read(&mut self.buffer) {
@@ -120,6 +137,9 @@ impl Thread {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.lost(index),
             }
+        }
+        if !std::mem::replace(&mut self.users[index].is_unread, true) {
+            self.unread.push(index as u32);
         }
     }
 
@@ -152,13 +172,18 @@ impl Thread {
 
     fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
         let now = self.now();
-        let failure = self.look_at(index, answer.status);
-        let user = &mut self.users[index];
+        let user = &self.users[index];
         // When it came, and not when this thread came to read it.
         let age = user.stream.as_ref().map(Stream::age).unwrap_or_default();
         // One that is older than the request is none: the wall clock was set.
         let came = now.checked_sub(age).filter(|came| *came >= user.sent).unwrap_or(now);
-        user.cookies.take(user.target, user.reader.set_cookies());
+        let failure =
+            if came > user.deadline { Some(FailureKind::Timeout) } else { self.look_at(index, answer.status) };
+        let user = &mut self.users[index];
+        if !user.reader.set_cookies().is_empty() {
+            let request = self.work.targets.request(user.target, user.task, &user.outgoing);
+            user.cookies.take(user.target, request, user.reader.set_cookies());
+        }
         // An answer to a request that was not wholly written leaves the rest of it between us and the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
             user.used = true;
@@ -182,11 +207,12 @@ impl Thread {
         let iteration = user.iteration.wrapping_sub(1);
         let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
         if let Some(failed) = scenario.failed_check(user.task, status, user.reader.kept_body(), sender) {
-            return Some(FailureKind::Check(failed));
+            return Some(if user.reader.is_cut() { FailureKind::TooLarge } else { FailureKind::Check(failed) });
         }
         if scenario.login() == Some(user.task) {
             match scenario.token(user.reader.kept_body()) {
                 Some(token) => (user.token, user.token_of) = (token, user.target),
+                None if user.reader.is_cut() => return Some(FailureKind::TooLarge),
                 None => return Some(FailureKind::NoToken),
             }
         }

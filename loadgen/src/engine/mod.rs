@@ -5,6 +5,7 @@
 //! they run: each has its own users, connections, timers and recorder.
 
 mod arrive;
+mod ask;
 mod calibrate;
 mod control;
 mod cookies;
@@ -27,12 +28,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use ask::{Asked, ask, greet};
 pub use calibrate::calibrate;
 pub use control::Control;
 pub use limits::raise_file_limit;
 pub use resources::pin_to;
 pub(crate) use socket::Socket;
-use steal::Steal;
+pub(crate) use steal::Steal;
 pub(crate) use wakeup::Wakeup;
 
 use crate::{

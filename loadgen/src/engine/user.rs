@@ -48,6 +48,8 @@ pub struct User {
     pub connect_begun: Duration,
     /// When the current request has failed.
     pub deadline: Duration,
+    /// Whether more of its answer may have come than was read in one turn.
+    pub is_unread: bool,
     /// Whether a timer will look at the deadline.
     pub is_watched: bool,
     /// It begins no request from here on.
@@ -102,6 +104,7 @@ impl User {
             sent: Duration::ZERO,
             connect_begun: Duration::ZERO,
             deadline: Duration::ZERO,
+            is_unread: false,
             is_watched: false,
             until: Duration::MAX,
             task: 0,
@@ -144,6 +147,6 @@ impl User {
             stream.reset();
         }
         self.used = false;
-        self.reader.reset(false);
+        self.reader.reset(0);
     }
 }

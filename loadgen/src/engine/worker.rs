@@ -66,6 +66,8 @@ pub(super) struct Thread {
     timers: Timers,
     /// Requests that are due and counted, of users whose last one failed: they must not fail again and again in one turn.
     again: Vec<(u32, Duration)>,
+    /// Users whose answers were not read to where they have come.
+    pub(super) unread: Vec<u32>,
     /// The open model's: what is left of the schedule, when the next arrival is due, and who can take it.
     schedule: Option<Schedule>,
     arrival: Option<Duration>,
@@ -114,6 +116,7 @@ impl Thread {
             users,
             timers,
             again: Vec::new(),
+            unread: Vec::new(),
             arrival: schedule.as_mut().and_then(Iterator::next),
             schedule,
             free: vec![Vec::new(); targets],
@@ -151,7 +154,6 @@ impl Thread {
             }
             self.begin_again();
             let has_begun = self.begin_due();
-            self.give_up_overdue();
             let now = self.now();
             self.report(now);
             if now >= self.end
@@ -163,7 +165,7 @@ impl Thread {
             }
             let second = Duration::from_secs(self.second);
             let next = self.timers.next().into_iter().chain(self.arrival).fold(second, Duration::min);
-            if next > now && self.again.is_empty() && !self.work.segment.busy_poll {
+            if next > now && self.again.is_empty() && self.unread.is_empty() && !self.work.segment.busy_poll {
                 self.wakeup.set(next, now)?;
                 self.wait(&mut events, None)?;
             } else {
@@ -175,6 +177,8 @@ impl Thread {
                     self.handle(event);
                 }
             }
+            self.read_on();
+            self.give_up_overdue();
         }
         self.report_rest();
         self.users.iter_mut().for_each(User::disconnect);
@@ -314,7 +318,15 @@ impl Thread {
             user.is_watched = user.state != State::Waiting && user.deadline > now;
             if user.is_watched {
                 self.timers.set_deadline(user.deadline, index as u32);
-            } else if user.state != State::Waiting {
+                continue;
+            }
+            let (state, generation) = (user.state, user.generation);
+            // What the kernel had in time came in time, whenever this thread comes to read it.
+            if state == State::Receiving {
+                self.receive(index, false);
+            }
+            let user = &self.users[index];
+            if user.state != State::Waiting && user.generation == generation {
                 self.fail(index, FailureKind::Timeout);
             }
         }

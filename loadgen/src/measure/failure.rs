@@ -24,6 +24,8 @@ pub enum FailureKind {
     Dropped,
     /// The login's answer has no token.
     NoToken,
+    /// An answer that a check has to see whole, and that is larger than what is kept for checks.
+    TooLarge,
     /// An answer with this status, which is not 2xx.
     Status(u16),
     /// An answer that did not pass the scenario's check with this number.
@@ -33,12 +35,12 @@ pub enum FailureKind {
 impl FailureKind {
     /// Whether the user was made to wait before it came to this, so that the wait counts among the times.
     pub fn took_its_time(self) -> bool {
-        matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::Check(_))
+        matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::TooLarge | Self::Check(_))
     }
 
     /// Whether no whole answer came: the request was due and was not completed.
     pub fn is_unanswered(self) -> bool {
-        !matches!(self, Self::NoToken | Self::Status(_) | Self::Check(_))
+        !matches!(self, Self::NoToken | Self::TooLarge | Self::Status(_) | Self::Check(_))
     }
 
     /// Whether the target could not be connected to: another one may do.
@@ -58,6 +60,7 @@ impl fmt::Display for FailureKind {
             Self::Malformed => f.write_str("malformed answer"),
             Self::Dropped => f.write_str("dropped: never sent, since all connections were busy or its login failed"),
             Self::NoToken => f.write_str("the login's answer has no token"),
+            Self::TooLarge => f.write_str("the answer is larger than the 1 MiB that checks see"),
             Self::Status(code) => write!(f, "status {code}"),
             Self::Check(number) => write!(f, "check {number} failed"),
         }

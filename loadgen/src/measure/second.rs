@@ -112,14 +112,7 @@ impl Second {
 
     /// The second without its tasks: what long runs keep.
     pub fn totals(&self) -> Self {
-        Self {
-            service: self.service.clone(),
-            intended: self.intended.clone(),
-            kinds: self.kinds.clone(),
-            lag: self.lag.clone(),
-            tasks: Vec::new(),
-            ..*self
-        }
+        Self { service: self.service.clone(), intended: self.intended.clone(), ..self.counts() }
     }
 }
 

@@ -3,9 +3,12 @@
 //! The one owner of run state. What to try next comes from [`crate::sweep`], which is pure; what happens goes out as
 //! [`Event`]s; every finished trial goes to the journal before the next begins.
 
+mod budget;
 mod hopeless;
 mod pin;
+mod restart;
 mod result;
+mod server_times;
 mod target;
 mod timing;
 mod trial;
@@ -15,10 +18,11 @@ use std::sync::{Arc, mpsc};
 
 use orchestrator::{Deployment, Orchestrator};
 
+pub use budget::Budget;
 pub use hopeless::{Expectation, Watch};
-pub use pin::{Pinning, pin};
-pub use target::{check, example, first_reachable, metadata};
-pub use timing::Timing;
+pub use pin::{Pin, Pinning};
+pub use target::Reached;
+pub use timing::{SEED, Timing};
 
 use crate::{
     Error,
@@ -48,6 +52,8 @@ pub struct Sweep {
     pub settings: Settings,
     /// Which processors the generator and the replicas run on.
     pub pinning: Pinning,
+    /// When it ends in any case.
+    pub budget: Budget,
 }
 
 /// How a sweep ended.
@@ -55,6 +61,8 @@ pub struct Sweep {
 pub enum Ending {
     /// There is nothing more to try.
     Complete,
+    /// Its trials or its time are spent.
+    Spent,
     /// It was told to stop.
     Interrupted,
 }
@@ -77,12 +85,16 @@ impl Sweep {
             if control.is_stopped() {
                 return Ok(Ending::Interrupted);
             }
+            if self.budget.is_spent() {
+                return Ok(Ending::Spent);
+            }
             let seconds_left = seconds_left(&self.settings, trials, |load| timing.length(&self.settings, load));
             // A view that has gone away does not end the sweep.
             let _ = events.send(Event::TrialStarted { spec, number: trials.len() + 1, seconds_left });
-            let Some(trial) = self.trial(spec, events, control).await? else {
+            let Some(trial) = self.trial_or_restart(spec, events, control).await? else {
                 return Ok(Ending::Interrupted);
             };
+            self.budget.spend();
             journal(&trial)?;
             let _ = events.send(Event::TrialEnded(Box::new(trial.clone())));
             trials.push(trial);

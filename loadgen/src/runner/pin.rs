@@ -3,6 +3,8 @@
 //! On the same processors each would measure the other's hunger. One processor for the generator is enough for 10,000 users
 //! with think time; it gets more only where there are many.
 
+use std::str::FromStr;
+
 /// Who runs where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinning {
@@ -19,18 +21,62 @@ impl Pinning {
     }
 }
 
+/// How processors are shared out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// The last ones to the generator, the others to the replicas.
+    #[default]
+    Auto,
+    /// Everybody anywhere: for machines where something else shares them out.
+    None,
+    /// These to the generator, the others to the replicas.
+    Generator(Vec<usize>),
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            cores => {
+                let cores: Result<Vec<usize>, _> = cores.split(',').map(|core| core.trim().parse()).collect();
+                cores
+                    .map(Self::Generator)
+                    .map_err(|_| "auto, none, or the generator's processors, for instance 2,3".to_owned())
+            }
+        }
+    }
+}
+
+impl Pin {
+    /// Shares out a machine's processors. A machine with a single one is shared.
+    ///
+    /// # Errors
+    /// When there are no such processors, or none is left for the replicas.
+    pub fn share(&self, cpus: usize) -> Result<Pinning, String> {
+        let shared = Pinning { generator: Vec::new(), replicas: None };
+        let generator = match self {
+            Self::None => return Ok(shared),
+            Self::Auto if cpus < 2 => return Ok(shared),
+            Self::Auto => (cpus - generator_share(cpus)..cpus).collect(),
+            Self::Generator(cores) => cores.clone(),
+        };
+        if let Some(core) = generator.iter().find(|core| **core >= cpus) {
+            return Err(format!("processor {core} does not exist: this machine has 0 to {}", cpus.saturating_sub(1)));
+        }
+        let replicas: Vec<usize> = (0..cpus).filter(|core| !generator.contains(core)).collect();
+        if replicas.is_empty() {
+            return Err("no processor is left for the replicas".to_owned());
+        }
+        Ok(Pinning { generator, replicas: Some(replicas) })
+    }
+}
+
 /// Processors that a generator gets from a machine of this many, at least 1.
 fn generator_share(cpus: usize) -> usize {
     (cpus / 8).max(1)
-}
-
-/// Shares out the machine's processors: the last ones to the generator. A machine with a single one is shared.
-pub fn pin(cpus: usize) -> Pinning {
-    if cpus < 2 {
-        return Pinning { generator: Vec::new(), replicas: None };
-    }
-    let first = cpus - generator_share(cpus);
-    Pinning { generator: (first..cpus).collect(), replicas: Some((0..first).collect()) }
 }
 
 #[cfg(test)]
@@ -40,11 +86,21 @@ mod tests {
     #[test]
     fn generator_and_replicas_never_share() {
         for cpus in 2..130 {
-            let pinning = pin(cpus);
+            let pinning = Pin::Auto.share(cpus).unwrap();
             let replicas = pinning.replicas.unwrap();
             assert_eq!(replicas.len() + pinning.generator.len(), cpus);
             assert!(!replicas.is_empty() && pinning.generator.iter().all(|c| !replicas.contains(c)));
         }
-        assert_eq!(pin(1).replicas, None);
+        assert_eq!(Pin::Auto.share(1).unwrap().replicas, None);
+    }
+
+    #[test]
+    fn processors_can_be_named() {
+        let pin: Pin = "0, 3".parse().unwrap();
+        let shared = pin.share(4).unwrap();
+        assert_eq!((shared.generator.as_slice(), shared.replicas.as_deref()), (&[0, 3][..], Some(&[1, 2][..])));
+        assert!(pin.share(2).unwrap_err().contains("processor 3 does not exist"));
+        assert!("0".parse::<Pin>().unwrap().share(1).is_err() && "x".parse::<Pin>().is_err());
+        assert!(!"none".parse::<Pin>().unwrap().share(8).unwrap().is_apart());
     }
 }

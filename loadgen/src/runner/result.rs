@@ -6,7 +6,7 @@ use crate::{
     engine::Outcome,
     measure::Window,
     slo::Objective,
-    sweep::{Load, StepResult},
+    sweep::{Load, StepResult, TrialUsage},
     verdict::{Judgement, Scope, Verdict, judge},
     workload::Plan,
 };
@@ -39,8 +39,35 @@ pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window
         generator_busy: window.generator.busiest_core,
         generator_run_delay: window.generator.run_delay_share,
         generator_steal: window.generator.steal_share,
+        failed: window.failures.iter().map(|(kind, failures)| (kind.to_string(), failures.count)).collect(),
         verdict,
         reasons,
+        binding_resource: None,
+    }
+}
+
+/// A replica that ended is what failed the last step, however late the generator was when all its users came back at once.
+pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
+    if let Some(step) = steps.last_mut().filter(|step| !ended.is_empty() && step.verdict == Verdict::Invalid) {
+        step.verdict = Verdict::Fail;
+        step.reasons = ended.to_vec();
+    }
+}
+
+/// The judgement, if the machine was there while the load ran, but for at most this share of its time. A replica that ended did so
+/// on its own.
+pub(super) fn without_steal(judgement: Judgement, usage: &TrialUsage, most: f64) -> Judgement {
+    match usage.steal_share.filter(|share| *share > most && usage.ended.is_empty() && usage.oom_kills == 0) {
+        None => judgement,
+        Some(share) => Judgement {
+            verdict: Verdict::Invalid,
+            reasons: vec![format!(
+                "the hypervisor gave {:.1}% of the machine's processor time to others (steal), {:.0}% at most are allowed (--max-steal): \
+                 it would be taken for the server's",
+                share * 100.0,
+                most * 100.0
+            )],
+        },
     }
 }
 
@@ -63,6 +90,10 @@ pub(super) fn overall(
         let answered = steps.iter().any(|s| s.requests > s.failures);
         let verdict = if answered { Verdict::Pass } else { Verdict::Fail };
         return Judgement { verdict, reasons: Vec::new() };
+    }
+    if let (Load::Loss, Some(after)) = (load, steps.last()) {
+        // What the killed one failed is told apart; the verdict is on those that are left.
+        return Judgement { verdict: after.verdict, reasons: at(after) };
     }
     if let Some(why) = stopped_early {
         return Judgement { verdict: Verdict::Fail, reasons: vec![why.to_owned()] };
@@ -92,4 +123,24 @@ pub(super) fn overall(
 
 fn at(step: &StepResult) -> Vec<String> {
     step.reasons.iter().map(|reason| format!("at {} users: {reason}", step.users)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_the_replicas_and_not_the_generators() {
+        let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let mut late = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
+        (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
+        let objective = "p95<100ms".parse().unwrap();
+        let judged = |ended: &[String]| {
+            let mut steps = vec![step_result(&plan, 0, 10, &late, &objective)];
+            charge_ends(&mut steps, ended);
+            (steps[0].verdict, steps[0].reasons.clone())
+        };
+        assert_eq!(judged(&[]).0, Verdict::Invalid);
+        assert_eq!(judged(&["a-1: out of memory".to_owned()]), (Verdict::Fail, vec!["a-1: out of memory".to_owned()]));
+    }
 }

@@ -18,20 +18,26 @@ const DIRECT_SPAWN_RATE: u32 = 500;
 const DIRECT_RAMP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// Not measured: what the ramp left behind is worked off.
 const DIRECT_WARM_UP: Duration = Duration::from_secs(3);
-/// A step of a ramp: its users are started in this time,
-const STEP_RAMP: Duration = Duration::from_secs(2);
-/// then held, the first second unmeasured. The last step alone can prove a pass, and is held like a direct trial.
+/// A step of a ramp: its users are started as gently, in at least this time,
+const STEP_RAMP: Duration = Duration::from_secs(1);
+/// then held, the first second unmeasured. The last step alone can prove a pass, and is held for longer.
 const STEP_HOLD: Duration = Duration::from_secs(6);
 const STEP_WARM_UP: Duration = Duration::from_secs(1);
 /// The window that decides is looked at after so many seconds, and after the first look that decides the trial is over.
 /// Near the edge more requests are needed than far from it; few looks, since each is one more chance to err.
 const LOOKS: [u32; 4] = [15, 25, 40, 60];
+const RAMP_LOOKS: [u32; 4] = [20, 30, 45, 60];
 /// Users without think time: enough to keep a server busy, few enough to keep queues short.
 const SATURATE_USERS: u32 = 64;
 const SATURATE_RAMP: Duration = Duration::from_secs(1);
 const SATURATE_HOLD: Duration = Duration::from_secs(8);
+/// Before one of the replicas is killed, and after.
+const LOSS_HOLD: Duration = Duration::from_secs(15);
 /// Deploying and tearing down, for estimates.
 const OVERHEAD: Duration = Duration::from_secs(3);
+
+/// Of every plan of a sweep.
+pub const SEED: u64 = 1;
 
 /// The times of a sweep's trials.
 #[derive(Debug, Clone, Copy)]
@@ -47,19 +53,18 @@ impl Timing {
     }
 
     /// Seconds of the deciding window after which it is looked at.
-    pub fn looks(self) -> [u64; LOOKS.len()] {
-        LOOKS.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs())
+    pub fn looks(self, load: Load) -> [u64; LOOKS.len()] {
+        let looks = if load == Load::Ramp { RAMP_LOOKS } else { LOOKS };
+        looks.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs())
     }
 
     /// What users do in a trial with this load.
-    pub fn plan(self, settings: &Settings, load: Load) -> Plan {
-        let longest = Duration::from_secs(self.looks()[LOOKS.len() - 1]);
-        let max = settings.max_users;
+    pub fn plan(self, settings: &Settings, load: Load, users: u32) -> Plan {
+        let longest = Duration::from_secs(self.looks(load)[LOOKS.len() - 1]);
+        let max = users;
         let (steps, wait_time) = match load {
             Load::Direct => {
-                let ramp = Duration::from_secs(u64::from(max / DIRECT_SPAWN_RATE));
-                let ramp = self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1));
-                let warm_up = self.stretch(DIRECT_WARM_UP);
+                let (ramp, warm_up) = self.direct(max);
                 (vec![Step { target: max.into(), ramp, hold: warm_up + longest, warm_up }], settings.wait_time)
             }
             Load::Ramp => {
@@ -68,11 +73,18 @@ impl Timing {
                 let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
                 let steps = counts.map(|users| Step {
                     target: users.into(),
-                    ramp: self.stretch(STEP_RAMP),
+                    ramp: self.stretch(Duration::from_secs(u64::from(step / DIRECT_SPAWN_RATE)).max(STEP_RAMP)),
                     hold: if users == max { warm_up + longest } else { self.stretch(STEP_HOLD) },
                     warm_up,
                 });
                 (steps.collect(), settings.wait_time)
+            }
+            Load::Loss => {
+                let (ramp, warm_up) = self.direct(max);
+                let before = Step { target: max.into(), ramp, hold: warm_up + self.stretch(LOSS_HOLD), warm_up };
+                // Nothing of the second one is left out: the requests that the killed one had are to be counted.
+                let after = Step { ramp: Duration::ZERO, warm_up: Duration::ZERO, ..before };
+                (vec![before, after], settings.wait_time)
             }
             Load::Saturate => {
                 let step = Step {
@@ -84,17 +96,23 @@ impl Timing {
                 (vec![step], WaitTime::Constant(Duration::ZERO))
             }
         };
-        Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: 1 }
+        Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: SEED }
     }
 
     /// About how long a trial with this load takes, deploying included, if the second look decides.
     pub fn length(self, settings: &Settings, load: Load) -> Duration {
-        let whole = self.plan(settings, load).duration() + OVERHEAD;
-        let looks = self.looks();
+        let whole = self.plan(settings, load, settings.max_users).duration() + OVERHEAD;
+        let looks = self.looks(load);
         match load {
-            Load::Saturate => whole,
+            Load::Saturate | Load::Loss => whole,
             Load::Direct | Load::Ramp => whole - Duration::from_secs(looks[LOOKS.len() - 1] - looks[1]),
         }
+    }
+
+    /// How long it takes to start so many users, and how long they are not measured then.
+    fn direct(self, users: u32) -> (Duration, Duration) {
+        let ramp = Duration::from_secs(u64::from(users / DIRECT_SPAWN_RATE));
+        (self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1)), self.stretch(DIRECT_WARM_UP))
     }
 
     fn stretch(self, time: Duration) -> Duration {
@@ -111,6 +129,7 @@ mod tests {
 
     fn settings(wait_time: WaitTime, max_users: u32, step: u32) -> Settings {
         Settings {
+            mode: crate::sweep::Mode::Minimal,
             max_users,
             step,
             wait_time,
@@ -119,7 +138,10 @@ mod tests {
             memory: memory_ladder(None, 1 << 34).unwrap(),
             host_cpus: 1000,
             host_memory_bytes: 1 << 34,
+            cheapest: crate::sweep::Cheapest::Cost,
+            cpu_price: 1.0,
             memory_price: 0.11,
+            most_steal: 0.02,
         }
     }
 
@@ -127,10 +149,10 @@ mod tests {
     fn ten_thousand_users_go_through_twenty_steps() {
         let wait: WaitTime = "between(1, 2.5)".parse().unwrap();
         let timing = Timing::new(wait);
-        let plan = timing.plan(&settings(wait, 10_000, 500), Load::Ramp);
+        let plan = timing.plan(&settings(wait, 10_000, 500), Load::Ramp, 10_000);
         let users: Vec<u32> = plan.steps.iter().map(Step::users).collect();
         assert_eq!(users, (1..=20).map(|i| i * 500).collect::<Vec<_>>());
-        assert_eq!((timing.patience, timing.looks()), (1.0, [15, 25, 40, 60]));
+        assert_eq!((timing.patience, timing.looks(Load::Direct)), (1.0, [15, 25, 40, 60]));
     }
 
     proptest! {
@@ -139,8 +161,8 @@ mod tests {
             max_ms in 1u64..60_000, max_users in 1u32..20_000, step in 1u32..2000,
         ) {
             let wait = WaitTime::Between(Duration::from_millis(max_ms / 2), Duration::from_millis(max_ms));
-            for load in [Load::Direct, Load::Ramp, Load::Saturate] {
-                let plan = Timing::new(wait).plan(&settings(wait, max_users, step), load);
+            for load in [Load::Direct, Load::Ramp, Load::Saturate, Load::Loss] {
+                let plan = Timing::new(wait).plan(&settings(wait, max_users, step), load, max_users);
                 prop_assert_eq!(plan.check(), Ok(()));
                 if load != Load::Saturate {
                     let long_enough = |s: &Step| s.hold - s.warm_up >= wait.longest().mul_f64(1.9);

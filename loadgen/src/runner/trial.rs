@@ -7,15 +7,15 @@ use std::{
 
 use orchestrator::{Blame, Deployment, PageCache, Service};
 
-use super::{Expectation, Sweep, Timing, Watch, check, example, result, usage::Readings};
+use super::{Expectation, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings};
 use crate::{
     Error,
-    engine::{self, Control, EngineError, Outcome},
+    engine::{self, Control, EngineError, Outcome, Steal},
     event::Event,
     measure::{Second, Window},
     sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
     verdict::{Scope, Verdict, judge},
-    workload::{Plan, Segment, Targets, Trust},
+    workload::{Plan, Request, Segment, Targets},
 };
 
 const POLL: Duration = Duration::from_millis(250);
@@ -24,6 +24,10 @@ const POLL: Duration = Duration::from_millis(250);
 struct Driven {
     outcome: Outcome,
     readings: Readings,
+    /// Memory of the largest replica before its users came.
+    idle_bytes: u64,
+    /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
+    server_ms: Option<(f64, f64)>,
     stopped_early: Option<String>,
 }
 
@@ -89,19 +93,23 @@ impl Sweep {
         control: &Control,
     ) -> Result<Driven, Error> {
         let addrs: Vec<_> = service.replicas.iter().map(|r| r.addr).collect();
-        let base = addrs.first().map(|addr| format!("http://{addr}")).unwrap_or_default();
+        let nobody = || Error::Machine("the service has no replica".to_owned());
+        let first = Reached::replica(*addrs.first().ok_or_else(nobody)?);
         let request = match &self.request {
             Some(request) => request.clone(),
-            None => crate::workload::Request::post_json(&self.path, example(&base, &Trust::default()).await?),
+            None => Request::post_json(&self.path, first.example().await?),
         };
         if self.request.is_none() {
             self.request = Some(request.clone());
         }
-        check(&base, &request, &Trust::default()).await?;
+        first.check(&request).await?;
         self.answered = true;
+        let times_before = ServerTimes::of(&first).await;
+        let idle = self.orchestrator.usage(service).await?;
+        let idle_bytes = idle.iter().map(|usage| usage.memory.current_bytes).max().unwrap_or(0);
 
         let timing = Timing::new(self.settings.wait_time);
-        let plan = timing.plan(&self.settings, spec.load);
+        let plan = timing.plan(&self.settings, spec.load, spec.users);
         let held_from = plan.times().last().map_or(Duration::ZERO, |t| t.measured_from);
         let segment = Segment {
             busy_poll: self.pinning.is_apart(),
@@ -118,18 +126,30 @@ impl Sweep {
 
         let began = Instant::now();
         let mut readings = Readings::default();
+        let mut steal = Steal::new(&[]);
         let planned = plan.planned_per_second(plan.steps.len() - 1);
         let mut watch = Watch::new(Expectation {
             objective: self.objective.clone(),
             held_from,
-            window_requests: planned.unwrap_or(f64::INFINITY) * timing.looks()[0] as f64,
+            window_requests: planned.unwrap_or(f64::INFINITY) * timing.looks(spec.load)[0] as f64,
             patience: timing.patience,
         });
+        let mut victim = service.replicas.last().filter(|_| spec.load == Load::Loss);
+        let loss_at = plan.times().first().map_or(Duration::MAX, |t| t.end);
         let mut held = Vec::new();
         let mut stopped_early = None;
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
-            match self.orchestrator.usage(service).await {
+            let lost = victim.take_if(|_| began.elapsed() >= loss_at);
+            let killed = match lost {
+                Some(lost) => self.orchestrator.kill(lost).await,
+                None => Ok(()),
+            };
+            let usage = match killed {
+                Ok(()) => self.orchestrator.usage(service).await,
+                Err(error) => Err(error),
+            };
+            match usage {
                 Ok(usage) => readings.add(began.elapsed(), usage),
                 Err(error) => {
                     // The load ends before the replicas do.
@@ -145,7 +165,10 @@ impl Sweep {
                         hopeless = hopeless.or(watch.see(second));
                         if Duration::from_secs(second.index) > held_from {
                             held.push(second.totals());
-                            if spec.load != Load::Saturate && self.is_decided(&held) {
+                            let stolen = readings.steal_share(held_from, Duration::MAX).unwrap_or(0.0);
+                            // A short theft may yet be small beside a longer hold.
+                            let is_calm = stolen <= self.settings.most_steal;
+                            if is_judged_early(spec.load) && is_calm && self.is_decided(spec, &held) {
                                 trial_control.stop();
                             }
                         }
@@ -158,10 +181,11 @@ impl Sweep {
                 // A view that has gone away does not end the trial.
                 let _ = events.send(event);
             }
-            if readings.some_ended() {
+            readings.add_steal(began.elapsed(), steal.take());
+            if !readings.ended().is_empty() {
                 hopeless = hopeless.or_else(|| Some("a replica ended".to_owned()));
             }
-            if let Some(why) = hopeless.filter(|_| spec.load != Load::Saturate && stopped_early.is_none()) {
+            if let Some(why) = hopeless.filter(|_| is_judged_early(spec.load) && stopped_early.is_none()) {
                 stopped_early = Some(why);
                 trial_control.stop();
             }
@@ -171,13 +195,23 @@ impl Sweep {
         }
         let outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
         readings.add(began.elapsed(), self.orchestrator.usage(service).await?);
-        Ok(Driven { outcome, readings, stopped_early: stopped_early.filter(|_| !control.is_stopped()) })
+        let server_ms = match times_before {
+            Some(before) => ServerTimes::of(&first).await.and_then(|after| after.since(&before)),
+            None => None,
+        };
+        Ok(Driven {
+            outcome,
+            readings,
+            idle_bytes,
+            server_ms,
+            stopped_early: stopped_early.filter(|_| !control.is_stopped()),
+        })
     }
 
     /// Whether, at one of the times to look, the seconds of the deciding window are enough for a verdict.
-    fn is_decided(&self, held: &[Second]) -> bool {
-        let planned = self.settings.wait_time.planned_per_second(self.settings.max_users.into());
-        Timing::new(self.settings.wait_time).looks().contains(&(held.len() as u64))
+    fn is_decided(&self, spec: TrialSpec, held: &[Second]) -> bool {
+        let planned = self.settings.wait_time.planned_per_second(spec.users.into());
+        Timing::new(self.settings.wait_time).looks(spec.load).contains(&(held.len() as u64))
             && judge(&Window::so_far(held.iter()), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
     }
 
@@ -190,16 +224,30 @@ impl Sweep {
     }
 
     fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
-        let Driven { outcome, readings, stopped_early } = driven;
-        let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load);
-        let steps = result::steps(&plan, outcome, &self.objective);
+        let Driven { outcome, readings, idle_bytes, server_ms, stopped_early } = driven;
+        let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
+        let mut steps = result::steps(&plan, outcome, &self.objective);
+        // One that we killed is no failure.
+        if spec.load != Load::Loss {
+            result::charge_ends(&mut steps, &readings.ended());
+        }
+        for (step, times) in steps.iter_mut().zip(plan.times()).filter(|(step, _)| step.verdict == Verdict::Fail) {
+            let usage = readings.summary(times.measured_from, times.end, step.requests_per_second);
+            step.binding_resource = Some(attribute(&usage, spec.point));
+        }
         let judgement = result::overall(&plan, &steps, outcome, &self.objective, stopped_early.as_deref(), spec.load);
         let window = plan.times().get(steps.len().saturating_sub(1)).copied();
         let (from, to) = window.map_or((Duration::ZERO, Duration::MAX), |w| (w.measured_from, w.end));
         let rate = steps.last().map_or(0.0, |s| s.requests_per_second);
-        let usage = readings.summary(from, to, rate);
-        let binding_resource =
-            matches!(judgement.verdict, Verdict::Fail | Verdict::Undecided).then(|| attribute(&usage, spec.point));
+        let usage = TrialUsage {
+            idle_bytes: *idle_bytes,
+            server_queue_ms: server_ms.map(|(queue, _)| queue),
+            server_inference_ms: server_ms.map(|(_, inference)| inference),
+            ..readings.summary(from, to, rate)
+        };
+        let judgement = result::without_steal(judgement, &usage, self.settings.most_steal);
+        let is_attributed = is_missed(judgement.verdict) && spec.load != Load::Loss;
+        let binding_resource = is_attributed.then(|| attribute(&usage, spec.point));
         Trial {
             spec,
             steps,
@@ -213,6 +261,15 @@ impl Sweep {
             wall_seconds: began.elapsed().as_secs_f64(),
         }
     }
+}
+
+/// Whether a trial is over as soon as it is known how it ends.
+fn is_judged_early(load: Load) -> bool {
+    matches!(load, Load::Direct | Load::Ramp)
+}
+
+fn is_missed(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Fail | Verdict::Undecided)
 }
 
 /// A replica that does not start under its limits has told something about them.
@@ -234,7 +291,7 @@ fn not_started(spec: TrialSpec, error: &orchestrator::Error, began: Instant) -> 
 }
 
 /// A trial that failed before its users came.
-fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant) -> Trial {
+pub(super) fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant) -> Trial {
     Trial {
         spec,
         steps: Vec::new(),

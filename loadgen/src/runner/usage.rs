@@ -6,23 +6,38 @@ use orchestrator::Usage;
 
 use crate::sweep::TrialUsage;
 
-/// Readings of all replicas, in time from the start of the load.
+/// Where a window was not reached, what was used in the last seconds before the trial was given up is what tells why.
+const LAST: Duration = Duration::from_secs(6);
+
+/// Readings of all replicas and of the machine, in time from the start of the load.
 #[derive(Debug, Default)]
-pub struct Readings(Vec<(Duration, Vec<Usage>)>);
+pub struct Readings {
+    usage: Vec<(Duration, Vec<Usage>)>,
+    /// The share of the machine's processor time since the reading before that a hypervisor gave to others.
+    steal: Vec<(Duration, f64)>,
+}
 
 impl Readings {
     /// Adds a reading.
     pub fn add(&mut self, at: Duration, usage: Vec<Usage>) {
-        self.0.push((at, usage));
+        self.usage.push((at, usage));
     }
 
-    /// Sums up. Counters are taken over the readings within `from..to`, or over all where that has not two; memory and
-    /// endings over all. `requests_per_second` were answered meanwhile.
+    /// Adds the share that was stolen since the last one was added; none is added where the kernel does not tell.
+    pub fn add_steal(&mut self, at: Duration, share: Option<f64>) {
+        self.steal.extend(share.map(|share| (at, share)));
+    }
+
+    /// Sums up. Counters are taken over the readings within `from..to`, or over the last seconds where that has not two; memory
+    /// and endings over all. `requests_per_second` were answered meanwhile.
     pub fn summary(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
-        let within: Vec<_> = self.0.iter().filter(|(at, _)| *at >= from && *at <= to).collect();
+        let within: Vec<_> = self.usage.iter().filter(|(at, _)| *at >= from && *at <= to).collect();
         let span = match (within.first(), within.last()) {
             (Some(first), Some(last)) if last.0 > first.0 => Some((*first, *last)),
-            _ => self.0.first().zip(self.0.last()).filter(|(a, b)| b.0 > a.0),
+            _ => self.usage.last().and_then(|last| {
+                let first = self.usage.iter().find(|(at, _)| *at + LAST >= last.0)?;
+                (last.0 > first.0).then_some((first, last))
+            }),
         };
         let mut usage = TrialUsage::default();
         if let Some((first, last)) = span {
@@ -31,6 +46,13 @@ impl Readings {
             let delta = |f: fn(&Usage) -> f64| (sum(&last.1, f) - sum(&first.1, f)).max(0.0);
             usage.cpus_used = delta(|u| u.cpu_seconds) / seconds;
             usage.major_faults_per_second = delta(|u| u.memory.major_faults as f64) / seconds;
+            usage.reclaims_per_second = delta(|u| u.memory.reclaims as f64) / seconds;
+            let most = |f: fn(&Usage) -> Option<f64>| {
+                let each = last.1.iter().zip(&first.1).filter_map(|(last, first)| Some(f(last)? - f(first)?));
+                each.map(|waited| (waited / seconds).clamp(0.0, 1.0)).max_by(f64::total_cmp)
+            };
+            usage.cpu_pressure = most(|u| u.cpu_pressure_seconds);
+            usage.memory_pressure = most(|u| u.memory_pressure_seconds);
             let periods = delta(|u| u.periods as f64);
             if periods > 0.0 {
                 usage.throttled_share = delta(|u| u.throttled_periods as f64) / periods;
@@ -39,22 +61,32 @@ impl Readings {
                 usage.cpu_seconds_per_request = Some(usage.cpus_used / requests_per_second);
             }
         }
-        let all = || self.0.iter().flat_map(|(_, usages)| usages);
+        let all = || self.usage.iter().flat_map(|(_, usages)| usages);
         usage.memory_peak_bytes = all().map(|u| u.memory.peak_bytes).max().unwrap_or(0);
         usage.anon_bytes = all().map(|u| u.memory.anon_bytes).max().unwrap_or(0);
         usage.file_bytes = all().map(|u| u.memory.file_bytes).max().unwrap_or(0);
-        if let Some((_, last)) = self.0.last() {
+        usage.sock_bytes = all().map(|u| u.memory.sock_bytes).max().unwrap_or(0);
+        usage.steal_share = self.steal_share(from, to);
+        if let Some((_, last)) = self.usage.last() {
             usage.oom_kills = last.iter().map(|u| u.oom_kills).sum();
             usage.restarts = last.iter().map(|u| u.restarts).sum();
-            let end = |u: &Usage| u.end.clone().unwrap_or_else(|| "ended".to_owned());
-            usage.ended = last.iter().filter(|u| !u.running).map(|u| format!("{}: {}", u.replica, end(u))).collect();
         }
+        usage.ended = self.ended();
         usage
     }
 
-    /// Whether some replica has ended.
-    pub fn some_ended(&self) -> bool {
-        self.0.last().is_some_and(|(_, usages)| usages.iter().any(|u| !u.running))
+    /// The share of the machine's processor time within `from..=to` that a hypervisor gave to others; `None` if nothing is known.
+    pub fn steal_share(&self, from: Duration, to: Duration) -> Option<f64> {
+        let stolen: Vec<f64> =
+            self.steal.iter().filter(|(at, _)| *at >= from && *at <= to).map(|(_, share)| *share).collect();
+        (!stolen.is_empty()).then(|| stolen.iter().sum::<f64>() / stolen.len() as f64)
+    }
+
+    /// Replicas that have ended, and how.
+    pub fn ended(&self) -> Vec<String> {
+        let Some((_, last)) = self.usage.last() else { return Vec::new() };
+        let end = |u: &Usage| u.end.clone().unwrap_or_else(|| "ended".to_owned());
+        last.iter().filter(|u| !u.running).map(|u| format!("{}: {}", u.replica, end(u))).collect()
     }
 }
 
@@ -81,6 +113,9 @@ mod tests {
         assert!((usage.cpu_seconds_per_request.unwrap() - 0.002).abs() < 1e-9);
         assert!((usage.throttled_share - 0.5).abs() < 1e-9);
         assert!((usage.major_faults_per_second - 6.0).abs() < 1e-9);
-        assert!(usage.ended.is_empty() && !readings.some_ended());
+        assert!(usage.ended.is_empty());
+        let given_up = readings.summary(Duration::from_secs(20), Duration::from_secs(30), 0.0);
+        // Six seconds, one of which it ramped.
+        assert!((given_up.cpus_used - 2.0 * 1.5 / 6.0).abs() < 1e-9, "{}", given_up.cpus_used);
     }
 }

@@ -89,7 +89,7 @@ impl FromStr for Host {
 
     fn from_str(given: &str) -> Result<Self, HostError> {
         let wrong = |reason: &str| HostError::Syntax { given: given.to_owned(), reason: reason.to_owned() };
-        let url = reqwest::Url::parse(given).map_err(|e| wrong(&e.to_string()))?;
+        let url = url::Url::parse(given).map_err(|e| wrong(&e.to_string()))?;
         if !["http", "https"].contains(&url.scheme()) {
             return Err(wrong("a host begins with http:// or https://"));
         }
@@ -126,6 +126,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// `GET path`.
+    pub fn get(path: &str) -> Self {
+        Self { method: "GET".to_owned(), path: path.to_owned(), body: Vec::new(), content_type: String::new() }
+    }
+
     /// `POST path` with a JSON body.
     pub fn post_json(path: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {

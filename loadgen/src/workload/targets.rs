@@ -60,13 +60,6 @@ impl Targets {
         targets
     }
 
-    /// One host, at the address that was resolved for it.
-    pub fn host(host: &Host, addr: SocketAddr, secure: Option<Secure>, request: &Request) -> Self {
-        let mut targets = Self::new(Scenario::single(request));
-        targets.add(host, addr, secure);
-        targets
-    }
-
     /// One more host, at the address that was resolved for it; with TLS or without.
     pub fn add(&mut self, host: &Host, addr: SocketAddr, secure: Option<Secure>) {
         self.push(addr, Authority { host: host.authority.clone(), base_path: host.base_path.clone() }, secure);
@@ -80,6 +73,11 @@ impl Targets {
     /// The bytes of a task's request to an address, if they are the same each time.
     pub fn fixed(&self, target: usize, task: u16) -> Option<&Arc<[u8]>> {
         self.fixed[target][usize::from(task)].as_ref()
+    }
+
+    /// The bytes of a task's request to an address: `own`, unless they are the same each time.
+    pub fn request<'a>(&'a self, target: usize, task: u16, own: &'a [u8]) -> &'a [u8] {
+        self.fixed(target, task).filter(|_| own.is_empty()).map_or(own, |fixed| fixed)
     }
 
     /// What requests to an address say of where they go.

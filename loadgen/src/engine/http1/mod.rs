@@ -38,8 +38,10 @@ pub struct Reader {
     status: u16,
     keep_alive: bool,
     bytes: u64,
-    keeps_body: bool,
+    /// How much of the body is kept.
+    most_kept: usize,
     kept: Vec<u8>,
+    is_cut: bool,
     set_cookies: Vec<String>,
 }
 
@@ -56,7 +58,6 @@ enum State {
 
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_KEPT_BYTES: usize = 1 << 20;
 
 enum Framing {
     None,
@@ -79,6 +80,11 @@ impl Reader {
             } else {
                 let mut whole = kept;
                 whole.extend_from_slice(bytes);
+                // Only the end of a line can end a head: parsing one that comes byte by byte must not cost its length squared.
+                if !bytes.contains(&b'\n') && whole.len() <= MAX_HEAD_BYTES {
+                    self.head = whole;
+                    return Progress::NeedMore;
+                }
                 return match self.parse_head(&whole) {
                     Err(progress) => progress,
                     Ok(used) => self.body(&whole[used..]),
@@ -98,17 +104,22 @@ impl Reader {
         self.bytes > 0
     }
 
-    /// Makes ready for the next answer; its body is kept if somebody will look at it.
-    pub fn reset(&mut self, keeps_body: bool) {
+    /// Makes ready for the next answer; so many bytes of its body are kept for somebody to look at.
+    pub fn reset(&mut self, most_kept: usize) {
         let (mut head, mut kept) = (std::mem::take(&mut self.head), std::mem::take(&mut self.kept));
         head.clear();
         kept.clear();
-        *self = Self { head, kept, keeps_body, ..Self::default() };
+        *self = Self { head, kept, most_kept, ..Self::default() };
     }
 
-    /// The body, if it was to be kept; of a large one, its beginning.
+    /// The body, as far as it was to be kept.
     pub fn kept_body(&self) -> &[u8] {
         &self.kept
+    }
+
+    /// Whether the body is larger than what was to be kept of it.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The values of its `Set-Cookie` headers.
@@ -122,10 +133,9 @@ impl Reader {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.keeps_body {
-            let room = MAX_KEPT_BYTES.saturating_sub(self.kept.len());
-            self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
+        let room = self.most_kept.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.is_cut |= bytes.len() > room;
     }
 
     fn answer(&self) -> Answer {
@@ -304,7 +314,7 @@ mod tests {
         for size in [1, 7, 1000] {
             for (bytes, body) in [(CHUNKED, &b"abcd0123456789"[..]), (SIZED, b"hello")] {
                 let mut reader = Reader::default();
-                reader.reset(true);
+                reader.reset(1000);
                 bytes.chunks(size).for_each(|piece| {
                     reader.feed(piece);
                 });
@@ -330,7 +340,7 @@ mod tests {
         for _ in 0..3 {
             let progress = reader.feed(b"HTTP/1.1 204 No Content\r\n\r\n");
             assert!(matches!(progress, Progress::Done(Answer { status: 204, keep_alive: true, .. })), "{progress:?}");
-            reader.reset(false);
+            reader.reset(0);
         }
     }
 }

@@ -1,0 +1,73 @@
+//! An Engine that is started again in the middle of a trial: that trial says nothing, and the sweep goes on.
+
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use super::{Sweep, trial::without_load};
+use crate::{
+    Error,
+    engine::Control,
+    event::Event,
+    sweep::{Trial, TrialSpec, TrialUsage},
+    verdict::Verdict,
+};
+
+/// How long an Engine may be away.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks whether it is back.
+const POLL: Duration = Duration::from_secs(1);
+
+impl Sweep {
+    /// Makes a trial; `None` if it was interrupted. One in which the Engine went away is invalid.
+    ///
+    /// # Errors
+    /// As those of the trial; an Engine that does not come back is one.
+    pub(super) async fn trial_or_restart(
+        &mut self,
+        spec: TrialSpec,
+        events: &mpsc::Sender<Event>,
+        control: &Control,
+    ) -> Result<Option<Trial>, Error> {
+        let began = Instant::now();
+        let life = self.orchestrator.life().await?;
+        let made = self.trial(spec, events, control).await;
+        let is_retryable = |error: &Error| matches!(error, Error::Orchestrator(error) if error.is_retryable());
+        let is_suspect = match &made {
+            Ok(Some(trial)) => !trial.usage.ended.is_empty() || trial.steps.is_empty(),
+            Ok(None) => false,
+            Err(error) => is_retryable(error),
+        };
+        if !is_suspect || control.is_stopped() {
+            return made;
+        }
+        // An Engine that is on its way out still answers for a moment.
+        tokio::time::sleep(POLL).await;
+        if self.orchestrator.life().await.is_ok_and(|now| now == life) {
+            return made;
+        }
+        let _ = events.send(Event::Log("  the Engine went away in the middle of the trial; waiting for it".to_owned()));
+        if !self.is_back(control).await? {
+            return Ok(None);
+        }
+        // What was left in its former life.
+        self.orchestrator.close().await?;
+        let why = "the Engine was started again in the middle of the trial".to_owned();
+        let trial = without_load(spec, TrialUsage::default(), why, began);
+        Ok(Some(Trial { verdict: Verdict::Invalid, binding_resource: None, ..trial }))
+    }
+
+    /// Waits for the Engine; whether it came before somebody said stop.
+    async fn is_back(&self, control: &Control) -> Result<bool, Error> {
+        let began = Instant::now();
+        loop {
+            match self.orchestrator.life().await {
+                Ok(_) => return Ok(true),
+                Err(_) if control.is_stopped() => return Ok(false),
+                Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+}
