@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use loadgen::cli::{Cli, dispatch};
 
 fn main() -> ExitCode {
@@ -20,7 +19,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(dispatch(Cli::parse())) {
+    let done = Cli::read(std::env::args_os()).and_then(|cli| runtime.block_on(dispatch(cli)));
+    match done {
         Ok(status) => ExitCode::from(status as u8),
         Err(error) => {
             eprintln!("error: {error}");

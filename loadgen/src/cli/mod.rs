@@ -10,9 +10,15 @@ mod run_plan;
 mod run_target;
 mod run_watch;
 mod sweep;
+mod sweep_options;
+mod sweep_place;
+mod sweep_plan;
+mod sweep_words;
 mod ui;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{Error, ExitStatus};
 
@@ -42,6 +48,22 @@ enum Command {
     Clean,
     /// Answer 200 to everything, as fast as this machine can: what generators are measured against.
     NullServer(null_server::NullServerOptions),
+}
+
+impl Cli {
+    /// Reads a command line, with the options that a sweep has in files. Ends the process where the words are wrong, or were
+    /// to be explained, as clap does.
+    ///
+    /// # Errors
+    /// When a file with options cannot be used.
+    pub fn read(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
+        let matches = Self::command().get_matches_from(sweep_words::expand(words.collect())?);
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (Command::Sweep(options), Some(("sweep", matches))) = (&mut cli.command, matches.subcommand()) {
+            options.words = sweep_words::given(matches);
+        }
+        Ok(cli)
+    }
 }
 
 /// Does what the command line says.

@@ -1,6 +1,6 @@
 //! What the flags of `loadgen run` say of where requests go, and which.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use orchestrator::docker::{Selector, find};
@@ -10,15 +10,16 @@ use rand_pcg::Pcg32;
 use super::payload::PayloadOptions;
 use crate::{
     Error,
-    runner::{example, first_reachable, metadata},
-    workload::{Balance, Host, Request, Scenario, Secure, Targets, Tensors, Trust},
+    runner::Reached,
+    workload::{Balance, Host, Request, Scenario, Targets, Tensors, Trust},
 };
 
 /// Where users connect, and what they send there.
 #[derive(Debug, Args)]
 pub(super) struct TargetOptions {
-    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users.
-    #[arg(short = 'H', long, env = "LOCUST_HOST", value_delimiter = ',', required_unless_present = "selector")]
+    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users. [env:
+    /// LOCUST_HOST, where there is no --selector]
+    #[arg(short = 'H', long, value_delimiter = ',')]
     host: Vec<Host>,
 
     /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
@@ -73,39 +74,38 @@ impl TargetOptions {
     /// When one is not there, or nobody tells what to send.
     pub(super) async fn reach(&self, scenario: Option<Scenario>, seed: u64) -> Result<(Vec<Host>, Targets), Error> {
         let hosts = match &self.selector {
+            None if self.host.is_empty() => named_by_environment()?,
             None => self.host.clone(),
             Some(selector) => find(selector, self.port).await?.into_iter().map(Host::at).collect(),
         };
-        let reach = |host: &Host| -> Result<(SocketAddr, Option<Secure>), Error> {
-            let secure = host.secure(&self.trust)?;
-            Ok((first_reachable(host, secure.as_ref())?, secure))
-        };
-        let reached = hosts.iter().map(reach).collect::<Result<Vec<_>, Error>>()?;
-        let first = hosts.first().map(ToString::to_string).unwrap_or_default();
-        let mut targets = Targets::new(self.content(scenario, &first, seed).await?);
+        let mut reached = Vec::new();
+        for host in &hosts {
+            reached.push(Reached::host(host.clone(), self.trust.clone()).await?);
+        }
+        let first = reached.first().ok_or_else(|| Error::Usage("there is no host".to_owned()))?;
+        let mut targets = Targets::new(self.content(scenario, first, seed).await?);
         targets.timeout = Duration::from_secs_f64(self.timeout);
         targets.balance = self.balance;
-        for (host, (addr, secure)) in hosts.iter().zip(reached) {
-            targets.add(host, addr, secure);
-        }
+        reached.iter().for_each(|host| host.add_to(&mut targets));
         Ok((hosts, targets))
     }
 
-    /// What is sent; the host at `base` is asked for what only it knows.
-    async fn content(&self, scenario: Option<Scenario>, base: &str, seed: u64) -> Result<Scenario, Error> {
+    /// What is sent; the host is asked for what only it knows.
+    async fn content(&self, scenario: Option<Scenario>, host: &Reached, seed: u64) -> Result<Scenario, Error> {
         let scenario =
             scenario.or_else(|| self.tensors.as_deref().map(|model| Scenario::tensors(self.tensors_of(model))));
         let Some(mut scenario) = scenario else {
             return Ok(Scenario::single(&match self.payload.request(None)? {
                 Some(request) => request,
-                None => Request::post_json(&self.payload.path, example(base, &self.trust).await?),
+                None => Request::post_json(&self.payload.path, host.example().await?),
             }));
         };
         let mut rng = Pcg32::seed_from_u64(seed);
         for (task, tensors) in scenario.wanted_tensors() {
-            let url = format!("{base}{}", tensors.metadata_path());
-            let told = metadata(&url, &self.trust).await?;
-            scenario.draw_tensors(task, &told, &mut rng).map_err(|why| Error::Usage(format!("{url}: {why}")))?;
+            let path = tensors.metadata_path();
+            let told = host.metadata(&path).await?;
+            let refused = |why| Error::Usage(format!("{}{path}: {why}", host.name()));
+            scenario.draw_tensors(task, &told, &mut rng).map_err(refused)?;
         }
         Ok(scenario)
     }
@@ -117,6 +117,17 @@ impl TargetOptions {
         };
         Tensors { model: model.to_owned(), version, batch_size: self.batch_size, binary: self.binary }
     }
+}
+
+/// Not clap's to read: to it a variable would be in the way of --selector.
+fn named_by_environment() -> Result<Vec<Host>, Error> {
+    let missing = || {
+        Error::Usage(
+            "there is nothing to load\n  help: say --host http://127.0.0.1:8000, or --selector LABEL".to_owned(),
+        )
+    };
+    let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;
+    named.split(',').map(|host| Ok(host.trim().parse()?)).collect()
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

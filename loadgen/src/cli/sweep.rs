@@ -1,130 +1,93 @@
 //! `loadgen sweep`.
 
 use std::{
-    collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     sync::mpsc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use clap::Args;
-use orchestrator::{Choice, Cpus, Deployment, Host, Limits, Owner, Program, Workload, select};
+use orchestrator::{Deployment, Host, ImageId, Orchestrator, Workload};
 
-use super::{interrupt::stop_on_signal, payload::PayloadOptions};
+pub(super) use super::sweep_options::SweepOptions;
+use super::{
+    interrupt::stop_on_signal,
+    sweep_place::{Place, place},
+    sweep_plan::{DEFAULT_MODEL, deployment, readable, settings},
+    sweep_words,
+};
 use crate::{
     Error, ExitStatus,
     engine::Control,
     event::Event,
-    output::{Environment, Report, Source, console},
-    runner::{Ending, Pinning, Sweep, pin},
-    slo::Objective,
-    sweep::{Answer, Finding, Settings, cpu_ladder, memory_ladder},
-    workload::WaitTime,
+    output::{Context, Environment, Journal, Report, Source, console, digest, kernel},
+    runner::{Budget, Ending, Pinning, Sweep},
+    sweep::{Answer, Finding, Settings},
+    workload::Request,
 };
 
-/// `loadgen sweep …`.
-#[derive(Debug, Args)]
-pub(super) struct SweepOptions {
-    /// Users to hold.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_users: u32,
-
-    /// Users added at a time when the winner is confirmed.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    step: u32,
-
-    /// Where replicas run: auto, docker or process. auto is process where CPU and memory limits can be written, else
-    /// Docker; with --image it is Docker.
-    #[arg(long, default_value = "auto")]
-    orchestrator: Choice,
-
-    /// The image to size [default with --orchestrator docker: inference-api].
-    #[arg(long)]
-    image: Option<String>,
-
-    /// The port that the program in the image listens on.
-    #[arg(long, default_value_t = 8000)]
-    port: u16,
-
-    /// The ONNX file to serve [default without --image: models/iris.onnx]. With an image it is mounted, read-only.
-    #[arg(long)]
-    model: Option<PathBuf>,
-
-    /// GET on this path answers 2xx when a replica is ready.
-    #[arg(long, default_value = "/health")]
-    ready_path: String,
-
-    #[command(flatten)]
-    payload: PayloadOptions,
-
-    /// What has to hold.
-    #[arg(long, default_value = "p95<100ms,failures<0.1%,rate>=95%")]
-    slo: Objective,
-
-    /// Think time between a user's requests.
-    #[arg(long, default_value = "between(1, 2.5)")]
-    wait_time: WaitTime,
-
-    /// Replica counts to answer for.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u32).range(1..=256))]
-    replicas: Vec<u32>,
-
-    /// CPU limits to try, min:max:step in processors [default: 0.05 up to what the host has beside the generator].
-    #[arg(long)]
-    cpus: Option<String>,
-
-    /// Memory limits to try, min:max:step [default: 32Mi:1Gi:16Mi].
-    #[arg(long)]
-    memory: Option<String>,
-
-    /// Where results go [default: sweep-DATE-TIME].
-    #[arg(long)]
-    out: Option<PathBuf>,
+/// What a sweep is made of, found out before its first trial.
+struct Planned {
+    settings: Settings,
+    deployment: Deployment,
+    image: Option<ImageId>,
+    request: Option<Request>,
+    pinning: Pinning,
 }
-
-/// What a GiB of memory costs, with a processor as the unit.
-const MEMORY_PRICE: f64 = 0.11;
-/// Memory that the host keeps for itself and the generator.
-const HOST_RESERVE_BYTES: u64 = 512 << 20;
-const DEFAULT_IMAGE: &str = "inference-api";
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
     let run = run_id();
-    let image =
-        options.image.clone().or_else(|| (options.orchestrator == Choice::Docker).then(|| DEFAULT_IMAGE.to_owned()));
-    let orchestrator = select(options.orchestrator, image.is_some(), Owner::current(&run)?).await?;
-    // auto may have ended at Docker for want of a cgroup.
-    let image = image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
+    let place = place(&options, &run).await?;
+    let done = swept(&options, &run, &place).await;
+    // Whatever became of the sweep, nothing of it stays.
+    let closed = place.orchestrator.close().await;
+    let status = done?;
+    closed?;
+    Ok(status)
+}
+
+async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitStatus, Error> {
+    let Place { orchestrator, image, image_id, port, service } = place;
+    let cleaned = clean(orchestrator.as_ref()).await;
     let host = orchestrator.host().await?;
-    let pinning = pin(host.cpus as usize);
-    let (settings, deployment) = match plan(&options, &host, &pinning, image.as_deref()) {
-        Ok(planned) => planned,
-        Err(error) => {
-            orchestrator.close().await?;
-            return Err(error);
-        }
-    };
-    let request = options
-        .payload
-        .request(options.model.as_deref().or_else(|| image.is_none().then(|| Path::new(DEFAULT_MODEL))))?;
+    let planned = plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port).await?;
+    let Planned { settings, deployment, image: image_id, request, pinning } = planned;
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
-    let environment = Environment::new(&run, &options.slo, &settings, &host, &pinning, image.as_deref());
     let model = match &deployment.workload {
-        Workload::Image { mounts, .. } => mounts.last().map(|(file, _)| file.clone()),
-        Workload::Program(_) => options.model.as_deref().map(readable).transpose()?,
+        Workload::Image { .. } => options.model.as_deref(),
+        Workload::Program(_) => Some(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL))),
     };
-    let report = Report::create(&out, environment, Source { image: image.clone(), port: options.port, model })?;
+    let model = model.map(readable).transpose()?;
+    let context = context(options, &host, &deployment, model.as_deref(), request.as_ref(), &pinning)?;
+    let source = Source {
+        image: image.clone(),
+        port: *port,
+        model,
+        env: options.env.clone(),
+        mounts: options.mount.clone(),
+        ready_path: options.ready_path.clone(),
+        service: service.clone(),
+    };
+    let environment = Environment::new(run, &options.slo, &settings, &host, &pinning, image.as_deref(), image_id);
+    let report = Report::create(&out, environment, source)?;
+    let (journal, mut trials) = match &options.resume {
+        Some(dir) => Journal::resume(dir, &context)?,
+        None => (Journal::create(&out, &context)?, Vec::new()),
+    };
+    sweep_words::keep(&out, &options.words)?;
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
-    let view = console::watch_sweep(inbox, settings.clone());
+    let view = console::watch_sweep(inbox, settings.clone(), trials.clone());
+    cleaned.into_iter().for_each(|line| drop(events.send(Event::Log(line))));
     let _ = events.send(Event::Log(format!(
-        "Looking for the smallest limits that hold {} users on {} ({}); results go to {}",
+        "Looking for the smallest limits that hold {} users on {} ({}); results go to {}{}",
         settings.max_users,
         image.as_deref().map_or_else(|| "processes".to_owned(), |i| format!("containers of {i}")),
         host.description,
-        out.display()
+        out.display(),
+        if trials.is_empty() { String::new() } else { format!(", where {} trials are already", trials.len()) }
     )));
 
     let mut sweep = Sweep {
@@ -132,120 +95,104 @@ pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
         deployment,
         request,
         path: options.payload.path.clone(),
-        answered: false,
+        answered: !trials.is_empty(),
         objective: options.slo.clone(),
         settings: settings.clone(),
         pinning,
+        budget: Budget::new(options.max_trials, options.max_duration),
     };
-    let mut trials = Vec::new();
-    let ended = sweep.run(&mut trials, |trial| report.journal(trial), &events, &control).await;
+    let ended = sweep.run(&mut trials, |trial| journal.add(trial), &events, &control).await;
     drop(events);
     let _ = view.join();
-    let closed = orchestrator.close().await;
     // What was measured is written whatever ended the sweep.
-    report.finish(&settings, &trials)?;
+    report.finish(&settings, &trials, &journal)?;
     let ending = ended?;
-    closed?;
-
-    let answer = Answer::from_trials(&settings, &trials);
     println!("{}", report.text(&settings, &trials));
-    Ok(match ending {
-        Ending::Interrupted => ExitStatus::Interrupted,
-        Ending::Complete if answer.cheapest(settings.memory_price).is_some() => ExitStatus::Met,
-        Ending::Complete if answer.per_replicas.iter().any(|a| a.finding == Finding::Unmeasurable) => {
-            ExitStatus::GeneratorLimited
-        }
-        Ending::Complete => ExitStatus::Missed,
-    })
+    Ok(status(ending, &Answer::from_trials(&settings, &trials)))
 }
 
-const DEFAULT_MODEL: &str = "models/iris.onnx";
+/// Removes what killed runs left: it would share processors with the replicas, and hold on to the page cache that is to be cold.
+async fn clean(orchestrator: &dyn Orchestrator) -> Vec<String> {
+    match orchestrator.clean().await {
+        Ok(lines) => lines.iter().map(|line| format!("removed {line}, which a killed run had left")).collect(),
+        Err(error) => vec![format!("what killed runs left could not be removed (loadgen clean): {error}")],
+    }
+}
 
-/// What is searched, and what a replica is.
-fn plan(
+fn status(ending: Ending, answer: &Answer<'_>) -> ExitStatus {
+    let holds = |finding: &Finding| match finding {
+        Finding::Minimum(_) | Finding::Grid { cheapest: Some(_) } => true,
+        Finding::Capacity { users, .. } => *users > 0,
+        _ => false,
+    };
+    let some = |is: &dyn Fn(&Finding) -> bool| answer.per_replicas.iter().any(|a| is(&a.finding));
+    match ending {
+        Ending::Interrupted => ExitStatus::Interrupted,
+        Ending::Complete | Ending::Spent if some(&holds) => ExitStatus::Met,
+        Ending::Complete if some(&|finding| *finding == Finding::Unmeasurable) => ExitStatus::GeneratorLimited,
+        Ending::Complete | Ending::Spent => ExitStatus::Missed,
+    }
+}
+
+async fn plan(
     options: &SweepOptions,
     host: &Host,
-    pinning: &Pinning,
+    orchestrator: &dyn Orchestrator,
     image: Option<&str>,
-) -> Result<(Settings, Deployment), Error> {
-    let cores = pinning.replicas.as_ref().map_or(host.cpus as usize, Vec::len);
-    let host_cpus = cores as u64 * 1000;
-    let host_memory_bytes = host.memory_bytes.saturating_sub(HOST_RESERVE_BYTES);
-    let mut replicas = options.replicas.clone();
-    replicas.sort_unstable();
-    replicas.dedup();
-    let settings = Settings {
-        max_users: options.max_users,
-        step: options.step,
-        wait_time: options.wait_time,
-        replicas,
-        cpus: cpu_ladder(options.cpus.as_deref(), host_cpus)?,
-        memory: memory_ladder(options.memory.as_deref(), host_memory_bytes)?,
-        host_cpus,
-        host_memory_bytes,
-        memory_price: MEMORY_PRICE,
+    image_id: Option<ImageId>,
+    port: u16,
+) -> Result<Planned, Error> {
+    let shared = options.pin.share(host.cpus as usize);
+    let pinning = shared.map_err(|why| Error::Usage(format!("--pin: {why}")))?;
+    let settings = settings(options, host, &pinning)?;
+    let named = options.model.as_deref().or_else(|| image.is_none().then(|| Path::new(DEFAULT_MODEL)));
+    let request = options.payload.request(named)?;
+    let image = match (image_id, image) {
+        (Some(known), _) => Some(known),
+        (None, Some(image)) => Some(orchestrator.fetch(image, options.pull).await?),
+        (None, None) => None,
     };
-    if settings.wait_time.planned_per_second(1.0).is_none() {
-        return Err(Error::Usage(
-            "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep".to_owned(),
-        ));
-    }
-    let workload = match image {
-        Some(image) => image_workload(image, options)?,
-        None => program_workload(options)?,
+    Ok(Planned { deployment: deployment(options, image.as_ref(), port)?, settings, image, request, pinning })
+}
+
+/// What trials have to have in common.
+fn context(
+    options: &SweepOptions,
+    host: &Host,
+    deployment: &Deployment,
+    model: Option<&Path>,
+    request: Option<&Request>,
+    pinning: &Pinning,
+) -> Result<Context, Error> {
+    let of_file = |path: &Path| {
+        fs::read(path).map(|bytes| digest(&bytes)).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
     };
-    let deployment = Deployment {
-        name: "api".to_owned(),
+    let workload = match &deployment.workload {
+        Workload::Image { reference, .. } => reference.clone(),
+        Workload::Program(program) => of_file(&program.path)?,
+    };
+    let mounts = options.mount.iter().map(|(here, inside)| format!("{}:{}", here.display(), inside.display()));
+    Ok(Context {
         workload,
-        env: BTreeMap::new(),
-        replicas: 1,
-        limits: Limits { cpus: Cpus::from_millis(1000), memory_bytes: 1 << 30 },
-        cpuset: None,
-        ready_path: options.ready_path.clone(),
-        ready_timeout: Duration::from_secs(30),
-        cold: true,
-    };
-    Ok((settings, deployment))
-}
-
-fn image_workload(image: &str, options: &SweepOptions) -> Result<Workload, Error> {
-    let mut args = Vec::new();
-    let mut mounts = Vec::new();
-    if let Some(model) = &options.model {
-        let model = readable(model)?;
-        let name = model.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let inside = |name: &str| PathBuf::from(format!("/mounted/{name}"));
-        args = ["serve", "--model", &format!("/mounted/{name}"), "--bind", "{addr}"].map(str::to_owned).to_vec();
-        let sidecar = model.with_extension("json");
-        if sidecar.is_file() {
-            let name = sidecar.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            mounts.push((sidecar, inside(&name)));
-        }
-        mounts.push((model, inside(&name)));
-    }
-    Ok(Workload::Image { reference: image.to_owned(), args, port: options.port, mounts })
-}
-
-fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {
-    let model = readable(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL)))?;
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("inference-api")))
-        .filter(|path| path.is_file())
-        .ok_or_else(|| {
-            Error::Machine(
-                "there is no inference-api beside loadgen\n  help: cargo build --release, or --image for a container"
-                    .to_owned(),
-            )
-        })?;
-    let args = ["serve", "--model", &model.to_string_lossy(), "--bind", "{addr}", "--log", "warn"].map(str::to_owned);
-    Ok(Workload::Program(Program { path: beside, args: args.to_vec() }))
-}
-
-fn readable(model: &Path) -> Result<PathBuf, Error> {
-    model
-        .canonicalize()
-        .map_err(|e| Error::Usage(format!("--model {}: {e}\n  help: give the path of an ONNX file", model.display())))
+        model: model.map(of_file).transpose()?,
+        request: request.map(|request| digest(format!("{request:?}").as_bytes())),
+        environment: options
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={}", digest(value.as_bytes())))
+            .chain(mounts)
+            .collect(),
+        orchestrator: host.description.clone(),
+        kernel: kernel(),
+        cpus: host.cpus,
+        memory_bytes: host.memory_bytes,
+        cgroup_version: host.cgroup_version,
+        generator_cores: pinning.generator.clone(),
+        replica_cores: pinning.replicas.clone(),
+        objective: options.slo.to_string(),
+        wait_time: options.wait_time.to_string(),
+        step: options.step,
+    })
 }
 
 /// Unique enough to tell runs apart, short enough to read: seconds in base 36.

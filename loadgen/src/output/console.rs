@@ -67,12 +67,11 @@ pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> Jo
     })
 }
 
-/// Shows a sweep's progress until its events end.
-pub fn watch_sweep(events: Receiver<Event>, settings: Settings) -> JoinHandle<()> {
+/// Shows a sweep's progress until its events end; `trials` were made before.
+pub fn watch_sweep(events: Receiver<Event>, settings: Settings, mut trials: Vec<Trial>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut line = Line::new();
-        let mut trials: Vec<Trial> = Vec::new();
-        let mut told = 0;
+        let mut told = Answer::from_trials(&settings, &trials).per_replicas.len();
         let mut current: Option<(TrialSpec, usize, Instant, u64)> = None;
         for event in events {
             match event {
@@ -100,7 +99,7 @@ pub fn watch_sweep(events: Receiver<Event>, settings: Settings) -> JoinHandle<()
                     line.keep(&format!("  {}", sentences::trial(&trial)));
                     trials.push(*trial);
                     let answer = Answer::from_trials(&settings, &trials);
-                    for known in &answer.per_replicas[told..] {
+                    for known in answer.per_replicas.iter().skip(told) {
                         line.keep(&format!("==> {}", sentences::replicas(known, &settings)));
                     }
                     told = answer.per_replicas.len();

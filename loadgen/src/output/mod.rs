@@ -1,17 +1,19 @@
 //! Views of results. None measures or decides.
 
+mod apply;
 mod compare;
-mod compose;
 pub mod console;
+mod journal;
 mod prometheus;
 mod report;
 mod run;
 mod sentences;
 mod tables;
 
+pub use apply::Source;
 pub use compare::{RunFile, compare};
-pub use compose::Source;
+pub use journal::{Context, Journal, digest};
 pub use prometheus::Prometheus;
-pub use report::{Environment, Report};
+pub use report::{Environment, Report, kernel};
 use run::failure_text;
 pub use run::{FileOptions, RunReport};

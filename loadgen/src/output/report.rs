@@ -1,25 +1,37 @@
-//! The files of a sweep: the journal as it goes, the result at its end.
+//! The files of a sweep at its end.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use orchestrator::Host;
+use orchestrator::{Host, ImageId};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Source, compose, sentences, tables};
+use super::{
+    Journal, Source,
+    apply::{compose, docker_run, kubernetes},
+    sentences, tables,
+};
 use crate::{
     Error,
-    runner::Pinning,
+    runner::{Pinning, SEED},
     slo::Objective,
     sweep::{Answer, Finding, Load, Minimum, Settings, Trial},
 };
 
 /// Version of `sweep.json`.
 const SCHEMA_VERSION: u32 = 1;
+
+/// How the figures of `sweep.json` came to be.
+const PROVENANCE: [(&str, &str); 5] = [
+    ("trials, per_replicas, minimal: limits, rates, times, memory, CPU", "measured"),
+    ("per_replicas.below_*: the rungs below a minimum", "measured"),
+    ("cheaper points than the rungs below a minimum: fail as those do", "assumed"),
+    ("answers.capacity: users that the measured rate would serve, by X = N / (R + Z)", "interpolated"),
+    ("prices of processors and memory", "assumed"),
+];
 
 /// What stands behind the figures.
 #[derive(Debug, Clone, Serialize)]
@@ -30,15 +42,22 @@ pub struct Environment {
     objective: String,
     model: &'static str,
     wait_time: String,
+    /// Of every plan: the same schedule each time.
+    seed: u64,
     orchestrator: String,
     image: Option<String>,
+    image_id: Option<ImageId>,
     kernel: String,
+    governor: Option<String>,
+    processor: Option<String>,
     cpus: u32,
     memory_bytes: u64,
     cgroup_version: u8,
     generator_cores: Vec<usize>,
     replica_cores: Option<Vec<usize>>,
     busy_poll: bool,
+    /// Share of the machine's processor time with which a trial is still valid.
+    most_steal: f64,
     network: &'static str,
 }
 
@@ -51,26 +70,61 @@ impl Environment {
         host: &Host,
         pinning: &Pinning,
         image: Option<&str>,
+        image_id: Option<ImageId>,
     ) -> Self {
         Self {
             run: run.to_owned(),
             loadgen_version: env!("CARGO_PKG_VERSION"),
-            command: std::env::args().collect(),
+            command: without_secrets(std::env::args()),
             objective: objective.to_string(),
             model: "closed",
             wait_time: settings.wait_time.to_string(),
+            seed: SEED,
             orchestrator: host.description.clone(),
             image: image.map(str::to_owned),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            image_id,
+            kernel: kernel(),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            processor: processor(),
             cpus: host.cpus,
             memory_bytes: host.memory_bytes,
             cgroup_version: host.cgroup_version,
             generator_cores: pinning.generator.clone(),
             replica_cores: pinning.replicas.clone(),
             busy_poll: pinning.is_apart(),
+            most_steal: settings.most_steal,
             network: if image.is_some() { "bridge, container addresses" } else { "loopback" },
         }
     }
+}
+
+/// A command line without the values of variables: results are shown around.
+fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut is_variable = false;
+    let hidden = |pair: &str| format!("{}=…", pair.split('=').next().unwrap_or_default());
+    words
+        .map(|word| match (std::mem::replace(&mut is_variable, word == "--env"), word.strip_prefix("--env=")) {
+            (true, _) => hidden(&word),
+            (false, Some(pair)) => format!("--env={}", hidden(pair)),
+            (false, None) => word,
+        })
+        .collect()
+}
+
+/// The kernel's release.
+pub fn kernel() -> String {
+    read("/proc/sys/kernel/osrelease").unwrap_or_default()
+}
+
+/// The processors' name, as the kernel tells it.
+fn processor() -> Option<String> {
+    let text = read("/proc/cpuinfo")?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
 /// The folder of a sweep's results.
@@ -81,69 +135,39 @@ pub struct Report {
     source: Source,
 }
 
-#[derive(Serialize)]
-struct Record<'a> {
-    key: String,
-    #[serde(flatten)]
-    trial: &'a Trial,
-}
-
-impl<'a> Record<'a> {
-    fn new(trial: &'a Trial) -> Self {
-        let point = trial.spec.point;
-        let load = match trial.spec.load {
-            Load::Direct => "direct",
-            Load::Ramp => "ramp",
-            Load::Saturate => "saturate",
-        };
-        let key = format!("{}x{}cpu-{}MiB-{load}", point.replicas, point.limits.cpus, point.limits.memory_bytes >> 20);
-        Self { key, trial }
-    }
-}
-
 impl Report {
-    /// Creates the folder and an empty journal.
+    /// Creates the folder.
     ///
     /// # Errors
     /// When it cannot be written, which is better known before the sweep than after.
     pub fn create(dir: &Path, environment: Environment, source: Source) -> Result<Self, Error> {
-        let report = Self { dir: dir.to_owned(), environment, source };
         fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        report.write("trials.jsonl", "")?;
-        Ok(report)
+        Ok(Self { dir: dir.to_owned(), environment, source })
     }
 
-    /// Adds a finished trial to `trials.jsonl` and makes sure that it is on disk.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn journal(&self, trial: &Trial) -> Result<(), Error> {
-        let path = self.dir.join("trials.jsonl");
-        let append = || -> io::Result<()> {
-            let mut line = serde_json::to_vec(&Record::new(trial))?;
-            line.push(b'\n');
-            let mut file = File::options().append(true).open(&path)?;
-            file.write_all(&line)?;
-            file.sync_data()
-        };
-        append().map_err(|source| Error::Write { path: path.clone(), source })
-    }
-
-    /// Writes `sweep.json`, `REPORT.md` and, if there is a minimum, `compose.yaml`.
+    /// Writes `sweep.json`, `REPORT.md` and, if there is a minimum, `compose.yaml` and `kubernetes.yaml`.
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn finish(&self, settings: &Settings, trials: &[Trial]) -> Result<(), Error> {
+    pub fn finish(&self, settings: &Settings, trials: &[Trial], journal: &Journal) -> Result<(), Error> {
         let answer = Answer::from_trials(settings, trials);
-        let minimal = answer.cheapest(settings.memory_price);
+        let minimal = answer.cheapest(settings);
         let words = sentences::answers(settings, &answer, trials);
         let held = |a: &crate::sweep::ReplicaAnswer| {
             let mut value = minimum_json(a.minimum().as_ref());
             value["replicas"] = a.replicas.into();
             value["held_users"] = a.held_users().into();
+            let point = match a.finding {
+                Finding::Capacity { point, .. } => Some(point),
+                Finding::Grid { cheapest } => cheapest,
+                _ => None,
+            };
+            value["point"] = json!(point);
             value["finding"] = match a.finding {
                 Finding::Minimum(_) => "minimum",
                 Finding::NotHeld { .. } => "not_held",
+                Finding::Capacity { .. } => "capacity",
+                Finding::Grid { .. } => "grid",
                 Finding::NotTried => "not_tried",
                 Finding::Unmeasurable => "unmeasurable",
             }
@@ -152,18 +176,22 @@ impl Report {
         };
         let result = json!({
             "schema_version": SCHEMA_VERSION,
+            "provenance": PROVENANCE.map(|(what, how)| json!({ "figure": what, "is": how })),
             "minimal": minimal.as_ref().map(|m| minimum_json(Some(m))),
             "max_users": settings.max_users,
+            "front": Answer::front(settings, trials),
             "per_replicas": answer.per_replicas.iter().map(held).collect::<Vec<_>>(),
             "answers": {
                 "minimum": words.minimum,
                 "replicas_shrink": words.replicas_shrink,
                 "capacity": words.capacity,
                 "limit": words.limit,
+                "tighter": words.tighter,
+                "machine": words.machine,
                 "page_cache": words.page_cache,
             },
             "environment": self.environment,
-            "trials": trials.iter().map(Record::new).collect::<Vec<_>>(),
+            "trials": trials.iter().map(|trial| journal.record(trial)).collect::<Vec<_>>(),
         });
         let path = self.dir.join("sweep.json");
         let text =
@@ -171,14 +199,25 @@ impl Report {
         self.write("sweep.json", &(text + "\n"))?;
         self.write("REPORT.md", &self.markdown(settings, trials))?;
         match &minimal {
-            Some(minimal) => self.write("compose.yaml", &compose::file(&self.source, minimal)),
-            // One of an earlier sweep in this folder would be taken for this one's.
-            None => match fs::remove_file(self.dir.join("compose.yaml")) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    Err(Error::Write { path: self.dir.join("compose.yaml"), source })
+            Some(minimal) => {
+                let confirmation = confirmation(minimal, trials);
+                self.write("compose.yaml", &compose::file(&self.source, minimal))?;
+                match self.source.service {
+                    // Its image may be known by its id alone.
+                    Some(_) => self.remove("kubernetes.yaml"),
+                    None => self.write("kubernetes.yaml", &kubernetes::file(&self.source, minimal, confirmation)),
                 }
-                _ => Ok(()),
-            },
+            }
+            // Those of an earlier sweep in this folder would be taken for this one's.
+            None => ["compose.yaml", "kubernetes.yaml"].into_iter().try_for_each(|name| self.remove(name)),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            _ => Ok(()),
         }
     }
 
@@ -188,17 +227,19 @@ impl Report {
         let words = sentences::answers(settings, &answer, trials);
         let seconds: f64 = trials.iter().map(|t| t.wall_seconds).sum();
         format!(
-            "\n{}\n\n{}\n{}\n{}\n{}\n{}\n\n{} trials in {:.0} min; {} and the journal are in {}",
+            "\n{}\n\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n\n{} trials in {:.0} min; {} and the journal are in {}",
             tables::minima(settings, &answer, trials),
             words.minimum,
             words.replicas_shrink,
             words.capacity,
             words.limit,
+            words.tighter,
+            words.machine,
             words.page_cache,
             trials.len(),
             seconds / 60.0,
-            if answer.cheapest(settings.memory_price).is_some() {
-                "sweep.json, REPORT.md, compose.yaml"
+            if answer.cheapest(settings).is_some() {
+                "sweep.json, REPORT.md, compose.yaml, kubernetes.yaml"
             } else {
                 "sweep.json, REPORT.md"
             },
@@ -211,16 +252,17 @@ impl Report {
         let words = sentences::answers(settings, &answer, trials);
         let env = &self.environment;
         let mut text = format!(
-            "# {} users: the smallest limits\n\n{}\n\n{}\n\n{}\n\n{}\n\n{}\n\n\
+            "# {} users: the smallest limits\n\n{}\n\n{}\n\n{}\n\n{}\n\n{}\n\n{}\n\n\
              Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}. Times are from when a \
              request was due (intended) to its last byte.\n\
-             {}\n\n## Trials\n\n",
+             {} {}\n\n## Trials\n\n",
             settings.max_users,
             tables::minima(settings, &answer, trials),
             words.minimum,
             words.replicas_shrink,
             words.capacity,
             words.limit,
+            words.tighter,
             env.objective,
             env.wait_time,
             env.orchestrator,
@@ -228,6 +270,7 @@ impl Report {
             env.cpus,
             env.kernel,
             env.network,
+            words.machine,
             words.page_cache
         );
         for (i, trial) in trials.iter().enumerate() {
@@ -239,11 +282,14 @@ impl Report {
                 sentences::trial(trial)
             ));
         }
-        if let Some(minimum) = answer.cheapest(settings.memory_price)
-            && let Some(ramp) =
-                trials.iter().find(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed())
+        if let Some(minimum) = answer.cheapest(settings)
+            && let Some(ramp) = confirmation(&minimum, trials)
         {
             text.push_str(&format!("\n## Every step of the winner ({})\n\n{}\n", minimum.point, tables::steps(ramp)));
+            if self.source.service.is_none() {
+                let line = docker_run::line(&self.source, &minimum);
+                text.push_str(&format!("\n## One replica of it\n\n```sh\n{line}\n```\n"));
+            }
         }
         text
     }
@@ -256,6 +302,11 @@ impl Report {
             .and_then(|()| fs::rename(&staged, &path))
             .map_err(|source| Error::Write { path, source })
     }
+}
+
+/// A ramp that the minimum passed.
+fn confirmation<'a>(minimum: &Minimum, trials: &'a [Trial]) -> Option<&'a Trial> {
+    trials.iter().find(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed())
 }
 
 fn minimum_json(minimum: Option<&Minimum>) -> serde_json::Value {

@@ -1,7 +1,9 @@
 //! Results in plain words.
 
 use crate::{
-    sweep::{Answer, Below, Finding, Load, Minimum, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec},
+    sweep::{
+        Answer, Below, Finding, Load, Minimum, Mode, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec, largest_drift,
+    },
     verdict::Verdict,
 };
 
@@ -10,10 +12,10 @@ pub fn purpose(spec: &TrialSpec) -> &'static str {
     match (spec.purpose, spec.load) {
         (Purpose::Calibrate, _) => "what does a request cost, and can the target be reached?",
         (Purpose::Search, _) => "searching",
-        (Purpose::Confirm, _) => "confirming through every step",
-        (Purpose::Below, _) => "does one rung less fail?",
-        (Purpose::Capacity, Load::Ramp) => "how far does it get?",
-        (Purpose::Capacity, _) => "the most it can take",
+        (Purpose::Confirm, Load::Loss) => "what if one of them is killed?",
+        (Purpose::Confirm, Load::Ramp) => "confirming through every step",
+        (Purpose::Confirm, _) => "does less fail?",
+        (Purpose::Reference, _) => "the most it can take; is the machine still the same?",
     }
 }
 
@@ -26,16 +28,21 @@ pub fn trial(trial: &Trial) -> String {
             s.users, s.requests_per_second, s.intended_ms.p95, s.intended_ms.p99, s.failures, s.requests
         )
     });
+    let server = match (usage.server_queue_ms, usage.server_inference_ms) {
+        (Some(queue), Some(inference)) => format!(", {queue:.2} ms in its queue and {inference:.2} ms in inference"),
+        _ => String::new(),
+    };
     let why = if trial.reasons.is_empty() { String::new() } else { format!(" ({})", trial.reasons.join("; ")) };
     let bound = trial.binding_resource.map_or_else(String::new, |b| format!(", limit: {b}"));
     format!(
-        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files){why}",
+        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files, {} sockets){server}{why}",
         trial.verdict.to_string().to_uppercase(),
         usage.cpus_used,
         usage.throttled_share * 100.0,
         usage.memory_peak_bytes >> 20,
         usage.anon_bytes >> 20,
-        usage.file_bytes >> 20
+        usage.file_bytes >> 20,
+        usage.sock_bytes >> 20
     )
 }
 
@@ -58,14 +65,21 @@ pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
             "{count}: {} users are not held by the largest limits that were tried; {held_users} users are.",
             settings.max_users
         ),
+        Finding::Capacity { point, users } if *users >= settings.max_users => {
+            format!("{point}: {users} users are held; more were not tried.")
+        }
+        Finding::Capacity { point, users } => format!("{point}: {users} users are held; more were not confirmed."),
+        Finding::Grid { cheapest: Some(cheapest) } => format!("{count}: the cheapest point that holds is {cheapest}."),
+        Finding::Grid { cheapest: None } => format!("{count}: no point holds {} users.", settings.max_users),
         Finding::NotTried => format!(
             "{count}: not tried, since so many cannot have even the smallest limits: {} CPU and {} MiB each.",
             settings.cpus.rung(0) as f64 / 1000.0,
             settings.memory.rung(0) >> 20
         ),
-        Finding::Unmeasurable => {
-            format!("{count}: not known, since the generator and not the server was the limit, again and again.")
-        }
+        Finding::Unmeasurable => format!(
+            "{count}: not known, since a trial that it needs was invalid, again and again: it was the generator or the hypervisor, and \
+             not the server, that set its figures. Its reasons name which; use a quieter machine, or more processors."
+        ),
     }
 }
 
@@ -73,6 +87,7 @@ fn below(minimum: &Minimum) -> String {
     let one = |what: &str, below: Below| match below {
         Below::Fails => format!("one rung less {what} fails"),
         Below::Undecided => format!("one rung less {what} is too close to call"),
+        Below::NotTried => format!("one rung less {what} was not tried"),
         Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
     };
     format!("Tried: {}; {}.", one("CPU", minimum.below_cpus), one("memory", minimum.below_memory))
@@ -88,6 +103,10 @@ pub struct Answers {
     pub capacity: String,
     /// How far it got and what the limit was, if the target was not reached; what was proved, if it was.
     pub limit: String,
+    /// What the trials show for a stricter objective, under which the stops of a quota would not hide.
+    pub tighter: String,
+    /// Whether the machine was the same all the time.
+    pub machine: String,
     /// Whether memory minima hold for a replica that starts on a fresh machine.
     pub page_cache: String,
 }
@@ -95,11 +114,46 @@ pub struct Answers {
 /// Answers from all trials.
 pub fn answers(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Answers {
     Answers {
-        minimum: minimum(settings, answer),
-        replicas_shrink: replicas_shrink(settings, answer),
+        minimum: minimum(settings, answer, trials),
+        replicas_shrink: replicas_shrink(settings, answer, trials),
         capacity: capacity(settings, answer),
         limit: limit(settings, answer, trials),
+        tighter: tighter(settings, trials),
+        machine: machine(trials),
         page_cache: page_cache(trials),
+    }
+}
+
+/// With a limit of 100 ms on the 95th percentile, a stop of a quota's period of 100 ms hides.
+const TIGHTER_P99_MS: f64 = 50.0;
+
+fn tighter(settings: &Settings, trials: &[Trial]) -> String {
+    match Answer::cheapest_with_p99(settings, trials, TIGHTER_P99_MS) {
+        None => format!("No trial shows limits with p99 < {TIGHTER_P99_MS} ms."),
+        Some(trial) => format!(
+            "For p99 < {TIGHTER_P99_MS} ms the cheapest of these trials is {} (p99 {:.1} ms, {:.0}% of periods throttled); cheaper ones were \
+             not looked for.",
+            trial.spec.point,
+            trial.steps.last().map_or(0.0, |s| s.intended_ms.p99),
+            trial.usage.throttled_share * 100.0
+        ),
+    }
+}
+
+fn machine(trials: &[Trial]) -> String {
+    let invalid = trials.iter().filter(|t| t.verdict == Verdict::Invalid).count();
+    let invalid = match invalid {
+        0 => "no trial was invalid".to_owned(),
+        n => format!("{n} trial(s) were invalid, since the generator, the machine or the Engine stood in the way"),
+    };
+    match largest_drift(trials) {
+        None => format!("Whether the machine changed meanwhile was not measured; {invalid}."),
+        Some(change) => {
+            format!(
+                "CPU seconds a request of the reference changed by {:+.1}% at most while the sweep ran; {invalid}.",
+                change * 100.0
+            )
+        }
     }
 }
 
@@ -119,8 +173,11 @@ fn page_cache(trials: &[Trial]) -> String {
     }
 }
 
-fn minimum(settings: &Settings, answer: &Answer<'_>) -> String {
-    match answer.cheapest(settings.memory_price) {
+fn minimum(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
+    if matches!(settings.mode, Mode::Capacity | Mode::Grid) {
+        return answer.per_replicas.iter().map(|a| replicas(a, settings)).collect::<Vec<_>>().join(" ");
+    }
+    match answer.cheapest(settings) {
         Some(minimum) => {
             let point = minimum.point;
             format!(
@@ -134,23 +191,30 @@ fn minimum(settings: &Settings, answer: &Answer<'_>) -> String {
                 below(&minimum)
             )
         }
-        None if answer.per_replicas.is_empty() => "No minimum is known yet: the sweep was ended before.".to_owned(),
+        None if answer.per_replicas.is_empty() => match Answer::best_so_far(settings, trials) {
+            None => "No minimum is known yet: the sweep was ended before.".to_owned(),
+            Some(best) => format!(
+                "No minimum is known yet: the sweep was ended before. The cheapest limits that passed a trial by then are {}; that was \
+                 not confirmed.",
+                best.spec.point
+            ),
+        },
         None => format!("No limits that were tried hold {} users.", settings.max_users),
     }
 }
 
-fn replicas_shrink(settings: &Settings, answer: &Answer<'_>) -> String {
+fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
     let mut known = answer.per_replicas.iter().filter_map(|a| a.minimum().map(|m| m.point));
     let Some(one) = known.next() else { return "Without a minimum there is nothing to shrink.".to_owned() };
     let rest: Vec<_> = known.collect();
-    if rest.is_empty() {
-        return "Only one replica count was answered, so there is nothing to compare.".to_owned();
-    }
-    rest.iter()
+    let alone =
+        rest.is_empty().then(|| "Only one replica count was answered, so there is nothing to compare.".to_owned());
+    let compared = rest
+        .iter()
         .map(|more| {
             let each = if more.limits.cpus < one.limits.cpus { "less" } else { "no less" };
             let each_memory = if more.limits.memory_bytes < one.limits.memory_bytes { "less" } else { "no less" };
-            let total = more.cost(settings.memory_price) - one.cost(settings.memory_price);
+            let total = settings.cost(*more) - settings.cost(one);
             let verdict = if total < -1e-9 { "so together they are cheaper" } else if total < 1e-9 { "so they cost the same together" } else { "so together they cost more" };
             format!(
                 "With {} replicas each needs {each} CPU ({} for {}) and {each_memory} memory ({} for {} MiB); in total {:.2} CPU and {} MiB against {:.2} CPU and {} MiB, {verdict}.",
@@ -164,9 +228,36 @@ fn replicas_shrink(settings: &Settings, answer: &Answer<'_>) -> String {
                 one.total_cpus(),
                 one.total_memory_bytes() >> 20,
             )
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+        });
+    alone.into_iter().chain(compared).chain(losses(trials)).chain(replica_cost(trials)).collect::<Vec<_>>().join(" ")
+}
+
+/// What became of requests when one of several replicas was killed.
+fn losses(trials: &[Trial]) -> Vec<String> {
+    let lost = trials.iter().filter(|t| t.spec.load == Load::Loss && t.verdict != Verdict::Invalid);
+    lost.filter_map(|trial| {
+        let [before, .., after] = &trial.steps[..] else { return None };
+        let replicas = trial.spec.point.replicas;
+        let failures: u64 = trial.steps.iter().map(|s| s.failures).sum();
+        let held = match after.verdict {
+            Verdict::Pass => "the rest held the objective",
+            Verdict::Undecided | Verdict::Invalid => "whether the rest held the objective is undecided",
+            Verdict::Fail => "the rest did not hold the objective",
+        };
+        Some(format!(
+            "When one of {replicas} replicas was killed under all users, {failures} of {} requests failed and {held} (p95 {:.0} ms, {:.0} ms before).",
+            before.requests + after.requests,
+            after.intended_ms.p95,
+            before.intended_ms.p95
+        ))
+    })
+    .collect()
+}
+
+/// What one more replica costs before it does anything.
+fn replica_cost(trials: &[Trial]) -> Option<String> {
+    let idle = trials.iter().map(|t| t.usage.idle_bytes).max().filter(|bytes| *bytes > 0)?;
+    Some(format!("A replica that does nothing holds {} MiB.", idle.div_ceil(1 << 20)))
 }
 
 fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
@@ -180,18 +271,30 @@ fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
     } else {
         ""
     };
+    let users = step.requests_per_second * (think + step.service_ms.mean / 1000.0);
+    let held = answer.per_replicas.iter().filter_map(ReplicaAnswer::held_users).max();
+    let beside = match held.filter(|_| answer.cheapest(settings).is_none()) {
+        Some(held) => format!("; within the objective {held} were held"),
+        None if users > f64::from(settings.max_users) => "; so many were not tried".to_owned(),
+        None => String::new(),
+    };
     format!(
-        "The most it took is {:.0} requests/s with {} ({} users without think time, p95 {:.1} ms). By X = N / (R + Z) that is what about {:.0} users with a mean think time of {think} s would send; so many were not tried.{share}",
-        step.requests_per_second,
-        trial.spec.point,
-        step.users,
-        step.service_ms.p95,
-        step.requests_per_second * (think + step.service_ms.mean / 1000.0),
+        "The most it took is {:.0} requests/s with {} ({} users without think time, p95 {:.1} ms). By X = N / (R + Z) that is what about {users:.0} users with a mean think time of {think} s would send{beside}.{share}",
+        step.requests_per_second, trial.spec.point, step.users, step.service_ms.p95,
     )
 }
 
 fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
-    if let Some(minimum) = answer.cheapest(settings.memory_price) {
+    if matches!(settings.mode, Mode::Capacity | Mode::Grid) {
+        let failed = trials.iter().rev().find(|t| t.verdict == Verdict::Fail).and_then(|t| t.binding_resource);
+        return failed
+            .map_or_else(|| "No trial failed.".to_owned(), |b| format!("Where trials failed, the limit was: {b}."));
+    }
+    if settings.mode == Mode::Frontier {
+        let front: Vec<String> = Answer::front(settings, trials).iter().map(ToString::to_string).collect();
+        return format!("Confirmed, and not beaten in CPU, memory and replicas by others: {}.", front.join("; "));
+    }
+    if let Some(minimum) = answer.cheapest(settings) {
         let confirmed = trials
             .iter()
             .filter(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp)
@@ -200,8 +303,8 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
         let bound = trials
             .iter()
             .rev()
-            .find(|t| t.verdict == Verdict::Fail && t.spec.point.replicas == minimum.point.replicas)
-            .and_then(|t| t.binding_resource)
+            .filter(|t| t.verdict == Verdict::Fail && t.spec.point.replicas == minimum.point.replicas)
+            .find_map(|t| t.binding_resource)
             .map_or_else(String::new, |b| format!(" Below it the limit is: {b}."));
         return format!(
             "{} users were reached, {} at a time; the winner went through every step {confirmed} time(s) on fresh replicas.{bound}",

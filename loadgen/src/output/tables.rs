@@ -121,6 +121,7 @@ pub fn steps(trial: &Trial) -> Table {
         "run-queue delay",
         "steal",
         "verdict",
+        "limit",
     ]);
     for step in &trial.steps {
         let ms = step.intended_ms;
@@ -138,6 +139,7 @@ pub fn steps(trial: &Trial) -> Table {
             share(step.generator_run_delay),
             share(step.generator_steal),
             step.verdict.to_string(),
+            step.binding_resource.map_or_else(String::new, |binding| binding.to_string()),
         ]);
     }
     table
@@ -164,6 +166,8 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
             other => {
                 let words = match other {
                     Finding::NotHeld { held_users } => format!("not held; {held_users} users are"),
+                    Finding::Capacity { users, .. } => format!("{users} users"),
+                    Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
                     Finding::NotTried => "not tried".to_owned(),
                     _ => "not known".to_owned(),
                 };
@@ -186,7 +190,7 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
             ms(|p| p.p95),
             ms(|p| p.p99),
             ramp.map_or_else(String::new, |t| format!("{:.0}%", t.usage.throttled_share * 100.0)),
-            format!("{:.3}", point.cost(settings.memory_price)),
+            format!("{:.3}", settings.cost(point)),
         ]);
     }
     table

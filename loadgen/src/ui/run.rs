@@ -13,7 +13,7 @@ use crate::{
     Error,
     engine::{self, Control},
     event::Event,
-    runner::{check, example, first_reachable},
+    runner::Reached,
     workload::{Host, Plan, Request, Segment, Targets},
 };
 
@@ -95,22 +95,14 @@ impl Runs {
 
     /// Whether the target is there and likes the request.
     async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets), Error> {
-        let host = swarm.host.clone();
-        // Looking up a name blocks.
-        let trust = self.settings.trust.clone();
-        let reached = tokio::task::spawn_blocking(move || {
-            let secure = host.secure(&trust)?;
-            Ok::<_, Error>((first_reachable(&host, secure.as_ref())?, secure))
-        });
-        let (addr, secure) = reached.await.map_err(|e| Error::Machine(e.to_string()))??;
-        let base = swarm.host.to_string();
+        let host = Reached::host(swarm.host, self.settings.trust.clone()).await?;
         let body = match &self.settings.body {
             Some(body) => body.clone(),
-            None => example(&base, &self.settings.trust).await?,
+            None => host.example().await?,
         };
         let request = Request::post_json(&self.settings.path, body);
-        check(&base, &request, &self.settings.trust).await?;
-        let targets = Targets::host(&swarm.host, addr, secure, &request);
+        host.check(&request).await?;
+        let targets = host.targets(&request);
         let segment = Segment::whole(plan, self.settings.pin.clone());
         Ok((segment, targets))
     }

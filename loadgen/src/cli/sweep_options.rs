@@ -1,0 +1,177 @@
+//! The flags of `loadgen sweep`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use orchestrator::{Choice, Pull, docker::Attachment};
+
+use super::payload::PayloadOptions;
+use crate::{
+    runner::Pin,
+    slo::Objective,
+    sweep::{Cheapest, Mode},
+    workload::{WaitTime, parse_run_time},
+};
+
+/// `loadgen sweep …`.
+#[derive(Debug, Args)]
+pub(super) struct SweepOptions {
+    /// minimal: the smallest limits that hold --max-users. capacity: the most users, up to --max-users, that the largest limits
+    /// hold. frontier: the smallest limits, and what less memory costs in CPU. grid: every point, those near the edge three times.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) mode: Mode,
+
+    /// Users to hold.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) max_users: u32,
+
+    /// Users added at a time when the winner is confirmed.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) step: u32,
+
+    /// Where replicas run: auto, docker or process. auto is process where CPU and memory limits can be written, else
+    /// Docker; with --image it is Docker.
+    #[arg(long, default_value = "auto")]
+    pub(super) orchestrator: Choice,
+
+    /// The image to size [default with --orchestrator docker: inference-api].
+    #[arg(long)]
+    pub(super) image: Option<String>,
+
+    /// When the image is pulled: always, missing (if it is not here) or never; as whom Docker's own config says.
+    #[arg(long, default_value = "missing", value_parser = parse_pull)]
+    pub(super) pull: Pull,
+
+    /// Vary a running Compose service in place, compose:PROJECT/SERVICE: its containers get other limits, and copies where more
+    /// are wanted. What was there is put back at the end; after a kill, by loadgen clean.
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["image", "model", "env", "mount", "orchestrator"])]
+    pub(super) attach: Option<Attachment>,
+
+    /// The port that the program in the image listens on [default: 8000; with --attach, the one that the container exposes].
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+
+    /// The ONNX file to serve [default without --image: models/iris.onnx]. With an image it is mounted, read-only.
+    #[arg(long)]
+    pub(super) model: Option<PathBuf>,
+
+    /// A variable for every replica, NAME=VALUE; again for another one.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub(super) env: Vec<(String, String)>,
+
+    /// A file or folder for every container, HERE:INSIDE, read-only; again for another one.
+    #[arg(long, value_name = "HERE:INSIDE", value_parser = parse_mount)]
+    pub(super) mount: Vec<(PathBuf, PathBuf)>,
+
+    /// GET on this path answers 2xx when a replica is ready.
+    #[arg(long, default_value = "/health")]
+    pub(super) ready_path: String,
+
+    #[command(flatten)]
+    pub(super) payload: PayloadOptions,
+
+    /// What has to hold.
+    #[arg(long, default_value = "p95<100ms,failures<0.1%,rate>=95%")]
+    pub(super) slo: Objective,
+
+    /// Think time between a user's requests.
+    #[arg(long, default_value = "between(1, 2.5)")]
+    pub(super) wait_time: WaitTime,
+
+    /// Replica counts to answer for.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) replicas: Vec<u32>,
+
+    /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to what the host has beside the generator].
+    #[arg(long)]
+    pub(super) cpus: Option<String>,
+
+    /// Memory limits to try, min:max:step, or one limit [default: 32Mi:1Gi:16Mi].
+    #[arg(long)]
+    pub(super) memory: Option<String>,
+
+    /// What of several answers is the cheapest: cost (by the prices), cpu, memory or replicas.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) objective: Cheapest,
+
+    /// What a processor costs, in any unit.
+    #[arg(long, default_value_t = 1.0, value_parser = parse_price)]
+    pub(super) cpu_price: f64,
+
+    /// What a GiB of memory costs, in the same unit.
+    #[arg(long, default_value_t = 0.11, value_parser = parse_price)]
+    pub(super) memory_price: f64,
+
+    /// Who runs where: auto keeps generator and replicas on processors of their own, none does not, 2,3 gives these to the
+    /// generator and the others to the replicas.
+    #[arg(long, default_value = "auto")]
+    pub(super) pin: Pin,
+
+    /// Percent of the machine's processor time that a hypervisor may give to others in a trial before that is invalid: what it takes
+    /// is taken for the server's. On a shared machine that is never calm, more brings an answer, and a worse one.
+    #[arg(long, default_value_t = 2.0, value_parser = parse_percent)]
+    pub(super) max_steal: f64,
+
+    /// End after so many trials, with the best by then.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_trials: Option<u32>,
+
+    /// End after so long, with the best by then, for instance 20m: no trial is begun later.
+    #[arg(long, value_parser = parse_run_time)]
+    pub(super) max_duration: Option<Duration>,
+
+    /// Where results go [default: sweep-DATE-TIME].
+    #[arg(long)]
+    pub(super) out: Option<PathBuf>,
+
+    /// Read options from this TOML file, named as these are; those that are given here win.
+    #[arg(short = 'f', long)]
+    pub(super) file: Option<PathBuf>,
+
+    /// Go on with the sweep whose results are in this folder; its options hold, but for those that are given here.
+    #[arg(long, value_name = "DIR")]
+    pub(super) resume: Option<PathBuf>,
+
+    /// The options that were given, one word each.
+    #[arg(skip)]
+    pub(super) words: Vec<String>,
+}
+
+fn parse_pull(text: &str) -> Result<Pull, String> {
+    match text {
+        "always" => Ok(Pull::Always),
+        "missing" => Ok(Pull::Missing),
+        "never" => Ok(Pull::Never),
+        _ => Err("always, missing or never".to_owned()),
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "a percentage from 0 to 100".to_owned())
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_mount(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let text = text.strip_suffix(":ro").unwrap_or(text);
+    match text.rsplit_once(':') {
+        Some((here, inside)) if !here.is_empty() && inside.starts_with('/') => {
+            let here = PathBuf::from(here).canonicalize().map_err(|e| format!("{here}: {e}"))?;
+            Ok((here, PathBuf::from(inside)))
+        }
+        _ => Err("HERE:INSIDE, for instance ./models:/models".to_owned()),
+    }
+}
+
+fn parse_price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(price) if (0.0..1e12).contains(&price) => Ok(price),
+        _ => Err("a number from 0 up".to_owned()),
+    }
+}

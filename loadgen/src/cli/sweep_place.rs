@@ -1,0 +1,48 @@
+//! Where the replicas of a sweep run.
+
+use std::sync::Arc;
+
+use orchestrator::{Choice, ImageId, Orchestrator, Owner, docker::Attached, select};
+
+use super::sweep_options::SweepOptions;
+use crate::Error;
+
+const DEFAULT_IMAGE: &str = "inference-api";
+const DEFAULT_PORT: u16 = 8000;
+
+/// Where replicas run, and what they run.
+pub(super) struct Place {
+    pub(super) orchestrator: Arc<dyn Orchestrator>,
+    /// The image, as people call it.
+    pub(super) image: Option<String>,
+    /// Its id, where it is known without asking for it.
+    pub(super) image_id: Option<ImageId>,
+    pub(super) port: u16,
+    /// The Compose service that is varied in place.
+    pub(super) service: Option<String>,
+}
+
+/// What the flags say of it.
+///
+/// # Errors
+/// When nothing can run there.
+pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Error> {
+    let owner = Owner::current(run)?;
+    if let Some(attachment) = &options.attach {
+        let attached = Attached::connect(attachment.clone(), owner).await?;
+        let (id, exposed) = attached.image().await?;
+        return Ok(Place {
+            orchestrator: Arc::new(attached),
+            image: Some(id.clone()),
+            image_id: Some(ImageId { id, digests: Vec::new() }),
+            port: options.port.or(exposed).unwrap_or(DEFAULT_PORT),
+            service: Some(attachment.service().to_owned()),
+        });
+    }
+    let image =
+        options.image.clone().or_else(|| (options.orchestrator == Choice::Docker).then(|| DEFAULT_IMAGE.to_owned()));
+    let orchestrator = select(options.orchestrator, image.is_some(), owner).await?;
+    // auto may have ended at Docker for want of a cgroup.
+    let image = image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
+    Ok(Place { orchestrator, image, image_id: None, port: options.port.unwrap_or(DEFAULT_PORT), service: None })
+}

@@ -1,0 +1,101 @@
+//! A Kubernetes manifest.
+
+use super::{Source, quoted};
+use crate::sweep::{Minimum, Trial};
+
+/// Of the limit, where nothing was measured.
+const DEFAULT_UTILIZATION: f64 = 0.8;
+/// Replicas that the autoscaler may make of each one that was needed.
+const MOST: u32 = 4;
+
+/// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the utilization at which the
+/// objective was held, as `confirmation` measured it.
+pub fn file(source: &Source, minimum: &Minimum, confirmation: Option<&Trial>) -> String {
+    let point = minimum.point;
+    let (millis, memory) = (point.limits.cpus.millis, point.limits.memory_bytes);
+    let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
+    let how = if used.is_some() { "measured" } else { "assumed" };
+    let utilization = (used.unwrap_or(DEFAULT_UTILIZATION).min(1.0) * 100.0).round();
+    let image = source.image.as_deref().unwrap_or("inference-api");
+    let ready = if source.ready_path.is_empty() { "/health" } else { &source.ready_path };
+    let mut text = format!(
+        "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n\
+         apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: {{ app: api }}\nspec:\n  replicas: {}\n  \
+         selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: {{ app: api }}\n    spec:\n      \
+         containers:\n        - name: api\n          image: {}\n          ports:\n            - containerPort: {}\n          \
+         readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n          resources:\n            \
+         requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
+         securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL] }}\n",
+        point.replicas,
+        quoted(image),
+        source.port,
+        quoted(ready),
+        source.port
+    );
+    let variables = source.variables();
+    if !variables.is_empty() {
+        text.push_str("          env:\n");
+        for (name, value) in variables {
+            // Kubernetes would expand $(NAME).
+            let value = quoted(&value.replace("$(", "$$("));
+            text.push_str(&format!("            - name: {}\n              value: {value}\n", quoted(name)));
+        }
+    }
+    let files = source.files();
+    if !files.is_empty() {
+        text.push_str("          volumeMounts:\n");
+        for (index, (_, inside)) in files.iter().enumerate() {
+            let inside = quoted(&inside.display().to_string());
+            text.push_str(&format!(
+                "            - name: file-{index}\n              mountPath: {inside}\n              readOnly: true\n"
+            ));
+        }
+        text.push_str("      # Paths of the machine that was measured on: put a ConfigMap or a volume claim in their place.\n      volumes:\n");
+        for (index, (here, _)) in files.iter().enumerate() {
+            let here = quoted(&here.display().to_string());
+            text.push_str(&format!("        - name: file-{index}\n          hostPath: {{ path: {here} }}\n"));
+        }
+    }
+    text.push_str(&format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: api\nspec:\n  selector: {{ app: api }}\n  ports:\n    - port: 80\n      \
+         targetPort: {}\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: api\nspec:\n  \
+         scaleTargetRef: {{ apiVersion: apps/v1, kind: Deployment, name: api }}\n  minReplicas: {}\n  # Assumed: {MOST} times as many.\n  \
+         maxReplicas: {}\n  metrics:\n    - type: Resource\n      resource:\n        name: cpu\n        # Of the request, with all users \
+         ({how}).\n        target: {{ type: Utilization, averageUtilization: {utilization} }}\n",
+        source.port,
+        point.replicas,
+        point.replicas * MOST
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::{super::tests::minimum, *};
+
+    #[test]
+    fn it_is_three_documents_of_yaml() {
+        let source = Source {
+            image: Some("127.0.0.1:5000/x:1".to_owned()),
+            port: 9000,
+            env: vec![("A".to_owned(), "$(B)".to_owned())],
+            mounts: vec![("/here".into(), "/in side".into())],
+            ready_path: "/ready".to_owned(),
+            ..Source::default()
+        };
+        let text = file(&source, &minimum(2), None);
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let kinds: Vec<&str> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler"]);
+        let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "67108864" }));
+        assert_eq!((&documents[0]["spec"]["replicas"], &container["env"][0]["value"]), (&2.into(), &"$$(B)".into()));
+        assert_eq!(container["volumeMounts"][0]["mountPath"], "/in side");
+        assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/ready");
+        let scaler = &documents[2]["spec"];
+        assert_eq!(scaler["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+        assert_eq!((&scaler["minReplicas"], &scaler["maxReplicas"]), (&2.into(), &8.into()));
+    }
+}

@@ -1,0 +1,173 @@
+//! The trials of a sweep on disk, each as soon as it is over, so that a sweep that was ended in any way can go on.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error,
+    sweep::{Load, Trial},
+};
+
+/// The journal's file.
+pub const TRIALS: &str = "trials.jsonl";
+const CONTEXT: &str = "context.json";
+
+/// What has to be the same for trials to belong together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// What a replica runs: the image's id, or the program's digest.
+    pub workload: String,
+    /// The digest of the model that was mounted or served, if one was named.
+    pub model: Option<String>,
+    /// The digest of what users send, if it was named.
+    pub request: Option<String>,
+    /// Variables and mounts of the replicas.
+    pub environment: Vec<String>,
+    /// Backend and version.
+    pub orchestrator: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processors of the host.
+    pub cpus: u32,
+    /// Memory of the host.
+    pub memory_bytes: u64,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Of the generator.
+    pub generator_cores: Vec<usize>,
+    /// Of the replicas.
+    pub replica_cores: Option<Vec<usize>>,
+    /// What has to hold.
+    pub objective: String,
+    /// Of every user.
+    pub wait_time: String,
+    /// Users added at a time in a ramp.
+    pub step: u32,
+}
+
+impl Context {
+    /// A short name for all of it.
+    fn id(&self) -> String {
+        digest(serde_json::to_string(self).unwrap_or_default().as_bytes())[..12].to_owned()
+    }
+
+    /// What is not the same in another one: the field and both values.
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let fields = |context: &Self| match serde_json::to_value(context) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        let (mine, theirs) = (fields(self), fields(other));
+        let differs = mine.iter().filter(|(key, value)| theirs.get(*key) != Some(value));
+        differs.map(|(key, now)| format!("{key} was {}, is {now}", theirs.get(key).unwrap_or(&Value::Null))).collect()
+    }
+}
+
+/// The journal of a sweep.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    context: String,
+}
+
+/// A trial as it is written, with the name of the sweep's context, the point and the load.
+#[derive(Serialize)]
+pub struct Record<'a> {
+    key: String,
+    #[serde(flatten)]
+    trial: &'a Trial,
+}
+
+impl Journal {
+    /// An empty journal in a folder.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there is one with trials: hours of somebody's.
+    pub fn create(dir: &Path, context: &Context) -> Result<Self, Error> {
+        let made = fs::read_to_string(dir.join(TRIALS)).unwrap_or_default().lines().count();
+        if made > 0 {
+            return Err(Error::Usage(format!(
+                "{} has {made} trials already\n  help: --resume {0} goes on with them; another --out begins anew",
+                dir.display()
+            )));
+        }
+        let text = serde_json::to_string_pretty(context).unwrap_or_default();
+        for (name, text) in [(CONTEXT, text + "\n"), (TRIALS, String::new())] {
+            let path = dir.join(name);
+            fs::write(&path, text).map_err(|source| Error::Write { path, source })?;
+        }
+        Ok(Self::in_folder(dir, context))
+    }
+
+    /// The journal that is in a folder, and its trials. A line that was cut off, as a killed sweep leaves it, is removed.
+    ///
+    /// # Errors
+    /// When there is none, or its trials were made of something else.
+    pub fn resume(dir: &Path, context: &Context) -> Result<(Self, Vec<Trial>), Error> {
+        let wrong = |name: &str, why: String| {
+            Error::Usage(format!("--resume {}: {name}: {why}\n  help: --out FOLDER begins anew", dir.display()))
+        };
+        let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
+        let begun: Context = serde_json::from_str(&read(CONTEXT)?).map_err(|e| wrong(CONTEXT, e.to_string()))?;
+        let differences = context.differences(&begun);
+        if !differences.is_empty() {
+            return Err(wrong(TRIALS, format!("its trials were made of something else: {}", differences.join("; "))));
+        }
+        let text = read(TRIALS)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut trials = Vec::new();
+        for (number, line) in text[..whole].lines().enumerate() {
+            let trial = serde_json::from_str(line).map_err(|e| wrong(TRIALS, format!("line {}: {e}", number + 1)))?;
+            trials.push(trial);
+        }
+        let path = dir.join(TRIALS);
+        let cut = || File::options().write(true).open(&path)?.set_len(whole as u64);
+        cut().map_err(|source| Error::Write { path: path.clone(), source })?;
+        Ok((Self::in_folder(dir, context), trials))
+    }
+
+    /// Adds a finished trial and makes sure that it is on disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&self, trial: &Trial) -> Result<(), Error> {
+        let append = || -> io::Result<()> {
+            let mut line = serde_json::to_vec(&self.record(trial))?;
+            line.push(b'\n');
+            let mut file = File::options().append(true).open(&self.path)?;
+            file.write_all(&line)?;
+            file.sync_data()
+        };
+        append().map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+
+    /// A trial with its key.
+    pub fn record<'a>(&self, trial: &'a Trial) -> Record<'a> {
+        let (point, users) = (trial.spec.point, trial.spec.users);
+        let load = match trial.spec.load {
+            Load::Direct => "direct",
+            Load::Ramp => "ramp",
+            Load::Saturate => "saturate",
+            Load::Loss => "loss",
+        };
+        let memory = point.limits.memory_bytes >> 20;
+        let key = format!("{}-{}x{}cpu-{memory}MiB-{users}-{load}", self.context, point.replicas, point.limits.cpus);
+        Record { key, trial }
+    }
+
+    fn in_folder(dir: &Path, context: &Context) -> Self {
+        Self { path: dir.join(TRIALS), context: context.id() }
+    }
+}
+
+/// SHA-256, in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
