@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-LOADGEN = ROOT / "target/release/loadgen"
+LOADGEN = Path(os.environ.get("LOADGEN", ROOT / "target/release/loadgen"))
 PEERS = ROOT / "target/peers"
 BODY = '{"features":[5.1,3.5,1.4,0.2]}'
 PORT = 8178

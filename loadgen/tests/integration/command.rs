@@ -115,6 +115,17 @@ fn wrong_words_are_exit_code_2_and_say_what_is_right() {
 }
 
 #[test]
+fn locusts_variable_names_the_host_where_no_flag_does() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = loadgen(&["run", "--body", "{}"]).env("LOCUST_HOST", format!("http://{free}")).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&free.to_string()));
+    let output = loadgen(&["run", "--body", "{}"]).env_remove("LOCUST_HOST").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--host"));
+}
+
+#[test]
 fn a_target_that_is_not_there_is_exit_code_4() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = loadgen(&["run", "--host", &format!("http://{free}"), "--body", "{}"]).output().unwrap();

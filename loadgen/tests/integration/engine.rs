@@ -191,3 +191,20 @@ fn users_share_several_hosts_and_arrivals_go_round() {
     run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
     assert_eq!(servers.each_ref().map(Misbehaving::connections), [5, 5]);
 }
+
+#[test]
+fn an_answer_without_end_fails_and_holds_nobody_else_up() {
+    let endless =
+        Misbehaving::start(Manners { answer: "HTTP/1.1 200 OK\r\n\r\n", endless: true, ..Manners::default() });
+    let good = Misbehaving::start(Manners::default());
+    let plan = Plan::steady(2, 1000.0, Duration::from_secs(2), "constant(0.05)".parse().unwrap()).unwrap();
+    let mut targets = Targets::replicas(&[endless.addr, good.addr], &Request::post_json("/predict", "{}"));
+    targets.timeout = Duration::from_millis(700);
+    let (events, _listener) = mpsc::channel();
+    let outcome = run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
+    let total = &outcome.total.all;
+    assert_eq!(total.failures.keys().collect::<Vec<_>>(), [&FailureKind::Timeout]);
+    let answered = total.requests - total.failed();
+    assert!(answered > 20, "the other user's {answered} of 40");
+    assert!(total.failed() <= 4, "{} of one user who waits for 0.7 s each time", total.failed());
+}

@@ -92,7 +92,7 @@ fn arrivals_wait_for_the_login_of_their_connection() {
 
 #[test]
 fn users_send_back_the_cookies_that_they_got() {
-    let answer = "HTTP/1.1 200 OK\r\nSet-Cookie: session=s1; Path=/a; HttpOnly\r\nset-cookie: all=2\r\ncontent-length: 0\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nSet-Cookie: session=s1; Path=/a; HttpOnly\r\nset-cookie: all=2; Path=/\r\ncontent-length: 0\r\n\r\n";
     let server = Misbehaving::start(Manners { answer, ..Manners::default() });
     let dir = tempfile::tempdir().unwrap();
     let scenario = dir.path().join("s.toml");
@@ -175,4 +175,21 @@ fn tensors_are_sent_in_the_shape_that_the_server_tells() {
     let summary = &json(&result)["summary"];
     let (requests, failures) = (summary["requests"].as_u64().unwrap(), summary["failures"].as_u64().unwrap());
     assert!(requests > 100 && failures.abs_diff(requests - failures) <= 5, "half of them: {summary}");
+}
+
+#[test]
+fn an_answer_that_is_too_large_to_be_checked_fails_and_says_why() {
+    let body = format!("{{\"padding\":\"{}\",\"ok\":true}}", "x".repeat(1 << 20));
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let server = Misbehaving::start(Manners { answer: answer.leak(), ..Manners::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("s.toml");
+    let text = "wait_time = 'constant(0.1)'\n[[task]]\npath = '/'\ncheck = [{ json = '/ok', equals = true }]\n";
+    std::fs::write(&scenario, text).unwrap();
+    let host = format!("http://{}", server.addr);
+    let words = ["run", "-H", &host, "-u", "1", "-t", "1s", "--no-calibrate", "--slo", "failures<1%", "-f"];
+    let output = loadgen(&words).arg(&scenario).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("larger than the 1 MiB that checks see"), "{told}");
 }

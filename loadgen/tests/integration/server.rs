@@ -31,11 +31,14 @@ pub struct Manners {
     pub delay: Duration,
     /// The connection is closed, without a word, so long after an answer.
     pub idle_close: Option<Duration>,
+    /// The answer is followed by zeros without end.
+    pub endless: bool,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { answer: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", delay: Duration::ZERO, idle_close: None }
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        Self { answer, delay: Duration::ZERO, idle_close: None, endless: false }
     }
 }
 
@@ -44,10 +47,13 @@ impl Misbehaving {
         Self::listen(manners, |socket| socket)
     }
 
-    /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`.
+    /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`: its own authority, as `openssl req -x509`
+    /// makes them.
     pub fn start_tls(manners: Manners, version: &'static rustls::SupportedProtocolVersion) -> (Self, String) {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let signing_key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.self_signed(&signing_key).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -108,8 +114,21 @@ fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads) -> Option<
         reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
         std::thread::park_timeout(manners.delay);
         reader.get_mut().write_all(manners.answer.as_bytes()).ok()?;
+        if manners.endless {
+            loop {
+                reader.get_mut().write_all(&[b'0'; 64 * 1024]).ok()?;
+            }
+        }
         reader.get_mut().flush().ok()?;
     }
+}
+
+/// Checks a `sweep.json` against the schema that is published for it.
+pub fn check_schema(result: &serde_json::Value) {
+    let schema = std::fs::read(root().join("loadgen/schemas/sweep.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    let errors: Vec<String> = schema.iter_errors(result).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 /// The real server, ended with the test.

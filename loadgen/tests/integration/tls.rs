@@ -30,18 +30,22 @@ fn users_speak_tls_over_connections_of_their_own() {
     // Of more than a TLS record, and more than a session keeps.
     let body = dir.path().join("body.json");
     std::fs::write(&body, format!("\"{}\"", "x".repeat(300_000))).unwrap();
+    let (cacert_flag, large) = (["--cacert".to_owned(), cacert.display().to_string()], format!("@{}", body.display()));
     for version in [&TLS12, &TLS13] {
-        let (server, certificate) = Misbehaving::start_tls(Manners::default(), version);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"example\":{}}";
+        let (server, certificate) = Misbehaving::start_tls(Manners { answer, ..Manners::default() }, version);
         std::fs::write(&cacert, certificate).unwrap();
-        for body in ["{}".to_owned(), format!("@{}", body.display())] {
+        // Without a body the server is asked for an example.
+        for (body, others) in [(vec![], 2), (vec!["--body", "{}"], 1), (vec!["--body", &large], 1)] {
             let before = server.connections();
-            let output = run(&server, &["--cacert", &cacert.display().to_string(), "--body", &body], &json);
+            let words: Vec<&str> = cacert_flag.iter().map(String::as_str).chain(body).collect();
+            let output = run(&server, &words, &json);
             assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
             let summary = summary(&json);
             assert_eq!(summary["failures"], 0, "{summary}");
             assert!(summary["requests"].as_u64().unwrap() > 200, "{summary}");
             // One looked at the certificate before.
-            assert_eq!(server.connections() - before, 21);
+            assert_eq!(server.connections() - before, 20 + others);
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Sweeps over containers of a real Engine, and what people do with the image.
 
+mod attach;
+mod foreign;
+mod restart;
+
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -27,8 +31,8 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let out = dir.path().join("out");
     let output =
         loadgen(&["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "2"])
-            .args(["--slo", SMALL_SLO])
-            .args(["--cpus", "0.1:0.3:0.1", "--memory", "64Mi:128Mi:64Mi", "--out"])
+            .args(["--slo", SMALL_SLO, "--max-steal", "50"])
+            .args(["--cpus", "0.2", "--memory", "64Mi", "--out"])
             .arg(&out)
             .output()
             .unwrap();
@@ -36,6 +40,12 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
     assert_eq!(result["minimal"]["replicas"], 2);
+    crate::server::check_schema(&result);
+    let lost = result["trials"].as_array().unwrap().iter().find(|trial| trial["load"] == "loss").unwrap();
+    assert!(!lost["usage"]["ended"].as_array().unwrap().is_empty(), "one was killed: {lost}");
+    let told = result["answers"]["replicas_shrink"].as_str().unwrap();
+    assert!(told.contains("When one of 2 replicas was killed under all users"), "{told}");
+    assert!(result["environment"]["image_id"]["id"].as_str().unwrap().starts_with("sha256:"));
     let run = result["environment"]["run"].as_str().unwrap();
     assert!(result["environment"]["orchestrator"].as_str().unwrap().starts_with("docker"));
     let filter = format!("label=loadgen.run={run}");
@@ -52,6 +62,7 @@ fn containers_are_found_by_their_labels() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let run = || {
         loadgen(&["run", "--selector", &label, "-u", "10", "-r", "100", "-t", "2s", "--wait-time", "constant(0.1)"])
+            .env("LOCUST_HOST", "http://127.0.0.1:1")
             .args(["--no-calibrate", "--slo", "p95<5s", "--json"])
             .arg(file.path())
             .output()
@@ -136,15 +147,18 @@ fn an_image_is_pushed_to_a_registry_and_a_sweep_pulls_it_with_progress() {
     // The layers are still there under the other name; what is asked for here is the name and the manifest.
     let dir = tempfile::tempdir().unwrap();
     let output = loadgen(&["sweep", "--image", &image, "--max-users", "20", "--step", "20", "--replicas", "1"])
-        .args(["--slo", SMALL_SLO])
-        .args(["--cpus", "0.3:0.3:0.1", "--memory", "128Mi:128Mi:64Mi", "--out"])
+        .args(["--slo", SMALL_SLO, "--max-steal", "50"])
+        .args(["--cpus", "0.3", "--memory", "128Mi", "--max-trials", "1", "--out"])
         .arg(dir.path().join("out"))
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     docker(&["rmi", &image]);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "its trials are spent: {stderr}");
     assert!(stderr.contains("pulling"), "{stderr}");
-    let compose = std::fs::read_to_string(dir.path().join("out/compose.yaml")).unwrap();
-    assert!(compose.contains(&format!("image: \"{image}\"")), "{compose}");
+    let result: Value = serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
+    let digests = result["environment"]["image_id"]["digests"].as_array().unwrap();
+    let pulled = format!("{}/team/inference-api@sha256:", registry.at);
+    assert!(digests.iter().any(|digest| digest.as_str().unwrap().starts_with(&pulled)), "{digests:?}");
+    assert_eq!(result["trials"][0]["verdict"], "pass", "{result}");
 }

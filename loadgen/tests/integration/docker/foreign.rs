@@ -1,0 +1,31 @@
+//! Containers that are not ours.
+
+use serde_json::Value;
+
+use super::{SMALL_SLO, docker};
+use crate::server::loadgen;
+
+/// FastAPI and onnxruntime, as people who never heard of us run them.
+#[test]
+fn a_container_that_is_not_ours_is_sized() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = crate::server::root().join("loadgen/tests/images/fastapi");
+    for file in ["Dockerfile", "app.py"] {
+        std::fs::copy(context.join(file), dir.path().join(file)).unwrap();
+    }
+    std::fs::copy(crate::server::root().join("models/iris.onnx"), dir.path().join("model.onnx")).unwrap();
+    docker(&["build", "--quiet", "-t", "loadgen-test-fastapi", &dir.path().display().to_string()]);
+    let (file, out) = (dir.path().join("sweep.toml"), dir.path().join("out"));
+    let text = "image = 'loadgen-test-fastapi'\npull = 'never'\nport = 9000\nready_path = '/ready'\npath = '/infer'\n\
+        max_steal = 50\nbody = '{\"rows\": [[5.1, 3.5, 1.4, 0.2]]}'\nmax_users = 60\nstep = 30\nreplicas = [1]\ncpus = 0.4\nmemory = '256Mi'\n\
+        [env]\nOMP_NUM_THREADS = 1\n";
+    std::fs::write(&file, format!("slo = '{SMALL_SLO}'\n{text}")).unwrap();
+    let output = loadgen(&["sweep", "--file"]).arg(&file).arg("--out").arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    assert_eq!(result["minimal"]["below_cpus"], "lowest", "one rung: at or below");
+    let compose = std::fs::read_to_string(out.join("compose.yaml")).unwrap();
+    assert!(compose.contains("OMP_NUM_THREADS: \"1\"") && compose.contains(":9000\""), "{compose}");
+    let manifest = std::fs::read_to_string(out.join("kubernetes.yaml")).unwrap();
+    assert!(manifest.contains("path: \"/ready\"") && manifest.contains("cpu: 400m"), "{manifest}");
+}
