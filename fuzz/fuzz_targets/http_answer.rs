@@ -46,7 +46,7 @@ enum End {
 
 fn read(bytes: &[u8], piece: usize) -> (End, Vec<u8>) {
     let mut reader = Reader::default();
-    reader.reset(true);
+    reader.reset(1 << 20);
     let mut used = 0;
     let mut end = None;
     for piece in bytes.chunks(piece) {
@@ -68,7 +68,7 @@ fn read(bytes: &[u8], piece: usize) -> (End, Vec<u8>) {
 /// The same again and again, until it is enough or twice as much has come as may be kept.
 fn read_endless(bytes: &[u8]) {
     let mut reader = Reader::default();
-    reader.reset(true);
+    reader.reset(1 << 20);
     let mut next = bytes.to_vec();
     let rest = bytes.repeat(READ_BYTES / bytes.len());
     let mut fed = 0;

@@ -144,6 +144,8 @@ fn test() -> Done {
 fn check() -> Done {
     run(cargo(["fmt", "--all", "--check"]))?;
     run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    // A workspace of its own, which nothing else would build.
+    run(cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--", "-D", "warnings"]))?;
     run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
