@@ -39,16 +39,23 @@ fn main() {
     println!("{} points, {all} trials; the cheapest point that holds is {truth}\n", grid.trials.len());
 
     let (mut distances, mut searches, mut confirmations) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut answers = BTreeMap::new();
     for seed in 0..SEARCHES {
         let made = grid.search(seed);
         let answer = Answer::from_trials(&grid.settings, &made).cheapest(&grid.settings);
         let distance = answer.map(|minimum| grid.distance(minimum.point, truth));
         *distances.entry(distance).or_insert(0u64) += 1;
+        let name = answer.map_or_else(|| "no answer".to_owned(), |minimum| minimum.point.to_string());
+        *answers.entry(name).or_insert(0u64) += 1;
         let is_search = |t: &&Trial| matches!(t.spec.purpose, Purpose::Calibrate | Purpose::Search);
         searches.push(made.iter().filter(is_search).count());
         confirmations.push(made.iter().filter(|t| t.spec.purpose == Purpose::Confirm).count());
     }
-    println!("| rungs from the truth | of {SEARCHES} searches |\n|---|---|");
+    println!("| answer | of {SEARCHES} searches |\n|---|---|");
+    for (name, count) in &answers {
+        println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0);
+    }
+    println!("\n| rungs from the truth | of {SEARCHES} searches |\n|---|---|");
     for (distance, count) in &distances {
         let name = distance.map_or_else(|| "no answer".to_owned(), |rungs: usize| rungs.to_string());
         println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0);

@@ -109,13 +109,13 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
             .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
     // Both end with the events.
-    let Watched { seconds, aborted, is_decided } = watch.join().unwrap_or_default();
+    let Watched { seconds, aborted, decided } = watch.join().unwrap_or_default();
     let _ = view.join();
     let aborted = aborted.filter(|_| outcome.stopped);
-    outcome.stopped &= !is_decided;
+    outcome.stopped &= decided.is_none();
 
     let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
-    let judged = judge_run(&plan, &windows, &objective);
+    let judged = judge_run(&plan, &windows, &objective, decided.as_ref());
     let report = RunReport {
         hosts: hosts.iter().map(ToString::to_string).collect(),
         scenario,

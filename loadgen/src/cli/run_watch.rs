@@ -41,8 +41,8 @@ pub(super) struct Watched {
     pub(super) seconds: Vec<Second>,
     /// The failure that ended the run, if one did.
     pub(super) aborted: Option<Judgement>,
-    /// Whether the run was ended since nothing was left to decide.
-    pub(super) is_decided: bool,
+    /// What was decided of the last step, which ended the run.
+    pub(super) decided: Option<Judgement>,
 }
 
 impl Watch {
@@ -66,16 +66,16 @@ impl Watch {
             watched.seconds.push(if self.keeps_seconds { second.totals() } else { second.counts() });
         }
         let Some(objective) = &self.objective else { return };
-        if watched.is_decided || watched.aborted.is_some() {
+        if watched.decided.is_some() || watched.aborted.is_some() {
             return;
         }
         if self.aborts {
             watched.aborted = self.failure(event, &watched.seconds, objective);
         }
         if let Event::Second(second) = event {
-            watched.is_decided = self.is_decided(second, &watched.seconds, objective);
+            watched.decided = self.decided(second, &watched.seconds, objective);
         }
-        if watched.aborted.is_some() || watched.is_decided {
+        if watched.aborted.is_some() || watched.decided.is_some() {
             self.control.stop();
         }
     }
@@ -108,21 +108,23 @@ impl Watch {
         }
     }
 
-    /// Whether the last step was held for as long as was asked for, and what it was held for is decided.
-    fn is_decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> bool {
-        let Some(last) = self.times.last().filter(|_| self.extension > Duration::ZERO) else { return false };
+    /// What is decided of the last step once it was held for as long as was asked for.
+    fn decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
+        let last = self.times.last().filter(|_| self.extension > Duration::ZERO)?;
         let asked = last.end - self.extension;
         let mut looks = (0..LOOKS).map(|look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64);
-        let Some(look) = looks.position(|look| look == second.index) else { return false };
+        let look = looks.position(|look| look == second.index)?;
         let held = Window::so_far(held(seconds, *last));
         let planned = self.plan.planned_per_second(self.times.len() - 1);
         let judged = judge(&held, objective, planned, scope_of(&self.plan));
-        let is_decided = judged.verdict != Verdict::Undecided;
-        if look == 0 && !is_decided {
+        if judged.verdict != Verdict::Undecided {
+            return Some(judged);
+        }
+        if look == 0 {
             let (reasons, more) = (judged.reasons.join("; "), self.extension.as_secs());
             self.tell(&Event::Log(format!("undecided: {reasons}; held for up to {more} s more")));
         }
-        is_decided
+        None
     }
 
     fn is_extension_near(&self, second: &Second) -> bool {

@@ -46,6 +46,14 @@ pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window
     }
 }
 
+/// What ended the last step early stands where its window leaves it undecided, as in [`judge_run`](crate::verdict::judge_run).
+pub(super) fn keep_decision(steps: &mut [StepResult], decided: &Judgement) {
+    if let Some(step) = steps.last_mut().filter(|step| step.verdict == Verdict::Undecided) {
+        step.verdict = decided.verdict;
+        step.reasons.clone_from(&decided.reasons);
+    }
+}
+
 /// A replica that ended is what failed the last step, however late the generator was when all its users came back at once.
 pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
     if let Some(step) = steps.last_mut().filter(|step| !ended.is_empty() && step.verdict == Verdict::Invalid) {

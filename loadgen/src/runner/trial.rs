@@ -14,7 +14,7 @@ use crate::{
     event::Event,
     measure::{Second, Window},
     sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
-    verdict::{Scope, Verdict, judge},
+    verdict::{Judgement, Scope, Verdict, judge},
     workload::{Plan, Request, Segment, Targets},
 };
 
@@ -28,6 +28,9 @@ struct Driven {
     idle_bytes: u64,
     /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
     server_ms: Option<(f64, f64)>,
+    /// The verdict on the last step that ended it.
+    decided: Option<Judgement>,
+    /// Why it could not pass any more, which ended it.
     stopped_early: Option<String>,
 }
 
@@ -138,6 +141,7 @@ impl Sweep {
         let loss_at = plan.times().first().map_or(Duration::MAX, |t| t.end);
         let mut held = Vec::new();
         let mut stopped_early = None;
+        let mut decided = None;
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
             let lost = victim.take_if(|_| began.elapsed() >= loss_at);
@@ -168,8 +172,11 @@ impl Sweep {
                             let stolen = readings.steal_share(held_from, Duration::MAX).unwrap_or(0.0);
                             // A short theft may yet be small beside a longer hold.
                             let is_calm = stolen <= self.settings.most_steal;
-                            if is_judged_early(spec.load) && is_calm && self.is_decided(spec, &held) {
-                                trial_control.stop();
+                            if is_judged_early(spec.load) && is_calm && decided.is_none() {
+                                decided = self.decided(spec, &held);
+                                if decided.is_some() {
+                                    trial_control.stop();
+                                }
                             }
                         }
                     }
@@ -204,15 +211,17 @@ impl Sweep {
             readings,
             idle_bytes,
             server_ms,
+            decided,
             stopped_early: stopped_early.filter(|_| !control.is_stopped()),
         })
     }
 
-    /// Whether, at one of the times to look, the seconds of the deciding window are enough for a verdict.
-    fn is_decided(&self, spec: TrialSpec, held: &[Second]) -> bool {
+    /// The verdict that the seconds of the deciding window are enough for, at one of the times to look.
+    fn decided(&self, spec: TrialSpec, held: &[Second]) -> Option<Judgement> {
         let planned = self.settings.wait_time.planned_per_second(spec.users.into());
-        Timing::new(self.settings.wait_time).looks(spec.load).contains(&(held.len() as u64))
-            && judge(&Window::so_far(held.iter()), &self.objective, planned, Scope::Whole).verdict != Verdict::Undecided
+        let is_time = Timing::new(self.settings.wait_time).looks(spec.load).contains(&(held.len() as u64));
+        let judged = is_time.then(|| judge(&Window::so_far(held.iter()), &self.objective, planned, Scope::Whole))?;
+        (judged.verdict != Verdict::Undecided).then_some(judged)
     }
 
     /// Why a step that is over makes going on pointless.
@@ -224,9 +233,12 @@ impl Sweep {
     }
 
     fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
-        let Driven { outcome, readings, idle_bytes, server_ms, stopped_early } = driven;
+        let Driven { outcome, readings, idle_bytes, server_ms, decided, stopped_early } = driven;
         let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
         let mut steps = result::steps(&plan, outcome, &self.objective);
+        if let Some(decided) = decided {
+            result::keep_decision(&mut steps, decided);
+        }
         // One that we killed is no failure.
         if spec.load != Load::Loss {
             result::charge_ends(&mut steps, &readings.ended());

@@ -1,4 +1,7 @@
 //! Has the machine changed while the sweep ran? The same trial, made again and again, says so.
+//!
+//! A reference that differs from those before it is made once more at once: a server that is kept busy batches more or less from
+//! one start to the next, and what a request costs follows. Only what both say is a change of the machine.
 
 use std::ops::Range;
 
@@ -8,33 +11,67 @@ use crate::verdict::Verdict;
 /// Change of the CPU seconds that a request costs from which trials before and after are not of the same machine.
 const MOST: f64 = 0.1;
 
-/// CPU seconds a request in each reference, with its index among the trials. Those of a sweep that was resumed with other
-/// limits are of another point, and left out.
-pub fn references(trials: &[Trial]) -> Vec<(usize, f64)> {
-    let is_saturated = |trial: &&Trial| trial.spec.load == Load::Saturate && trial.verdict != Verdict::Invalid;
-    let last = trials.iter().rev().find(is_saturated).map(|trial| trial.spec.point);
-    let cost = |(index, trial): (usize, &Trial)| {
-        let is_reference = is_saturated(&trial) && Some(trial.spec.point) == last;
-        let cost = trial.usage.cpu_seconds_per_request.filter(|cost| is_reference && *cost > 0.0)?;
-        Some((index, cost))
-    };
-    trials.iter().enumerate().filter_map(cost).collect()
+/// References with no other valid trial between them.
+struct Look {
+    /// Indices among the trials, the first and the last.
+    made: (usize, usize),
+    /// CPU seconds a request, of each.
+    costs: Vec<f64>,
 }
 
-/// The trials between the first two references that differ by more than a tenth: they have to be made again. Only the
-/// first two: on a machine that changes without end nothing would ever be finished.
+/// The trials between the first two looks that differ by more than a tenth: they have to be made again. Only the first two: on a
+/// machine that changes without end nothing would ever be finished.
 pub fn affected(trials: &[Trial]) -> Range<usize> {
-    let references = references(trials);
-    let drifted = references.windows(2).find(|pair| is_drift(pair[0].1, pair[1].1));
-    drifted.map_or(0..0, |pair| pair[0].0 + 1..pair[1].0)
+    let looks = looks(trials);
+    let drifted = looks.windows(2).find(|pair| is_drift(change(&pair[0], &pair[1])));
+    drifted.map_or(0..0, |pair| pair[0].made.1 + 1..pair[1].made.0)
 }
 
-/// The largest change between a reference and the next, as a share; none without two.
+/// Whether the last reference differs from those before it, and is the only one to say so.
+pub fn is_unsure(trials: &[Trial]) -> bool {
+    match looks(trials).as_slice() {
+        [.., before, last] => last.costs.len() == 1 && is_drift(change(before, last)),
+        _ => false,
+    }
+}
+
+/// The largest change from one look to the next, as a share; none without two.
 pub fn largest(trials: &[Trial]) -> Option<f64> {
-    let references = references(trials);
-    references.windows(2).map(|pair| pair[1].1 / pair[0].1 - 1.0).max_by(|a, b| a.abs().total_cmp(&b.abs()))
+    looks(trials).windows(2).map(|pair| change(&pair[0], &pair[1])).max_by(|a, b| a.abs().total_cmp(&b.abs()))
 }
 
-fn is_drift(before: f64, after: f64) -> bool {
-    before.max(after) / before.min(after) > 1.0 + MOST
+/// Those of a sweep that was resumed with other limits are of another point, and left out.
+fn looks(trials: &[Trial]) -> Vec<Look> {
+    let is_reference = |trial: &&Trial| trial.spec.load == Load::Saturate && trial.verdict != Verdict::Invalid;
+    let last = trials.iter().rev().find(is_reference).map(|trial| trial.spec.point);
+    let mut looks: Vec<Look> = Vec::new();
+    let mut is_new = true;
+    for (index, trial) in trials.iter().enumerate() {
+        let cost = trial.usage.cpu_seconds_per_request.filter(|cost| *cost > 0.0);
+        match cost.filter(|_| is_reference(&trial) && Some(trial.spec.point) == last) {
+            Some(cost) => match looks.last_mut().filter(|_| !is_new) {
+                Some(look) => {
+                    look.made.1 = index;
+                    look.costs.push(cost);
+                }
+                None => {
+                    looks.push(Look { made: (index, index), costs: vec![cost] });
+                    is_new = false;
+                }
+            },
+            None => is_new |= trial.verdict != Verdict::Invalid,
+        }
+    }
+    looks
+}
+
+/// By how much the two nearest costs differ, as a share.
+fn change(before: &Look, after: &Look) -> f64 {
+    let pairs = before.costs.iter().flat_map(|before| after.costs.iter().map(move |after| after / before - 1.0));
+    pairs.min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+}
+
+/// By the larger of the two, whichever came first.
+fn is_drift(change: f64) -> bool {
+    (1.0 + change).max(1.0 / (1.0 + change)) > 1.0 + MOST
 }

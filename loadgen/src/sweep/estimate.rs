@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Load, Settings, Trial, strategy::answers};
+use super::{Load, Mode, Settings, Trial, strategy::answers};
 
 /// Direct trials that the first replica count usually needs, calibration and the rungs below included.
 const DIRECT_FIRST: usize = 8;
@@ -18,6 +18,13 @@ pub fn seconds_left(settings: &Settings, trials: &[Trial], length: impl Fn(Load)
     for (i, &replicas) in settings.replicas.iter().enumerate().skip(answered) {
         let made =
             |load: Load| trials.iter().filter(|t| t.spec.point.replicas == replicas && t.spec.load == load).count();
+        if settings.mode == Mode::Grid {
+            // Those near the edge, which are made again, are not known before.
+            let points = (settings.cpus.top() + 1) * (settings.memory.top() + 1);
+            let left_over = points.saturating_sub(made(Load::Direct)).max(1);
+            left += length(Load::Direct) * u32::try_from(left_over).unwrap_or(u32::MAX);
+            continue;
+        }
         let expected = if i == 0 { DIRECT_FIRST } else { DIRECT_SEEDED };
         let direct = expected.saturating_sub(made(Load::Direct)).max(1);
         left += length(Load::Direct) * u32::try_from(direct).unwrap_or(1);

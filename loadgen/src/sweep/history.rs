@@ -29,7 +29,12 @@ const RETRIES: usize = 3;
 
 /// The trials that count.
 #[derive(Debug, Clone)]
-pub struct History<'a>(Vec<(usize, &'a Trial)>);
+pub struct History<'a> {
+    /// With their indices among all trials.
+    counted: Vec<(usize, &'a Trial)>,
+    /// Whether the last reference is to be made once more before it is believed.
+    is_unsure: bool,
+}
 
 impl<'a> History<'a> {
     /// Of these trials, without those that a drift of the machine took away.
@@ -37,7 +42,8 @@ impl<'a> History<'a> {
         let taken = drift::affected(trials);
         let counts =
             |(index, trial): &(usize, &Trial)| trial.spec.purpose == Purpose::Reference || !taken.contains(index);
-        Self(trials.iter().enumerate().filter(counts).collect())
+        let counted = trials.iter().enumerate().filter(counts).collect();
+        Self { counted, is_unsure: drift::is_unsure(trials) }
     }
 
     /// A trial of the same as `spec`, whatever it was made for, that says what most of the valid ones say: with as many for as
@@ -89,7 +95,7 @@ impl<'a> History<'a> {
     pub fn tried_at(&self, spec: TrialSpec) -> usize {
         let is_there =
             |t: &Trial| t.spec.point == spec.point && t.spec.load == spec.load && t.verdict != Verdict::Invalid;
-        self.0.iter().filter(|(_, t)| is_there(t)).count()
+        self.counted.iter().filter(|(_, t)| is_there(t)).count()
     }
 
     /// Points of a replica count that contradict each other: one passes, and one that has at least as much of everything does
@@ -111,28 +117,31 @@ impl<'a> History<'a> {
             .next()
     }
 
-    /// Asks for a reference that is younger than every other trial of a replica count.
+    /// Asks for a reference that is younger than every other trial of a replica count, and for one more where the first would
+    /// take trials away.
     ///
     /// # Errors
     /// As [`Self::ask`].
     pub fn reference(&self, replicas: u32, wanted: TrialSpec) -> Result<(), Missing> {
         let others = |trial: &Trial| trial.spec.purpose != Purpose::Reference;
         let last = self.of(replicas).filter(|(_, t)| others(t)).map(|(index, _)| *index).next_back();
-        let references = || self.0.iter().filter(|(_, t)| t.spec.load == Load::Saturate);
+        let references = || self.counted.iter().filter(|(_, t)| t.spec.load == Load::Saturate);
         let is_younger = |index: &usize| last.is_some_and(|last| *index > last);
         let younger: Vec<&Trial> = references().filter(|(index, _)| is_younger(index)).map(|(_, t)| *t).collect();
-        match younger.iter().any(|t| t.verdict != Verdict::Invalid) || younger.len() > RETRIES || last.is_none() {
+        let valid = younger.iter().filter(|t| t.verdict != Verdict::Invalid).count();
+        let wanted_count = 1 + usize::from(self.is_unsure);
+        match valid >= wanted_count || younger.len() > RETRIES || last.is_none() {
             true => Ok(()),
             false => Err(Missing::Trial(wanted)),
         }
     }
 
     fn same(&self, spec: TrialSpec) -> impl Iterator<Item = &'a Trial> {
-        self.0.iter().map(|(_, trial)| *trial).filter(move |t| t.spec.is_same(&spec))
+        self.counted.iter().map(|(_, trial)| *trial).filter(move |t| t.spec.is_same(&spec))
     }
 
     fn of(&self, replicas: u32) -> impl DoubleEndedIterator<Item = &(usize, &'a Trial)> {
-        self.0.iter().filter(move |(_, t)| t.spec.point.replicas == replicas)
+        self.counted.iter().filter(move |(_, t)| t.spec.point.replicas == replicas)
     }
 
     fn missing(&self, spec: TrialSpec, valid: usize) -> Missing {

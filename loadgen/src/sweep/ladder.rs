@@ -66,11 +66,12 @@ pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, Ladde
         return Ladder::new(default_cpus(host_millis))
             .ok_or_else(|| error("", "the host has no CPU to give".to_owned()));
     };
-    let millis = |part: &str| match part.trim().parse::<f64>() {
-        Ok(cpus) if (0.01..=1024.0).contains(&cpus) => Ok((cpus * 1000.0).round() as u64),
-        _ => Err(format!("{part:?} is no number of processors from 0.01 up")),
+    let from = |part: &str, least: f64| match part.trim().parse::<f64>() {
+        Ok(cpus) if (least..=1024.0).contains(&cpus) => Ok((cpus * 1000.0).round() as u64),
+        _ => Err(format!("{part:?} is no number of processors from {least} up")),
     };
-    let rungs = range(text, millis).map_err(|reason| error(text, reason))?;
+    let rungs =
+        range(text, |limit| from(limit, 0.01), |step| from(step, 0.001)).map_err(|reason| error(text, reason))?;
     if let Some(over) = rungs.iter().find(|&&r| r > host_millis) {
         let reason = format!(
             "{} processors are more than the {} that this machine has beside the generator",
@@ -94,7 +95,7 @@ pub fn memory_ladder(given: Option<&str>, host_bytes: u64) -> Result<Ladder, Lad
         reason,
         example: "--memory 32Mi:512Mi:16Mi",
     };
-    let mut rungs = range(text, bytes).map_err(error)?;
+    let mut rungs = range(text, bytes, bytes).map_err(error)?;
     if let Some(under) = rungs.iter().find(|&&r| r < LEAST_MEMORY_BYTES) {
         return Err(error(format!(
             "{under} bytes are less than the {} MiB that an Engine takes",
@@ -132,7 +133,11 @@ fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-fn range(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Vec<u64>, String> {
+fn range(
+    text: &str,
+    read: impl Fn(&str) -> Result<u64, String>,
+    read_step: impl Fn(&str) -> Result<u64, String>,
+) -> Result<Vec<u64>, String> {
     let parts: Vec<&str> = text.split(':').collect();
     if let [only] = parts[..] {
         return Ok(vec![read(only)?]);
@@ -140,7 +145,7 @@ fn range(text: &str, read: impl Fn(&str) -> Result<u64, String>) -> Result<Vec<u
     let [min, max, step] = parts[..] else {
         return Err("it is neither min:max:step nor a single limit".to_owned());
     };
-    let (min, max, step) = (read(min)?, read(max)?, read(step)?);
+    let (min, max, step) = (read(min)?, read(max)?, read_step(step)?);
     if min > max {
         return Err("min is above max".to_owned());
     }
@@ -178,7 +183,8 @@ mod tests {
         assert!(cpu_ladder(Some("0.5:2:0.5"), 1000).unwrap_err().to_string().contains("beside the generator"));
         assert!(memory_ladder(Some("32Mi:64Gi:1Gi"), 1 << 33).is_err());
         assert_eq!(cpu_ladder(Some("0.5"), 1000), Ok(Ladder(vec![500])));
-        for wrong in ["x", "1:2", "2:1:1", "a:b:c", "0:1:0.1", "-1:1:1"] {
+        assert_eq!(cpu_ladder(Some("0.02:0.03:0.005"), 1000), Ok(Ladder(vec![20, 25, 30])));
+        for wrong in ["x", "1:2", "2:1:1", "a:b:c", "0:1:0.1", "-1:1:1", "0.005", "1:2:0"] {
             assert!(cpu_ladder(Some(wrong), 4000).is_err(), "{wrong} was taken");
         }
     }

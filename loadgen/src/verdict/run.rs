@@ -19,14 +19,21 @@ pub fn scope_of(plan: &Plan) -> Scope {
     if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
 }
 
-/// Judges the windows of a plan's steps.
-pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective) -> RunJudgement {
+/// Judges the windows of a plan's steps. `decided` is the judgement that ended the last step early, if one did: it was of whole
+/// seconds by when requests ended, where a window is of those that were due in it, and near a limit the two may differ by what
+/// makes the window undecided. What was decided at a look stands then; [`judge`]'s bounds are made for several looks.
+pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective, decided: Option<&Judgement>) -> RunJudgement {
     let scope = scope_of(plan);
-    let steps: Vec<Judgement> = windows
+    let mut steps: Vec<Judgement> = windows
         .iter()
         .enumerate()
         .map(|(index, window)| judge(window, objective, plan.planned_per_second(index), scope))
         .collect();
+    if let (Some(last), Some(decided)) = (steps.last_mut(), decided)
+        && last.verdict == Verdict::Undecided
+    {
+        last.clone_from(decided);
+    }
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let decisive = [Verdict::Invalid, Verdict::Fail, Verdict::Undecided].into_iter().find_map(first);
     let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
@@ -80,18 +87,34 @@ mod tests {
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
         let plan = Plan { start: 0.0, steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
         let objective = "p95<100ms".parse().unwrap();
-        let judged = judge_run(&plan, &[&window(0), &window(500), &window(2000)], &objective);
+        let judged = judge_run(&plan, &[&window(0), &window(500), &window(2000)], &objective, None);
         assert_eq!(judged.overall.verdict, Verdict::Fail);
         assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
-        assert_eq!(judge_run(&plan, &[&window(0); 3], &objective).overall.verdict, Verdict::Pass);
+        assert_eq!(judge_run(&plan, &[&window(0); 3], &objective, None).overall.verdict, Verdict::Pass);
 
         let mut failing = window(0);
         failing.slices.iter_mut().for_each(|slice| slice.requests = 50);
         failing.slices[3].failures = 1;
         failing.slices[9].failures = 1;
         failing.slices[14].failures = 1;
-        let judged = judge_run(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap());
+        let judged = judge_run(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
         assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
         assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
+    }
+    #[test]
+    fn what_ended_a_run_early_stands_where_its_window_is_undecided() {
+        let step = Step { target: 500.0, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let traffic = Traffic::Closed("constant(0)".parse().unwrap());
+        let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
+        let objective = "p95<100ms".parse().unwrap();
+        let decided =
+            Judgement { verdict: Verdict::Fail, reasons: vec!["5.40% of requests took over 100 ms".to_owned()] };
+        let mut near = window(125);
+        near.slices.truncate(2);
+        let judged = |window: &Window, decided| judge_run(&plan, &[window], &objective, decided).overall;
+        assert_eq!(judged(&near, None).verdict, Verdict::Undecided);
+        assert_eq!(judged(&near, Some(&decided)).verdict, Verdict::Fail);
+        assert_eq!(judged(&near, Some(&decided)).reasons, decided.reasons);
+        assert_eq!(judged(&window(0), Some(&decided)).verdict, Verdict::Pass, "what is decided needs no other");
     }
 }

@@ -76,7 +76,7 @@ fn what_is_undecided_is_held_for_longer() {
     let server = NullServer::start(([127, 0, 0, 1], 0).into(), None, Behaviour { delay, freeze: None }).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
-    for (slo, extension, seconds) in [("p95<30ms", "2s", 4.0), ("p95<30ms", "0", 2.0), ("p50<5s", "2s", 2.0)] {
+    for (slo, extension) in [("p95<30ms", "2s"), ("p95<30ms", "0"), ("p50<5s", "2s")] {
         let host = format!("http://{}", server.addr());
         let output =
             loadgen(&["run", "-H", &host, "-u", "20", "-r", "1000", "-t", "2", "--wait-time", "constant(0.05)"])
@@ -87,13 +87,22 @@ fn what_is_undecided_is_held_for_longer() {
         let result = json(&file);
         let length = result["summary"]["window_seconds"].as_f64().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let is_held = told.contains("held for up to 2 s more");
         if result["verdict"] == "invalid" {
             // On a machine that is too busy to keep time nothing is decided, which is decided at the first look.
             continue;
         }
-        assert!((length - seconds).abs() < 0.5, "{slo}, {extension}: {length} s: {result}");
-        assert_eq!(told.contains("held for up to 2 s more"), seconds > 2.5, "{told}");
-        assert_eq!(output.status.code(), Some(if slo == "p50<5s" { 0 } else { 1 }), "{told}");
+        if is_held {
+            assert_eq!((slo, extension), ("p95<30ms", "2s"), "{told}");
+            // On a machine that adds a millisecond to each answer it may be decided before the end.
+            let is_whole = (length - 4.0).abs() < 0.5;
+            assert!(length > 2.5 && (is_whole || result["verdict"] != "undecided"), "{length} s: {result}");
+        } else {
+            assert!((length - 2.0).abs() < 0.5, "{slo}, {extension}: {length} s: {result}");
+            assert!(extension == "0" || result["verdict"] != "undecided", "{slo}, {extension}: {result}");
+        }
+        assert!(slo != "p50<5s" || result["verdict"] == "pass", "{result}");
+        assert_eq!(output.status.code(), Some(if result["verdict"] == "pass" { 0 } else { 1 }), "{told}");
         assert_eq!(result["validity"]["stopped"], false);
     }
 }

@@ -126,7 +126,7 @@ impl Engine {
     pub(super) async fn wait_until_ready(&self, deployment: &Deployment, replica: Replica) -> Result<Replica> {
         let (path, limit, id) = (&deployment.ready_path, deployment.ready_timeout, &replica.id);
         let outcome = match end(self.inspect(id).await?.state.as_ref()) {
-            Some(end) => Outcome::Ended(end),
+            Some(_) => Outcome::Ended(self.ended(id).await?),
             None => ready::wait(replica.addr, path, limit, self.ended(id)).await?,
         };
         let Some(what) = outcome.failure(path, limit) else {
@@ -142,7 +142,9 @@ impl Engine {
     /// How the container ended, once it has.
     async fn ended(&self, id: &str) -> Result<String> {
         loop {
-            if let Some(end) = end(self.inspect(id).await?.state.as_ref()) {
+            let container = readings::inspect_explained(&self.docker, id).await;
+            let container = container.map_err(|e| engine(&format!("inspect container {id}"), &e))?;
+            if let Some(end) = end(container.state.as_ref()) {
                 return Ok(end);
             }
             tokio::time::sleep(ready::ALIVE_POLL).await;

@@ -214,6 +214,7 @@ impl Orchestrator for Engine {
     }
 
     async fn kill(&self, replica: &Replica) -> Result<()> {
+        self.readings.expect_end(&replica.id);
         match self.docker.kill_container(&replica.id, None::<KillContainerOptions>).await {
             // 404: it is gone; 409: it does not run.
             Err(EngineError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),

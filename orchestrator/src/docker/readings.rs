@@ -7,12 +7,13 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use bollard::{
     Docker,
     errors::Error as EngineError,
-    models::{ContainerState, ContainerStatsResponse},
+    models::{ContainerInspectResponse, ContainerState, ContainerStatsResponse},
     query_parameters::{InspectContainerOptions, StatsOptionsBuilder},
 };
 use futures_util::StreamExt;
@@ -21,7 +22,11 @@ use super::connection::engine;
 use crate::{
     MemoryUsage, Replica, Result, Usage,
     cgroup::{Group, Hierarchies},
+    ready::ALIVE_POLL,
 };
+
+/// How long after a kill the Engine may take to hear that it was for want of memory.
+const EXPLAINED_AFTER: Duration = Duration::from_secs(2);
 
 /// The last reading of each container, by its id.
 pub(super) struct Readings {
@@ -33,6 +38,8 @@ pub(super) struct Readings {
 struct Known {
     group: Option<Group>,
     last: Usage,
+    /// Whether the reason for its end was waited for, or is ours.
+    is_end_explained: bool,
 }
 
 impl Readings {
@@ -46,7 +53,11 @@ impl Readings {
         if let Some(counters) = known.group.as_ref().and_then(live_counters) {
             return Ok(self.keep(replica, known.group, counters));
         }
-        let container = match docker.inspect_container(&replica.id, None::<InspectContainerOptions>).await {
+        let inspected = match known.is_end_explained {
+            true => docker.inspect_container(&replica.id, None::<InspectContainerOptions>).await,
+            false => inspect_explained(docker, &replica.id).await,
+        };
+        let container = match inspected {
             Ok(container) => container,
             Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
                 return Ok(Usage { replica: replica.name.clone(), running: false, ..known.last });
@@ -56,6 +67,7 @@ impl Readings {
         let state = container.state.as_ref();
         let oom_kills = known.last.oom_kills.max(oom_killed(state).into());
         if let Some(end) = end(state, oom_kills > 0) {
+            self.expect_end(&replica.id);
             let replica = replica.name.clone();
             return Ok(Usage { replica, running: false, end: Some(end), oom_kills, ..known.last });
         }
@@ -66,6 +78,11 @@ impl Readings {
             None if known.group.is_some() => Ok(known.last),
             None => Ok(self.keep(replica, None, stats(docker, replica).await?)),
         }
+    }
+
+    /// Nothing is to be learnt of why this one ends.
+    pub(super) fn expect_end(&self, id: &str) {
+        self.lock().entry(id.to_owned()).or_default().is_end_explained = true;
     }
 
     pub(super) fn forget(&self, id: &str) {
@@ -83,7 +100,8 @@ impl Readings {
         }
         // A kernel without a peak counter tells only the present.
         usage.memory.peak_bytes = usage.memory.peak_bytes.max(known.last.memory.peak_bytes);
-        *known = Known { group, last: usage.clone() };
+        known.group = group;
+        known.last = usage.clone();
         usage
     }
 
@@ -114,6 +132,28 @@ pub(super) fn end(state: Option<&ContainerState>, is_oom_killed: bool) -> Option
 /// Whether the Engine saw an OOM kill.
 pub(super) fn oom_killed(state: Option<&ContainerState>) -> bool {
     state.and_then(|state| state.oom_killed).unwrap_or(false)
+}
+
+/// What the Engine knows of a container; of one that was killed, once it knows why or has had the time to: it hears of an end and
+/// of the kernel's reason for it apart, in either order.
+///
+/// # Errors
+/// The Engine's.
+pub(super) async fn inspect_explained(
+    docker: &Docker,
+    id: &str,
+) -> std::result::Result<ContainerInspectResponse, EngineError> {
+    let began = Instant::now();
+    loop {
+        let container = docker.inspect_container(id, None::<InspectContainerOptions>).await?;
+        let is_unexplained = |state: &ContainerState| {
+            !state.running.unwrap_or(false) && state.exit_code == Some(137) && !state.oom_killed.unwrap_or(false)
+        };
+        if !container.state.as_ref().is_some_and(is_unexplained) || began.elapsed() >= EXPLAINED_AFTER {
+            return Ok(container);
+        }
+        tokio::time::sleep(ALIVE_POLL).await;
+    }
 }
 
 /// A group without processes is that of a container that is ending.
