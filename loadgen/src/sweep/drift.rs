@@ -23,7 +23,7 @@ struct Look {
 /// machine that changes without end nothing would ever be finished.
 pub fn affected(trials: &[Trial]) -> Range<usize> {
     let looks = looks(trials);
-    let drifted = looks.windows(2).find(|pair| is_drift(change(&pair[0], &pair[1])));
+    let drifted = looks.windows(2).find(|pair| pair[1].costs.len() > 1 && is_drift(change(&pair[0], &pair[1])));
     drifted.map_or(0..0, |pair| pair[0].made.1 + 1..pair[1].made.0)
 }
 
