@@ -1,8 +1,8 @@
 //! How long a sweep still takes: a guess from what searches usually need, corrected by what was done.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use super::{Load, Mode, Settings, Trial, strategy::answers};
+use super::{Load, Mode, Point, Settings, Trial, strategy::answers};
 
 /// Direct trials that the first replica count usually needs, calibration and the rungs below included.
 const DIRECT_FIRST: usize = 8;
@@ -20,9 +20,11 @@ pub fn seconds_left(settings: &Settings, trials: &[Trial], length: impl Fn(Load)
             |load: Load| trials.iter().filter(|t| t.spec.point.replicas == replicas && t.spec.load == load).count();
         if settings.mode == Mode::Grid {
             // Those near the edge, which are made again, are not known before.
-            let points = (settings.cpus.top() + 1) * (settings.memory.top() + 1);
-            let left_over = points.saturating_sub(made(Load::Direct)).max(1);
-            left += length(Load::Direct) * u32::try_from(left_over).unwrap_or(u32::MAX);
+            let rungs = (0..=settings.cpus.top()).flat_map(|cpu| (0..=settings.memory.top()).map(move |m| (cpu, m)));
+            let points = rungs.map(|(cpu, m)| Point::new(replicas, settings.cpus.rung(cpu), settings.memory.rung(m)));
+            let tried: HashSet<Point> = trials.iter().map(|trial| trial.spec.point).collect();
+            let untried = points.filter(|point| !tried.contains(point)).count().max(1);
+            left += length(Load::Direct) * u32::try_from(untried).unwrap_or(u32::MAX);
             continue;
         }
         let expected = if i == 0 { DIRECT_FIRST } else { DIRECT_SEEDED };
