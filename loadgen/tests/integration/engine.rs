@@ -134,9 +134,8 @@ fn arrivals_do_not_wait_for_slow_answers() {
     let outcome = arrivals(&server, 100.0, 2, 1000);
     let total = &outcome.total.all;
     assert!(total.requests.abs_diff(200) <= 1 && total.failed() == 0, "{} sent, {:?}", total.requests, total.failures);
-    // Other tests run beside this one.
-    assert!((45..=80).contains(&server.connections()), "100/s x 0.5 s are 50 at once: {}", server.connections());
-    assert!(total.intended.quantile(0.99) < Duration::from_millis(950), "one that waits for another takes a second");
+    assert!((45..=60).contains(&server.connections()), "100/s x 0.5 s are 50 at once: {}", server.connections());
+    assert!(total.intended.quantile(0.99) < Duration::from_millis(600), "none waited for another");
 }
 
 #[test]
@@ -146,7 +145,7 @@ fn an_arrival_that_finds_no_free_connection_is_dropped_and_counted() {
     let total = &outcome.total.all;
     assert!(total.requests.abs_diff(200) <= 1, "none is skipped in silence: {}", total.requests);
     let dropped = total.failures[&FailureKind::Dropped].count;
-    assert!((165..=190).contains(&dropped), "5 connections answer 10 a second: {dropped} dropped");
+    assert!((170..=185).contains(&dropped), "5 connections answer 10 a second: {dropped} dropped");
     assert_eq!(server.connections(), 5);
 }
 
@@ -158,9 +157,9 @@ fn pacing_measures_what_a_slow_answer_holds_up() {
     // Due 10 times a second each, answered about 3 times: what is due and never sent is counted too.
     assert!(total.requests.abs_diff(60) <= 2, "{}", total.requests);
     assert!(total.failures[&FailureKind::Dropped].count > 30);
-    assert!(total.service.quantile(0.99) < Duration::from_millis(900), "{:?}", total.service.quantile(0.99));
+    assert!(total.service.quantile(0.99) < Duration::from_millis(400));
     assert!(total.intended.quantile(0.99) > Duration::from_millis(1200), "{:?}", total.intended.quantile(0.99));
-    assert!(total.lag.quantile(0.99) < Duration::from_millis(300), "that is not the generator's doing");
+    assert!(total.lag.quantile(0.99) < Duration::from_millis(50), "that is not the generator's doing");
 }
 
 #[test]
