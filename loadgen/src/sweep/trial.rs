@@ -144,7 +144,6 @@ pub struct StepResult {
     /// Of these, failed.
     pub failures: u64,
     /// Why they failed.
-    #[serde(default)]
     pub failed: BTreeMap<String, u64>,
     /// Connections that the server had closed while idle and that were opened again.
     pub reopened: u64,
@@ -158,17 +157,14 @@ pub struct StepResult {
     pub generator_busy: f64,
     /// Share of the window that a load thread was ready to run and waited for a processor; none where the kernel does not
     /// tell, or in a journal of before.
-    #[serde(default)]
     pub generator_run_delay: Option<f64>,
     /// Share of the generator's processor time in the window that the hypervisor gave to others; none as above.
-    #[serde(default)]
     pub generator_steal: Option<f64>,
     /// Of the step.
     pub verdict: Verdict,
     /// Why it is no pass.
     pub reasons: Vec<String>,
     /// What was the limit, where the step failed.
-    #[serde(default)]
     pub binding_resource: Option<Binding>,
 }
 
@@ -182,7 +178,6 @@ pub struct TrialUsage {
     /// Share of the quota's periods in which it ran out.
     pub throttled_share: f64,
     /// Memory charged to the largest replica before its users came: what a replica costs that does nothing.
-    #[serde(default)]
     pub idle_bytes: u64,
     /// The most memory charged to one replica; page cache included, so at most its limit.
     pub memory_peak_bytes: u64,
@@ -191,28 +186,21 @@ pub struct TrialUsage {
     /// Page cache of the replica that has most of it.
     pub file_bytes: u64,
     /// Socket buffers of the replica that has most of them; 0 where the kernel does not tell.
-    #[serde(default)]
     pub sock_bytes: u64,
     /// Times that a limit made the kernel take memory back, of all replicas, a second.
-    #[serde(default)]
     pub reclaims_per_second: f64,
     /// Share of the window in which some thread waited for a processor, of the replica that waited most; none where the kernel
     /// does not tell (cgroup v1).
-    #[serde(default)]
     pub cpu_pressure: Option<f64>,
     /// The same for memory.
-    #[serde(default)]
     pub memory_pressure: Option<f64>,
     /// Mean time that a request waited in the server, in milliseconds, while the load ran, by the server's own metrics; none
     /// where it has none that are known.
-    #[serde(default)]
     pub server_queue_ms: Option<f64>,
     /// The same for its inference.
-    #[serde(default)]
     pub server_inference_ms: Option<f64>,
     /// Share of the machine's processor time that a hypervisor gave to others while the load ran; none where the kernel does
     /// not tell.
-    #[serde(default)]
     pub steal_share: Option<f64>,
     /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
     pub major_faults_per_second: f64,
