@@ -11,20 +11,36 @@ use crate::{
     workload::Plan,
 };
 
-/// The steps that were reached, judged one by one.
-pub(super) fn steps(plan: &Plan, outcome: &Outcome, objective: &Objective) -> Vec<StepResult> {
+/// The steps that were reached, judged one by one; `decided` is the judgement that ended the last one early, if one did.
+pub(super) fn steps(
+    plan: &Plan,
+    outcome: &Outcome,
+    objective: &Objective,
+    decided: Option<&Judgement>,
+) -> Vec<StepResult> {
+    let decided = |index: usize| decided.filter(|_| index + 1 == outcome.steps.len());
     plan.steps
         .iter()
         .zip(&outcome.steps)
         .enumerate()
-        .map(|(index, (step, measured))| step_result(plan, index, step.users(), &measured.all, objective))
+        .map(|(index, (step, measured))| {
+            step_result(plan, index, step.users(), &measured.all, objective, decided(index))
+        })
         .collect()
 }
 
 /// Judges one step's window.
-pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window, objective: &Objective) -> StepResult {
+pub(super) fn step_result(
+    plan: &Plan,
+    index: usize,
+    users: u32,
+    window: &Window,
+    objective: &Objective,
+    decided: Option<&Judgement>,
+) -> StepResult {
     let planned_per_second = plan.planned_per_second(index);
-    let Judgement { verdict, reasons } = judge(window, objective, planned_per_second, Scope::Step);
+    let judged = judge(window, objective, planned_per_second, Scope::Step).or_decided(decided);
+    let Judgement { verdict, reasons } = judged;
     StepResult {
         users,
         window_seconds: window.length.as_secs_f64(),
@@ -43,14 +59,6 @@ pub(super) fn step_result(plan: &Plan, index: usize, users: u32, window: &Window
         verdict,
         reasons,
         binding_resource: None,
-    }
-}
-
-/// What ended the last step early stands where its window leaves it undecided, as in [`judge_run`](crate::verdict::judge_run).
-pub(super) fn keep_decision(steps: &mut [StepResult], decided: &Judgement) {
-    if let Some(step) = steps.last_mut().filter(|step| step.verdict == Verdict::Undecided) {
-        step.verdict = decided.verdict;
-        step.reasons.clone_from(&decided.reasons);
     }
 }
 
@@ -144,7 +152,7 @@ mod tests {
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let objective = "p95<100ms".parse().unwrap();
         let judged = |ended: &[String]| {
-            let mut steps = vec![step_result(&plan, 0, 10, &late, &objective)];
+            let mut steps = vec![step_result(&plan, 0, 10, &late, &objective, None)];
             charge_ends(&mut steps, ended);
             (steps[0].verdict, steps[0].reasons.clone())
         };

@@ -227,7 +227,7 @@ impl Sweep {
     /// Why a step that is over makes going on pointless.
     fn failed_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<String> {
         let users = plan.steps.get(index)?.users();
-        let step = result::step_result(plan, index, users, window, &self.objective);
+        let step = result::step_result(plan, index, users, window, &self.objective, None);
         (step.verdict == Verdict::Fail && index + 1 < plan.steps.len())
             .then(|| format!("at {users} users: {}", step.reasons.join("; ")))
     }
@@ -235,10 +235,7 @@ impl Sweep {
     fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
         let Driven { outcome, readings, idle_bytes, server_ms, decided, stopped_early } = driven;
         let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
-        let mut steps = result::steps(&plan, outcome, &self.objective);
-        if let Some(decided) = decided {
-            result::keep_decision(&mut steps, decided);
-        }
+        let mut steps = result::steps(&plan, outcome, &self.objective, decided.as_ref());
         // One that we killed is no failure.
         if spec.load != Load::Loss {
             result::charge_ends(&mut steps, &readings.ended());

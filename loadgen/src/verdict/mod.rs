@@ -63,6 +63,19 @@ pub struct Judgement {
     pub reasons: Vec<String>,
 }
 
+impl Judgement {
+    /// This one, or, where it is undecided, what was decided at a look before the window's end: such a look is at whole seconds, by
+    /// when requests ended, where a window is of the requests that were due in it, and near a limit that may be the difference.
+    /// [`judge`]'s bounds are made for several looks.
+    #[must_use]
+    pub fn or_decided(self, decided: Option<&Self>) -> Self {
+        match decided {
+            Some(decided) if self.verdict == Verdict::Undecided => decided.clone(),
+            _ => self,
+        }
+    }
+}
+
 /// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is invalid.
 const MAX_LAG_SHARE: f64 = 0.2;
 /// Share of a window in which the generator may be kept from its processors, by other threads (run-queue delay) or by the

@@ -19,21 +19,17 @@ pub fn scope_of(plan: &Plan) -> Scope {
     if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
 }
 
-/// Judges the windows of a plan's steps. `decided` is the judgement that ended the last step early, if one did: it was of whole
-/// seconds by when requests ended, where a window is of those that were due in it, and near a limit the two may differ by what
-/// makes the window undecided. What was decided at a look stands then; [`judge`]'s bounds are made for several looks.
+/// Judges the windows of a plan's steps; `decided` is the judgement that ended the last one early, if one did.
 pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective, decided: Option<&Judgement>) -> RunJudgement {
     let scope = scope_of(plan);
-    let mut steps: Vec<Judgement> = windows
+    let decided = |index: usize| decided.filter(|_| index + 1 == windows.len());
+    let steps: Vec<Judgement> = windows
         .iter()
         .enumerate()
-        .map(|(index, window)| judge(window, objective, plan.planned_per_second(index), scope))
+        .map(|(index, window)| {
+            judge(window, objective, plan.planned_per_second(index), scope).or_decided(decided(index))
+        })
         .collect();
-    if let (Some(last), Some(decided)) = (steps.last_mut(), decided)
-        && last.verdict == Verdict::Undecided
-    {
-        last.clone_from(decided);
-    }
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let decisive = [Verdict::Invalid, Verdict::Fail, Verdict::Undecided].into_iter().find_map(first);
     let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
@@ -101,6 +97,7 @@ mod tests {
         assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
         assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
     }
+
     #[test]
     fn what_ended_a_run_early_stands_where_its_window_is_undecided() {
         let step = Step { target: 500.0, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
