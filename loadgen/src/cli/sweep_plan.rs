@@ -10,6 +10,7 @@ use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Workload};
 use super::sweep_options::SweepOptions;
 use crate::{
     Error,
+    output::{inside, model_mounts},
     runner::Pinning,
     sweep::{Settings, cpu_ladder, memory_ladder},
 };
@@ -79,15 +80,8 @@ fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<
     let mut mounts = options.mount.clone();
     if let Some(model) = &options.model {
         let model = readable(model)?;
-        let name = model.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let inside = |name: &str| PathBuf::from(format!("/mounted/{name}"));
-        args = ["serve", "--model", &format!("/mounted/{name}"), "--bind", "{addr}"].map(str::to_owned).to_vec();
-        let sidecar = model.with_extension("json");
-        if sidecar.is_file() {
-            let name = sidecar.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            mounts.push((sidecar, inside(&name)));
-        }
-        mounts.push((model, inside(&name)));
+        args = ["serve", "--model", &inside(&model), "--bind", "{addr}"].map(str::to_owned).to_vec();
+        mounts.extend(model_mounts(&model));
     }
     // By its id: what the name stands for may change while the sweep runs.
     Ok(Workload::Image { reference: image.id.clone(), args, port, mounts })

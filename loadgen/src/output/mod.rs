@@ -10,7 +10,7 @@ mod run;
 mod sentences;
 mod tables;
 
-pub use apply::Source;
+pub use apply::{Source, inside, model_mounts};
 pub use compare::{RunFile, compare};
 pub use journal::{Context, Journal, digest};
 pub use prometheus::Prometheus;

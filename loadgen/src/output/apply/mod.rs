@@ -4,7 +4,7 @@ pub mod compose;
 pub mod docker_run;
 pub mod kubernetes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was measured.
 #[derive(Debug, Clone, Default)]
@@ -34,16 +34,19 @@ impl Source {
 
     /// All files and folders that are mounted, the model and its sidecar included.
     fn files(&self) -> Vec<(PathBuf, PathBuf)> {
-        let sidecar = self.model.as_ref().map(|model| model.with_extension("json")).filter(|sidecar| sidecar.is_file());
-        let model = self.model.iter().cloned().chain(sidecar).map(|file| {
-            let inside = inside(&file).into();
-            (file, inside)
-        });
-        self.mounts.iter().cloned().chain(model).collect()
+        self.mounts.iter().cloned().chain(self.model.iter().flat_map(|model| model_mounts(model))).collect()
     }
 }
 
-fn inside(file: &std::path::Path) -> String {
+/// A model and, where it has one, its sidecar: here, and where containers find them.
+pub fn model_mounts(model: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let sidecar = Some(model.with_extension("json")).filter(|sidecar| sidecar.is_file());
+    let files = std::iter::once(model.to_owned()).chain(sidecar);
+    files.map(|file| (file.clone(), inside(&file).into())).collect()
+}
+
+/// Where a container finds a file that is mounted for it.
+pub fn inside(file: &Path) -> String {
     format!("/mounted/{}", file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
 }
 
