@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod command;
 mod docker;
 mod engine;
@@ -14,3 +16,9 @@ mod scenario;
 mod server;
 mod tls;
 mod ui;
+
+/// Sweeps take turns: each gives its generator a processor of its own, which would be the same one for two.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}

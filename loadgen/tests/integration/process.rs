@@ -73,6 +73,7 @@ fn own_model(dir: &Path, name: &str) -> String {
 
 #[test]
 fn a_small_sweep_ends_with_an_answer_and_leaves_nothing() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "small-sweep");
@@ -113,6 +114,7 @@ fn a_small_sweep_ends_with_an_answer_and_leaves_nothing() {
 
 #[test]
 fn ctrl_c_ends_a_sweep_in_order() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "interrupted-sweep");
@@ -127,6 +129,7 @@ fn ctrl_c_ends_a_sweep_in_order() {
 
 #[test]
 fn a_killed_sweep_goes_on_without_repeating_a_trial() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "resumed-sweep");
@@ -155,6 +158,7 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
 
 #[test]
 fn clean_removes_what_a_killed_sweep_left() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "killed-sweep");

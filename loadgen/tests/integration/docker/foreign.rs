@@ -20,6 +20,7 @@ fn a_container_that_is_not_ours_is_sized() {
         max_steal = 50\nbody = '{\"rows\": [[5.1, 3.5, 1.4, 0.2]]}'\nmax_users = 60\nstep = 30\nreplicas = [1]\ncpus = 0.4\nmemory = '256Mi'\n\
         [env]\nOMP_NUM_THREADS = 1\n";
     std::fs::write(&file, format!("slo = '{SMALL_SLO}'\n{text}")).unwrap();
+    let _turn = crate::turn();
     let output = loadgen(&["sweep", "--file"]).arg(&file).arg("--out").arg(&out).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();

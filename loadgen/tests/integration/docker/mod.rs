@@ -29,6 +29,7 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     need_image();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
+    let _turn = crate::turn();
     let output =
         loadgen(&["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "2"])
             .args(["--slo", SMALL_SLO, "--max-steal", "50"])
@@ -146,6 +147,7 @@ fn an_image_is_pushed_to_a_registry_and_a_sweep_pulls_it_with_progress() {
     docker(&["rmi", &image]);
     // The layers are still there under the other name; what is asked for here is the name and the manifest.
     let dir = tempfile::tempdir().unwrap();
+    let _turn = crate::turn();
     let output = loadgen(&["sweep", "--image", &image, "--max-users", "20", "--step", "20", "--replicas", "1"])
         .args(["--slo", SMALL_SLO, "--max-steal", "50"])
         .args(["--cpus", "0.3", "--memory", "128Mi", "--max-trials", "1", "--out"])

@@ -93,6 +93,7 @@ fn an_engine_that_is_started_again_makes_a_trial_invalid_and_not_the_sweep_fail(
     let loaded = engine.docker(&["load", "--input", &image.display().to_string()]);
     assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
     let out = engine.path("out");
+    let _turn = crate::turn();
     let words = ["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "1"];
     let mut child = engine
         .inside(env!("CARGO_BIN_EXE_loadgen"))
