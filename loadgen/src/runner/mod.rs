@@ -19,7 +19,7 @@ use std::sync::{Arc, mpsc};
 use orchestrator::{Deployment, Orchestrator};
 
 pub use budget::Budget;
-pub use hopeless::{Expectation, Watch};
+pub use hopeless::{Expectation, Hopeless, Watch};
 pub use pin::{Pin, Pinning};
 pub use target::Reached;
 pub use timing::{SEED, Timing};

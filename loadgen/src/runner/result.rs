@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Hopeless;
 use crate::{
     engine::Outcome,
     measure::Window,
@@ -94,7 +95,7 @@ pub(super) fn overall(
     steps: &[StepResult],
     outcome: &Outcome,
     objective: &Objective,
-    stopped_early: Option<&str>,
+    stopped_early: Option<&Hopeless>,
     load: Load,
 ) -> Judgement {
     let reached_all = steps.len() == plan.steps.len();
@@ -111,8 +112,14 @@ pub(super) fn overall(
         // What the killed one failed is told apart; the verdict is on those that are left.
         return Judgement { verdict: after.verdict, reasons: at(after) };
     }
-    if let Some(why) = stopped_early {
-        return Judgement { verdict: Verdict::Fail, reasons: vec![why.to_owned()] };
+    match stopped_early {
+        Some(Hopeless::Broken(why)) => return Judgement { verdict: Verdict::Fail, reasons: vec![why.clone()] },
+        Some(Hopeless::Missed(why)) => {
+            let is_proved = steps.last().is_some_and(|step| step.verdict == Verdict::Fail);
+            let verdict = if is_proved { Verdict::Fail } else { Verdict::Undecided };
+            return Judgement { verdict, reasons: vec![why.clone()] };
+        }
+        None => {}
     }
     if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Fail) {
         return Judgement { verdict: Verdict::Fail, reasons: at(step) };
@@ -144,6 +151,7 @@ fn at(step: &StepResult) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{engine::Measured, measure::Slice};
 
     #[test]
     fn an_end_is_the_replicas_and_not_the_generators() {
@@ -158,5 +166,23 @@ mod tests {
         };
         assert_eq!(judged(&[]).0, Verdict::Invalid);
         assert_eq!(judged(&["a-1: out of memory".to_owned()]), (Verdict::Fail, vec!["a-1: out of memory".to_owned()]));
+    }
+
+    #[test]
+    fn what_cannot_pass_any_more_fails_only_where_the_bounds_say_so() {
+        let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let objective = "p95<100ms".parse().unwrap();
+        let outcome = Outcome { steps: Vec::new(), total: Measured::default(), stopped: true };
+        let judged = |over: u32, hopeless: &Hopeless| {
+            let slice = |over| Slice { requests: 50, over: [over, 0, 0, 0], ..Slice::default() };
+            // All of it in one slice: it may be chance.
+            let slices: Vec<Slice> = (0..10).map(|i| slice(if i == 3 { over } else { 0 })).collect();
+            let window = Window { length: Duration::from_secs(5), requests: 500, slices, ..Window::default() };
+            let steps = [step_result(&plan, 0, 10, &window, &objective, None)];
+            overall(&plan, &steps, &outcome, &objective, Some(hopeless), Load::Direct).verdict
+        };
+        let missed = Hopeless::Missed("too many".to_owned());
+        assert_eq!(judged(30, &missed), Verdict::Undecided);
+        assert_eq!(judged(30, &Hopeless::Broken("no answer".to_owned())), Verdict::Fail);
     }
 }

@@ -58,9 +58,14 @@ impl Timing {
         looks.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs())
     }
 
+    /// The last of them.
+    pub fn longest_look(self, load: Load) -> u64 {
+        self.looks(load)[LOOKS.len() - 1]
+    }
+
     /// What users do in a trial with this load.
     pub fn plan(self, settings: &Settings, load: Load, users: u32) -> Plan {
-        let longest = Duration::from_secs(self.looks(load)[LOOKS.len() - 1]);
+        let longest = Duration::from_secs(self.longest_look(load));
         let max = users;
         let (steps, wait_time) = match load {
             Load::Direct => {

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Deployment, PageCache, Service};
+use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Service};
 
-use super::{Expectation, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings};
+use super::{Expectation, Hopeless, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings};
 use crate::{
     Error,
     engine::{self, Control, EngineError, Outcome, Steal},
@@ -24,14 +24,14 @@ const POLL: Duration = Duration::from_millis(250);
 struct Driven {
     outcome: Outcome,
     readings: Readings,
-    /// Memory of the largest replica before its users came.
-    idle_bytes: u64,
+    /// Memory of the largest replica before its users came, and the anonymous part of it.
+    idle_bytes: (u64, u64),
     /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
     server_ms: Option<(f64, f64)>,
     /// The verdict on the last step that ended it.
     decided: Option<Judgement>,
     /// Why it could not pass any more, which ended it.
-    stopped_early: Option<String>,
+    stopped_early: Option<Hopeless>,
 }
 
 impl Sweep {
@@ -109,7 +109,8 @@ impl Sweep {
         self.answered = true;
         let times_before = ServerTimes::of(&first).await;
         let idle = self.orchestrator.usage(service).await?;
-        let idle_bytes = idle.iter().map(|usage| usage.memory.current_bytes).max().unwrap_or(0);
+        let largest = |bytes: fn(&MemoryUsage) -> u64| idle.iter().map(|usage| bytes(&usage.memory)).max().unwrap_or(0);
+        let idle_bytes = (largest(|memory| memory.current_bytes), largest(|memory| memory.anon_bytes));
 
         let timing = Timing::new(self.settings.wait_time);
         let plan = timing.plan(&self.settings, spec.load, spec.users);
@@ -134,7 +135,7 @@ impl Sweep {
         let mut watch = Watch::new(Expectation {
             objective: self.objective.clone(),
             held_from,
-            window_requests: planned.unwrap_or(f64::INFINITY) * timing.looks(spec.load)[0] as f64,
+            window_requests: planned.unwrap_or(f64::INFINITY) * timing.longest_look(spec.load) as f64,
             patience: timing.patience,
         });
         let mut victim = service.replicas.last().filter(|_| spec.load == Load::Loss);
@@ -190,9 +191,11 @@ impl Sweep {
             }
             readings.add_steal(began.elapsed(), steal.take());
             if !readings.ended().is_empty() {
-                hopeless = hopeless.or_else(|| Some("a replica ended".to_owned()));
+                hopeless = hopeless.or_else(|| Some(Hopeless::Broken("a replica ended".to_owned())));
             }
-            if let Some(why) = hopeless.filter(|_| is_judged_early(spec.load) && stopped_early.is_none()) {
+            // What was decided stands.
+            let is_open = decided.is_none() && stopped_early.is_none();
+            if let Some(why) = hopeless.filter(|_| is_judged_early(spec.load) && is_open) {
                 stopped_early = Some(why);
                 trial_control.stop();
             }
@@ -225,11 +228,11 @@ impl Sweep {
     }
 
     /// Why a step that is over makes going on pointless.
-    fn failed_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<String> {
+    fn failed_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<Hopeless> {
         let users = plan.steps.get(index)?.users();
         let step = result::step_result(plan, index, users, window, &self.objective, None);
         (step.verdict == Verdict::Fail && index + 1 < plan.steps.len())
-            .then(|| format!("at {users} users: {}", step.reasons.join("; ")))
+            .then(|| Hopeless::Broken(format!("at {users} users: {}", step.reasons.join("; "))))
     }
 
     fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
@@ -244,12 +247,13 @@ impl Sweep {
             let usage = readings.summary(times.measured_from, times.end, step.requests_per_second);
             step.binding_resource = Some(attribute(&usage, spec.point));
         }
-        let judgement = result::overall(&plan, &steps, outcome, &self.objective, stopped_early.as_deref(), spec.load);
+        let judgement = result::overall(&plan, &steps, outcome, &self.objective, stopped_early.as_ref(), spec.load);
         let window = plan.times().get(steps.len().saturating_sub(1)).copied();
         let (from, to) = window.map_or((Duration::ZERO, Duration::MAX), |w| (w.measured_from, w.end));
         let rate = steps.last().map_or(0.0, |s| s.requests_per_second);
         let usage = TrialUsage {
-            idle_bytes: *idle_bytes,
+            idle_bytes: idle_bytes.0,
+            idle_anon_bytes: Some(idle_bytes.1),
             server_queue_ms: server_ms.map(|(queue, _)| queue),
             server_inference_ms: server_ms.map(|(_, inference)| inference),
             ..readings.summary(from, to, rate)
@@ -266,7 +270,7 @@ impl Sweep {
             binding_resource,
             cold: false,
             warm_because: None,
-            stopped_early: stopped_early.clone(),
+            stopped_early: stopped_early.as_ref().map(|hopeless| hopeless.why().to_owned()),
             wall_seconds: began.elapsed().as_secs_f64(),
         }
     }

@@ -179,6 +179,8 @@ pub struct TrialUsage {
     pub throttled_share: f64,
     /// Memory charged to the largest replica before its users came: what a replica costs that does nothing.
     pub idle_bytes: u64,
+    /// Of that, the program's own; none in a journal of before.
+    pub idle_anon_bytes: Option<u64>,
     /// The most memory charged to one replica; page cache included, so at most its limit.
     pub memory_peak_bytes: u64,
     /// Anonymous memory of the largest replica.
@@ -222,12 +224,16 @@ impl Trial {
     /// be measured.
     pub fn was_short_of_memory(&self) -> bool {
         let usage = &self.usage;
-        self.binding_resource == Some(Binding::Memory) || usage.oom_kills > 0 || usage.memory_peak_bytes == 0
+        // What was too slow to start is no case of it, though none lived to be measured.
+        let never_lived = usage.memory_peak_bytes == 0 && self.binding_resource != Some(Binding::Cpu);
+        self.binding_resource == Some(Binding::Memory) || usage.oom_kills > 0 || never_lived
     }
 
-    /// Users of the last step before one that failed. A step that was too short to decide is no failure.
+    /// Users of the last step that passed before one that failed; of all users only if the whole trial passed. A step that was too
+    /// short to decide is no failure, and no proof.
     pub fn held_users(&self) -> u32 {
-        let held = |s: &&StepResult| matches!(s.verdict, Verdict::Pass | Verdict::Undecided);
-        self.steps.iter().take_while(held).last().map_or(0, |s| s.users)
+        let goes_on = |s: &&StepResult| matches!(s.verdict, Verdict::Pass | Verdict::Undecided);
+        let is_held = |s: &&StepResult| s.verdict == Verdict::Pass && (s.users < self.spec.users || self.passed());
+        self.steps.iter().take_while(goes_on).filter(is_held).last().map_or(0, |s| s.users)
     }
 }
