@@ -100,7 +100,7 @@ pub fn watch_sweep(events: Receiver<Event>, settings: Settings, mut trials: Vec<
                     trials.push(*trial);
                     let answer = Answer::from_trials(&settings, &trials);
                     for known in answer.per_replicas.iter().skip(told) {
-                        line.keep(&format!("==> {}", sentences::replicas(known, &settings)));
+                        line.keep(&format!("==> {}", sentences::replicas(known, &settings, &trials)));
                     }
                     told = answer.per_replicas.len();
                 }

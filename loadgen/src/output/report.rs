@@ -18,7 +18,8 @@ use crate::{
     Error,
     runner::{Pinning, SEED},
     slo::Objective,
-    sweep::{Answer, Finding, Load, Minimum, Settings, Trial},
+    sweep::{Answer, Finding, Load, Minimum, Settings, Trial, largest_drift},
+    verdict::Verdict,
 };
 
 /// Version of `sweep.json`.
@@ -191,6 +192,7 @@ impl Report {
                 "page_cache": words.page_cache,
             },
             "environment": self.environment,
+            "noise": noise(trials),
             "trials": trials.iter().map(|trial| journal.record(trial)).collect::<Vec<_>>(),
         });
         let path = self.dir.join("sweep.json");
@@ -282,6 +284,10 @@ impl Report {
                 sentences::trial(trial)
             ));
         }
+        text.push_str("\n## Measured, interpolated or assumed\n\n");
+        for (figure, is) in PROVENANCE {
+            text.push_str(&format!("- {is}: {figure}\n"));
+        }
         if let Some(minimum) = answer.cheapest(settings)
             && let Some(ramp) = confirmation(&minimum, trials)
         {
@@ -302,6 +308,18 @@ impl Report {
             .and_then(|()| fs::rename(&staged, &path))
             .map_err(|source| Error::Write { path, source })
     }
+}
+
+/// How quiet the machine was: what its hypervisor gave to others, by trial, and by how much the reference changed.
+fn noise(trials: &[Trial]) -> serde_json::Value {
+    let mut stolen: Vec<f64> = trials.iter().filter_map(|t| t.usage.steal_share).collect();
+    stolen.sort_by(f64::total_cmp);
+    json!({
+        "steal_share_median": stolen.get(stolen.len() / 2),
+        "steal_share_most": stolen.last(),
+        "reference_change_most": largest_drift(trials),
+        "invalid_trials": trials.iter().filter(|t| t.verdict == Verdict::Invalid).count(),
+    })
 }
 
 /// A ramp that the minimum passed.

@@ -165,7 +165,10 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
             Finding::Minimum(minimum) => minimum,
             other => {
                 let words = match other {
-                    Finding::NotHeld { held_users } => format!("not held; {held_users} users are"),
+                    Finding::NotHeld { held_users, is_close: false } => format!("not held; {held_users} users are"),
+                    Finding::NotHeld { held_users, is_close: true } => {
+                        format!("too close to call; {held_users} users are held")
+                    }
                     Finding::Capacity { users, .. } => format!("{users} users"),
                     Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
                     Finding::NotTried => "not tried".to_owned(),

@@ -35,8 +35,10 @@ pub enum Finding {
     Minimum(Minimum),
     /// Even the largest limits do not hold it; so many users are held.
     NotHeld {
-        /// Users of the last step before one that failed.
+        /// Users of the last step that passed before one that failed.
         held_users: u32,
+        /// Whether no step failed: all users were too close to call.
+        is_close: bool,
     },
     /// The largest limits hold so many users, and more were not confirmed; 0 if not even the first step.
     Capacity {
@@ -56,6 +58,13 @@ pub enum Finding {
     Unmeasurable,
 }
 
+impl Finding {
+    /// The ramp under the largest limits, which did not pass.
+    pub(super) fn not_held(ramp: &Trial) -> Self {
+        Self::NotHeld { held_users: ramp.held_users(), is_close: ramp.verdict == Verdict::Undecided }
+    }
+}
+
 impl ReplicaAnswer {
     /// The minimum, if one was found.
     pub fn minimum(&self) -> Option<Minimum> {
@@ -68,7 +77,7 @@ impl ReplicaAnswer {
     /// Users that were held, where the target was not.
     pub fn held_users(&self) -> Option<u32> {
         match self.finding {
-            Finding::NotHeld { held_users } | Finding::Capacity { users: held_users, .. } => Some(held_users),
+            Finding::NotHeld { held_users, .. } | Finding::Capacity { users: held_users, .. } => Some(held_users),
             _ => None,
         }
     }
@@ -85,6 +94,13 @@ pub struct Minimum {
     pub below_memory: Below,
 }
 
+impl Minimum {
+    /// Whether the rungs below it were looked at.
+    pub fn is_refined(&self) -> bool {
+        (self.below_cpus, self.below_memory) != (Below::NotTried, Below::NotTried)
+    }
+}
+
 /// All answers there are so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<'a> {
@@ -99,7 +115,9 @@ impl<'a> Answer<'a> {
     pub fn from_trials(settings: &Settings, trials: &'a [Trial]) -> Self {
         Self {
             per_replicas: super::strategy::answers(settings, trials),
-            capacity: trials.iter().find(|t| t.spec.load == Load::Saturate && !t.steps.is_empty()),
+            capacity: trials
+                .iter()
+                .find(|t| t.spec.load == Load::Saturate && t.verdict != Verdict::Invalid && !t.steps.is_empty()),
         }
     }
 

@@ -98,9 +98,9 @@ impl<'a> History<'a> {
         self.counted.iter().filter(|(_, t)| is_there(t)).count()
     }
 
-    /// Points of a replica count that contradict each other: one passes, and one that has at least as much of everything does
-    /// not. Only direct trials with so many users are compared.
-    pub fn contradiction(&self, replicas: u32, users: u32) -> Option<(Point, Point)> {
+    /// Points of a replica count that contradict others: one passes, and one that has at least as much of everything does not.
+    /// Only direct trials with so many users are compared.
+    pub fn contradictions(&self, replicas: u32, users: u32) -> Vec<Point> {
         let mut made: Vec<TrialSpec> = Vec::new();
         let is_direct = |t: &Trial| t.spec.load == Load::Direct && t.spec.users == users;
         for (_, trial) in self.of(replicas).filter(|(_, t)| is_direct(t)) {
@@ -110,11 +110,9 @@ impl<'a> History<'a> {
         }
         let passes = |spec: TrialSpec| self.ask(spec, 1).ok().map(Trial::passed);
         let judged: Vec<(Point, bool)> = made.into_iter().filter_map(|s| Some((s.point, passes(s)?))).collect();
-        let pairs = judged.iter().flat_map(|less| judged.iter().map(move |more| (less, more)));
-        pairs
-            .filter(|(less, more)| less.1 && !more.1 && less.0.is_within(more.0))
-            .map(|(less, more)| (less.0, more.0))
-            .next()
+        let contradict = |less: &(Point, bool), more: &(Point, bool)| less.1 && !more.1 && less.0.is_within(more.0);
+        let is_contradicted = |one: &&(Point, bool)| judged.iter().any(|o| contradict(one, o) || contradict(o, one));
+        judged.iter().filter(is_contradicted).map(|(point, _)| *point).collect()
     }
 
     /// Asks for a reference that is younger than every other trial of a replica count, and for one more where the first would

@@ -93,6 +93,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The points with the next smaller CPU limit, and with the next smaller memory limit, where there are such.
+    pub fn rungs_below(&self, point: Point) -> (Option<Point>, Option<Point>) {
+        let (millis, bytes) = (u64::from(point.limits.cpus.millis), point.limits.memory_bytes);
+        let below = |ladder: &Ladder, value: u64| Some(ladder.rung(ladder.at_most(value)?.checked_sub(1)?));
+        let less_cpu = below(&self.cpus, millis).map(|millis| Point::new(point.replicas, millis, bytes));
+        let less_memory = below(&self.memory, bytes).map(|bytes| Point::new(point.replicas, millis, bytes));
+        (less_cpu, less_memory)
+    }
+
     /// What all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory
     /// price x GiB).
     pub fn cost(&self, point: Point) -> f64 {

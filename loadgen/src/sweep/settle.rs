@@ -10,20 +10,27 @@ use crate::verdict::Verdict;
 
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
+/// Each rung further up after the second failed ramp in a row is twice as far, but for so many times.
+const LARGEST_STRIDE: u32 = 6;
 /// Points that may be tried to be confirmed before the search gives up on finding one smaller than the largest.
 const POINTS: usize = 12;
 
 impl Search<'_> {
     /// The confirmed point of which both rungs below do not hold, beginning with the one that was found. One that fails a
-    /// ramp gives way to the next rung of what bound it.
+    /// ramp gives way to the next rung of what bound it, or to a cheaper one that went through a ramp before.
     pub(super) fn settled(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Minimum>> {
+        let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
         let mut at = found;
+        let mut held: Vec<Rungs> = Vec::new();
+        let mut raises = 0u32;
         for _ in 0..POINTS {
             // One ramp tells a point that does not hold from one whose rungs below are worth a look; the others are for the point
             // whose rungs below fail.
             let ramp = self.spec(Purpose::Confirm, replicas, at, Load::Ramp);
             let confirmation = match self.history.confirmation(ramp, 1)? {
                 Confirmation::Held => {
+                    held.push(at);
+                    raises = 0;
                     let refined = self.refined(replicas, top, at)?;
                     if refined != at {
                         at = refined;
@@ -40,36 +47,53 @@ impl Search<'_> {
                     let below_memory = self.below(replicas, memory)?;
                     return Ok(Some(Minimum { point: ramp.point, below_cpus, below_memory }));
                 }
-                failed => match raised(at, top, failed) {
-                    Some(higher) => at = higher,
-                    None => return Ok(None),
-                },
+                failed => {
+                    held.retain(|held| *held != at);
+                    let raised = raised(at, top, failed, 1 << raises.saturating_sub(1));
+                    raises = (raises + 1).min(LARGEST_STRIDE);
+                    let back = held.iter().copied().min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+                    at = match (raised, back) {
+                        (Some(raised), Some(back)) if cost(raised) < cost(back) => raised,
+                        (_, Some(back)) => back,
+                        (Some(raised), None) => raised,
+                        (None, None) => return Ok(None),
+                    };
+                }
             }
         }
         Ok(None)
     }
 
-    /// The point, or a cheaper one that holds as well, of which neither rung below holds.
+    /// The point, or a cheaper one that holds as well, of which neither of the rungs below holds.
     fn refined(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Rungs> {
         let mut at = found;
         loop {
             let roomy = |cpu: usize| self.with_room(replicas, top, Rungs { cpu, ..at }, at);
-            let cpu = smallest(at.cpu, Some(at.cpu), at.cpu.saturating_sub(1), |cpu| {
-                let passes = roomy(cpu).map_or(Ok(false), |lower| self.holds(replicas, lower))?;
-                Ok(Some(Probe { passes, likely: None }))
-            })?;
-            if let Some(lower) = cpu.filter(|cpu| *cpu < at.cpu).and_then(roomy) {
+            let cpu = self.lower(at.cpu, |cpu| roomy(cpu).map_or(Ok(false), |lower| self.holds(replicas, lower)))?;
+            if let Some(lower) = cpu.and_then(roomy) {
                 at = lower;
                 continue;
             }
-            let memory = smallest(at.memory, Some(at.memory), at.memory.saturating_sub(1), |memory| {
-                let passes = self.has_memory(replicas, Rungs { memory, ..at })?;
-                Ok(Some(Probe { passes, likely: None }))
-            })?;
-            match memory.filter(|memory| *memory < at.memory) {
+            let memory = self.lower(at.memory, |memory| self.has_memory(replicas, Rungs { memory, ..at }))?;
+            match memory {
                 Some(memory) => at.memory = memory,
                 None => return Ok(at),
             }
+        }
+    }
+
+    /// The smallest rung below one that holds, if one does. Near the edge a rung fails by chance, so that the next one is tried as well
+    /// before what is below is left alone.
+    fn lower(&self, from: usize, mut holds: impl FnMut(usize) -> Asked<bool>) -> Asked<Option<usize>> {
+        let found = smallest(from, Some(from), from.saturating_sub(1), |rung| {
+            Ok(Some(Probe { passes: holds(rung)?, likely: None }))
+        })?;
+        if let Some(lower) = found.filter(|rung| *rung < from) {
+            return Ok(Some(lower));
+        }
+        match from.checked_sub(2) {
+            Some(second) if holds(second)? => Ok(Some(second)),
+            _ => Ok(None),
         }
     }
 
@@ -93,15 +117,12 @@ impl Search<'_> {
             return Ok(false);
         }
         let direct = self.ask(Purpose::Confirm, replicas, at)?;
-        if direct.passed()
-            && let Some((held, failed)) = self.history.contradiction(replicas, self.settings.max_users)
-        {
-            for point in [held, failed] {
+        if direct.passed() {
+            for point in self.history.contradictions(replicas, self.settings.max_users) {
                 self.history.ask(TrialSpec { purpose: Purpose::Confirm, point, ..direct.spec }, 2)?;
             }
-            return Ok(self.ask(Purpose::Confirm, replicas, at)?.passed());
         }
-        Ok(direct.passed())
+        Ok(self.ask(Purpose::Confirm, replicas, at)?.passed())
     }
 
     /// Whether a point does not lack memory. At the edge of the quota a trial fails now and then with any memory.
@@ -135,12 +156,12 @@ impl Search<'_> {
     }
 }
 
-/// The next rung of what bound the trial.
-fn raised(at: Rungs, top: Rungs, confirmation: Confirmation<'_>) -> Option<Rungs> {
+/// So many rungs more of what bound the trial.
+fn raised(at: Rungs, top: Rungs, confirmation: Confirmation<'_>, rungs: usize) -> Option<Rungs> {
     let (Confirmation::Failed(trial) | Confirmation::Undecided(trial)) = confirmation else { return None };
     if trial.binding_resource == Some(Binding::Memory) && at.memory < top.memory {
-        Some(Rungs { memory: at.memory + 1, ..at })
+        Some(Rungs { memory: (at.memory + rungs).min(top.memory), ..at })
     } else {
-        (at.cpu < top.cpu).then(|| Rungs { cpu: at.cpu + 1, ..at })
+        (at.cpu < top.cpu).then(|| Rungs { cpu: (at.cpu + rungs).min(top.cpu), ..at })
     }
 }

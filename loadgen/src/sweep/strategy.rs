@@ -161,9 +161,7 @@ impl<'a> Search<'a> {
                 below_cpus: Below::NotTried,
                 below_memory: Below::NotTried,
             }),
-            Confirmation::Failed(trial) | Confirmation::Undecided(trial) => {
-                Finding::NotHeld { held_users: trial.held_users() }
-            }
+            Confirmation::Failed(ramp) | Confirmation::Undecided(ramp) => Finding::not_held(ramp),
         })
     }
 
@@ -181,7 +179,7 @@ impl<'a> Search<'a> {
     /// How far the largest limits get; `None` if they hold all users.
     fn not_held(&self, replicas: u32, top: Rungs) -> Asked<Option<Finding>> {
         let ramp = self.history.ask(self.spec(Purpose::Confirm, replicas, top, Load::Ramp), 1)?;
-        Ok((!ramp.passed()).then(|| Finding::NotHeld { held_users: ramp.held_users() }))
+        Ok((!ramp.passed()).then(|| Finding::not_held(ramp)))
     }
 
     /// Where to begin, from what a calibration measured: the CPU that the planned rate needs, and memory with room.

@@ -172,6 +172,53 @@ fn memory_that_only_ramps_show_to_be_short_costs_no_cpu() {
 }
 
 #[test]
+fn a_point_that_went_through_a_ramp_is_come_back_to() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let edge = settings.cpus.rung(settings.cpus.at_least(service.cpus_needed(1) * 1000.0));
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials: Vec<Trial> = Vec::new();
+    while let Next::Try(spec) = next(&settings, &trials) {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        let is_edge = u64::from(cpus.millis) == edge;
+        let binding = match (spec.load, spec.purpose) {
+            // The search ends with more memory than is needed,
+            (Load::Direct, Purpose::Search) if memory_bytes < 90 << 20 => Some(Binding::Memory),
+            // and settling goes down to one whose ramp fails for CPU by chance.
+            (Load::Ramp, _) if is_edge && memory_bytes < 90 << 20 => Some(Binding::Cpu),
+            _ => None,
+        };
+        let trial = service.trial(spec, &mut rng);
+        let verdict = if binding.is_some() { Verdict::Fail } else { trial.verdict };
+        trials.push(Trial { verdict, binding_resource: binding.or(trial.binding_resource), ..trial });
+        assert!(trials.len() < 60, "no end");
+    }
+    let minimum = Answer::from_trials(&settings, &trials).per_replicas[0].minimum().unwrap();
+    assert_eq!(minimum.point, Point::new(1, edge, 96 << 20), "and not the next rung of CPU");
+}
+
+#[test]
+fn all_users_are_never_said_to_be_held_by_a_ramp_that_did_not_pass() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let spec = TrialSpec {
+        purpose: Purpose::Confirm,
+        point: Point::new(1, 1000, 512 << 20),
+        load: Load::Ramp,
+        users: settings.max_users,
+    };
+    let mut ramp = service.trial(spec, &mut Pcg32::seed_from_u64(1));
+    assert_eq!(ramp.held_users(), 10_000);
+    ramp.verdict = Verdict::Undecided;
+    assert_eq!(ramp.held_users(), 9_500, "failures over all steps leave it open");
+    ramp.steps[3].verdict = Verdict::Undecided;
+    assert_eq!(ramp.held_users(), 9_500, "too short to decide is no failure");
+    ramp.steps[19].verdict = Verdict::Undecided;
+    ramp.steps[18].verdict = Verdict::Undecided;
+    assert_eq!(ramp.held_users(), 9_000, "and no proof");
+}
+
+#[test]
 fn a_target_out_of_reach_is_said_to_be_so() {
     let service = Service { demand: 500e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
     let settings = settings(&[1, 2], 1000);

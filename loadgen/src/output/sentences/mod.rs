@@ -1,8 +1,13 @@
 //! Results in plain words.
 
+mod scaling;
+
+use scaling::replicas_shrink;
+
 use crate::{
     sweep::{
-        Answer, Below, Finding, Load, Minimum, Mode, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec, largest_drift,
+        Answer, Below, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
+        largest_drift,
     },
     verdict::Verdict,
 };
@@ -47,7 +52,7 @@ pub fn trial(trial: &Trial) -> String {
 }
 
 /// The answer for one replica count.
-pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
+pub fn replicas(answer: &ReplicaAnswer, settings: &Settings, trials: &[Trial]) -> String {
     let count = if answer.replicas == 1 { "1 replica".to_owned() } else { format!("{} replicas", answer.replicas) };
     match &answer.finding {
         Finding::Minimum(minimum) => {
@@ -58,10 +63,14 @@ pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
                 limits.memory_bytes >> 20,
                 if answer.replicas == 1 { "holds" } else { "hold" },
                 settings.max_users,
-                below(minimum)
+                below(minimum, settings, trials)
             )
         }
-        Finding::NotHeld { held_users } => format!(
+        Finding::NotHeld { held_users, is_close: true } => format!(
+            "{count}: whether {} users are held by the largest limits that were tried is too close to call; {held_users} users are.",
+            settings.max_users
+        ),
+        Finding::NotHeld { held_users, is_close: false } => format!(
             "{count}: {} users are not held by the largest limits that were tried; {held_users} users are.",
             settings.max_users
         ),
@@ -83,14 +92,37 @@ pub fn replicas(answer: &ReplicaAnswer, settings: &Settings) -> String {
     }
 }
 
-fn below(minimum: &Minimum) -> String {
-    let one = |what: &str, below: Below| match below {
-        Below::Fails => format!("one rung less {what} fails"),
+fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
+    if !minimum.is_refined() {
+        return "These are the largest limits that were tried; nothing smaller was confirmed, which is not to say that nothing smaller \
+                would do."
+            .to_owned();
+    }
+    let one = |what: &str, below: Below, point: Option<Point>| match below {
+        Below::Fails => {
+            let why = point.and_then(|point| fails_for(point, settings, trials));
+            format!("one rung less {what} fails{}", why.map_or_else(String::new, |why| format!(" ({why})")))
+        }
         Below::Undecided => format!("one rung less {what} is too close to call"),
         Below::NotTried => format!("one rung less {what} was not tried"),
         Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
     };
-    format!("Tried: {}; {}.", one("CPU", minimum.below_cpus), one("memory", minimum.below_memory))
+    let (less_cpu, less_memory) = settings.rungs_below(minimum.point);
+    format!(
+        "Tried: {}; {}.",
+        one("CPU", minimum.below_cpus, less_cpu),
+        one("memory", minimum.below_memory, less_memory)
+    )
+}
+
+/// Why a point does not hold all users, by the last trial that failed there.
+fn fails_for(point: Point, settings: &Settings, trials: &[Trial]) -> Option<String> {
+    let failed = |t: &&Trial| t.spec.point == point && t.spec.users == settings.max_users && t.verdict == Verdict::Fail;
+    let trial = trials.iter().rev().find(failed)?;
+    if trial.steps.is_empty() {
+        return Some("it was not ready in time".to_owned());
+    }
+    trial.binding_resource.map(|binding| format!("limit: {binding}"))
 }
 
 /// The answers to the questions that a sweep is made for, a sentence or two each.
@@ -163,9 +195,19 @@ fn page_cache(trials: &[Trial]) -> String {
     let warm = judged().filter(|t| !t.cold).count();
     match judged().find_map(|t| t.warm_because.as_ref()) {
         None if judged().count() == 0 => "No trial tells of cold starts.".to_owned(),
-        None => "Every trial began cold: the files that the replicas run from were evicted from the page cache, so that what \
-                 they read is charged to them as on a fresh machine."
-            .to_owned(),
+        None => {
+            let cold = "Every trial began cold: the files that the replicas run from were evicted from the page cache, so that what they \
+                        read is charged to them";
+            match judged().any(|t| t.spec.point.replicas > 1) {
+                false => format!("{cold} as on a fresh machine."),
+                // A page is charged to the cgroup that touches it first.
+                true => format!(
+                    "{cold}. Replicas on one machine share the pages of these files, each charged to the first that reads it: what is said \
+                     of several replicas holds for them together on one machine, and one that starts on a machine of its own needs as \
+                     much memory for its files as a single replica."
+                ),
+            }
+        }
         Some(why) => format!(
             "{warm} of {} trials did not begin cold ({why}): memory minima are not claimed for a cold start.",
             judged().count()
@@ -175,20 +217,21 @@ fn page_cache(trials: &[Trial]) -> String {
 
 fn minimum(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
     if matches!(settings.mode, Mode::Capacity | Mode::Grid) {
-        return answer.per_replicas.iter().map(|a| replicas(a, settings)).collect::<Vec<_>>().join(" ");
+        return answer.per_replicas.iter().map(|a| replicas(a, settings, trials)).collect::<Vec<_>>().join(" ");
     }
     match answer.cheapest(settings) {
         Some(minimum) => {
             let point = minimum.point;
+            let is = if minimum.is_refined() { "The minimum for" } else { "What is known to hold" };
             format!(
-                "The minimum for {} users is {point}{}. {}",
+                "{is} {} users is {point}{}. {}",
                 settings.max_users,
                 if point.replicas > 1 {
                     format!(" each ({} CPU and {} MiB in total)", point.total_cpus(), point.total_memory_bytes() >> 20)
                 } else {
                     String::new()
                 },
-                below(&minimum)
+                below(&minimum, settings, trials)
             )
         }
         None if answer.per_replicas.is_empty() => match Answer::best_so_far(settings, trials) {
@@ -201,63 +244,6 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String
         },
         None => format!("No limits that were tried hold {} users.", settings.max_users),
     }
-}
-
-fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
-    let mut known = answer.per_replicas.iter().filter_map(|a| a.minimum().map(|m| m.point));
-    let Some(one) = known.next() else { return "Without a minimum there is nothing to shrink.".to_owned() };
-    let rest: Vec<_> = known.collect();
-    let alone =
-        rest.is_empty().then(|| "Only one replica count was answered, so there is nothing to compare.".to_owned());
-    let compared = rest
-        .iter()
-        .map(|more| {
-            let each = if more.limits.cpus < one.limits.cpus { "less" } else { "no less" };
-            let each_memory = if more.limits.memory_bytes < one.limits.memory_bytes { "less" } else { "no less" };
-            let total = settings.cost(*more) - settings.cost(one);
-            let verdict = if total < -1e-9 { "so together they are cheaper" } else if total < 1e-9 { "so they cost the same together" } else { "so together they cost more" };
-            format!(
-                "With {} replicas each needs {each} CPU ({} for {}) and {each_memory} memory ({} for {} MiB); in total {:.2} CPU and {} MiB against {:.2} CPU and {} MiB, {verdict}.",
-                more.replicas,
-                more.limits.cpus,
-                one.limits.cpus,
-                more.limits.memory_bytes >> 20,
-                one.limits.memory_bytes >> 20,
-                more.total_cpus(),
-                more.total_memory_bytes() >> 20,
-                one.total_cpus(),
-                one.total_memory_bytes() >> 20,
-            )
-        });
-    alone.into_iter().chain(compared).chain(losses(trials)).chain(replica_cost(trials)).collect::<Vec<_>>().join(" ")
-}
-
-/// What became of requests when one of several replicas was killed.
-fn losses(trials: &[Trial]) -> Vec<String> {
-    let lost = trials.iter().filter(|t| t.spec.load == Load::Loss && t.verdict != Verdict::Invalid);
-    lost.filter_map(|trial| {
-        let [before, .., after] = &trial.steps[..] else { return None };
-        let replicas = trial.spec.point.replicas;
-        let failures: u64 = trial.steps.iter().map(|s| s.failures).sum();
-        let held = match after.verdict {
-            Verdict::Pass => "the rest held the objective",
-            Verdict::Undecided | Verdict::Invalid => "whether the rest held the objective is undecided",
-            Verdict::Fail => "the rest did not hold the objective",
-        };
-        Some(format!(
-            "When one of {replicas} replicas was killed under all users, {failures} of {} requests failed and {held} (p95 {:.0} ms, {:.0} ms before).",
-            before.requests + after.requests,
-            after.intended_ms.p95,
-            before.intended_ms.p95
-        ))
-    })
-    .collect()
-}
-
-/// What one more replica costs before it does anything.
-fn replica_cost(trials: &[Trial]) -> Option<String> {
-    let idle = trials.iter().map(|t| t.usage.idle_bytes).max().filter(|bytes| *bytes > 0)?;
-    Some(format!("A replica that does nothing holds {} MiB.", idle.div_ceil(1 << 20)))
 }
 
 fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
@@ -300,24 +286,24 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
             .filter(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp)
             .filter(|t| t.verdict == Verdict::Pass)
             .count();
-        let bound = trials
-            .iter()
-            .rev()
-            .filter(|t| t.verdict == Verdict::Fail && t.spec.point.replicas == minimum.point.replicas)
-            .find_map(|t| t.binding_resource)
-            .map_or_else(String::new, |b| format!(" Below it the limit is: {b}."));
         return format!(
-            "{} users were reached, {} at a time; the winner went through every step {confirmed} time(s) on fresh replicas.{bound}",
+            "{} users were reached, {} at a time; the winner went through every step {confirmed} time(s) on fresh replicas.",
             settings.max_users, settings.step
         );
     }
     let best = answer.per_replicas.iter().filter(|a| a.held_users().is_some()).max_by_key(|a| a.held_users());
     match best {
         Some(best) => {
+            let is_missed = |t: &&Trial| {
+                t.spec.load == Load::Ramp
+                    && t.spec.users == settings.max_users
+                    && t.spec.point.replicas == best.replicas
+                    && matches!(t.verdict, Verdict::Fail | Verdict::Undecided)
+            };
             let bound = trials
                 .iter()
                 .rev()
-                .find(|t| t.spec.load == Load::Ramp && !t.passed())
+                .find(is_missed)
                 .and_then(|t| t.binding_resource)
                 .map_or_else(|| "not known".to_owned(), |b| b.to_string());
             format!(
@@ -328,6 +314,6 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
             )
         }
         None if answer.per_replicas.is_empty() => "The sweep was ended before there was an answer.".to_owned(),
-        None => answer.per_replicas.iter().map(|a| replicas(a, settings)).collect::<Vec<_>>().join(" "),
+        None => answer.per_replicas.iter().map(|a| replicas(a, settings, trials)).collect::<Vec<_>>().join(" "),
     }
 }
