@@ -193,8 +193,13 @@ impl Attached {
         let cpuset =
             deployment.cpuset.as_ref().map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
         let memory = Some(deployment.limits.memory_bytes.cast_signed());
-        let body =
-            ContainerUpdateBody { memory, memory_swap: memory, cpuset_cpus: cpuset, ..now.cpu(deployment.limits) };
+        let body = ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            cpuset_cpus: cpuset,
+            restart_policy: Some(container::never_again()),
+            ..now.cpu(deployment.limits)
+        };
         let updated = self.engine.docker.update_container(id, body).await;
         updated.map_err(|e| engine(&format!("change the limits of {}", now.name), &e))
     }

@@ -11,16 +11,21 @@ use crate::{
 };
 
 const BASE: &str = "debian:bookworm-slim";
-const IMAGE: &str = "loadgen-orchestrator-test:latest";
+pub const IMAGE: &str = "loadgen-orchestrator-test:latest";
 const PORT: u16 = 8000;
 
 pub fn workload() -> Workload {
     Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() }
 }
 
-async fn engine() -> (Engine, String) {
+/// Makes the image that tests share, once.
+pub async fn build() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT.get_or_init(async || build_image(IMAGE, "")).await;
+}
+
+async fn engine() -> (Engine, String) {
+    build().await;
     let run = run_id();
     (Engine::connect(Owner::current(&run).unwrap()).await.expect("a Docker Engine"), run)
 }
@@ -43,14 +48,14 @@ fn build_image(tag: &str, last_bytes: &str) {
     docker(&["image", "prune", "--force", "--filter", "label=loadgen.test=orchestrator"]);
 }
 
-fn docker(args: &[&str]) -> String {
+pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("the docker command");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {args:?}, which these tests need, failed: {errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn residue(run: &str) -> Vec<String> {
+pub fn residue(run: &str) -> Vec<String> {
     let filter = format!("label=loadgen.run={run}");
     let containers = docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
     let networks = docker(&["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"]);

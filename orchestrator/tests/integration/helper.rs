@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Orchestrator, Owner, Workload};
+use orchestrator::{Orchestrator, Owner, Workload, docker::Attached};
 
 use crate::{cases, docker, process};
 
@@ -65,7 +65,11 @@ async fn own() {
     let owner = Owner::current(&env::var("TEST_RUN").unwrap()).unwrap();
     let (orchestrator, workload): (Box<dyn Orchestrator>, Workload) = match backend.as_str() {
         "process" => (Box::new(orchestrator::process::Processes::new(owner).unwrap()), process::workload()),
-        _ => (Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()), docker::workload()),
+        "docker" => (Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()), docker::workload()),
+        attachment => {
+            let attached = Attached::connect(attachment.parse().unwrap(), owner).await.unwrap();
+            (Box::new(attached), docker::workload())
+        }
     };
     let mut deployment = cases::deployment(workload);
     deployment.replicas = 2;
