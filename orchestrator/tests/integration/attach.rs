@@ -104,3 +104,17 @@ async fn clean_puts_back_what_a_killed_owner_had_changed() {
     assert!(until(Duration::from_secs(20), async || project.state() == BEFORE).await, "{}", project.state());
     assert_eq!(residue(&run), Vec::<String>::new());
 }
+
+/// What a Ctrl-C does: the caller stops waiting at any point, then closes.
+#[tokio::test]
+async fn an_abandoned_attachment_is_put_back() {
+    let (project, run) = (Project::up().await, run_id());
+    let attached = project.attached(&run).await;
+    let deployment = Deployment { replicas: 3, ready_path: "/never".to_owned(), ..deployment(128) };
+    for millis in (100..1600).step_by(150) {
+        let limit = Duration::from_millis(millis);
+        assert!(tokio::time::timeout(limit, attached.deploy(&deployment)).await.is_err());
+        attached.close().await.unwrap();
+        assert_eq!((residue(&run), project.state()), (Vec::new(), BEFORE.to_owned()), "after {millis} ms");
+    }
+}
