@@ -26,6 +26,7 @@ use crate::{
     Deployment, Error, Orchestrator, Pull, Replica, Result,
     copies::Copies,
     machine,
+    page_cache::all_here,
     ready::{self, Outcome},
 };
 
@@ -48,7 +49,7 @@ impl Copies for Engine {
         }
         let image = image_of(deployment).map_err(|error| error.to_string())?;
         let mut files = image::layers(&self.docker, image.reference).await?;
-        files.extend(image.mounts.iter().map(|(host, _)| host.clone()));
+        files.extend(all_here(image.mounts.iter().map(|(host, _)| host.clone()).collect())?);
         Ok(files)
     }
 

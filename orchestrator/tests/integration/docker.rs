@@ -72,6 +72,19 @@ async fn a_cold_start_evicts_or_tells_what_stayed() {
 }
 
 #[tokio::test]
+async fn files_that_a_client_in_a_container_cannot_see_are_not_called_cold() {
+    build().await;
+    let run = run_id();
+    let (socket, told_run) = ("/var/run/docker.sock:/var/run/docker.sock", format!("TEST_COLD={run}"));
+    // Of the host's processes, so that its containers have an owner for whoever cleans meanwhile.
+    let mut words = vec!["run", "--rm", "--network", "host", "--pid", "host", "--volume", socket, "--env", &told_run];
+    words.extend([IMAGE, "--exact", "helper::start_cold", "--nocapture"]);
+    let told = docker(&words);
+    assert!(told.contains("Warm(") && told.contains("not in this file system"), "{told}");
+    assert_eq!(residue(&run), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn deploys_scales_and_tears_down() {
     cases::deploys_scales_and_tears_down(backend().await).await;
 }

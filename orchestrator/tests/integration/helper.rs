@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Orchestrator, Owner, Workload, docker::Attached};
+use orchestrator::{Deployment, Orchestrator, Owner, Workload, docker::Attached};
 
 use crate::{cases, docker, process};
 
@@ -79,6 +79,16 @@ async fn own() {
     }
     println!("done");
     tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// Starts a container whose files are to be out of the page cache, and says whether they are.
+#[tokio::test]
+async fn start_cold() {
+    let Ok(run) = env::var("TEST_COLD") else { return };
+    let engine = orchestrator::docker::Engine::connect(Owner::current(&run).unwrap()).await.unwrap();
+    let deployment = Deployment { cold: true, ..cases::deployment(docker::workload()) };
+    println!("{:?}", engine.deploy(&deployment).await.unwrap().page_cache);
+    engine.close().await.unwrap();
 }
 
 /// Says which backend was chosen and what it cleaned, or why none can be had.
