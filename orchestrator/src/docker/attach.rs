@@ -232,7 +232,9 @@ impl Attached {
         self.engine.wait_until_ready(deployment, replica).await
     }
 
+    /// What is read of them afterwards is of another trial.
     async fn stop_all(&self) -> Result<()> {
+        self.originals.iter().for_each(|original| self.engine.readings.forget(&original.id));
         let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
     }
@@ -311,8 +313,8 @@ impl Orchestrator for Attached {
     /// Containers of the service stay, stopped; copies go.
     async fn tear_down(&self, service: Service) -> Result<()> {
         for replica in service.replicas {
-            self.engine.readings.forget(&replica.id);
             if !self.originals.iter().any(|original| original.id == replica.id) {
+                self.engine.readings.forget(&replica.id);
                 remove_container(&self.engine.docker, &replica.id).await?;
             }
         }

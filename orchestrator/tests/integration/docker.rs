@@ -125,6 +125,21 @@ async fn clean_removes_what_a_killed_owner_left() {
 }
 
 #[tokio::test]
+async fn a_replica_that_somebody_starts_again_is_told() {
+    let backend = backend().await;
+    let service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
+    let read = async || backend.orchestrator.usage(&service).await.unwrap().remove(0);
+    let before = read().await;
+    docker(&["restart", "--time", "5", &service.replicas[0].id]);
+    let after = read().await;
+    assert_eq!((before.restarts, after.restarts, after.running), (0, 1, true), "{after:?}");
+    assert!(after.cpu_seconds > before.cpu_seconds, "what was used before counts too: {before:?} {after:?}");
+    assert!(after.memory.anon_bytes <= after.memory.peak_bytes, "{after:?}");
+    assert_eq!(read().await.restarts, 1);
+    backend.close().await;
+}
+
+#[tokio::test]
 async fn a_container_is_closed() {
     let backend = backend().await;
     let mut deployment = cases::deployment(workload());
