@@ -45,6 +45,14 @@ pub(crate) async fn make_cold(
     }
 }
 
+/// The same paths, unless one is missing: a client in a container of its own is told paths of the Engine's file system.
+pub(crate) fn all_here(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    match paths.iter().find(|path| matches!(path.try_exists(), Ok(false))) {
+        Some(missing) => Err(format!("what replicas run from is not in this file system: {}", missing.display())),
+        None => Ok(paths),
+    }
+}
+
 /// Evicts the regular files under `roots`, which may be files themselves. Blocking.
 fn evict(roots: &[PathBuf]) -> PageCache {
     let mut files = Vec::new();
@@ -63,6 +71,9 @@ fn evict(roots: &[PathBuf]) -> PageCache {
             Err(error) => return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display())),
             Ok(()) => there.push(path),
         }
+    }
+    if there.is_empty() {
+        return PageCache::Warm("of the files that replicas run from none is in this file system".to_owned());
     }
     match resident(&there) {
         Ok(left) if left.is_empty() => PageCache::Cold,
@@ -172,6 +183,14 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_not_in_the_cache() {
-        assert_eq!(evict(&["/nowhere".into()]), PageCache::Cold);
+        let folder = on_disk();
+        let there = written(folder.path(), "program");
+        assert_eq!(evict(&["/nowhere".into(), there]), PageCache::Cold);
+    }
+
+    #[test]
+    fn nothing_evicted_is_no_evidence() {
+        let PageCache::Warm(why) = evict(&["/nowhere".into()]) else { panic!("nothing was looked at") };
+        assert!(why.contains("none is in this file system"), "{why}");
     }
 }

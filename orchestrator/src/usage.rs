@@ -51,3 +51,27 @@ pub struct Usage {
     /// How it ended, when it did: `"exit 1"`, `"signal 9"`, `"out of memory"`.
     pub end: Option<String>,
 }
+
+impl Usage {
+    /// With what was used before, by a former life of the same replica: counters go on where they were.
+    pub(crate) fn after(self, before: &Self) -> Self {
+        let sum = |now: Option<f64>, before: Option<f64>| now.map(|now| now + before.unwrap_or(0.0));
+        Self {
+            cpu_seconds: self.cpu_seconds + before.cpu_seconds,
+            periods: self.periods + before.periods,
+            throttled_periods: self.throttled_periods + before.throttled_periods,
+            throttled_seconds: self.throttled_seconds + before.throttled_seconds,
+            cpu_pressure_seconds: sum(self.cpu_pressure_seconds, before.cpu_pressure_seconds),
+            memory_pressure_seconds: sum(self.memory_pressure_seconds, before.memory_pressure_seconds),
+            memory: MemoryUsage {
+                peak_bytes: self.memory.peak_bytes.max(before.memory.peak_bytes),
+                reclaims: self.memory.reclaims + before.memory.reclaims,
+                major_faults: self.memory.major_faults + before.memory.major_faults,
+                ..self.memory
+            },
+            oom_kills: self.oom_kills + before.oom_kills,
+            restarts: self.restarts + before.restarts,
+            ..self
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::{Point, TrialUsage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
-    /// The CPU quota: it ran out in many of its periods.
+    /// The CPU quota: it ran out in many of its periods, or threads waited for a processor nearly all the time.
     Cpu,
     /// Memory: the kernel killed for it, or took the program's own pages for want of it.
     Memory,
@@ -40,24 +40,39 @@ const MAJOR_FAULTS_PER_SECOND: f64 = 20.0;
 
 /// Share of the time in which some thread waited for memory from which that is what holds the service up.
 const PRESSURE: f64 = 0.25;
+/// Times a second and replica that the limit made the kernel take memory back from which it does so all along.
+const RECLAIMS_PER_SECOND: f64 = 1.0;
+/// Where it does, and nothing else binds, half of the evidence will do: an eighth of the requests meet a thread that waits for
+/// memory then, of which the usual limits allow a twentieth to be late.
+const RECLAIMING: f64 = 0.5;
 /// Share of the processors that the limits allow from which they are used up: at nine tenths a request waits for nine times its
 /// service time (M/M/1). Limits of as many processors as there are never throttle, and the kernel's own work for the network is
 /// charged to nobody.
 const USED_UP: f64 = 0.9;
+/// Share of the time in which some thread waited for a processor from which the processors are used up, whoever uses them: of
+/// requests that need one, two or more are there for so long (M/M/1, the square of its use).
+const WAITED: f64 = USED_UP * USED_UP;
 
 /// Names the binding resource from what the kernel counted at this point.
 pub fn attribute(usage: &TrialUsage, point: Point) -> Binding {
     let memory_limit_bytes = point.limits.memory_bytes as f64;
-    let thrashing = usage.major_faults_per_second > MAJOR_FAULTS_PER_SECOND * f64::from(point.replicas)
-        || usage.memory_pressure.is_some_and(|share| share > PRESSURE);
+    let replicas = f64::from(point.replicas);
+    let is_thrashing = |part: f64| {
+        usage.major_faults_per_second > part * MAJOR_FAULTS_PER_SECOND * replicas
+            || usage.memory_pressure.is_some_and(|share| share > part * PRESSURE)
+    };
+    let is_reclaiming = usage.reclaims_per_second > RECLAIMS_PER_SECOND * replicas;
+    let is_waiting = usage.cpu_pressure.is_some_and(|share| share > WAITED);
     if usage.oom_kills > 0 || usage.ended.iter().any(|e| e.contains("memory")) {
         Binding::Memory
     } else if !usage.ended.is_empty() || usage.restarts > 0 {
         Binding::Crash
-    } else if thrashing || usage.anon_bytes as f64 > ANON * memory_limit_bytes {
+    } else if is_thrashing(1.0) || usage.anon_bytes as f64 > ANON * memory_limit_bytes {
         Binding::Memory
-    } else if usage.throttled_share > THROTTLED || usage.cpus_used > USED_UP * point.total_cpus() {
+    } else if usage.throttled_share > THROTTLED || usage.cpus_used > USED_UP * point.total_cpus() || is_waiting {
         Binding::Cpu
+    } else if is_reclaiming && is_thrashing(RECLAIMING) {
+        Binding::Memory
     } else {
         Binding::Application
     }
@@ -82,5 +97,31 @@ mod tests {
         // What reads its own pages again and again also runs out of its quota doing so.
         assert_eq!(binding(TrialUsage { major_faults_per_second: 900.0, ..throttled.clone() }), Binding::Memory);
         assert_eq!(binding(TrialUsage { major_faults_per_second: 3.0, ..throttled }), Binding::Cpu);
+    }
+
+    #[test]
+    fn threads_that_wait_for_a_processor_lack_it_without_a_quota_that_runs_out() {
+        let waiting = |share| TrialUsage { cpu_pressure: Some(share), ..TrialUsage::default() };
+        let point = Point::new(2, 1000, 64 << 20);
+        assert_eq!(attribute(&waiting(0.85), point), Binding::Cpu);
+        assert_eq!(attribute(&waiting(0.75), point), Binding::Application, "as where seven eighths are in use");
+        let starved = TrialUsage { memory_pressure: Some(0.3), ..waiting(0.9) };
+        assert_eq!(attribute(&starved, point), Binding::Memory, "what reads its pages again computes too");
+    }
+
+    #[test]
+    fn memory_that_is_taken_back_all_along_needs_less_evidence_where_nothing_else_binds() {
+        let point = Point::new(2, 1000, 64 << 20);
+        let slow = TrialUsage { memory_pressure: Some(0.15), major_faults_per_second: 15.0, ..TrialUsage::default() };
+        let reclaiming = TrialUsage { reclaims_per_second: 50.0, ..slow.clone() };
+        assert_eq!(attribute(&slow, point), Binding::Application);
+        assert_eq!(attribute(&reclaiming, point), Binding::Memory);
+        let throttled = TrialUsage { throttled_share: 0.9, ..reclaiming.clone() };
+        assert_eq!(attribute(&throttled, point), Binding::Cpu, "a thread that is stopped waits for memory longer, too");
+        let faults = TrialUsage { major_faults_per_second: 25.0, memory_pressure: None, ..reclaiming };
+        assert_eq!(attribute(&faults, point), Binding::Memory, "more than ten a replica");
+        // A file that is written without end is taken back without end: nobody misses it.
+        let logging = TrialUsage { reclaims_per_second: 500.0, ..TrialUsage::default() };
+        assert_eq!(attribute(&logging, point), Binding::Application);
     }
 }

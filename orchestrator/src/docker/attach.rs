@@ -8,11 +8,12 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
 use async_trait::async_trait;
 use bollard::{
+    Docker,
     models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, NetworkingConfig},
     query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
 };
@@ -142,8 +143,7 @@ impl Attached {
         let used = &self.originals[..wanted.min(self.originals.len())];
         let mut started = Vec::new();
         for original in used {
-            self.update(&original.id, deployment).await?;
-            start(&self.engine.docker, &original.id, &original.name).await?;
+            self.change_and_start(&original.id, &original.name, deployment).await?;
             started.push((original.id.clone(), original.name.clone()));
         }
         for _ in used.len()..wanted {
@@ -181,22 +181,42 @@ impl Attached {
             ..Default::default()
         };
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let created = self.engine.docker.create_container(Some(options), body).await;
-        let id = created.map_err(|e| engine(&format!("create container {name}"), &e))?.id;
-        self.update(&id, deployment).await?;
-        start(&self.engine.docker, &id, &name).await?;
+        let (docker, create) = (self.engine.docker.clone(), format!("create container {name}"));
+        // For a caller that gives up without closing.
+        self.engine.has_objects.store(true, Ordering::Relaxed);
+        let created = self.engine.finish_before_close(async move {
+            docker.create_container(Some(options), body).await.map_err(|e| engine(&create, &e))
+        });
+        let id = created.await?.id;
+        self.change_and_start(&id, &name, deployment).await?;
         Ok((id, name))
     }
 
-    async fn update(&self, id: &str, deployment: &Deployment) -> Result<()> {
+    /// As one act: what was given up in the middle of it would undo what `close` puts back.
+    async fn change_and_start(&self, id: &str, name: &str, deployment: &Deployment) -> Result<()> {
+        let body = self.body(id, deployment).await?;
+        let (docker, id, name) = (self.engine.docker.clone(), id.to_owned(), name.to_owned());
+        self.engine
+            .finish_before_close(async move {
+                update(&docker, &id, &name, body).await?;
+                start(&docker, &id, &name).await
+            })
+            .await
+    }
+
+    /// What is to be changed of a container.
+    async fn body(&self, id: &str, deployment: &Deployment) -> Result<ContainerUpdateBody> {
         let now = Original::of(&self.engine.inspect(id).await?);
         let cpuset =
             deployment.cpuset.as_ref().map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
         let memory = Some(deployment.limits.memory_bytes.cast_signed());
-        let body =
-            ContainerUpdateBody { memory, memory_swap: memory, cpuset_cpus: cpuset, ..now.cpu(deployment.limits) };
-        let updated = self.engine.docker.update_container(id, body).await;
-        updated.map_err(|e| engine(&format!("change the limits of {}", now.name), &e))
+        Ok(ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            cpuset_cpus: cpuset,
+            restart_policy: Some(container::never_again()),
+            ..now.cpu(deployment.limits)
+        })
     }
 
     async fn ready(&self, deployment: &Deployment, id: String, name: String) -> Result<Replica> {
@@ -212,10 +232,17 @@ impl Attached {
         self.engine.wait_until_ready(deployment, replica).await
     }
 
+    /// What is read of them afterwards is of another trial.
     async fn stop_all(&self) -> Result<()> {
+        self.originals.iter().for_each(|original| self.engine.readings.forget(&original.id));
         let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
     }
+}
+
+async fn update(docker: &Docker, id: &str, name: &str, body: ContainerUpdateBody) -> Result<()> {
+    let updated = docker.update_container(id, body).await;
+    updated.map_err(|e| engine(&format!("change the limits of {name}"), &e))
 }
 
 #[async_trait]
@@ -256,7 +283,8 @@ impl Orchestrator for Attached {
     async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
         let deployment = Deployment { limits, ..service.deployment.clone() };
         for replica in &service.replicas {
-            self.update(&replica.id, &deployment).await?;
+            let body = self.body(&replica.id, &deployment).await?;
+            update(&self.engine.docker, &replica.id, &replica.name, body).await?;
         }
         service.deployment = deployment;
         Ok(())
@@ -285,8 +313,8 @@ impl Orchestrator for Attached {
     /// Containers of the service stay, stopped; copies go.
     async fn tear_down(&self, service: Service) -> Result<()> {
         for replica in service.replicas {
-            self.engine.readings.forget(&replica.id);
             if !self.originals.iter().any(|original| original.id == replica.id) {
+                self.engine.readings.forget(&replica.id);
                 remove_container(&self.engine.docker, &replica.id).await?;
             }
         }

@@ -113,9 +113,14 @@ fn host_config(limits: Limits) -> HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log_options) }),
-        restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+        restart_policy: Some(never_again()),
         ..Default::default()
     }
+}
+
+/// A replica that ended is evidence: nobody may start it again before it is read.
+pub(super) fn never_again() -> RestartPolicy {
+    RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }
 }
 
 fn mount((source, target): &(PathBuf, PathBuf)) -> Mount {

@@ -26,6 +26,7 @@ use crate::{
     Deployment, Error, Orchestrator, Pull, Replica, Result,
     copies::Copies,
     machine,
+    page_cache::all_here,
     ready::{self, Outcome},
 };
 
@@ -48,7 +49,7 @@ impl Copies for Engine {
         }
         let image = image_of(deployment).map_err(|error| error.to_string())?;
         let mut files = image::layers(&self.docker, image.reference).await?;
-        files.extend(image.mounts.iter().map(|(host, _)| host.clone()));
+        files.extend(all_here(image.mounts.iter().map(|(host, _)| host.clone()).collect())?);
         Ok(files)
     }
 
@@ -99,11 +100,19 @@ impl Engine {
     ) -> Result<String> {
         let mut body = container::body(deployment, image, name, self.network.name(), &self.owner);
         container::adapt(&mut body, &self.info, files);
-        let creating = Arc::clone(&self.creating).read_owned().await;
         let (docker, name, reference) = (self.docker.clone(), name.to_owned(), image.reference.to_owned());
+        self.finish_before_close(async move { create_and_start(&docker, &name, &reference, body).await }).await
+    }
+
+    /// Runs `call` to its end, even if whoever waits for it gives up, and has `close` wait for that.
+    pub(super) async fn finish_before_close<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let creating = Arc::clone(&self.creating).read_owned().await;
         finish(async move {
             let _creating = creating;
-            create_and_start(&docker, &name, &reference, body).await
+            call.await
         })
         .await
     }

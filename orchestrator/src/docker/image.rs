@@ -12,7 +12,7 @@ use super::{
     connection::{chain, engine},
     credentials,
 };
-use crate::{Error, ImageId, Pull, Result};
+use crate::{Error, ImageId, Pull, Result, page_cache::all_here};
 
 /// Makes sure that the Engine has `reference`, by pulling it where `how` says so, and tells what it is.
 ///
@@ -77,7 +77,7 @@ pub(super) async fn layers(docker: &Docker, reference: &str) -> std::result::Res
     if folders.is_empty() {
         return Err(format!("the storage driver {} does not tell where the image's layers lie", driver.name));
     }
-    Ok(folders)
+    all_here(folders)
 }
 
 /// Without a tag the Engine would pull all of them.

@@ -11,7 +11,7 @@ use super::original::Original;
 use crate::{Error, Owner, Result};
 
 /// What a run has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Who changed it.
     pub(super) owner: Owner,

@@ -65,7 +65,7 @@ pub struct Engine {
     network: Network,
     readings: Readings,
     next: AtomicU32,
-    /// Read while a container is being created, so that `close` can wait until it can be found.
+    /// Read while a container is being created or changed, so that `close` can wait until it finds all there is.
     creating: Arc<RwLock<()>>,
     /// How many files a container may have open; 0 for as many as the Engine. Lowered when an Engine without
     /// `CAP_SYS_RESOURCE` refuses it.

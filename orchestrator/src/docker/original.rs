@@ -3,7 +3,7 @@
 use bollard::{
     Docker,
     errors::Error as EngineError,
-    models::{ContainerInspectResponse, ContainerUpdateBody},
+    models::{ContainerInspectResponse, ContainerUpdateBody, RestartPolicy},
     query_parameters::{InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder},
 };
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ const PERIOD_MICROS: i64 = 100_000;
 const NO_LIMIT_BYTES: i64 = i64::MAX - 4095;
 
 /// A container as it was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Original {
     pub(super) id: String,
     pub(super) name: String,
@@ -30,6 +30,7 @@ pub(super) struct Original {
     memory: i64,
     memory_swap: i64,
     cpuset_cpus: String,
+    restart_policy: Option<RestartPolicy>,
 }
 
 impl Original {
@@ -46,6 +47,7 @@ impl Original {
             memory: config.memory.unwrap_or(0),
             memory_swap: config.memory_swap.unwrap_or(0),
             cpuset_cpus: config.cpuset_cpus.unwrap_or_default(),
+            restart_policy: config.restart_policy,
         }
     }
 
@@ -84,6 +86,7 @@ impl Original {
             memory: Some(memory),
             memory_swap: Some(unlimited(self.memory_swap)),
             cpuset_cpus: Some(if self.cpuset_cpus.is_empty() { all } else { self.cpuset_cpus.clone() }),
+            restart_policy: self.restart_policy.clone(),
             ..cpu
         };
         let updated = docker.update_container(&self.id, body).await;
@@ -132,6 +135,7 @@ mod tests {
             memory: 0,
             memory_swap: 0,
             cpuset_cpus: String::new(),
+            restart_policy: None,
         };
         let limits = Limits { cpus: Cpus::from_millis(250), memory_bytes: 1 << 26 };
         let body = original(0, 0).cpu(limits);

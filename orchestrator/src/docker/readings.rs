@@ -36,7 +36,12 @@ pub(super) struct Readings {
 
 #[derive(Default, Clone)]
 struct Known {
+    /// Its first process, by which one life is told from the next: a container that is started again has the same cgroup's
+    /// name, and other counters.
+    pid: Option<u32>,
     group: Option<Group>,
+    /// What its former lives used.
+    former: Usage,
     last: Usage,
     /// Whether the reason for its end was waited for, or is ours.
     is_end_explained: bool,
@@ -50,8 +55,8 @@ impl Readings {
     /// What it has used, whether it still runs or not.
     pub(super) async fn read(&self, docker: &Docker, replica: &Replica) -> Result<Usage> {
         let known = self.lock().get(&replica.id).cloned().unwrap_or_default();
-        if let Some(counters) = known.group.as_ref().and_then(live_counters) {
-            return Ok(self.keep(replica, known.group, counters));
+        if let Some(counters) = known.group.as_ref().and_then(|group| live_counters(group, known.pid?)) {
+            return Ok(self.keep(replica, known.pid, known.group, counters));
         }
         let inspected = match known.is_end_explained {
             true => docker.inspect_container(&replica.id, None::<InspectContainerOptions>).await,
@@ -71,12 +76,13 @@ impl Readings {
             let replica = replica.name.clone();
             return Ok(Usage { replica, running: false, end: Some(end), oom_kills, ..known.last });
         }
-        let group = self.find_group(&replica.id, state);
-        match group.as_ref().and_then(live_counters) {
-            Some(counters) => Ok(self.keep(replica, group, counters)),
+        let pid = state.and_then(|state| u32::try_from(state.pid?).ok()).filter(|pid| *pid > 0);
+        let group = pid.and_then(|pid| self.find_group(&replica.id, pid));
+        match group.as_ref().and_then(|group| live_counters(group, pid?)) {
+            Some(counters) => Ok(self.keep(replica, pid, group, counters)),
             // It is ending: its group is gone already, and the Engine has not noticed yet.
             None if known.group.is_some() => Ok(known.last),
-            None => Ok(self.keep(replica, None, stats(docker, replica).await?)),
+            None => Ok(self.keep(replica, pid, None, stats(docker, replica).await?)),
         }
     }
 
@@ -89,11 +95,14 @@ impl Readings {
         self.lock().remove(id);
     }
 
-    fn keep(&self, replica: &Replica, group: Option<Group>, mut usage: Usage) -> Usage {
-        replica.name.clone_into(&mut usage.replica);
-        usage.running = true;
+    fn keep(&self, replica: &Replica, pid: Option<u32>, group: Option<Group>, counters: Usage) -> Usage {
         let mut known = self.lock();
         let known = known.entry(replica.id.clone()).or_default();
+        if known.pid.zip(pid).is_some_and(|(before, now)| before != now) {
+            known.former = Usage { restarts: known.last.restarts + 1, ..known.last.clone() };
+        }
+        known.pid = pid.or(known.pid);
+        let mut usage = Usage { replica: replica.name.clone(), running: true, ..counters.after(&known.former) };
         // The Engine answers with zeros for a container that ends meanwhile; counters only grow.
         if usage.cpu_seconds < known.last.cpu_seconds {
             return known.last.clone();
@@ -107,8 +116,7 @@ impl Readings {
 
     /// The cgroup of the container's first process. Its path has the container's id in it with every driver; if not,
     /// the process id is one of another machine or namespace.
-    fn find_group(&self, id: &str, state: Option<&ContainerState>) -> Option<Group> {
-        let pid = u32::try_from(state?.pid?).ok().filter(|pid| *pid > 0)?;
+    fn find_group(&self, id: &str, pid: u32) -> Option<Group> {
         let group = self.hierarchies.as_ref()?.of_pid(pid).ok()?;
         group.path().to_string_lossy().contains(id).then_some(group)
     }
@@ -156,10 +164,10 @@ pub(super) async fn inspect_explained(
     }
 }
 
-/// A group without processes is that of a container that is ending.
-fn live_counters(group: &Group) -> Option<Usage> {
+/// A group without the container's first process is that of one that is ending, or of its next life.
+fn live_counters(group: &Group, first: u32) -> Option<Usage> {
     let counters = group.usage().ok()?;
-    (!group.pids().is_empty()).then_some(counters)
+    group.pids().contains(&first).then_some(counters)
 }
 
 async fn stats(docker: &Docker, replica: &Replica) -> Result<Usage> {

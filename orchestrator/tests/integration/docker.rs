@@ -11,16 +11,21 @@ use crate::{
 };
 
 const BASE: &str = "debian:bookworm-slim";
-const IMAGE: &str = "loadgen-orchestrator-test:latest";
+pub const IMAGE: &str = "loadgen-orchestrator-test:latest";
 const PORT: u16 = 8000;
 
 pub fn workload() -> Workload {
     Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() }
 }
 
-async fn engine() -> (Engine, String) {
+/// Makes the image that tests share, once.
+pub async fn build() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT.get_or_init(async || build_image(IMAGE, "")).await;
+}
+
+async fn engine() -> (Engine, String) {
+    build().await;
     let run = run_id();
     (Engine::connect(Owner::current(&run).unwrap()).await.expect("a Docker Engine"), run)
 }
@@ -43,14 +48,14 @@ fn build_image(tag: &str, last_bytes: &str) {
     docker(&["image", "prune", "--force", "--filter", "label=loadgen.test=orchestrator"]);
 }
 
-fn docker(args: &[&str]) -> String {
+pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("the docker command");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {args:?}, which these tests need, failed: {errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn residue(run: &str) -> Vec<String> {
+pub fn residue(run: &str) -> Vec<String> {
     let filter = format!("label=loadgen.run={run}");
     let containers = docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
     let networks = docker(&["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"]);
@@ -64,6 +69,19 @@ async fn a_cold_start_evicts_or_tells_what_stayed() {
     let workload =
         Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() };
     cases::a_cold_start_evicts_or_tells_what_stayed(Backend { workload, ..backend().await }).await;
+}
+
+#[tokio::test]
+async fn files_that_a_client_in_a_container_cannot_see_are_not_called_cold() {
+    build().await;
+    let run = run_id();
+    let (socket, told_run) = ("/var/run/docker.sock:/var/run/docker.sock", format!("TEST_COLD={run}"));
+    // Of the host's processes, so that its containers have an owner for whoever cleans meanwhile.
+    let mut words = vec!["run", "--rm", "--network", "host", "--pid", "host", "--volume", socket, "--env", &told_run];
+    words.extend([IMAGE, "--exact", "helper::start_cold", "--nocapture"]);
+    let told = docker(&words);
+    assert!(told.contains("Warm(") && told.contains("not in this file system"), "{told}");
+    assert_eq!(residue(&run), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -104,6 +122,21 @@ async fn processors_are_kept_to() {
 #[tokio::test]
 async fn clean_removes_what_a_killed_owner_left() {
     cases::clean_removes_what_a_killed_owner_left(backend().await, "docker").await;
+}
+
+#[tokio::test]
+async fn a_replica_that_somebody_starts_again_is_told() {
+    let backend = backend().await;
+    let service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
+    let read = async || backend.orchestrator.usage(&service).await.unwrap().remove(0);
+    let before = read().await;
+    docker(&["restart", "--time", "5", &service.replicas[0].id]);
+    let after = read().await;
+    assert_eq!((before.restarts, after.restarts, after.running), (0, 1, true), "{after:?}");
+    assert!(after.cpu_seconds > before.cpu_seconds, "what was used before counts too: {before:?} {after:?}");
+    assert!(after.memory.anon_bytes <= after.memory.peak_bytes, "{after:?}");
+    assert_eq!(read().await.restarts, 1);
+    backend.close().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Orchestrator, Owner, Workload};
+use orchestrator::{Deployment, Orchestrator, Owner, Workload, docker::Attached};
 
 use crate::{cases, docker, process};
 
@@ -65,7 +65,11 @@ async fn own() {
     let owner = Owner::current(&env::var("TEST_RUN").unwrap()).unwrap();
     let (orchestrator, workload): (Box<dyn Orchestrator>, Workload) = match backend.as_str() {
         "process" => (Box::new(orchestrator::process::Processes::new(owner).unwrap()), process::workload()),
-        _ => (Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()), docker::workload()),
+        "docker" => (Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()), docker::workload()),
+        attachment => {
+            let attached = Attached::connect(attachment.parse().unwrap(), owner).await.unwrap();
+            (Box::new(attached), docker::workload())
+        }
     };
     let mut deployment = cases::deployment(workload);
     deployment.replicas = 2;
@@ -75,6 +79,16 @@ async fn own() {
     }
     println!("done");
     tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// Starts a container whose files are to be out of the page cache, and says whether they are.
+#[tokio::test]
+async fn start_cold() {
+    let Ok(run) = env::var("TEST_COLD") else { return };
+    let engine = orchestrator::docker::Engine::connect(Owner::current(&run).unwrap()).await.unwrap();
+    let deployment = Deployment { cold: true, ..cases::deployment(docker::workload()) };
+    println!("{:?}", engine.deploy(&deployment).await.unwrap().page_cache);
+    engine.close().await.unwrap();
 }
 
 /// Says which backend was chosen and what it cleaned, or why none can be had.
