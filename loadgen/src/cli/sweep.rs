@@ -13,7 +13,7 @@ pub(super) use super::sweep_options::SweepOptions;
 use super::{
     interrupt::stop_on_signal,
     sweep_place::{Place, place},
-    sweep_plan::{DEFAULT_MODEL, deployment, readable, settings},
+    sweep_plan::{DEFAULT_MODEL, deployment, readable, settings, source},
     sweep_words,
 };
 use crate::{
@@ -60,17 +60,9 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     };
     let model = model.map(readable).transpose()?;
     let context = context(options, &host, &deployment, model.as_deref(), request.as_ref(), &pinning)?;
-    let source = Source {
-        image: image.clone(),
-        port: *port,
-        model,
-        env: options.env.clone(),
-        mounts: options.mount.clone(),
-        ready_path: options.ready_path.clone(),
-        service: service.clone(),
-    };
+    let source = Source { image: image.clone(), service: service.clone(), ..source(options, &deployment, *port)? };
     let environment = Environment::new(run, &options.slo, &settings, &host, &pinning, image.as_deref(), image_id);
-    let report = Report::create(&out, environment, source)?;
+    let mut report = Report::create(&out, environment, source)?;
     let (journal, mut trials) = match &options.resume {
         Some(dir) => Journal::resume(dir, &context)?,
         None => (Journal::create(&out, &context)?, Vec::new()),
@@ -104,6 +96,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let ended = sweep.run(&mut trials, |trial| journal.add(trial), &events, &control).await;
     drop(events);
     let _ = view.join();
+    report.source.open_files = orchestrator.file_limit();
     // What was measured is written whatever ended the sweep.
     report.finish(&settings, &trials, &journal)?;
     let ending = ended?;

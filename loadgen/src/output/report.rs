@@ -132,7 +132,8 @@ fn read(path: &str) -> Option<String> {
 pub struct Report {
     dir: PathBuf,
     environment: Environment,
-    source: Source,
+    /// What was measured.
+    pub source: Source,
 }
 
 impl Report {
