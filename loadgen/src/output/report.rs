@@ -239,10 +239,9 @@ impl Report {
             words.page_cache,
             trials.len(),
             seconds / 60.0,
-            if answer.cheapest(settings).is_some() {
-                "sweep.json, REPORT.md, compose.yaml, kubernetes.yaml"
-            } else {
-                "sweep.json, REPORT.md"
+            match answer.cheapest(settings) {
+                Some(_) => format!("sweep.json, REPORT.md, {}", self.source.files().join(", ")),
+                None => "sweep.json, REPORT.md".to_owned(),
             },
             self.dir.display()
         )
