@@ -175,6 +175,7 @@ fn context(
             .map(|(name, value)| format!("{name}={}", digest(value.as_bytes())))
             .chain(mounts)
             .collect(),
+        ready_timeout: format!("{:?}", deployment.ready_timeout),
         orchestrator: host.description.clone(),
         kernel: kernel(),
         cpus: host.cpus,

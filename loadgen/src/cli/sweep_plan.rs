@@ -1,9 +1,6 @@
 //! From the flags of a sweep to what is searched, and what a replica is.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Workload};
 
@@ -70,7 +67,7 @@ pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: 
         limits: Limits { cpus: Cpus::from_millis(1000), memory_bytes: 1 << 30 },
         cpuset: None,
         ready_path: options.ready_path.clone(),
-        ready_timeout: Duration::from_secs(30),
+        ready_timeout: options.ready_timeout,
         cold: true,
     })
 }
@@ -160,6 +157,14 @@ mod tests {
     fn options(words: &[&str]) -> SweepOptions {
         let command = SweepOptions::augment_args(Command::new("sweep").no_binary_name(true));
         SweepOptions::from_arg_matches(&command.get_matches_from(words)).unwrap()
+    }
+
+    #[test]
+    fn replicas_have_as_long_to_become_ready_as_was_said() {
+        for (words, seconds) in [(&[][..], 30), (&["--ready-timeout", "1m30s"], 90)] {
+            let deployment = deployment(&options(words), Some(&ImageId::default()), 80).unwrap();
+            assert_eq!(deployment.ready_timeout.as_secs(), seconds);
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Context {
     pub request: Option<String>,
     /// Variables and mounts of the replicas.
     pub environment: Vec<String>,
+    /// How long replicas have to become ready.
+    pub ready_timeout: String,
     /// Backend and version.
     pub orchestrator: String,
     /// Kernel release.

@@ -140,10 +140,14 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
     std::fs::write(&path, format!("{before}{{\"key\":\"cut")).unwrap();
 
     let resume = |words: &[&str]| loadgen(&["sweep", "--resume"]).arg(&out).args(words).output().unwrap();
-    let refused = resume(&["--slo", "p95<50ms"]);
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(2), "{told}");
-    assert!(told.contains("objective was"), "{told}");
+    for (words, says) in
+        [(["--slo", "p95<50ms"], "objective was"), (["--ready-timeout", "1m"], "ready_timeout was \"30s\", is \"60s\"")]
+    {
+        let refused = resume(&words);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains(says), "{told}");
+    }
     let output = resume(&["--max-trials", "1"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "there is no answer yet: {told}");
