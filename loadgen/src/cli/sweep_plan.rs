@@ -142,7 +142,7 @@ fn served(options: &SweepOptions) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// When it is not there.
-pub(super) fn readable(model: &Path) -> Result<PathBuf, Error> {
+fn readable(model: &Path) -> Result<PathBuf, Error> {
     model
         .canonicalize()
         .map_err(|e| Error::Usage(format!("--model {}: {e}\n  help: give the path of an ONNX file", model.display())))

@@ -140,14 +140,23 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
     std::fs::write(&path, format!("{before}{{\"key\":\"cut")).unwrap();
 
     let resume = |words: &[&str]| loadgen(&["sweep", "--resume"]).arg(&out).args(words).output().unwrap();
-    for (words, says) in
-        [(["--slo", "p95<50ms"], "objective was"), (["--ready-timeout", "1m"], "ready_timeout was \"30s\", is \"60s\"")]
-    {
+    for (words, says) in [
+        (["--slo", "p95<50ms"], "objective was"),
+        (["--ready-path", "/v2/health/ready"], "ready_path was \"/health\""),
+        (["--path", "/invocations"], "path was \"/predict\""),
+        (["--ready-timeout", "1m"], "ready_timeout was \"30s\", is \"60s\""),
+    ] {
         let refused = resume(&words);
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(2), "{told}");
         assert!(told.contains(says), "{told}");
     }
+    let sidecar = Path::new(&model).with_extension("json");
+    let text = std::fs::read_to_string(&sidecar).unwrap();
+    std::fs::write(&sidecar, text.clone() + " ").unwrap();
+    let told = String::from_utf8_lossy(&resume(&[]).stderr).into_owned();
+    assert!(told.contains("files was"), "{told}");
+    std::fs::write(&sidecar, text).unwrap();
     let output = resume(&["--max-trials", "1"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "there is no answer yet: {told}");
