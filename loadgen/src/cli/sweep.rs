@@ -21,7 +21,7 @@ use crate::{
     engine::Control,
     event::Event,
     output::{Environment, Journal, Report, Source, console},
-    runner::{Budget, Ending, Pinning, Sweep},
+    runner::{Budget, Ending, Pinning, Sweep, valid},
     sweep::{Answer, Finding, Settings},
     workload::Request,
 };
@@ -66,7 +66,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
-    let view = console::watch_sweep(inbox, settings.clone(), trials.clone());
+    let view = console::watch_sweep(inbox, settings.clone(), valid(&trials));
     cleaned.into_iter().for_each(|line| drop(events.send(Event::Log(line))));
     let _ = events.send(Event::Log(format!(
         "Looking for the smallest limits that hold {} users on {} ({}); results go to {}{}",
@@ -82,7 +82,8 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         deployment,
         request,
         path: options.payload.path.clone(),
-        answered: !trials.is_empty(),
+        // One without steps may have ended before anybody was asked, with the Engine.
+        answered: trials.iter().any(|trial| !trial.steps.is_empty()),
         objective: options.slo.clone(),
         settings: settings.clone(),
         pinning,
