@@ -63,6 +63,12 @@ pub trait Orchestrator: Send + Sync {
     /// instance by an OOM kill) is still reported, with `running: false` and what is known of its end.
     async fn usage(&self, service: &Service) -> Result<Vec<Usage>>;
 
+    /// How many files a replica may have open; 0 where that is left to the machine. An Engine may have refused what is wanted, which
+    /// is known once a replica was started.
+    fn file_limit(&self) -> u64 {
+        0
+    }
+
     /// Makes sure that an image is there, and tells what it is.
     ///
     /// # Errors

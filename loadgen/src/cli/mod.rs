@@ -10,6 +10,8 @@ mod run_plan;
 mod run_target;
 mod run_watch;
 mod sweep;
+mod sweep_contents;
+mod sweep_context;
 mod sweep_options;
 mod sweep_place;
 mod sweep_plan;

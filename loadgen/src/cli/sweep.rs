@@ -1,27 +1,27 @@
 //! `loadgen sweep`.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::mpsc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use orchestrator::{Deployment, Host, ImageId, Orchestrator, Workload};
+use orchestrator::{Deployment, Host, ImageId, Orchestrator};
 
 pub(super) use super::sweep_options::SweepOptions;
 use super::{
     interrupt::stop_on_signal,
+    sweep_context::context,
     sweep_place::{Place, place},
-    sweep_plan::{DEFAULT_MODEL, deployment, readable, settings},
+    sweep_plan::{DEFAULT_MODEL, deployment, settings, source},
     sweep_words,
 };
 use crate::{
     Error, ExitStatus,
     engine::Control,
     event::Event,
-    output::{Context, Environment, Journal, Report, Source, console, digest, kernel},
-    runner::{Budget, Ending, Pinning, Sweep},
+    output::{Environment, Journal, Report, Source, console},
+    runner::{Budget, Ending, Pinning, Sweep, valid},
     sweep::{Answer, Finding, Settings},
     workload::Request,
 };
@@ -47,30 +47,17 @@ pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
 }
 
 async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitStatus, Error> {
-    let Place { orchestrator, image, image_id, port, service } = place;
+    let Place { orchestrator, image, image_id, port, service, .. } = place;
     let cleaned = clean(orchestrator.as_ref()).await;
     let host = orchestrator.host().await?;
     let planned = plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port).await?;
     let Planned { settings, deployment, image: image_id, request, pinning } = planned;
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
-    let model = match &deployment.workload {
-        Workload::Image { .. } => options.model.as_deref(),
-        Workload::Program(_) => Some(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL))),
-    };
-    let model = model.map(readable).transpose()?;
-    let context = context(options, &host, &deployment, model.as_deref(), request.as_ref(), &pinning)?;
-    let source = Source {
-        image: image.clone(),
-        port: *port,
-        model,
-        env: options.env.clone(),
-        mounts: options.mount.clone(),
-        ready_path: options.ready_path.clone(),
-        service: service.clone(),
-    };
+    let source = Source { image: image.clone(), service: service.clone(), ..source(options, &deployment, *port)? };
+    let context = context(options, &host, &deployment, &source, place.made_as.as_deref(), request.as_ref(), &pinning)?;
     let environment = Environment::new(run, &options.slo, &settings, &host, &pinning, image.as_deref(), image_id);
-    let report = Report::create(&out, environment, source)?;
+    let mut report = Report::create(&out, environment, source)?;
     let (journal, mut trials) = match &options.resume {
         Some(dir) => Journal::resume(dir, &context)?,
         None => (Journal::create(&out, &context)?, Vec::new()),
@@ -79,7 +66,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
-    let view = console::watch_sweep(inbox, settings.clone(), trials.clone());
+    let view = console::watch_sweep(inbox, settings.clone(), valid(&trials));
     cleaned.into_iter().for_each(|line| drop(events.send(Event::Log(line))));
     let _ = events.send(Event::Log(format!(
         "Looking for the smallest limits that hold {} users on {} ({}); results go to {}{}",
@@ -95,7 +82,8 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         deployment,
         request,
         path: options.payload.path.clone(),
-        answered: !trials.is_empty(),
+        // One without steps may have ended before anybody was asked, with the Engine.
+        answered: trials.iter().any(|trial| !trial.steps.is_empty()),
         objective: options.slo.clone(),
         settings: settings.clone(),
         pinning,
@@ -104,6 +92,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let ended = sweep.run(&mut trials, |trial| journal.add(trial), &events, &control).await;
     drop(events);
     let _ = view.join();
+    report.source.open_files = orchestrator.file_limit();
     // What was measured is written whatever ended the sweep.
     report.finish(&settings, &trials, &journal)?;
     let ending = ended?;
@@ -153,46 +142,6 @@ async fn plan(
         (None, None) => None,
     };
     Ok(Planned { deployment: deployment(options, image.as_ref(), port)?, settings, image, request, pinning })
-}
-
-/// What trials have to have in common.
-fn context(
-    options: &SweepOptions,
-    host: &Host,
-    deployment: &Deployment,
-    model: Option<&Path>,
-    request: Option<&Request>,
-    pinning: &Pinning,
-) -> Result<Context, Error> {
-    let of_file = |path: &Path| {
-        fs::read(path).map(|bytes| digest(&bytes)).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
-    };
-    let workload = match &deployment.workload {
-        Workload::Image { reference, .. } => reference.clone(),
-        Workload::Program(program) => of_file(&program.path)?,
-    };
-    let mounts = options.mount.iter().map(|(here, inside)| format!("{}:{}", here.display(), inside.display()));
-    Ok(Context {
-        workload,
-        model: model.map(of_file).transpose()?,
-        request: request.map(|request| digest(format!("{request:?}").as_bytes())),
-        environment: options
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={}", digest(value.as_bytes())))
-            .chain(mounts)
-            .collect(),
-        orchestrator: host.description.clone(),
-        kernel: kernel(),
-        cpus: host.cpus,
-        memory_bytes: host.memory_bytes,
-        cgroup_version: host.cgroup_version,
-        generator_cores: pinning.generator.clone(),
-        replica_cores: pinning.replicas.clone(),
-        objective: options.slo.to_string(),
-        wait_time: options.wait_time.to_string(),
-        step: options.step,
-    })
 }
 
 /// Unique enough to tell runs apart, short enough to read: seconds in base 36.

@@ -67,6 +67,11 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value = "/health")]
     pub(super) ready_path: String,
 
+    /// How long a replica may take to become ready, for instance 2m. What starts slowly is slower still under small limits, and
+    /// limits with which it is not ready by then do not hold.
+    #[arg(long, default_value = "30s", value_parser = parse_run_time)]
+    pub(super) ready_timeout: Duration,
+
     #[command(flatten)]
     pub(super) payload: PayloadOptions,
 

@@ -20,6 +20,8 @@ pub(super) struct Place {
     pub(super) port: u16,
     /// The Compose service that is varied in place.
     pub(super) service: Option<String>,
+    /// How that service's containers are made.
+    pub(super) made_as: Option<String>,
 }
 
 /// What the flags say of it.
@@ -31,12 +33,14 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
     if let Some(attachment) = &options.attach {
         let attached = Attached::connect(attachment.clone(), owner).await?;
         let (id, exposed) = attached.image().await?;
+        let made_as = attached.made_as().await?;
         return Ok(Place {
             orchestrator: Arc::new(attached),
             image: Some(id.clone()),
             image_id: Some(ImageId { id, digests: Vec::new() }),
             port: options.port.or(exposed).unwrap_or(DEFAULT_PORT),
             service: Some(attachment.service().to_owned()),
+            made_as: Some(made_as),
         });
     }
     let image =
@@ -44,5 +48,12 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
     let orchestrator = select(options.orchestrator, image.is_some(), owner).await?;
     // auto may have ended at Docker for want of a cgroup.
     let image = image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
-    Ok(Place { orchestrator, image, image_id: None, port: options.port.unwrap_or(DEFAULT_PORT), service: None })
+    Ok(Place {
+        orchestrator,
+        image,
+        image_id: None,
+        port: options.port.unwrap_or(DEFAULT_PORT),
+        service: None,
+        made_as: None,
+    })
 }

@@ -1,16 +1,13 @@
 //! From the flags of a sweep to what is searched, and what a replica is.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Workload};
 
 use super::sweep_options::SweepOptions;
 use crate::{
     Error,
-    output::{inside, model_mounts},
+    output::{Source, inside, model_mounts},
     runner::Pinning,
     sweep::{Settings, cpu_ladder, memory_ladder},
 };
@@ -70,8 +67,31 @@ pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: 
         limits: Limits { cpus: Cpus::from_millis(1000), memory_bytes: 1 << 30 },
         cpuset: None,
         ready_path: options.ready_path.clone(),
-        ready_timeout: Duration::from_secs(30),
+        ready_timeout: options.ready_timeout,
         cold: true,
+    })
+}
+
+/// What a container is made of that does what replicas of `deployment` do; for processes, one of the image that has their program.
+///
+/// # Errors
+/// When the model is missing.
+pub(super) fn source(options: &SweepOptions, deployment: &Deployment, port: u16) -> Result<Source, Error> {
+    let (args, mounts) = match &deployment.workload {
+        Workload::Image { args, mounts, .. } => (args.clone(), mounts.clone()),
+        Workload::Program(_) => {
+            let model = served(options)?;
+            (process_args(&inside(&model)), model_mounts(&model))
+        }
+    };
+    let addr = format!("0.0.0.0:{port}");
+    Ok(Source {
+        args: args.iter().map(|arg| arg.replace("{addr}", &addr)).collect(),
+        port,
+        env: deployment.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        mounts,
+        ready_path: options.ready_path.clone(),
+        ..Source::default()
     })
 }
 
@@ -80,7 +100,7 @@ fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<
     let mut mounts = options.mount.clone();
     if let Some(model) = &options.model {
         let model = readable(model)?;
-        args = ["serve", "--model", &inside(&model), "--bind", "{addr}"].map(str::to_owned).to_vec();
+        args = serve_args(&inside(&model));
         mounts.extend(model_mounts(&model));
     }
     // By its id: what the name stands for may change while the sweep runs.
@@ -91,7 +111,7 @@ fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {
     if !options.mount.is_empty() {
         return Err(Error::Usage("--mount is for containers: say --image, or --orchestrator docker".to_owned()));
     }
-    let model = readable(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL)))?;
+    let model = served(options)?;
     let beside = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.join("inference-api")))
@@ -102,16 +122,67 @@ fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {
                     .to_owned(),
             )
         })?;
-    let args = ["serve", "--model", &model.to_string_lossy(), "--bind", "{addr}", "--log", "warn"].map(str::to_owned);
-    Ok(Workload::Program(Program { path: beside, args: args.to_vec() }))
+    Ok(Workload::Program(Program { path: beside, args: process_args(&model.to_string_lossy()) }))
+}
+
+fn serve_args(model: &str) -> Vec<String> {
+    ["serve", "--model", model, "--bind", "{addr}"].map(str::to_owned).to_vec()
+}
+
+fn process_args(model: &str) -> Vec<String> {
+    serve_args(model).into_iter().chain(["--log", "warn"].map(str::to_owned)).collect()
+}
+
+/// The model that processes serve.
+fn served(options: &SweepOptions) -> Result<PathBuf, Error> {
+    readable(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL)))
 }
 
 /// The file's whole path.
 ///
 /// # Errors
 /// When it is not there.
-pub(super) fn readable(model: &Path) -> Result<PathBuf, Error> {
+fn readable(model: &Path) -> Result<PathBuf, Error> {
     model
         .canonicalize()
         .map_err(|e| Error::Usage(format!("--model {}: {e}\n  help: give the path of an ONNX file", model.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn options(words: &[&str]) -> SweepOptions {
+        let command = SweepOptions::augment_args(Command::new("sweep").no_binary_name(true));
+        SweepOptions::from_arg_matches(&command.get_matches_from(words)).unwrap()
+    }
+
+    #[test]
+    fn replicas_have_as_long_to_become_ready_as_was_said() {
+        for (words, seconds) in [(&[][..], 30), (&["--ready-timeout", "1m30s"], 90)] {
+            let deployment = deployment(&options(words), Some(&ImageId::default()), 80).unwrap();
+            assert_eq!(deployment.ready_timeout.as_secs(), seconds);
+        }
+    }
+
+    #[test]
+    fn files_say_what_trials_were_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("m.onnx");
+        std::fs::write(&model, "").unwrap();
+        std::fs::write(model.with_extension("json"), "{}").unwrap();
+        let options = options(&["--model", &model.to_string_lossy(), "--env", "A=1", "--env", "A=2"]);
+        let program = Program { path: "inference-api".into(), args: Vec::new() };
+        let container = deployment(&options, Some(&ImageId::default()), 9000).unwrap();
+        let process = Deployment { workload: Workload::Program(program), ..container.clone() };
+        let serve = ["serve", "--model", "/mounted/m.onnx", "--bind", "0.0.0.0:9000"];
+        for (deployment, more) in [(container, &[][..]), (process, &["--log", "warn"])] {
+            let source = source(&options, &deployment, 9000).unwrap();
+            assert_eq!(source.args, [&serve, more].concat());
+            assert_eq!(source.mounts.len(), 2, "the sidecar too");
+            assert_eq!(source.env, [("A".to_owned(), "2".to_owned())], "said twice, it is said once");
+        }
+    }
 }

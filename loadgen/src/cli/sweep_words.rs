@@ -193,10 +193,17 @@ mod tests {
 
     #[test]
     fn a_files_words_come_first_and_given_ones_win() {
-        let text = "max_users = 2000\nstep = 500\nreplicas = [1, 2]\nwait-time = 'constant(1)'\nbody = '@row.json'\n\
+        let text = "max_users = 2000\nstep = 500\nreplicas = [1, 2]\nwait-time = 'constant(1)'\nready_timeout = '2m'\nbody = '@row.json'\n\
             [env]\nA = 'x y'\nB = 2\n";
         let words = words(text).unwrap();
-        for word in ["--max-users=2000", "--replicas=1,2", "--wait-time=constant(1)", "--env=A=x y", "--env=B=2"] {
+        for word in [
+            "--max-users=2000",
+            "--replicas=1,2",
+            "--wait-time=constant(1)",
+            "--ready-timeout=2m",
+            "--env=A=x y",
+            "--env=B=2",
+        ] {
             assert!(words.iter().any(|w| w == word), "{word} is not in {words:?}");
         }
         assert!(words.iter().any(|w| w.starts_with("--body=@/") && w.ends_with("/row.json")), "{words:?}");

@@ -24,12 +24,22 @@ const CONTEXT: &str = "context.json";
 pub struct Context {
     /// What a replica runs: the image's id, or the program's digest.
     pub workload: String,
-    /// The digest of the model that was mounted or served, if one was named.
-    pub model: Option<String>,
+    /// The port that the program in the image listens on.
+    pub port: Option<u16>,
+    /// The digest of how containers are made of a service that is varied in place.
+    pub service: Option<String>,
+    /// Files and folders that replicas have, the model and its sidecar among them: where, and the digest of what is in them.
+    pub files: Vec<String>,
+    /// Variables of the replicas.
+    pub environment: Vec<String>,
+    /// Of the request.
+    pub path: String,
     /// The digest of what users send, if it was named.
     pub request: Option<String>,
-    /// Variables and mounts of the replicas.
-    pub environment: Vec<String>,
+    /// Where a replica says that it is ready.
+    pub ready_path: String,
+    /// How long replicas have to become ready.
+    pub ready_timeout: String,
     /// Backend and version.
     pub orchestrator: String,
     /// Kernel release.
@@ -169,5 +179,72 @@ impl Journal {
 
 /// SHA-256, in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Bytes as people compare them.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context {
+        Context {
+            workload: "sha256:0".to_owned(),
+            port: Some(8000),
+            service: None,
+            files: vec!["/models 0".to_owned()],
+            environment: Vec::new(),
+            path: "/predict".to_owned(),
+            request: None,
+            ready_path: "/health".to_owned(),
+            ready_timeout: "30s".to_owned(),
+            orchestrator: "docker".to_owned(),
+            kernel: "6".to_owned(),
+            cpus: 2,
+            memory_bytes: 1 << 30,
+            cgroup_version: 2,
+            generator_cores: vec![0],
+            replica_cores: Some(vec![1]),
+            objective: "p95<100ms".to_owned(),
+            wait_time: "constant(1)".to_owned(),
+            step: 500,
+        }
+    }
+
+    #[test]
+    fn trials_of_something_else_are_refused_and_it_is_said_what_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        Journal::create(dir.path(), &context()).unwrap();
+        Journal::resume(dir.path(), &context()).unwrap();
+        for (other, says) in [
+            (Context { path: "/infer".to_owned(), ..context() }, "path was \"/predict\", is \"/infer\""),
+            (Context { port: Some(9000), ..context() }, "port was 8000, is 9000"),
+            (Context { ready_path: "/".to_owned(), ..context() }, "ready_path was \"/health\", is \"/\""),
+            (Context { ready_timeout: "60s".to_owned(), ..context() }, "ready_timeout was \"30s\", is \"60s\""),
+            (
+                Context { files: vec!["/models 1".to_owned()], ..context() },
+                "files was [\"/models 0\"], is [\"/models 1\"]",
+            ),
+            (Context { service: Some("1".to_owned()), ..context() }, "service was null, is \"1\""),
+        ] {
+            let told = Journal::resume(dir.path(), &other).unwrap_err().to_string();
+            assert!(told.contains(says) && told.contains("--out FOLDER begins anew"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_context_that_does_not_say_all_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Journal::create(dir.path(), &context()).unwrap();
+        let mut old = serde_json::to_value(context()).unwrap();
+        old.as_object_mut().unwrap().remove("ready_path");
+        fs::write(dir.path().join(CONTEXT), old.to_string()).unwrap();
+        let told = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
+        assert!(told.contains("context.json: missing field `ready_path`"), "{told}");
+        assert!(told.contains("--out FOLDER begins anew"), "{told}");
+    }
 }

@@ -12,7 +12,7 @@ mod tables;
 
 pub use apply::{Source, inside, model_mounts};
 pub use compare::{RunFile, compare};
-pub use journal::{Context, Journal, digest};
+pub use journal::{Context, Journal, digest, hexadecimal};
 pub use prometheus::Prometheus;
 pub use report::{Environment, Report, kernel};
 use run::failure_text;

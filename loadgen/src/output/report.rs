@@ -133,7 +133,8 @@ fn read(path: &str) -> Option<String> {
 pub struct Report {
     dir: PathBuf,
     environment: Environment,
-    source: Source,
+    /// What was measured.
+    pub source: Source,
 }
 
 impl Report {
@@ -240,10 +241,9 @@ impl Report {
             words.page_cache,
             trials.len(),
             seconds / 60.0,
-            if answer.cheapest(settings).is_some() {
-                "sweep.json, REPORT.md, compose.yaml, kubernetes.yaml"
-            } else {
-                "sweep.json, REPORT.md"
+            match answer.cheapest(settings) {
+                Some(_) => format!("sweep.json, REPORT.md, {}", self.source.files().join(", ")),
+                None => "sweep.json, REPORT.md".to_owned(),
             },
             self.dir.display()
         )

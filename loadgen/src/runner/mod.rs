@@ -30,6 +30,7 @@ use crate::{
     event::Event,
     slo::Objective,
     sweep::{Next, Settings, Trial, next, seconds_left},
+    verdict::Verdict,
     workload::Request,
 };
 
@@ -69,7 +70,8 @@ pub enum Ending {
 
 impl Sweep {
     /// Makes trials until the search has its answer or `control` says stop. Each goes to `journal` as soon as it is over,
-    /// and is added to `trials`, which may hold those of an earlier run.
+    /// and is added to `trials`, which may hold those of an earlier run. The invalid ones of these do not count: the machine may be
+    /// a quieter one by now, and each run has retries of its own.
     ///
     /// # Errors
     /// When something that every trial needs is missing. The trials made by then are in `trials`.
@@ -81,14 +83,15 @@ impl Sweep {
         control: &Control,
     ) -> Result<Ending, Error> {
         let timing = Timing::new(self.settings.wait_time);
-        while let Next::Try(spec) = next(&self.settings, trials) {
+        let mut counted = valid(trials);
+        while let Next::Try(spec) = next(&self.settings, &counted) {
             if control.is_stopped() {
                 return Ok(Ending::Interrupted);
             }
             if self.budget.is_spent() {
                 return Ok(Ending::Spent);
             }
-            let seconds_left = seconds_left(&self.settings, trials, |load| timing.length(&self.settings, load));
+            let seconds_left = seconds_left(&self.settings, &counted, |load| timing.length(&self.settings, load));
             // A view that has gone away does not end the sweep.
             let _ = events.send(Event::TrialStarted { spec, number: trials.len() + 1, seconds_left });
             let Some(trial) = self.trial_or_restart(spec, events, control).await? else {
@@ -97,8 +100,14 @@ impl Sweep {
             self.budget.spend();
             journal(&trial)?;
             let _ = events.send(Event::TrialEnded(Box::new(trial.clone())));
+            counted.push(trial.clone());
             trials.push(trial);
         }
         Ok(Ending::Complete)
     }
+}
+
+/// Trials that say something of the server.
+pub fn valid(trials: &[Trial]) -> Vec<Trial> {
+    trials.iter().filter(|trial| trial.verdict != Verdict::Invalid).cloned().collect()
 }

@@ -6,6 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use loadgen::{
+    sweep::{Load, Point, Purpose, Trial, TrialSpec, TrialUsage},
+    verdict::Verdict,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -143,10 +147,23 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
     std::fs::write(&path, format!("{before}{{\"key\":\"cut")).unwrap();
 
     let resume = |words: &[&str]| loadgen(&["sweep", "--resume"]).arg(&out).args(words).output().unwrap();
-    let refused = resume(&["--slo", "p95<50ms"]);
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(2), "{told}");
-    assert!(told.contains("objective was"), "{told}");
+    for (words, says) in [
+        (["--slo", "p95<50ms"], "objective was"),
+        (["--ready-path", "/v2/health/ready"], "ready_path was \"/health\""),
+        (["--path", "/invocations"], "path was \"/predict\""),
+        (["--ready-timeout", "1m"], "ready_timeout was \"30s\", is \"60s\""),
+    ] {
+        let refused = resume(&words);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains(says), "{told}");
+    }
+    let sidecar = Path::new(&model).with_extension("json");
+    let text = std::fs::read_to_string(&sidecar).unwrap();
+    std::fs::write(&sidecar, text.clone() + " ").unwrap();
+    let told = String::from_utf8_lossy(&resume(&[]).stderr).into_owned();
+    assert!(told.contains("files was"), "{told}");
+    std::fs::write(&sidecar, text).unwrap();
     let output = resume(&["--max-trials", "1"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "there is no answer yet: {told}");
@@ -154,6 +171,61 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
     assert!(after.starts_with(&before), "nothing was lost");
     assert_eq!(after.lines().count(), before.lines().count() + 1, "and nothing was made again");
     assert_eq!(running("resumed-sweep.onnx"), 0, "what the killed one left is gone too");
+}
+
+/// As other guests of a hypervisor leave it that were busy for long.
+#[test]
+fn trials_that_were_invalid_are_made_again_by_the_next_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let model = own_model(dir.path(), "invalid-sweep");
+    let output = small(&out).args(["--model", &model, "--max-trials", "1"]).output().unwrap();
+    let path = out.join("trials.jsonl");
+    let first = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(first.lines().count(), 1, "{}", String::from_utf8_lossy(&output.stderr));
+    let mut trial: Value = serde_json::from_str(&first).unwrap();
+    trial["verdict"] = "invalid".into();
+    std::fs::write(&path, format!("{trial}\n").repeat(5)).unwrap();
+
+    let resume = |words: &[&str]| loadgen(&["sweep", "--resume"]).arg(&out).args(words).output().unwrap();
+    let told = String::from_utf8_lossy(&resume(&["--max-trials", "1"]).stderr).into_owned();
+    let after = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(after.lines().count(), 6, "{told}");
+    assert!(told.contains("trial 6: "), "{told}");
+    let made: Value = serde_json::from_str(after.lines().last().unwrap()).unwrap();
+    assert_eq!((&made["purpose"], &made["key"]), (&trial["purpose"], &trial["key"]), "the same once more");
+    let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    assert_eq!(result["trials"].as_array().unwrap().len(), 6, "those that were invalid are told of too");
+}
+
+/// A trial that the Engine ended before its users came does not show that the request is right.
+#[test]
+fn a_request_that_was_never_answered_is_an_error_and_no_failed_trial() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let model = own_model(dir.path(), "unanswered-sweep");
+    let output = small(&out).args(["--model", &model, "--path", "/nowhere"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    let limits = orchestrator::Limits { cpus: orchestrator::Cpus::from_millis(200), memory_bytes: 96 << 20 };
+    let point = Point { replicas: 1, limits };
+    let ended = Trial {
+        spec: TrialSpec { purpose: Purpose::Calibrate, point, load: Load::Direct, users: 60 },
+        steps: Vec::new(),
+        usage: TrialUsage::default(),
+        verdict: Verdict::Invalid,
+        reasons: Vec::new(),
+        binding_resource: None,
+        cold: false,
+        warm_because: None,
+        stopped_early: None,
+        wall_seconds: 1.0,
+    };
+    let path = out.join("trials.jsonl");
+    std::fs::write(&path, serde_json::to_string(&ended).unwrap() + "\n").unwrap();
+    let output = loadgen(&["sweep", "--resume"]).arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
 }
 
 #[test]

@@ -14,10 +14,14 @@ use std::{
 use async_trait::async_trait;
 use bollard::{
     Docker,
-    models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, NetworkingConfig},
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HealthConfig,
+        NetworkingConfig,
+    },
     query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
 };
 use futures_util::future::join_all;
+use serde_json::json;
 
 use super::{
     Engine, clean,
@@ -126,6 +130,14 @@ impl Attached {
         let mut ports = config.exposed_ports.unwrap_or_default().into_iter();
         let port = ports.next().and_then(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
         Ok((first.image.unwrap_or_default(), port.filter(|_| ports.next().is_none())))
+    }
+
+    /// What the first container runs, with which variables and mounts: what its project says of it and a sweep leaves alone.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn made_as(&self) -> Result<String> {
+        Ok(made_as(&self.engine.inspect(&self.originals[0].id).await?))
     }
 
     /// Writes down what was there, if that is not done.
@@ -337,9 +349,54 @@ impl Orchestrator for Attached {
     }
 }
 
+fn made_as(container: &ContainerInspectResponse) -> String {
+    let config = container.config.clone().unwrap_or_default();
+    let host = container.host_config.clone().unwrap_or_default();
+    let mounts = host.mounts.iter().flatten().map(|mount| json!(mount).to_string());
+    // Compose gives them in any order.
+    let sorted = |mut list: Vec<String>| {
+        list.sort_unstable();
+        list
+    };
+    json!([
+        config.entrypoint,
+        config.cmd,
+        config.user,
+        config.working_dir,
+        sorted(config.env.unwrap_or_default()),
+        sorted(host.binds.iter().flatten().cloned().chain(mounts).collect()),
+    ])
+    .to_string()
+}
+
 #[cfg(test)]
 mod tests {
+    use bollard::models::{ContainerConfig, HostConfig, Mount};
+
     use super::*;
+
+    #[test]
+    fn containers_are_made_alike_by_what_they_run_and_not_by_their_limits() {
+        let made = |env: &[&str], bind: &str, mount: &str, memory| {
+            let config = ContainerConfig {
+                env: Some(env.iter().map(|&one| one.to_owned()).collect()),
+                hostname: Some(format!("{memory}")),
+                ..Default::default()
+            };
+            let host = HostConfig {
+                binds: Some(vec![bind.to_owned()]),
+                mounts: Some(vec![Mount { source: Some(mount.to_owned()), ..Default::default() }]),
+                memory: Some(memory),
+                ..Default::default()
+            };
+            made_as(&ContainerInspectResponse { config: Some(config), host_config: Some(host), ..Default::default() })
+        };
+        let one = made(&["A=1", "B=2"], "/a:/b", "/c", 1);
+        assert_eq!(one, made(&["B=2", "A=1"], "/a:/b", "/c", 2));
+        assert_ne!(one, made(&["A=1", "B=3"], "/a:/b", "/c", 1));
+        assert_ne!(one, made(&["A=1", "B=2"], "/x:/b", "/c", 1));
+        assert_ne!(one, made(&["A=1", "B=2"], "/a:/b", "/x", 1));
+    }
 
     #[test]
     fn attachments_name_project_and_service() {

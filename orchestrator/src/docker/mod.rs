@@ -152,6 +152,10 @@ impl Orchestrator for Engine {
         "docker"
     }
 
+    fn file_limit(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
     async fn host(&self) -> Result<Host> {
         let is_v2 = self.info.cgroup_version.is_some_and(|version| version.to_string() == "2");
         let version = self.info.server_version.as_deref().unwrap_or("of an unknown version");

@@ -1,77 +1,125 @@
 //! `compose.yaml` with the limits that were found.
 
-use super::{Source, quoted};
+use super::{NO_HEALTH_CHECK, PIDS, Source, comments, quoted};
 use crate::sweep::Minimum;
 
 /// A Compose file that starts what was measured with the limits of `minimum`. One replica is published on 8000 of the loopback
 /// interface, several on a range from there.
 pub fn file(source: &Source, minimum: &Minimum) -> String {
-    let point = minimum.point;
     if let Some(service) = &source.service {
-        return format!(
-            "# Written by loadgen sweep: the smallest limits found, to be said beside the project's own file:\n\
-             # docker compose -f compose.yaml -f THIS up -d\nservices:\n  {}:\n{}",
-            quoted(service),
-            limits(minimum)
-        );
+        return beside(service, minimum);
     }
-    let port = source.port;
+    let (point, port) = (minimum.point, source.port);
     let published = match point.replicas {
         1 => format!("127.0.0.1:8000:{port}"),
         r => format!("127.0.0.1:8000-{}:{port}", 8000 + r - 1),
     };
-    let mut text = "# Written by loadgen sweep: the smallest limits found.\n".to_owned();
-    if source.image.is_none() {
-        text.push_str(
-            "# They were found for processes on the host. In a container the pages of program and library count too: sweep the\n\
-             # image itself (--image) before relying on them here.\n",
-        );
-    }
-    let image = source.image.as_deref().unwrap_or("inference-api");
+    let mut text = format!("# Written by loadgen sweep: the smallest limits found.\n{}", source.warning());
     text.push_str(&format!(
         "services:\n  api:\n    image: {}\n    ports: [\"{published}\"]\n",
-        quoted(&image.replace('$', "$$"))
+        literal(source.image())
     ));
-    let variables = source.variables();
-    if !variables.is_empty() {
+    if !source.args.is_empty() {
+        let args: Vec<String> = source.args.iter().map(|arg| literal(arg)).collect();
+        text.push_str(&format!("    command: [{}]\n", args.join(", ")));
+    }
+    if !source.env.is_empty() {
         text.push_str("    environment:\n");
-        for (name, value) in variables {
-            text.push_str(&format!("      {name}: {}\n", quoted(&value.replace('$', "$$"))));
+        for (name, value) in &source.env {
+            text.push_str(&format!("      {name}: {}\n", literal(value)));
         }
     }
-    let files = source.files();
-    if !files.is_empty() {
+    if !source.mounts.is_empty() {
         text.push_str("    volumes:\n");
-        for (here, inside) in files {
-            let mount = format!("{}:{}:ro", here.display(), inside.display());
-            text.push_str(&format!("      - {}\n", quoted(&mount.replace('$', "$$"))));
+        for (here, inside) in &source.mounts {
+            text.push_str(&format!("      - {}\n", literal(&format!("{}:{}:ro", here.display(), inside.display()))));
         }
+    }
+    text.push_str(&comments("    ", &NO_HEALTH_CHECK));
+    text.push_str("    healthcheck: { disable: true }\n");
+    if source.open_files > 0 {
+        text.push_str(&format!("    ulimits: {{ nofile: {} }}\n", source.open_files));
     }
     text.push_str("    cap_drop: [ALL]\n    security_opt: [\"no-new-privileges:true\"]\n");
-    text.push_str(&limits(minimum));
+    text.push_str(&deploy(minimum));
+    text.push_str(&format!("          pids: {PIDS}\n"));
     text
 }
 
-fn limits(minimum: &Minimum) -> String {
+/// What is to be said beside the file of the project whose service was varied. That may say limits in either of Compose's two
+/// ways, and Compose refuses a project in which the two differ, and an Engine one with both of its ways for CPU: all are said.
+fn beside(service: &str, minimum: &Minimum) -> String {
     let point = minimum.point;
     format!(
-        "    deploy:\n      replicas: {}\n      resources:\n        limits:\n          cpus: \"{}\"\n          memory: \"{}\"\n          \
-         pids: 512\n",
-        point.replicas, point.limits.cpus, point.limits.memory_bytes
+        "# Written by loadgen sweep: the smallest limits found, to be said beside the project's own file:\n\
+         # docker compose -f compose.yaml -f THIS up -d\nservices:\n  {}:\n    \
+         # In each way in which the project's own file may say them: they must not differ.\n    \
+         cpus: {}\n    cpu_period: 0\n    cpu_quota: 0\n    mem_limit: \"{}\"\n    scale: {}\n{}",
+        quoted(service),
+        point.limits.cpus,
+        point.limits.memory_bytes,
+        point.replicas,
+        deploy(minimum)
     )
+}
+
+/// Limits; trials swap nothing.
+fn deploy(minimum: &Minimum) -> String {
+    let point = minimum.point;
+    let memory = point.limits.memory_bytes;
+    format!(
+        "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: {}\n      resources:\n        limits:\n          \
+         cpus: \"{}\"\n          memory: \"{memory}\"\n",
+        point.replicas, point.limits.cpus
+    )
+}
+
+/// A string in which Compose finds no variables.
+fn literal(text: &str) -> String {
+    quoted(&text.replace('$', "$$"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::minimum, *};
+    use serde_json::{Value, json};
+
+    use super::{
+        super::tests::{minimum, model_at_9000},
+        *,
+    };
+
+    fn api(text: &str) -> Value {
+        serde_saphyr::from_str::<Value>(text).unwrap()["services"]["api"].clone()
+    }
 
     #[test]
     fn limits_are_per_replica() {
         let source = Source { image: Some("127.0.0.1:5000/x:1".to_owned()), port: 9000, ..Source::default() };
         let text = file(&source, &minimum(2));
-        assert!(text.contains("      replicas: 2\n") && text.contains("          cpus: \"0.1\"\n"), "{text}");
-        assert!(text.contains("memory: \"67108864\"") && text.contains("127.0.0.1:8000-8001:9000"), "{text}");
-        assert!(text.contains("image: \"127.0.0.1:5000/x:1\"") && !text.contains("volumes"), "{text}");
+        let api = api(&text);
+        assert_eq!(
+            (&api["image"], &api["ports"][0]),
+            (&json!("127.0.0.1:5000/x:1"), &json!("127.0.0.1:8000-8001:9000"))
+        );
+        let limits = json!({ "cpus": "0.1", "memory": "67108864", "pids": 512 });
+        assert_eq!(api["deploy"], json!({ "replicas": 2, "resources": { "limits": limits } }));
+        assert_eq!(api["memswap_limit"], "67108864");
+        assert!(
+            api["volumes"].is_null()
+                && api["command"].is_null()
+                && api["ulimits"].is_null()
+                && !text.contains("processes"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn containers_are_as_those_of_trials() {
+        let source = Source { image: Some("x".to_owned()), open_files: 65_536, ..Source::default() };
+        let text = file(&source, &minimum(1));
+        let api = api(&text);
+        assert_eq!((&api["healthcheck"]["disable"], &api["ulimits"]["nofile"]), (&json!(true), &json!(65_536)));
+        assert!(text.contains("# As it was measured, without the image's health check"), "{text}");
     }
 
     #[test]
@@ -79,28 +127,35 @@ mod tests {
         let source = Source {
             image: Some("x".to_owned()),
             port: 80,
+            args: vec!["--a=$b".to_owned()],
             env: vec![("A".to_owned(), "b$c".to_owned())],
             mounts: vec![("/here".into(), "/inside".into())],
             ..Source::default()
         };
-        let text = file(&source, &minimum(1));
-        assert!(text.contains("      A: \"b$$c\"\n") && text.contains("- \"/here:/inside:ro\""), "{text}");
+        let api = api(&file(&source, &minimum(1)));
+        assert_eq!((&api["environment"]["A"], &api["command"]), (&json!("b$$c"), &json!(["--a=$$b"])));
+        assert_eq!(api["volumes"], json!(["/here:/inside:ro"]));
     }
 
     #[test]
     fn a_service_that_was_varied_gets_its_limits_and_nothing_else() {
         let source =
             Source { image: Some("sha256:0".to_owned()), service: Some("api".to_owned()), ..Source::default() };
-        let text = file(&source, &minimum(2));
-        assert!(text.contains("  \"api\":\n    deploy:\n      replicas: 2\n") && !text.contains("image"), "{text}");
+        let limits = json!({ "cpus": "0.1", "memory": "67108864" });
+        let expected = json!({
+            "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "67108864", "memswap_limit": "67108864", "scale": 2,
+            "deploy": { "replicas": 2, "resources": { "limits": limits } },
+        });
+        assert_eq!(api(&file(&source, &minimum(2))), expected);
     }
 
     #[test]
-    fn a_model_that_was_measured_is_the_one_that_is_served() {
-        let source = Source { port: 8000, model: Some("/data/my model.onnx".into()), ..Source::default() };
-        let text = file(&source, &minimum(1));
-        assert!(text.contains("INFERENCE_MODEL: \"/mounted/my model.onnx\""), "{text}");
-        assert!(text.contains("- \"/data/my model.onnx:/mounted/my model.onnx:ro\""), "{text}");
+    fn what_was_served_is_served_where_it_is_published() {
+        let text = file(&model_at_9000(None), &minimum(1));
+        let api = api(&text);
+        assert_eq!(api["command"], json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]));
+        assert_eq!(api["ports"], json!(["127.0.0.1:8000:9000"]));
+        assert_eq!(api["volumes"], json!(["/data/my model.onnx:/mounted/my model.onnx:ro"]));
         assert!(text.contains("found for processes"), "{text}");
     }
 }

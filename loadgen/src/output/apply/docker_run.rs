@@ -1,26 +1,27 @@
 //! The command that starts one replica.
 
-use super::Source;
+use super::{NO_HEALTH_CHECK, PIDS, Source, comments};
 use crate::sweep::Minimum;
 
-/// `docker run …` with the limits of `minimum`, for one replica, published on 8000 of the loopback interface.
+/// `docker run …` with the limits of `minimum`, for one replica, published on 8000 of the loopback interface; before it, as
+/// comments of a shell's, what is to be known of it.
 pub fn line(source: &Source, minimum: &Minimum) -> String {
     let limits = minimum.point.limits;
     let mut words = vec![
-        "docker run --rm".to_owned(),
+        "docker run --rm --no-healthcheck".to_owned(),
         format!("--cpus {} --memory {} --memory-swap {}", limits.cpus, limits.memory_bytes, limits.memory_bytes),
-        "--pids-limit 512 --cap-drop ALL --security-opt no-new-privileges".to_owned(),
+        format!("--pids-limit {PIDS} --cap-drop ALL --security-opt no-new-privileges"),
         format!("-p 127.0.0.1:8000:{}", source.port),
     ];
-    words.extend(
-        source.variables().into_iter().map(|(name, value)| format!("-e {}", shell(&format!("{name}={value}")))),
-    );
-    let mount = |(here, inside): (std::path::PathBuf, std::path::PathBuf)| {
+    words.extend((source.open_files > 0).then(|| format!("--ulimit nofile={}", source.open_files)));
+    words.extend(source.env.iter().map(|(name, value)| format!("-e {}", shell(&format!("{name}={value}")))));
+    let mount = |(here, inside): &(std::path::PathBuf, std::path::PathBuf)| {
         format!("-v {}", shell(&format!("{}:{}:ro", here.display(), inside.display())))
     };
-    words.extend(source.files().into_iter().map(mount));
-    words.push(shell(source.image.as_deref().unwrap_or("inference-api")));
-    words.join(" ")
+    words.extend(source.mounts.iter().map(mount));
+    words.push(shell(source.image()));
+    words.extend(source.args.iter().map(|arg| shell(arg)));
+    format!("{}{}{}", source.warning(), comments("", &NO_HEALTH_CHECK), words.join(" "))
 }
 
 /// A word of a shell's.
@@ -34,19 +35,41 @@ fn shell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::minimum, *};
+    use super::{
+        super::tests::{minimum, model_at_9000},
+        *,
+    };
 
     #[test]
     fn it_is_a_line_for_a_shell() {
         let source = Source {
             image: Some("x:1".to_owned()),
             port: 9000,
+            open_files: 65_536,
             env: vec![("A".to_owned(), "it's $1".to_owned())],
             mounts: vec![("/here".into(), "/inside".into())],
             ..Source::default()
         };
-        let line = line(&source, &minimum(2));
-        assert!(line.starts_with("docker run --rm --cpus 0.1 --memory 67108864 --memory-swap 67108864 "), "{line}");
-        assert!(line.ends_with(r"-p 127.0.0.1:8000:9000 -e 'A=it'\''s $1' -v /here:/inside:ro x:1"), "{line}");
+        let text = line(&source, &minimum(2));
+        let (comments, line) = text.rsplit_once('\n').unwrap();
+        assert!(
+            line.starts_with("docker run --rm --no-healthcheck --cpus 0.1 --memory 67108864 --memory-swap 67108864 "),
+            "{line}"
+        );
+        assert!(line.contains(" --pids-limit 512 "), "{line}");
+        assert!(
+            line.ends_with(r"-p 127.0.0.1:8000:9000 --ulimit nofile=65536 -e 'A=it'\''s $1' -v /here:/inside:ro x:1"),
+            "{line}"
+        );
+        assert!(comments.lines().all(|line| line.starts_with("# ")) && !comments.contains("processes"), "{comments}");
+        assert!(comments.contains("without the image's health check"), "{comments}");
+    }
+
+    #[test]
+    fn what_was_served_is_served_where_it_is_published() {
+        let text = line(&model_at_9000(None), &minimum(1));
+        let serve = "inference-api serve --model '/mounted/my model.onnx' --bind 0.0.0.0:9000";
+        assert!(text.contains("-p 127.0.0.1:8000:9000 ") && text.ends_with(serve), "{text}");
+        assert!(text.starts_with("# The limits were found for processes"), "{text}");
     }
 }

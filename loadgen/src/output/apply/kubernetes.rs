@@ -16,32 +16,33 @@ pub fn file(source: &Source, minimum: &Minimum, confirmation: Option<&Trial>) ->
     let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
     let how = if used.is_some() { "measured" } else { "assumed" };
     let utilization = (used.unwrap_or(DEFAULT_UTILIZATION).min(1.0) * 100.0).round();
-    let image = source.image.as_deref().unwrap_or("inference-api");
     let ready = if source.ready_path.is_empty() { "/health" } else { &source.ready_path };
     let mut text = format!(
-        "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n\
+        "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n{}\
          apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: {{ app: api }}\nspec:\n  replicas: {}\n  \
          selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: {{ app: api }}\n    spec:\n      \
          containers:\n        - name: api\n          image: {}\n          ports:\n            - containerPort: {}\n          \
          readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n          resources:\n            \
          requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
          securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL] }}\n",
+        source.warning(),
         point.replicas,
-        quoted(image),
+        quoted(source.image()),
         source.port,
         quoted(ready),
         source.port
     );
-    let variables = source.variables();
-    if !variables.is_empty() {
+    if !source.args.is_empty() {
+        let args: Vec<String> = source.args.iter().map(|arg| literal(arg)).collect();
+        text.push_str(&format!("          args: [{}]\n", args.join(", ")));
+    }
+    if !source.env.is_empty() {
         text.push_str("          env:\n");
-        for (name, value) in variables {
-            // Kubernetes would expand $(NAME).
-            let value = quoted(&value.replace("$(", "$$("));
-            text.push_str(&format!("            - name: {}\n              value: {value}\n", quoted(name)));
+        for (name, value) in &source.env {
+            text.push_str(&format!("            - name: {}\n              value: {}\n", quoted(name), literal(value)));
         }
     }
-    let files = source.files();
+    let files = &source.mounts;
     if !files.is_empty() {
         text.push_str("          volumeMounts:\n");
         for (index, (_, inside)) in files.iter().enumerate() {
@@ -69,11 +70,19 @@ pub fn file(source: &Source, minimum: &Minimum, confirmation: Option<&Trial>) ->
     text
 }
 
+/// A string in which Kubernetes finds no `$(NAME)`.
+fn literal(text: &str) -> String {
+    quoted(&text.replace("$(", "$$("))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::{super::tests::minimum, *};
+    use super::{
+        super::tests::{minimum, model_at_9000},
+        *,
+    };
 
     #[test]
     fn it_is_three_documents_of_yaml() {
@@ -97,5 +106,17 @@ mod tests {
         let scaler = &documents[2]["spec"];
         assert_eq!(scaler["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
         assert_eq!((&scaler["minReplicas"], &scaler["maxReplicas"]), (&2.into(), &8.into()));
+        assert!(container["args"].is_null() && !text.contains("processes"), "{text}");
+    }
+
+    #[test]
+    fn what_was_served_is_served_where_it_is_asked_for() {
+        let text = file(&model_at_9000(None), &minimum(1), None);
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
+        let args = serde_json::json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]);
+        assert_eq!((&container["args"], &container["ports"][0]["containerPort"]), (&args, &9000.into()));
+        assert_eq!(container["volumeMounts"][0]["mountPath"], "/mounted/my model.onnx");
+        assert!(text.contains("# The limits were found for processes"), "{text}");
     }
 }

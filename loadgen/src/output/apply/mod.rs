@@ -1,4 +1,5 @@
-//! What was found, ready to be applied: as a Compose file, a Kubernetes manifest and a command line.
+//! What was found, ready to be applied: as a Compose file, a Kubernetes manifest and a command line. Each starts what the trials
+//! started, the way they started it.
 
 pub mod compose;
 pub mod docker_run;
@@ -6,19 +7,34 @@ pub mod kubernetes;
 
 use std::path::{Path, PathBuf};
 
+/// Processes and threads of a replica: what containers of trials are given.
+const PIDS: u32 = 512;
+/// For files of a sweep over processes: what is to be known before they are used.
+const OF_PROCESSES: [&str; 2] = [
+    "The limits were found for processes on the host. In a container the pages of program and library count too:",
+    "sweep the image itself (--image) before relying on them here.",
+];
+/// Why the image's health check is off.
+const NO_HEALTH_CHECK: [&str; 2] = [
+    "As it was measured, without the image's health check: that runs inside the container, every few seconds, and is",
+    "charged to these limits. At a tenth of a processor it is most of what is used.",
+];
+
 /// What was measured.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
     /// The image; none where processes were measured.
     pub image: Option<String>,
+    /// What the program in it was told; nothing where that was left to the image.
+    pub args: Vec<String>,
     /// The port that the program in it listens on.
     pub port: u16,
-    /// A model that was mounted, or served as a process.
-    pub model: Option<PathBuf>,
     /// Variables of the replicas.
     pub env: Vec<(String, String)>,
     /// What was mounted, read-only: here, and inside.
     pub mounts: Vec<(PathBuf, PathBuf)>,
+    /// How many files a replica might have open; 0 where that was left to the machine.
+    pub open_files: u64,
     /// Where a replica says that it is ready.
     pub ready_path: String,
     /// The Compose service that was varied in place: its own file says all but the limits.
@@ -26,15 +42,22 @@ pub struct Source {
 }
 
 impl Source {
-    /// All variables, the one that names a mounted model included.
-    fn variables(&self) -> Vec<(&str, String)> {
-        let model = self.model.as_ref().map(|model| ("INFERENCE_MODEL", inside(model)));
-        self.env.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(model).collect()
+    /// The files that start it. None is for Kubernetes where a service was varied in place: its image may be known by its id alone.
+    pub fn files(&self) -> &'static [&'static str] {
+        match self.service {
+            Some(_) => &["compose.yaml"],
+            None => &["compose.yaml", "kubernetes.yaml"],
+        }
     }
 
-    /// All files and folders that are mounted, the model and its sidecar included.
-    fn files(&self) -> Vec<(PathBuf, PathBuf)> {
-        self.mounts.iter().cloned().chain(self.model.iter().flat_map(|model| model_mounts(model))).collect()
+    /// The image that is to be started: of processes, the one that has the same program.
+    fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or("inference-api")
+    }
+
+    /// Comments on where the limits come from, if that is not where they go.
+    fn warning(&self) -> String {
+        if self.image.is_none() { comments("", &OF_PROCESSES) } else { String::new() }
     }
 }
 
@@ -50,6 +73,11 @@ pub fn inside(file: &Path) -> String {
     format!("/mounted/{}", file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
 }
 
+/// Lines of comment, in YAML as in a shell.
+fn comments(indent: &str, lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{indent}# {line}\n")).collect()
+}
+
 /// A JSON string is a YAML string, whatever is in it.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -57,10 +85,30 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Source;
     use crate::sweep::{Below, Minimum, Point};
 
     pub(super) fn minimum(replicas: u32) -> Minimum {
         let point = Point::new(replicas, 100, 64 << 20);
         Minimum { point, below_cpus: Below::Fails, below_memory: Below::Fails }
+    }
+
+    #[test]
+    fn a_service_that_was_varied_in_place_has_no_manifest() {
+        assert_eq!(Source::default().files(), ["compose.yaml", "kubernetes.yaml"]);
+        let varied = Source { service: Some("api".to_owned()), ..Source::default() };
+        assert_eq!(varied.files(), ["compose.yaml"]);
+    }
+
+    /// `--model "/data/my model.onnx" --port 9000`, of an image or of a process.
+    pub(super) fn model_at_9000(image: Option<&str>) -> Source {
+        let args = ["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"];
+        Source {
+            image: image.map(str::to_owned),
+            args: args.map(str::to_owned).to_vec(),
+            port: 9000,
+            mounts: vec![("/data/my model.onnx".into(), "/mounted/my model.onnx".into())],
+            ..Source::default()
+        }
     }
 }

@@ -70,6 +70,16 @@ fn a_compose_service_is_varied_in_place_and_put_back() {
     assert_eq!(trial["usage"]["memory_peak_bytes"].as_u64().map(|bytes| bytes <= 64 << 20), Some(true), "{trial}");
     assert_eq!((project.state(), project.container()), (before.clone(), id), "the same container, as it was");
     assert!(before.starts_with("true 700000000 0 "), "{before}");
+
+    let resume = || loadgen(&["sweep", "--step", "20", "--resume"]).arg(&out).output().unwrap();
+    let told = String::from_utf8_lossy(&resume().stderr).into_owned();
+    assert!(told.contains("step was") && !told.contains("service was"), "{told}");
+    let file = project.1.path().join("compose.yaml");
+    let text = std::fs::read_to_string(&file).unwrap() + "    environment: { INFERENCE_LOG: warn }\n";
+    std::fs::write(&file, text).unwrap();
+    project.compose(&["up", "--detach", "--wait"]);
+    let told = String::from_utf8_lossy(&resume().stderr).into_owned();
+    assert!(told.contains("service was"), "trials of another service are not gone on with: {told}");
 }
 
 #[test]

@@ -1,0 +1,55 @@
+//! What the trials of a sweep have to have in common.
+
+use orchestrator::{Deployment, Host, Workload};
+
+use super::{sweep_contents::contents, sweep_options::SweepOptions};
+use crate::{
+    Error,
+    output::{Context, Source, digest, kernel},
+    runner::Pinning,
+    workload::Request,
+};
+
+/// Of this sweep, here; `service` is how the containers of a service that is varied in place are made.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn context(
+    options: &SweepOptions,
+    host: &Host,
+    deployment: &Deployment,
+    source: &Source,
+    service: Option<&str>,
+    request: Option<&Request>,
+    pinning: &Pinning,
+) -> Result<Context, Error> {
+    let (workload, port) = match &deployment.workload {
+        Workload::Image { reference, port, .. } => (reference.clone(), Some(*port)),
+        Workload::Program(program) => {
+            let bytes = std::fs::read(&program.path);
+            let bytes = bytes.map_err(|e| Error::Usage(format!("{}: {e}", program.path.display())))?;
+            (digest(&bytes), None)
+        }
+    };
+    Ok(Context {
+        workload,
+        port,
+        service: service.map(|service| digest(service.as_bytes())),
+        files: contents(&source.mounts)?,
+        environment: source.env.iter().map(|(name, value)| format!("{name}={}", digest(value.as_bytes()))).collect(),
+        path: options.payload.path.clone(),
+        request: request.map(|request| digest(format!("{request:?}").as_bytes())),
+        ready_path: deployment.ready_path.clone(),
+        ready_timeout: format!("{:?}", deployment.ready_timeout),
+        orchestrator: host.description.clone(),
+        kernel: kernel(),
+        cpus: host.cpus,
+        memory_bytes: host.memory_bytes,
+        cgroup_version: host.cgroup_version,
+        generator_cores: pinning.generator.clone(),
+        replica_cores: pinning.replicas.clone(),
+        objective: options.slo.to_string(),
+        wait_time: options.wait_time.to_string(),
+        step: options.step,
+    })
+}
