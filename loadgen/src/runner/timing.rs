@@ -18,9 +18,13 @@ const DIRECT_SPAWN_RATE: u32 = 500;
 const DIRECT_RAMP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// Not measured: what the ramp left behind is worked off.
 const DIRECT_WARM_UP: Duration = Duration::from_secs(3);
-/// A step of a ramp: its users are started as gently, in at least this time,
+/// A step of a ramp: its users are started in at least this time,
 const STEP_RAMP: Duration = Duration::from_secs(1);
-/// then held, the first second unmeasured. The last step alone can prove a pass, and is held for longer.
+/// and so many a second, of so many in all: a new connection costs a service as much as a few requests, so that few users who came as fast as
+/// many would be another load.
+const STEP_SPAWN_RATE: (u32, u32) = (100, DIRECT_SPAWN_RATE);
+const STEP_SPAWN_SHARE: u32 = 20;
+/// Then they are held, the first second unmeasured. The last step alone can prove a pass, and is held for longer.
 const STEP_HOLD: Duration = Duration::from_secs(6);
 const STEP_WARM_UP: Duration = Duration::from_secs(1);
 /// The window that decides is looked at after so many seconds, and after the first look that decides the trial is over.
@@ -78,7 +82,7 @@ impl Timing {
                 let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
                 let steps = counts.map(|users| Step {
                     target: users.into(),
-                    ramp: self.stretch(Duration::from_secs(u64::from(step / DIRECT_SPAWN_RATE)).max(STEP_RAMP)),
+                    ramp: self.stretch(step_ramp(step, max)),
                     hold: if users == max { warm_up + longest } else { self.stretch(STEP_HOLD) },
                     warm_up,
                 });
@@ -125,6 +129,12 @@ impl Timing {
     }
 }
 
+/// How long it takes to start the users of a step, of so many in all.
+fn step_ramp(step: u32, max: u32) -> Duration {
+    let rate = (max / STEP_SPAWN_SHARE).clamp(STEP_SPAWN_RATE.0, STEP_SPAWN_RATE.1);
+    (Duration::from_secs(step.into()) / rate).max(STEP_RAMP)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -158,6 +168,9 @@ mod tests {
         let users: Vec<u32> = plan.steps.iter().map(Step::users).collect();
         assert_eq!(users, (1..=20).map(|i| i * 500).collect::<Vec<_>>());
         assert_eq!((timing.patience, timing.looks(Load::Direct)), (1.0, [15, 25, 40, 60]));
+        assert_eq!(plan.steps[0].ramp, Duration::from_secs(1));
+        let fewer = timing.plan(&settings(wait, 2000, 500), Load::Ramp, 2000);
+        assert_eq!(fewer.steps[0].ramp, Duration::from_secs(5), "the twentieth part a second");
     }
 
     proptest! {
