@@ -204,11 +204,16 @@ impl Report {
         match &minimal {
             Some(minimal) => {
                 let confirmation = confirmation(minimal, trials);
+                let fewer = answer.per_replicas.iter().filter(|a| a.replicas < minimal.point.replicas);
+                let alone_bytes = fewer.filter_map(|a| Some(a.minimum()?.point.limits.memory_bytes)).max();
                 self.write("compose.yaml", &compose::file(&self.source, minimal))?;
                 match self.source.service {
                     // Its image may be known by its id alone.
                     Some(_) => self.remove("kubernetes.yaml"),
-                    None => self.write("kubernetes.yaml", &kubernetes::file(&self.source, minimal, confirmation)),
+                    None => {
+                        let manifest = kubernetes::file(&self.source, minimal, alone_bytes, confirmation);
+                        self.write("kubernetes.yaml", &manifest)
+                    }
                 }
             }
             // Those of an earlier sweep in this folder would be taken for this one's.

@@ -1,28 +1,51 @@
 //! A Kubernetes manifest.
 
-use super::{Source, quoted};
+use super::{Source, comments, quoted};
 use crate::sweep::{Minimum, Trial};
 
-/// Of the limit, where nothing was measured.
-const DEFAULT_UTILIZATION: f64 = 0.8;
+/// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all users, and an autoscaler that waits
+/// for all of a request never acts.
+const UTILIZATION: f64 = 0.8;
 /// Replicas that the autoscaler may make of each one that was needed.
 const MOST: u32 = 4;
 
 /// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the utilization at which the
-/// objective was held, as `confirmation` measured it.
-pub fn file(source: &Source, minimum: &Minimum, confirmation: Option<&Trial>) -> String {
+/// objective was held, as `confirmation` measured it, or somewhat less. Pods on nodes of their own do not share their files' pages: each
+/// gets `alone_bytes` of memory, what fewer replicas needed each, where that is known and more.
+pub fn file(source: &Source, minimum: &Minimum, alone_bytes: Option<u64>, confirmation: Option<&Trial>) -> String {
     let point = minimum.point;
-    let (millis, memory) = (point.limits.cpus.millis, point.limits.memory_bytes);
+    let (millis, memory) = (point.limits.cpus.millis, point.limits.memory_bytes.max(alone_bytes.unwrap_or(0)));
     let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
-    let how = if used.is_some() { "measured" } else { "assumed" };
-    let utilization = (used.unwrap_or(DEFAULT_UTILIZATION).min(1.0) * 100.0).round();
+    let how = match used {
+        Some(used) if used <= UTILIZATION => "measured".to_owned(),
+        Some(used) => format!("assumed: {:.0}% was measured, at which it would never act", used.min(1.0) * 100.0),
+        None => "assumed".to_owned(),
+    };
+    let utilization = (used.unwrap_or(UTILIZATION).min(UTILIZATION) * 100.0).round();
+    let pages = match alone_bytes {
+        _ if point.replicas == 1 => String::new(),
+        Some(_) => comments(
+            "          ",
+            &[
+                "Replicas on one machine share the pages of their files, pods on nodes of their own do not: this is the memory that",
+                "fewer replicas needed each, where that is more.",
+            ],
+        ),
+        None => comments(
+            "          ",
+            &[
+                "Measured on one machine, where replicas share the pages of their files: a pod on a node of its own may need more",
+                "memory.",
+            ],
+        ),
+    };
     let ready = if source.ready_path.is_empty() { "/health" } else { &source.ready_path };
     let mut text = format!(
         "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n{}\
          apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: {{ app: api }}\nspec:\n  replicas: {}\n  \
          selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: {{ app: api }}\n    spec:\n      \
          containers:\n        - name: api\n          image: {}\n          ports:\n            - containerPort: {}\n          \
-         readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n          resources:\n            \
+         readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n{pages}          resources:\n            \
          requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
          securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL] }}\n",
         source.warning(),
@@ -94,12 +117,12 @@ mod tests {
             ready_path: "/ready".to_owned(),
             ..Source::default()
         };
-        let text = file(&source, &minimum(2), None);
+        let text = file(&source, &minimum(2), Some(80 << 20), None);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let kinds: Vec<&str> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler"]);
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "67108864" }));
+        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "83886080" }));
         assert_eq!((&documents[0]["spec"]["replicas"], &container["env"][0]["value"]), (&2.into(), &"$$(B)".into()));
         assert_eq!(container["volumeMounts"][0]["mountPath"], "/in side");
         assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/ready");
@@ -110,8 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn pods_of_which_nothing_smaller_is_known_have_the_memory_that_was_measured() {
+        let more = file(&Source::default(), &minimum(2), Some(8 << 20), None);
+        assert!(more.contains("memory: \"67108864\"") && more.contains("fewer replicas needed"), "{more}");
+        let unknown = file(&Source::default(), &minimum(2), None, None);
+        assert!(unknown.contains("may need more"), "{unknown}");
+        assert!(!file(&Source::default(), &minimum(1), None, None).contains("share the pages"));
+    }
+
+    #[test]
     fn what_was_served_is_served_where_it_is_asked_for() {
-        let text = file(&model_at_9000(None), &minimum(1), None);
+        let text = file(&model_at_9000(None), &minimum(1), None, None);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
         let args = serde_json::json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]);
