@@ -13,6 +13,9 @@ pub struct MemoryUsage {
     pub anon_bytes: u64,
     /// Page cache, mapped files included: charged to whoever touched it first.
     pub file_bytes: u64,
+    /// Pages of files that the process which maps most has in memory, whoever they are charged to (`RssFile` of proc_pid_status(5));
+    /// none where its processes cannot be seen.
+    pub mapped_file_bytes: Option<u64>,
     /// Socket buffers, where the kernel tells; 0 where it does not.
     pub sock_bytes: u64,
     /// Times that the limit made the kernel take memory back, since the start.

@@ -65,6 +65,7 @@ impl Readings {
         usage.memory_peak_bytes = all().map(|u| u.memory.peak_bytes).max().unwrap_or(0);
         usage.anon_bytes = all().map(|u| u.memory.anon_bytes).max().unwrap_or(0);
         usage.file_bytes = all().map(|u| u.memory.file_bytes).max().unwrap_or(0);
+        usage.mapped_file_bytes = all().filter_map(|u| u.memory.mapped_file_bytes).max();
         usage.sock_bytes = all().map(|u| u.memory.sock_bytes).max().unwrap_or(0);
         usage.steal_share = self.steal_share(from, to);
         if let Some((_, last)) = self.usage.last() {

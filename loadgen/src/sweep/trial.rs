@@ -187,6 +187,9 @@ pub struct TrialUsage {
     pub anon_bytes: u64,
     /// Page cache of the replica that has most of it.
     pub file_bytes: u64,
+    /// Pages of files that a replica had mapped and in memory, whoever they are charged to: what a replica on a fresh machine would be
+    /// charged at least; of the replica that has most, none where its processes cannot be seen.
+    pub mapped_file_bytes: Option<u64>,
     /// Socket buffers of the replica that has most of them; 0 where the kernel does not tell.
     pub sock_bytes: u64,
     /// Times that a limit made the kernel take memory back, of all replicas, a second.

@@ -101,10 +101,12 @@ impl Group {
     /// # Errors
     /// When the group is gone, or its files are not readable.
     pub fn usage(&self) -> io::Result<Usage> {
-        match self {
+        let mut usage = match self {
             Self::V1(dirs) => v1::usage(dirs),
             Self::V2(dir) => v2::usage(dir),
-        }
+        }?;
+        usage.memory.mapped_file_bytes = self.pids().into_iter().filter_map(mapped_file_bytes).max();
+        Ok(usage)
     }
 
     /// The processes in it, without those of its children. Empty when it is gone.
@@ -233,6 +235,14 @@ fn subdirectories(dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Pages of files that a process has mapped and in memory.
+fn mapped_file_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib: u64 =
+        status.lines().find_map(|line| line.strip_prefix("RssFile:")?.trim().strip_suffix(" kB")?.parse().ok())?;
+    Some(kib << 10)
+}
+
 #[expect(clippy::disallowed_methods, reason = "runs in spawn_blocking, or in a Drop where nothing can be awaited")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
@@ -249,5 +259,12 @@ mod tests {
         assert_eq!(field(text, "total_rss"), Some(151_961_600));
         assert_eq!(field(text, "rss_"), None);
         assert_eq!(field(text, "mapped"), None);
+    }
+
+    #[test]
+    fn a_process_has_its_own_program_mapped() {
+        let mapped = mapped_file_bytes(std::process::id()).unwrap();
+        assert!(mapped > 100_000, "{mapped}");
+        assert_eq!(mapped_file_bytes(u32::MAX), None);
     }
 }

@@ -197,6 +197,7 @@ fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
             peak_bytes: memory.max_usage.unwrap_or(current_bytes),
             anon_bytes: field("total_rss", "anon"),
             file_bytes: field("total_cache", "file"),
+            mapped_file_bytes: None,
             sock_bytes: field("sock", "sock"),
             major_faults: field("total_pgmajfault", "pgmajfault"),
             reclaims: memory.failcnt.unwrap_or(0),

@@ -39,8 +39,13 @@ pub fn trial(trial: &Trial) -> String {
     };
     let why = if trial.reasons.is_empty() { String::new() } else { format!(" ({})", trial.reasons.join("; ")) };
     let bound = trial.binding_resource.map_or_else(String::new, |b| format!(", limit: {b}"));
+    // What was in the page cache before is charged to nobody here, and to the replica on a fresh machine.
+    let mapped = match usage.mapped_file_bytes.filter(|_| !trial.cold) {
+        Some(bytes) => format!(" charged to it and {} mapped, for it began warm", bytes >> 20),
+        None => String::new(),
+    };
     format!(
-        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files, {} sockets){server}{why}",
+        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files{mapped}, {} sockets){server}{why}",
         trial.verdict.to_string().to_uppercase(),
         usage.cpus_used,
         usage.throttled_share * 100.0,
