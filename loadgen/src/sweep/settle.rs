@@ -69,7 +69,17 @@ impl Search<'_> {
         let mut at = found;
         loop {
             let roomy = |cpu: usize| self.with_room(replicas, top, Rungs { cpu, ..at }, at);
-            let cpu = self.lower(at.cpu, |cpu| roomy(cpu).map_or(Ok(false), |lower| self.holds(replicas, lower)))?;
+            let cpu = self.lower(at.cpu, |cpu| {
+                let mut last = None;
+                // What lacks memory is tried with more, as long as that is cheaper.
+                while let Some(lower) = roomy(cpu).filter(|lower| last != Some(*lower)) {
+                    if self.holds(replicas, lower)? {
+                        return Ok(true);
+                    }
+                    last = Some(lower);
+                }
+                Ok(false)
+            })?;
             if let Some(lower) = cpu.and_then(roomy) {
                 at = lower;
                 continue;
@@ -97,12 +107,15 @@ impl Search<'_> {
         }
     }
 
-    /// A point with less CPU than another one, and with as much more memory as ramps that lacked it ask for; `None` if that is no
-    /// cheaper.
+    /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
+    /// cheaper. A replica with less CPU lets more requests wait, and those take memory.
     fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
         let lacked = |memory: usize| {
-            let mut ramps = self.failed_ramps(replicas, Rungs { memory, ..less });
+            let at = Rungs { memory, ..less };
+            let mut ramps = self.failed_ramps(replicas, at);
+            let direct = self.ask(Purpose::Confirm, replicas, at);
             ramps.any(|ramp| ramp.binding_resource == Some(Binding::Memory))
+                || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
         };
         let memory = (less.memory..=top.memory).find(|memory| !lacked(*memory))?;
         let roomy = Rungs { memory, ..less };

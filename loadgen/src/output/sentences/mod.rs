@@ -6,8 +6,8 @@ use scaling::replicas_shrink;
 
 use crate::{
     sweep::{
-        Answer, Below, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
-        largest_drift,
+        Answer, Below, Binding, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial,
+        TrialSpec, largest_drift,
     },
     verdict::Verdict,
 };
@@ -124,10 +124,10 @@ fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
 fn fails_for(point: Point, settings: &Settings, trials: &[Trial]) -> Option<String> {
     let failed = |t: &&Trial| t.spec.point == point && t.spec.users == settings.max_users && t.verdict == Verdict::Fail;
     let trial = trials.iter().rev().find(failed)?;
-    if trial.steps.is_empty() {
-        return Some("it was not ready in time".to_owned());
+    match trial.binding_resource? {
+        Binding::Cpu if trial.steps.is_empty() => Some("it was not ready in time".to_owned()),
+        binding => Some(format!("limit: {binding}")),
     }
-    trial.binding_resource.map(|binding| format!("limit: {binding}"))
 }
 
 /// The answers to the questions that a sweep is made for, a sentence or two each.
