@@ -108,7 +108,8 @@ impl Search<'_> {
     }
 
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
-    /// cheaper. A replica with less CPU lets more requests wait, and those take memory.
+    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each time it is
+    /// more by twice as many rungs.
     fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
         let lacked = |memory: usize| {
             let at = Rungs { memory, ..less };
@@ -117,7 +118,8 @@ impl Search<'_> {
             ramps.any(|ramp| ramp.binding_resource == Some(Binding::Memory))
                 || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
         };
-        let memory = (less.memory..=top.memory).find(|memory| !lacked(*memory))?;
+        let tried = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
+        let memory = tried.take_while(|memory| *memory <= top.memory).find(|memory| !lacked(*memory))?;
         let roomy = Rungs { memory, ..less };
         let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
         (memory == less.memory || cost(roomy) < cost(other)).then_some(roomy)

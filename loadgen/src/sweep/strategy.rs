@@ -248,11 +248,21 @@ impl<'a> Search<'a> {
         Ok(memory.map(|memory| Rungs { cpu, memory }))
     }
 
-    /// The trial at these rungs; `None` if it was not made, and more than `most` would have been made with it.
+    /// The trial at these rungs, or one that passed with as much CPU and less memory; `None` if it was not made, and more than `most`
+    /// would have been made with it.
     fn probe(&self, replicas: u32, at: Rungs, most: usize) -> Asked<Option<&'a Trial>> {
-        match self.ask(Purpose::Search, replicas, at) {
-            Err(Missing::Trial(_)) if self.history.searched(replicas, self.settings.max_users) >= most => Ok(None),
-            asked => asked.map(Some),
+        let missing = match self.ask(Purpose::Search, replicas, at) {
+            Ok(trial) => return Ok(Some(trial)),
+            Err(missing) => missing,
+        };
+        let passed_with =
+            |memory| self.ask(Purpose::Search, replicas, Rungs { memory, ..at }).ok().filter(|t| t.passed());
+        if let Some(passed) = (0..at.memory).rev().find_map(passed_with) {
+            return Ok(Some(passed));
+        }
+        match missing {
+            Missing::Trial(_) if self.history.searched(replicas, self.settings.max_users) >= most => Ok(None),
+            missing => Err(missing),
         }
     }
 
