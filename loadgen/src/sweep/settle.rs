@@ -108,16 +108,16 @@ impl Search<'_> {
     }
 
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
-    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each time it is
-    /// more by twice as many rungs.
+    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: no less than with a rung of CPU between, and how much
+    /// is not known, so that each time it is more by twice as many rungs.
     fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
-        let lacked = |memory: usize| {
-            let at = Rungs { memory, ..less };
+        let lacked_at = |at: Rungs| {
             let mut ramps = self.failed_ramps(replicas, at);
             let direct = self.ask(Purpose::Confirm, replicas, at);
             ramps.any(|ramp| ramp.binding_resource == Some(Binding::Memory))
                 || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
         };
+        let lacked = |memory: usize| (less.cpu..other.cpu).any(|cpu| lacked_at(Rungs { cpu, memory }));
         let tried = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
         let memory = tried.take_while(|memory| *memory <= top.memory).find(|memory| !lacked(*memory))?;
         let roomy = Rungs { memory, ..less };
