@@ -32,6 +32,9 @@ pub use page_cache::PageCache;
 pub use select::{Choice, select};
 pub use usage::{MemoryUsage, Usage};
 
+/// Processes and threads that one replica may have.
+pub const MOST_PIDS: u32 = 512;
+
 /// Deploys, limits, scales, observes and tears down replicas of one service.
 ///
 /// A [`Service`] is plain data that names what was created; all state lives in the backend's objects (containers,

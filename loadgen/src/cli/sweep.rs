@@ -27,12 +27,12 @@ use crate::{
 };
 
 /// What a sweep is made of, found out before its first trial.
-struct Planned {
-    settings: Settings,
-    deployment: Deployment,
-    image: Option<ImageId>,
-    request: Option<Request>,
-    pinning: Pinning,
+pub(super) struct Planned {
+    pub(super) settings: Settings,
+    pub(super) deployment: Deployment,
+    pub(super) image: Option<ImageId>,
+    pub(super) request: Option<Request>,
+    pub(super) pinning: Pinning,
 }
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
@@ -51,11 +51,12 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let cleaned = clean(orchestrator.as_ref()).await;
     let host = orchestrator.host().await?;
     let planned = plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port).await?;
-    let Planned { settings, deployment, image: image_id, request, pinning } = planned;
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
-    let source = Source { image: image.clone(), service: service.clone(), ..source(options, &deployment, *port)? };
-    let context = context(options, &host, &deployment, &source, place.made_as.as_deref(), request.as_ref(), &pinning)?;
+    let source =
+        Source { image: image.clone(), service: service.clone(), ..source(options, &planned.deployment, *port)? };
+    let context = context(options, &host, &planned, &source, place)?;
+    let Planned { settings, deployment, image: image_id, request, pinning } = planned;
     let environment = Environment::new(run, &options.slo, &settings, &host, &pinning, image.as_deref(), image_id);
     let mut report = Report::create(&out, environment, source)?;
     let (journal, mut trials) = match &options.resume {

@@ -21,13 +21,13 @@ type Digested = [u8; 32];
 ///
 /// # Errors
 /// When one is not there.
-pub(super) fn contents(mounts: &[(PathBuf, PathBuf)]) -> Result<Vec<String>, Error> {
+pub(super) fn contents<'a>(mounts: impl IntoIterator<Item = &'a (PathBuf, PathBuf)>) -> Result<Vec<String>, Error> {
     let mut left = MOST_BYTES;
     let one = |(here, inside): &(PathBuf, PathBuf)| {
         let digested = of(here, &mut left).map_err(|e| Error::Usage(format!("{}: {e}", here.display())))?;
         Ok(format!("{} {}", inside.display(), hexadecimal(&digested)))
     };
-    mounts.iter().map(one).collect()
+    mounts.into_iter().map(one).collect()
 }
 
 /// What is named so, of which as much is read as is left.

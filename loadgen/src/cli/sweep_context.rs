@@ -1,28 +1,26 @@
 //! What the trials of a sweep have to have in common.
 
-use orchestrator::{Deployment, Host, Workload};
+use orchestrator::{Host, Workload};
 
-use super::{sweep_contents::contents, sweep_options::SweepOptions};
+use super::{sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place};
 use crate::{
     Error,
     output::{Context, Source, digest, kernel},
-    runner::Pinning,
-    workload::Request,
+    runner::Timing,
 };
 
-/// Of this sweep, here; `service` is how the containers of a service that is varied in place are made.
+/// Of this sweep, here.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub(super) fn context(
     options: &SweepOptions,
     host: &Host,
-    deployment: &Deployment,
+    planned: &Planned,
     source: &Source,
-    service: Option<&str>,
-    request: Option<&Request>,
-    pinning: &Pinning,
+    place: &Place,
 ) -> Result<Context, Error> {
+    let Planned { settings, deployment, request, pinning, .. } = planned;
     let (workload, port) = match &deployment.workload {
         Workload::Image { reference, port, .. } => (reference.clone(), Some(*port)),
         Workload::Program(program) => {
@@ -34,11 +32,11 @@ pub(super) fn context(
     Ok(Context {
         workload,
         port,
-        service: service.map(|service| digest(service.as_bytes())),
-        files: contents(&source.mounts)?,
+        service: place.made_as.as_ref().map(|service| digest(service.as_bytes())),
+        files: contents(source.mounts.iter().chain(&place.mounts))?,
         environment: source.env.iter().map(|(name, value)| format!("{name}={}", digest(value.as_bytes()))).collect(),
         path: options.payload.path.clone(),
-        request: request.map(|request| digest(format!("{request:?}").as_bytes())),
+        request: request.as_ref().map(|request| digest(format!("{request:?}").as_bytes())),
         ready_path: deployment.ready_path.clone(),
         ready_timeout: format!("{:?}", deployment.ready_timeout),
         orchestrator: host.description.clone(),
@@ -51,5 +49,6 @@ pub(super) fn context(
         objective: options.slo.to_string(),
         wait_time: options.wait_time.to_string(),
         step: options.step,
+        loads: digest(Timing::new(options.wait_time).loads(settings).as_bytes()),
     })
 }

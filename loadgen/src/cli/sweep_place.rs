@@ -1,8 +1,12 @@
 //! Where the replicas of a sweep run.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use orchestrator::{Choice, ImageId, Orchestrator, Owner, docker::Attached, select};
+use orchestrator::{
+    Choice, ImageId, Orchestrator, Owner,
+    docker::{Attached, Mounted},
+    select,
+};
 
 use super::sweep_options::SweepOptions;
 use crate::Error;
@@ -22,6 +26,8 @@ pub(super) struct Place {
     pub(super) service: Option<String>,
     /// How that service's containers are made.
     pub(super) made_as: Option<String>,
+    /// What they have of this file system and may not change: here, and inside.
+    pub(super) mounts: Vec<(PathBuf, PathBuf)>,
 }
 
 /// What the flags say of it.
@@ -34,6 +40,10 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         let attached = Attached::connect(attachment.clone(), owner).await?;
         let (id, exposed) = attached.image().await?;
         let made_as = attached.made_as().await?;
+        // What a service may write to is another thing after each trial; in a container of our own its files are not to be seen.
+        let is_told = |mounted: &Mounted| mounted.is_read_only && mounted.here.exists();
+        let mounts = attached.mounts().await?.into_iter().filter(is_told);
+        let mounts = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
         return Ok(Place {
             orchestrator: Arc::new(attached),
             image: Some(id.clone()),
@@ -41,6 +51,7 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
             port: options.port.or(exposed).unwrap_or(DEFAULT_PORT),
             service: Some(attachment.service().to_owned()),
             made_as: Some(made_as),
+            mounts,
         });
     }
     let image =
@@ -55,5 +66,6 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         port: options.port.unwrap_or(DEFAULT_PORT),
         service: None,
         made_as: None,
+        mounts: Vec::new(),
     })
 }

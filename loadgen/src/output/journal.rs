@@ -60,6 +60,8 @@ pub struct Context {
     pub wait_time: String,
     /// Users added at a time in a ramp.
     pub step: u32,
+    /// The digest of what users do in trials and how long that takes: another version of loadgen may have them do something else.
+    pub loads: String,
 }
 
 impl Context {
@@ -212,6 +214,7 @@ mod tests {
             objective: "p95<100ms".to_owned(),
             wait_time: "constant(1)".to_owned(),
             step: 500,
+            loads: "0".to_owned(),
         }
     }
 
@@ -230,6 +233,7 @@ mod tests {
                 "files was [\"/models 0\"], is [\"/models 1\"]",
             ),
             (Context { service: Some("1".to_owned()), ..context() }, "service was null, is \"1\""),
+            (Context { loads: "1".to_owned(), ..context() }, "loads was \"0\", is \"1\""),
         ] {
             let told = Journal::resume(dir.path(), &other).unwrap_err().to_string();
             assert!(told.contains(says) && told.contains("--out FOLDER begins anew"), "{told}");

@@ -18,7 +18,7 @@ use crate::{
     Error,
     runner::{Pinning, SEED},
     slo::Objective,
-    sweep::{Answer, Finding, Load, Minimum, Settings, Trial, largest_drift},
+    sweep::{Answer, Finding, Load, Minimum, ReplicaAnswer, Settings, Trial, largest_drift},
     verdict::Verdict,
 };
 
@@ -155,7 +155,7 @@ impl Report {
         let answer = Answer::from_trials(settings, trials);
         let minimal = answer.cheapest(settings);
         let words = sentences::answers(settings, &answer, trials);
-        let held = |a: &crate::sweep::ReplicaAnswer| {
+        let held = |a: &ReplicaAnswer| {
             let mut value = minimum_json(a.minimum().as_ref());
             value["replicas"] = a.replicas.into();
             value["held_users"] = a.held_users().into();
@@ -167,7 +167,8 @@ impl Report {
             value["point"] = json!(point);
             value["finding"] = match a.finding {
                 Finding::Minimum(_) => "minimum",
-                Finding::NotHeld { .. } => "not_held",
+                Finding::NotHeld { is_close: false, .. } => "not_held",
+                Finding::NotHeld { is_close: true, .. } => "too_close",
                 Finding::Capacity { .. } => "capacity",
                 Finding::Grid { .. } => "grid",
                 Finding::NotTried => "not_tried",
@@ -205,7 +206,8 @@ impl Report {
             Some(minimal) => {
                 let confirmation = confirmation(minimal, trials);
                 let fewer = answer.per_replicas.iter().filter(|a| a.replicas < minimal.point.replicas);
-                let alone_bytes = fewer.filter_map(|a| Some(a.minimum()?.point.limits.memory_bytes)).max();
+                let refined = fewer.filter_map(ReplicaAnswer::minimum).filter(Minimum::is_refined);
+                let alone_bytes = refined.map(|minimum| minimum.point.limits.memory_bytes).max();
                 self.write("compose.yaml", &compose::file(&self.source, minimal))?;
                 match self.source.service {
                     // Its image may be known by its id alone.

@@ -65,7 +65,7 @@ pub(super) fn step_result(
 
 /// A replica that ended is what failed the last step, however late the generator was when all its users came back at once.
 pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
-    if let Some(step) = steps.last_mut().filter(|step| !ended.is_empty() && step.verdict == Verdict::Invalid) {
+    if let Some(step) = steps.last_mut().filter(|step| !ended.is_empty() && step.verdict != Verdict::Fail) {
         step.verdict = Verdict::Fail;
         step.reasons = ended.to_vec();
     }
@@ -156,16 +156,25 @@ mod tests {
     #[test]
     fn an_end_is_the_replicas_and_not_the_generators() {
         let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
-        let mut late = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
+        let in_time = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
+        let mut late = in_time.clone();
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let objective = "p95<100ms".parse().unwrap();
-        let judged = |ended: &[String]| {
-            let mut steps = vec![step_result(&plan, 0, 10, &late, &objective, None)];
+        let judged_as = |window: &Window, decided: Option<&Judgement>, ended: &[String]| {
+            let mut steps = vec![step_result(&plan, 0, 10, window, &objective, decided)];
             charge_ends(&mut steps, ended);
             (steps[0].verdict, steps[0].reasons.clone())
         };
-        assert_eq!(judged(&[]).0, Verdict::Invalid);
-        assert_eq!(judged(&["a-1: out of memory".to_owned()]), (Verdict::Fail, vec!["a-1: out of memory".to_owned()]));
+        let ended = ["a-1: out of memory".to_owned()];
+        assert_eq!(judged_as(&late, None, &[]).0, Verdict::Invalid);
+        assert_eq!(judged_as(&late, None, &ended), (Verdict::Fail, ended.to_vec()));
+        let passed = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
+        assert_eq!(judged_as(&in_time, Some(&passed), &[]).0, Verdict::Pass);
+        assert_eq!(
+            judged_as(&in_time, Some(&passed), &ended).0,
+            Verdict::Fail,
+            "nobody is served by a replica that is no more"
+        );
     }
 
     #[test]

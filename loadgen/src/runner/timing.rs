@@ -40,6 +40,9 @@ const LOSS_HOLD: Duration = Duration::from_secs(15);
 /// Deploying and tearing down, for estimates.
 const OVERHEAD: Duration = Duration::from_secs(3);
 
+/// Of the plans that tell one version's from another's.
+const EXAMPLE_USERS: u32 = 10_000;
+
 /// Of every plan of a sweep.
 pub const SEED: u64 = 1;
 
@@ -106,6 +109,12 @@ impl Timing {
             }
         };
         Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: SEED }
+    }
+
+    /// What users do in the trials of a sweep, for so many of them as a journal's trials have or not: a name for all of it.
+    pub fn loads(self, settings: &Settings) -> String {
+        let plan = |load| (self.looks(load), self.plan(settings, load, EXAMPLE_USERS));
+        format!("{:?}", [Load::Direct, Load::Ramp, Load::Saturate, Load::Loss].map(plan))
     }
 
     /// About how long a trial with this load takes, deploying included, if the second look decides.

@@ -30,7 +30,7 @@ impl std::fmt::Display for Binding {
 }
 
 /// Share of periods throttled from which the quota is what binds.
-const THROTTLED: f64 = 0.1;
+pub const THROTTLED: f64 = 0.1;
 /// Share of the memory limit from which anonymous memory leaves no room for the program's own pages.
 const ANON: f64 = 0.85;
 

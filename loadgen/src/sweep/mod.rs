@@ -24,6 +24,7 @@ mod strategy;
 mod trial;
 
 pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
+pub(crate) use attribution::THROTTLED;
 pub use attribution::{Binding, attribute};
 pub use drift::largest as largest_drift;
 pub use estimate::seconds_left;

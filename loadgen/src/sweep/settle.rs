@@ -1,7 +1,7 @@
 //! From what a search found to an answer: refined until the rungs below it fail, and confirmed on fresh replicas.
 
 use super::{
-    Below, Binding, Load, Minimum, Purpose, Trial, TrialSpec,
+    Below, Binding, Load, Minimum, Point, Purpose, Trial, TrialSpec,
     bisect::{Probe, smallest},
     history::Confirmation,
     strategy::{Asked, Rungs, Search},
@@ -41,17 +41,12 @@ impl Search<'_> {
                 failed => failed,
             };
             match confirmation {
-                Confirmation::Held => {
-                    let below_cpus = self.below(replicas, at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at }))?;
-                    let memory = at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at });
-                    let below_memory = self.below(replicas, memory)?;
-                    return Ok(Some(Minimum { point: ramp.point, below_cpus, below_memory }));
-                }
+                Confirmation::Held => return self.minimum(replicas, at).map(Some),
                 failed => {
                     held.retain(|held| *held != at);
                     let raised = raised(at, top, failed, 1 << raises.saturating_sub(1));
                     raises = (raises + 1).min(LARGEST_STRIDE);
-                    let back = held.iter().copied().min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+                    let back = self.cheapest_of(replicas, &held);
                     at = match (raised, back) {
                         (Some(raised), Some(back)) if cost(raised) < cost(back) => raised,
                         (_, Some(back)) => back,
@@ -61,7 +56,25 @@ impl Search<'_> {
                 }
             }
         }
-        Ok(None)
+        // There is no end to what is too close to call; what went through a ramp is worth two more.
+        let Some(at) = self.cheapest_of(replicas, &held) else { return Ok(None) };
+        let ramp = self.spec(Purpose::Confirm, replicas, at, Load::Ramp);
+        match self.history.confirmation(ramp, CONFIRMATIONS)? {
+            Confirmation::Held => self.minimum(replicas, at).map(Some),
+            Confirmation::Failed(_) | Confirmation::Undecided(_) => Ok(None),
+        }
+    }
+
+    fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {
+        let cost = |at: &Rungs| self.settings.cost(self.point(replicas, *at));
+        rungs.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b)))
+    }
+
+    /// A confirmed point, with what is known of the rungs below it.
+    fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {
+        let below_cpus = self.below(replicas, at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at }))?;
+        let below_memory = self.below(replicas, at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at }))?;
+        Ok(Minimum { point: self.point(replicas, at), below_cpus, below_memory })
     }
 
     /// The point, or a cheaper one that holds as well, of which neither of the rungs below holds.
@@ -69,17 +82,7 @@ impl Search<'_> {
         let mut at = found;
         loop {
             let roomy = |cpu: usize| self.with_room(replicas, top, Rungs { cpu, ..at }, at);
-            let cpu = self.lower(at.cpu, |cpu| {
-                let mut last = None;
-                // What lacks memory is tried with more, as long as that is cheaper.
-                while let Some(lower) = roomy(cpu).filter(|lower| last != Some(*lower)) {
-                    if self.holds(replicas, lower)? {
-                        return Ok(true);
-                    }
-                    last = Some(lower);
-                }
-                Ok(false)
-            })?;
+            let cpu = self.lower(at.cpu, |cpu| roomy(cpu).map_or(Ok(false), |lower| self.holds(replicas, lower)))?;
             if let Some(lower) = cpu.and_then(roomy) {
                 at = lower;
                 continue;
@@ -108,27 +111,38 @@ impl Search<'_> {
     }
 
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
-    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: no less than with a rung of CPU between, and how much
-    /// is not known, so that each time it is more by twice as many rungs.
+    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each time it is
+    /// more by twice as many rungs.
     fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
-        let lacked_at = |at: Rungs| {
-            let mut ramps = self.failed_ramps(replicas, at);
-            let direct = self.ask(Purpose::Confirm, replicas, at);
-            ramps.any(|ramp| ramp.binding_resource == Some(Binding::Memory))
+        let cost = |memory: usize| self.settings.cost(self.point(replicas, Rungs { memory, ..less }));
+        let other_cost = self.settings.cost(self.point(replicas, other));
+        let most = (less.memory + 1..=top.memory).take_while(|memory| cost(*memory) < other_cost).last();
+        let most = most.unwrap_or(less.memory);
+        let doubled = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
+        let tried = doubled.take_while(|memory| *memory < most).chain([most]);
+        let lacks = |at: &Rungs| self.lacks_memory(replicas, *at, other.cpu);
+        tried.map(|memory| Rungs { memory, ..less }).find(|at| !lacks(at))
+    }
+
+    /// Whether a point lacks memory: by its own trials, or since two with no less of anything do, one of which may err. Only those
+    /// with less CPU than `cpus` count.
+    fn lacks_memory(&self, replicas: u32, at: Rungs, cpus: usize) -> bool {
+        let at = self.point(replicas, at);
+        let most_cpus = self.settings.cpus.rung(cpus);
+        let has_more = |point: &Point| at.is_within(*point) && u64::from(point.limits.cpus.millis) < most_cpus;
+        let lacked = |point: &Point| {
+            let direct = self.history.ask(self.at(*point, Load::Direct), 1);
+            self.missed_ramps(*point).iter().any(|ramp| ramp.binding_resource == Some(Binding::Memory))
                 || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
         };
-        let lacked = |memory: usize| (less.cpu..other.cpu).any(|cpu| lacked_at(Rungs { cpu, memory }));
-        let tried = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
-        let memory = tried.take_while(|memory| *memory <= top.memory).find(|memory| !lacked(*memory))?;
-        let roomy = Rungs { memory, ..less };
-        let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
-        (memory == less.memory || cost(roomy) < cost(other)).then_some(roomy)
+        let tried = self.history.points(replicas, self.settings.max_users);
+        lacked(&at) || tried.iter().filter(|point| has_more(point) && lacked(point)).count() > 1
     }
 
     /// Whether a point holds, by trials that go straight to all users. One that holds where more did not is made again, and
     /// so is the other one.
     fn holds(&self, replicas: u32, at: Rungs) -> Asked<bool> {
-        if self.failed_a_ramp(replicas, at) {
+        if !self.missed_ramps(self.point(replicas, at)).is_empty() {
             return Ok(false);
         }
         let direct = self.ask(Purpose::Confirm, replicas, at)?;
@@ -142,27 +156,35 @@ impl Search<'_> {
 
     /// Whether a point does not lack memory. At the edge of the quota a trial fails now and then with any memory.
     fn has_memory(&self, replicas: u32, at: Rungs) -> Asked<bool> {
-        if self.failed_a_ramp(replicas, at) {
+        if !self.missed_ramps(self.point(replicas, at)).is_empty() {
             return Ok(false);
         }
-        let direct = self.ask(Purpose::Confirm, replicas, at)?;
-        Ok(direct.passed() || !direct.was_short_of_memory())
+        Ok(self.ask(Purpose::Confirm, replicas, at)?.had_memory())
     }
 
-    fn failed_a_ramp(&self, replicas: u32, at: Rungs) -> bool {
-        self.failed_ramps(replicas, at).next().is_some()
+    /// The ramps that a point did not hold: those that failed, or those that were undecided where too many were.
+    fn missed_ramps(&self, at: Point) -> Vec<&Trial> {
+        let ramp = self.at(at, Load::Ramp);
+        let with = |verdict| self.history.valid(ramp).filter(move |ramp| ramp.verdict == verdict).collect();
+        let is_undecided = |wanted| matches!(self.history.confirmation(ramp, wanted), Ok(Confirmation::Undecided(_)));
+        match with(Verdict::Fail) {
+            failed if !Vec::is_empty(&failed) => failed,
+            _ if is_undecided(1) || is_undecided(CONFIRMATIONS) => with(Verdict::Undecided),
+            none => none,
+        }
     }
 
-    fn failed_ramps(&self, replicas: u32, at: Rungs) -> impl Iterator<Item = &Trial> {
-        let ramp = self.spec(Purpose::Confirm, replicas, at, Load::Ramp);
-        self.history.valid(ramp).filter(|ramp| ramp.verdict == Verdict::Fail)
+    fn at(&self, point: Point, load: Load) -> TrialSpec {
+        TrialSpec { purpose: Purpose::Confirm, point, load, users: self.settings.max_users }
     }
 
     /// What is known of a rung below that does not hold.
     fn below(&self, replicas: u32, rungs: Option<Rungs>) -> Asked<Below> {
         let Some(rungs) = rungs else { return Ok(Below::Lowest) };
-        if self.failed_a_ramp(replicas, rungs) {
-            return Ok(Below::Fails);
+        match self.missed_ramps(self.point(replicas, rungs)).first().map(|ramp| ramp.verdict) {
+            Some(Verdict::Fail) => return Ok(Below::Fails),
+            Some(_) => return Ok(Below::Undecided),
+            None => {}
         }
         Ok(match self.ask(Purpose::Confirm, replicas, rungs)?.verdict {
             Verdict::Fail => Below::Fails,

@@ -223,13 +223,21 @@ impl Trial {
         self.verdict == Verdict::Pass
     }
 
-    /// Whether memory was what it lacked: the kernel killed for it or took the program's own pages, or no replica lived to
-    /// be measured.
+    /// Whether memory was what it lacked: the kernel killed for it or took the program's own pages.
     pub fn was_short_of_memory(&self) -> bool {
-        let usage = &self.usage;
-        // What was too slow to start is no case of it, though none lived to be measured.
-        let never_lived = usage.memory_peak_bytes == 0 && self.binding_resource != Some(Binding::Cpu);
-        self.binding_resource == Some(Binding::Memory) || usage.oom_kills > 0 || never_lived
+        let ended_before = self.never_ran() && self.binding_resource != Some(Binding::Cpu);
+        self.binding_resource == Some(Binding::Memory) || self.usage.oom_kills > 0 || ended_before
+    }
+
+    /// Whether it tells that memory is not what is short. What was too slow to start may have been so for want of memory: the kernel
+    /// reads a program again and again that does not fit, and kills nothing.
+    pub fn had_memory(&self) -> bool {
+        self.passed() || !(self.was_short_of_memory() || self.never_ran())
+    }
+
+    /// Whether no replica lived to be measured.
+    pub fn never_ran(&self) -> bool {
+        self.usage.memory_peak_bytes == 0
     }
 
     /// Users of the last step that passed before one that failed; of all users only if the whole trial passed. A step that was too

@@ -176,6 +176,7 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
 /// As other guests of a hypervisor leave it that were busy for long.
 #[test]
 fn trials_that_were_invalid_are_made_again_by_the_next_command() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "invalid-sweep");

@@ -29,15 +29,12 @@ use nix::{
 pub use base::{Base, find_base};
 pub use mounts::Hierarchies;
 
-use crate::{Error, Limits, Result, Usage};
+use crate::{Error, Limits, MOST_PIDS, Result, Usage};
 
 /// One period of the CPU quota, in microseconds: the kernel's default.
 pub const PERIOD_MICROS: u64 = 100_000;
 /// The smallest quota that the kernel takes is 1 ms in a period.
 pub const LEAST_CPU_MILLIS: u32 = 10;
-
-/// Processes and threads that one replica may have, as in a container of ours.
-const PIDS: &str = "512";
 
 /// One control group: a directory in version 2, one in each controller's hierarchy in version 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +85,7 @@ impl Group {
         // A bound against fork bombs and no limit that anybody measures: done without where it cannot be had. Not for
         // the groups above, whose replicas would have to share it.
         if let Some(file) = self.pids_max() {
-            let _ = fs::write(file, PIDS);
+            let _ = fs::write(file, MOST_PIDS.to_string());
         }
         match self {
             Self::V1(dirs) => v1::set_limits(dirs, limits),

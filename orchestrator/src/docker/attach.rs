@@ -14,25 +14,23 @@ use std::{
 use async_trait::async_trait;
 use bollard::{
     Docker,
-    models::{
-        ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HealthConfig,
-        NetworkingConfig,
-    },
+    models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, NetworkingConfig},
     query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
 };
 use futures_util::future::join_all;
-use serde_json::json;
 
 use super::{
     Engine, clean,
     connection::{engine, remove_container},
     container, image,
     ledger::{self, Entry},
+    made_as::{Mounted, made_as, mounts},
     original::{Original, put_back_all, start, stop},
 };
 use crate::{
     Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
-    checks::check_deployment, page_cache::make_cold,
+    checks::check_deployment,
+    page_cache::{all_here, make_cold},
 };
 
 const PROJECT: &str = "com.docker.compose.project";
@@ -138,6 +136,22 @@ impl Attached {
     /// When it is gone.
     pub async fn made_as(&self) -> Result<String> {
         Ok(made_as(&self.engine.inspect(&self.originals[0].id).await?))
+    }
+
+    /// What the first container has of the Engine's file system: of folders and volumes, all.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn mounts(&self) -> Result<Vec<Mounted>> {
+        Ok(mounts(&self.engine.inspect(&self.originals[0].id).await?))
+    }
+
+    /// What replicas read when they start.
+    async fn files(&self, image: &str) -> std::result::Result<Vec<PathBuf>, String> {
+        let mut files = image::layers(&self.engine.docker, image).await?;
+        let mounted = self.mounts().await.map_err(|error| error.to_string())?;
+        files.extend(all_here(mounted.into_iter().map(|mounted| mounted.here).collect())?);
+        Ok(files)
     }
 
     /// Writes down what was there, if that is not done.
@@ -273,7 +287,7 @@ impl Orchestrator for Attached {
         self.stop_all().await?;
         let image =
             container::Image::of(&deployment.workload).map(|image| image.reference.to_owned()).unwrap_or_default();
-        let page_cache = make_cold(deployment, image::layers(&self.engine.docker, &image)).await;
+        let page_cache = make_cold(deployment, self.files(&image)).await;
         let replicas = match self.start_all(deployment).await {
             Ok(replicas) => replicas,
             Err(error) => {
@@ -349,54 +363,9 @@ impl Orchestrator for Attached {
     }
 }
 
-fn made_as(container: &ContainerInspectResponse) -> String {
-    let config = container.config.clone().unwrap_or_default();
-    let host = container.host_config.clone().unwrap_or_default();
-    let mounts = host.mounts.iter().flatten().map(|mount| json!(mount).to_string());
-    // Compose gives them in any order.
-    let sorted = |mut list: Vec<String>| {
-        list.sort_unstable();
-        list
-    };
-    json!([
-        config.entrypoint,
-        config.cmd,
-        config.user,
-        config.working_dir,
-        sorted(config.env.unwrap_or_default()),
-        sorted(host.binds.iter().flatten().cloned().chain(mounts).collect()),
-    ])
-    .to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use bollard::models::{ContainerConfig, HostConfig, Mount};
-
     use super::*;
-
-    #[test]
-    fn containers_are_made_alike_by_what_they_run_and_not_by_their_limits() {
-        let made = |env: &[&str], bind: &str, mount: &str, memory| {
-            let config = ContainerConfig {
-                env: Some(env.iter().map(|&one| one.to_owned()).collect()),
-                hostname: Some(format!("{memory}")),
-                ..Default::default()
-            };
-            let host = HostConfig {
-                binds: Some(vec![bind.to_owned()]),
-                mounts: Some(vec![Mount { source: Some(mount.to_owned()), ..Default::default() }]),
-                memory: Some(memory),
-                ..Default::default()
-            };
-            made_as(&ContainerInspectResponse { config: Some(config), host_config: Some(host), ..Default::default() })
-        };
-        let one = made(&["A=1", "B=2"], "/a:/b", "/c", 1);
-        assert_eq!(one, made(&["B=2", "A=1"], "/a:/b", "/c", 2));
-        assert_ne!(one, made(&["A=1", "B=3"], "/a:/b", "/c", 1));
-        assert_ne!(one, made(&["A=1", "B=2"], "/x:/b", "/c", 1));
-        assert_ne!(one, made(&["A=1", "B=2"], "/a:/b", "/x", 1));
-    }
 
     #[test]
     fn attachments_name_project_and_service() {

@@ -11,10 +11,8 @@ use bollard::{
 };
 
 use super::connection::engine;
-use crate::{Deployment, Error, Limits, Owner, Workload};
+use crate::{Deployment, Error, Limits, MOST_PIDS, Owner, Workload};
 
-/// Processes and threads that one replica may have.
-const PIDS: i64 = 512;
 /// Files that one replica may have open: one for each of 10,000 connections, and then some.
 pub(super) const FILES: u64 = 65_536;
 
@@ -109,7 +107,7 @@ fn host_config(limits: Limits) -> HostConfig {
         nano_cpus: Some(nano_cpus(limits)),
         memory,
         memory_swap: memory,
-        pids_limit: Some(PIDS),
+        pids_limit: Some(MOST_PIDS.into()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log_options) }),

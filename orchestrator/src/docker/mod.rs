@@ -15,6 +15,7 @@ mod deploy;
 mod find;
 mod image;
 mod ledger;
+mod made_as;
 mod network;
 mod original;
 mod readings;
@@ -39,6 +40,7 @@ use tokio::sync::RwLock;
 
 pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
+pub use made_as::Mounted;
 
 use self::{
     clean::Scope,

@@ -1,6 +1,8 @@
 //! `compose.yaml` with the limits that were found.
 
-use super::{NO_HEALTH_CHECK, PIDS, Source, comments, quoted};
+use orchestrator::MOST_PIDS;
+
+use super::{NO_HEALTH_CHECK, Source, comments, quoted};
 use crate::sweep::Minimum;
 
 /// A Compose file that starts what was measured with the limits of `minimum`. One replica is published on 8000 of the loopback
@@ -42,7 +44,7 @@ pub fn file(source: &Source, minimum: &Minimum) -> String {
     }
     text.push_str("    cap_drop: [ALL]\n    security_opt: [\"no-new-privileges:true\"]\n");
     text.push_str(&deploy(minimum));
-    text.push_str(&format!("          pids: {PIDS}\n"));
+    text.push_str(&format!("          pids: {MOST_PIDS}\n"));
     text
 }
 

@@ -1,6 +1,8 @@
 //! The command that starts one replica.
 
-use super::{NO_HEALTH_CHECK, PIDS, Source, comments};
+use orchestrator::MOST_PIDS;
+
+use super::{NO_HEALTH_CHECK, Source, comments};
 use crate::sweep::Minimum;
 
 /// `docker run …` with the limits of `minimum`, for one replica, published on 8000 of the loopback interface; before it, as
@@ -10,7 +12,7 @@ pub fn line(source: &Source, minimum: &Minimum) -> String {
     let mut words = vec![
         "docker run --rm --no-healthcheck".to_owned(),
         format!("--cpus {} --memory {} --memory-swap {}", limits.cpus, limits.memory_bytes, limits.memory_bytes),
-        format!("--pids-limit {PIDS} --cap-drop ALL --security-opt no-new-privileges"),
+        format!("--pids-limit {MOST_PIDS} --cap-drop ALL --security-opt no-new-privileges"),
         format!("-p 127.0.0.1:8000:{}", source.port),
     ];
     words.extend((source.open_files > 0).then(|| format!("--ulimit nofile={}", source.open_files)));

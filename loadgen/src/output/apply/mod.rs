@@ -7,8 +7,6 @@ pub mod kubernetes;
 
 use std::path::{Path, PathBuf};
 
-/// Processes and threads of a replica: what containers of trials are given.
-const PIDS: u32 = 512;
 /// For files of a sweep over processes: what is to be known before they are used.
 const OF_PROCESSES: [&str; 2] = [
     "The limits were found for processes on the host. In a container the pages of program and library count too:",

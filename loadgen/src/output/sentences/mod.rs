@@ -125,7 +125,7 @@ fn fails_for(point: Point, settings: &Settings, trials: &[Trial]) -> Option<Stri
     let failed = |t: &&Trial| t.spec.point == point && t.spec.users == settings.max_users && t.verdict == Verdict::Fail;
     let trial = trials.iter().rev().find(failed)?;
     match trial.binding_resource? {
-        Binding::Cpu if trial.steps.is_empty() => Some("it was not ready in time".to_owned()),
+        Binding::Cpu if trial.never_ran() => Some("it was not ready in time".to_owned()),
         binding => Some(format!("limit: {binding}")),
     }
 }
@@ -247,7 +247,18 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String
                 best.spec.point
             ),
         },
-        None => format!("No limits that were tried hold {} users.", settings.max_users),
+        None => {
+            let is_known = answer
+                .per_replicas
+                .iter()
+                .all(|a| matches!(a.finding, Finding::NotHeld { is_close: false, .. } | Finding::NotTried));
+            match is_known {
+                true => format!("No limits that were tried hold {} users.", settings.max_users),
+                false => {
+                    format!("No limits were shown to hold {} users; it is not known that none do.", settings.max_users)
+                }
+            }
+        }
     }
 }
 
@@ -311,9 +322,11 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
                 .find(is_missed)
                 .and_then(|t| t.binding_resource)
                 .map_or_else(|| "not known".to_owned(), |b| b.to_string());
+            let is_close = matches!(best.finding, Finding::NotHeld { is_close: true, .. });
             format!(
-                "{} users were not reached. The most held is {} users with {} replica(s); the limit was: {bound}.",
+                "{} users were {}. The most held is {} users with {} replica(s); the limit was: {bound}.",
                 settings.max_users,
+                if is_close { "too close to call" } else { "not reached" },
                 best.held_users().unwrap_or(0),
                 best.replicas
             )

@@ -1,7 +1,7 @@
 //! What is gained and lost with more replicas, in plain words.
 
 use crate::{
-    sweep::{Answer, Binding, Load, Point, Settings, Trial},
+    sweep::{Answer, Binding, Load, Point, Settings, THROTTLED, Trial},
     verdict::Verdict,
 };
 
@@ -74,23 +74,26 @@ fn stalls(settings: &Settings, one: Point, more: &[Point], trials: &[Trial]) -> 
             && matches!(t.spec.load, Load::Direct | Load::Ramp)
             && t.verdict == Verdict::Fail
             && t.binding_resource == Some(Binding::Cpu)
+            && t.usage.throttled_share > THROTTLED
             && t.spec.point.total_cpus() + 1e-9 >= one.total_cpus()
+            // Where no more than that was confirmed to hold, a failure was chance.
+            && !more.iter().any(|held| *held == t.spec.point || held.is_within(t.spec.point))
     };
-    let broken = trials.iter().filter(is_broken).filter(|t| !t.steps.is_empty()).min_by_key(|t| t.spec.point.replicas);
+    let broken = trials.iter().filter(is_broken).min_by_key(|t| t.spec.point.replicas);
     Some(match broken {
         Some(trial) => format!(
             "With {} replicas the stops of their quotas break the objective: {} is {:.2} CPU in all, with which {} hold(s), and fails with \
-             {:.0}% of periods throttled (p95 {:.0} ms).",
+             {:.0}% of periods throttled{}.",
             trial.spec.point.replicas,
             trial.spec.point,
             trial.spec.point.total_cpus(),
             one,
             trial.usage.throttled_share * 100.0,
-            trial.steps.last().map_or(0.0, |step| step.intended_ms.p95),
+            trial.steps.last().map_or_else(String::new, |step| format!(" (p95 {:.0} ms)", step.intended_ms.p95)),
         ),
         None => format!(
-            "Up to {tried} replicas the stops of their quotas did not break the objective: no trial failed for CPU with as much in all as \
-             {one} has.",
+            "Up to {tried} replicas the stops of their quotas did not break the objective: no limits that were tried failed for CPU with as \
+             much in all as {one} has.",
         ),
     })
 }
@@ -116,7 +119,7 @@ fn replica_cost(answer: &Answer<'_>, trials: &[Trial]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::{Mode, Purpose};
+    use crate::sweep::{Mode, Purpose, TrialUsage};
 
     /// A trial that was measured, as if it had been made elsewhere.
     fn trial(point: Point, load: Load, verdict: Verdict) -> Trial {
@@ -125,6 +128,7 @@ mod tests {
         trial.spec.purpose = Purpose::Confirm;
         (trial.spec.point, trial.spec.load, trial.verdict) = (point, load, verdict);
         trial.binding_resource = (verdict == Verdict::Fail).then_some(Binding::Cpu);
+        trial.usage.throttled_share = 0.9;
         trial
     }
 
@@ -154,6 +158,10 @@ mod tests {
         let said = |trials: &[Trial]| stalls(&settings(), one, &more, trials).unwrap();
         let none = said(std::slice::from_ref(&less));
         assert!(none.starts_with("Up to 4 replicas"), "0.16 CPU in all is simply less: {none}");
+        let chance = trial(point(2, 120), Load::Direct, Verdict::Fail);
+        let not_stopped = Trial { usage: TrialUsage::default(), ..trial(point(4, 50), Load::Direct, Verdict::Fail) };
+        let none = said(&[less.clone(), chance, not_stopped]);
+        assert!(none.starts_with("Up to 4 replicas"), "a confirmed point, and one without stops: {none}");
         let as_much = said(&[less, trial(point(4, 50), Load::Direct, Verdict::Fail)]);
         assert!(as_much.starts_with("With 4 replicas the stops of their quotas break"), "{as_much}");
         assert!(as_much.contains("4 x 0.05 CPU, 64 MiB is 0.20 CPU in all, with which 1 x 0.2 CPU"), "{as_much}");

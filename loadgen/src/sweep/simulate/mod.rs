@@ -1,5 +1,6 @@
 //! A simulated service, on which whole searches run in microseconds: the search's property tests.
 
+mod edge;
 mod minimal;
 mod modes;
 

@@ -1,0 +1,91 @@
+//! Services that come out otherwise near the edge than far from it.
+
+use super::*;
+
+/// Needs 229 thousandths of a processor and 40 MiB.
+const SERVICE: Service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
+const MIB: u64 = 1 << 20;
+
+/// The minimum of a search in which trials come out as `turned` has them.
+fn minimum(turned: impl Fn(TrialSpec, Trial) -> Trial) -> Point {
+    let settings = settings(&[1], 1000);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials: Vec<Trial> = Vec::new();
+    while let Next::Try(spec) = next(&settings, &trials) {
+        trials.push(turned(spec, SERVICE.trial(spec, &mut rng)));
+        assert!(trials.len() < 60, "no end");
+    }
+    Answer::from_trials(&settings, &trials).per_replicas[0].minimum().expect("a minimum").point
+}
+
+fn missed(trial: Trial, verdict: Verdict, binding: Binding) -> Trial {
+    Trial { verdict, binding_resource: Some(binding), ..trial }
+}
+
+#[test]
+fn the_services_edge_is_where_these_tests_take_it_to_be() {
+    assert_eq!(minimum(|_, trial| trial), Point::new(1, 250, 48 * MIB));
+}
+
+#[test]
+fn a_rung_whose_ramps_are_too_close_to_call_gives_way_to_the_next() {
+    let answer = minimum(|spec, trial| match spec {
+        TrialSpec { load: Load::Ramp, point, .. } if point.limits.cpus.millis == 250 => {
+            missed(trial, Verdict::Undecided, Binding::Cpu)
+        }
+        _ => trial,
+    });
+    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
+}
+
+#[test]
+fn a_rung_that_passes_one_ramp_and_leaves_the_others_open_gives_way_too() {
+    let ramps = std::cell::Cell::new(0);
+    let answer = minimum(|spec, trial| match spec {
+        TrialSpec { load: Load::Ramp, point, .. } if point.limits.cpus.millis == 250 => {
+            ramps.set(ramps.get() + 1);
+            if ramps.get() == 1 { trial } else { missed(trial, Verdict::Undecided, Binding::Cpu) }
+        }
+        _ => trial,
+    });
+    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
+}
+
+/// With less CPU more requests wait, and they take memory: so much with 0.25 CPU. The search ends a rung above that, from which settling
+/// goes down.
+fn minimum_with_floor(floor_mib: u64) -> Point {
+    minimum(|spec, trial| {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        match spec.purpose {
+            Purpose::Search if cpus.millis == 250 => missed(trial, Verdict::Fail, Binding::Cpu),
+            Purpose::Confirm if cpus.millis == 250 && memory_bytes < floor_mib * MIB => {
+                missed(trial, Verdict::Fail, Binding::Memory)
+            }
+            _ => trial,
+        }
+    })
+}
+
+#[test]
+fn memory_that_less_cpu_needs_is_found() {
+    for floor in [64u64, 100, 160, 330, 500] {
+        let answer = minimum_with_floor(floor);
+        assert_eq!(answer, Point::new(1, 250, floor.next_multiple_of(16) * MIB), "at {floor} MiB");
+    }
+}
+
+#[test]
+fn memory_that_costs_more_than_the_cpu_it_saves_is_not_looked_for() {
+    // A rung of 0.05 CPU is worth 465 MiB at these prices.
+    assert_eq!(minimum_with_floor(600), Point::new(1, 300, 48 * MIB));
+}
+
+/// The kernel reads a program again and again that does not fit, and kills nothing.
+#[test]
+fn a_program_that_is_not_ready_in_time_for_want_of_memory_gets_memory() {
+    let answer = minimum(|spec, trial| match spec.point.limits.memory_bytes < 80 * MIB {
+        true => Trial { steps: Vec::new(), usage: TrialUsage::default(), ..missed(trial, Verdict::Fail, Binding::Cpu) },
+        false => trial,
+    });
+    assert_eq!(answer, Point::new(1, 250, 80 * MIB));
+}
