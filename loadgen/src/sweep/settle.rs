@@ -10,10 +10,29 @@ use crate::verdict::Verdict;
 
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
-/// Each rung further up after the second failed ramp in a row is twice as far, but for so many times.
-const LARGEST_STRIDE: u32 = 6;
 /// Points that may be tried to be confirmed before the search gives up on finding one smaller than the largest.
 const POINTS: usize = 12;
+
+/// How far up a resource is raised next, after ramps in a row that failed.
+#[derive(Debug, Default)]
+struct Strides {
+    cpu: Stride,
+    memory: Stride,
+}
+
+/// One rung, twice; then each time twice as far, but for so many times.
+#[derive(Debug, Default)]
+struct Stride(u32);
+
+impl Stride {
+    const MOST: u32 = 6;
+
+    fn next(&mut self) -> usize {
+        let rungs = 1 << self.0.saturating_sub(1);
+        self.0 = (self.0 + 1).min(Self::MOST);
+        rungs
+    }
+}
 
 impl Search<'_> {
     /// The confirmed point of which both rungs below do not hold, beginning with the one that was found. One that fails a
@@ -22,7 +41,7 @@ impl Search<'_> {
         let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
         let mut at = found;
         let mut held: Vec<Rungs> = Vec::new();
-        let mut raises = 0u32;
+        let mut strides = Strides::default();
         for _ in 0..POINTS {
             // One ramp tells a point that does not hold from one whose rungs below are worth a look; the others are for the point
             // whose rungs below fail.
@@ -30,7 +49,7 @@ impl Search<'_> {
             let confirmation = match self.history.confirmation(ramp, 1)? {
                 Confirmation::Held => {
                     held.push(at);
-                    raises = 0;
+                    strides = Strides::default();
                     let refined = self.refined(replicas, top, at)?;
                     if refined != at {
                         at = refined;
@@ -44,8 +63,7 @@ impl Search<'_> {
                 Confirmation::Held => return self.minimum(replicas, at).map(Some),
                 failed => {
                     held.retain(|held| *held != at);
-                    let raised = raised(at, top, failed, 1 << raises.saturating_sub(1));
-                    raises = (raises + 1).min(LARGEST_STRIDE);
+                    let raised = self.raised(replicas, top, at, failed, &mut strides);
                     let back = self.cheapest_of(replicas, &held);
                     at = match (raised, back) {
                         (Some(raised), Some(back)) if cost(raised) < cost(back) => raised,
@@ -154,7 +172,7 @@ impl Search<'_> {
         Ok(self.ask(Purpose::Confirm, replicas, at)?.passed())
     }
 
-    /// Whether a point does not lack memory. At the edge of the quota a trial fails now and then with any memory.
+    /// Whether a point does not lack memory.
     fn has_memory(&self, replicas: u32, at: Rungs) -> Asked<bool> {
         if !self.missed_ramps(self.point(replicas, at)).is_empty() {
             return Ok(false);
@@ -191,14 +209,28 @@ impl Search<'_> {
             _ => Below::Undecided,
         })
     }
-}
 
-/// So many rungs more of what bound the trial.
-fn raised(at: Rungs, top: Rungs, confirmation: Confirmation<'_>, rungs: usize) -> Option<Rungs> {
-    let (Confirmation::Failed(trial) | Confirmation::Undecided(trial)) = confirmation else { return None };
-    if trial.binding_resource == Some(Binding::Memory) && at.memory < top.memory {
-        Some(Rungs { memory: (at.memory + rungs).min(top.memory), ..at })
-    } else {
-        (at.cpu < top.cpu).then(|| Rungs { cpu: (at.cpu + rungs).min(top.cpu), ..at })
+    /// A rung with more of what bound the trial.
+    fn raised(
+        &self,
+        replicas: u32,
+        top: Rungs,
+        at: Rungs,
+        confirmation: Confirmation<'_>,
+        strides: &mut Strides,
+    ) -> Option<Rungs> {
+        let (Confirmation::Failed(trial) | Confirmation::Undecided(trial)) = confirmation else { return None };
+        // What is short of page cache reads it again, which takes CPU: where more memory held with no more CPU, memory was it.
+        let holds_with_more = || {
+            let more = (at.memory + 1..=top.memory).map(|memory| Rungs { memory, ..at });
+            more.into_iter().any(|more| self.ask(Purpose::Confirm, replicas, more).is_ok_and(Trial::passed))
+        };
+        let is_suspect = trial.filled_memory() || trial.never_ran();
+        let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
+        if lacked_memory && at.memory < top.memory {
+            Some(Rungs { memory: (at.memory + strides.memory.next()).min(top.memory), ..at })
+        } else {
+            (at.cpu < top.cpu).then(|| Rungs { cpu: (at.cpu + strides.cpu.next()).min(top.cpu), ..at })
+        }
     }
 }

@@ -241,8 +241,7 @@ impl<'a> Search<'a> {
         let Some(cpu) = cpu else { return Ok(None) };
         let memory = smallest(top.memory, Some(room), seed.guess.memory, |memory| {
             let Some(trial) = self.probe(replicas, Rungs { cpu, memory }, seed.trials)? else { return Ok(None) };
-            // At the edge of the quota a trial fails now and then at any memory. One that never came near its memory limit
-            // says nothing about memory; whether the quota holds is for the confirmation to say.
+            // Whether the quota holds is for the confirmation to say.
             Ok(Some(Probe { passes: trial.had_memory(), likely: None }))
         })?;
         Ok(memory.map(|memory| Rungs { cpu, memory }))

@@ -217,6 +217,9 @@ pub struct TrialUsage {
     pub ended: Vec<String>,
 }
 
+/// Share of a limit from which it is reached: the kernel charges memory by a few hundred KiB at a time.
+const FILLED: f64 = 0.97;
+
 impl Trial {
     /// Whether it passed.
     pub fn passed(&self) -> bool {
@@ -229,10 +232,16 @@ impl Trial {
         self.binding_resource == Some(Binding::Memory) || self.usage.oom_kills > 0 || ended_before
     }
 
-    /// Whether it tells that memory is not what is short. What was too slow to start may have been so for want of memory: the kernel
-    /// reads a program again and again that does not fit, and kills nothing.
+    /// Whether it tells that memory is not what is short. At the edge of the quota a trial fails now and then with any memory, and one
+    /// that never came near its memory limit says nothing about memory. What filled it, or was too slow to start, may have been so for
+    /// want of it: the kernel reads a program again and again that does not fit, which takes CPU, and kills nothing.
     pub fn had_memory(&self) -> bool {
-        self.passed() || !(self.was_short_of_memory() || self.never_ran())
+        self.passed() || !(self.was_short_of_memory() || self.filled_memory() || self.never_ran())
+    }
+
+    /// Whether a replica had all the memory of its limit, page cache included.
+    pub fn filled_memory(&self) -> bool {
+        self.usage.memory_peak_bytes as f64 > FILLED * self.spec.point.limits.memory_bytes as f64
     }
 
     /// Whether no replica lived to be measured.

@@ -89,3 +89,13 @@ fn a_program_that_is_not_ready_in_time_for_want_of_memory_gets_memory() {
     });
     assert_eq!(answer, Point::new(1, 250, 80 * MIB));
 }
+
+/// Page cache that does not fit is read again, which takes CPU.
+#[test]
+fn a_quota_that_only_runs_out_for_want_of_page_cache_gets_memory() {
+    let answer = minimum(|spec, trial| match spec.load == Load::Ramp && spec.point.limits.memory_bytes < 64 * MIB {
+        true => missed(trial, Verdict::Fail, Binding::Cpu),
+        false => trial,
+    });
+    assert_eq!(answer, Point::new(1, 250, 64 * MIB));
+}
