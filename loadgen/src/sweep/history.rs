@@ -98,17 +98,25 @@ impl<'a> History<'a> {
         self.counted.iter().filter(|(_, t)| is_there(t)).count()
     }
 
-    /// Points of a replica count that direct trials with so many users were made at.
+    /// Points of a replica count that direct trials and ramps with so many users were made at.
     pub fn points(&self, replicas: u32, users: u32) -> Vec<Point> {
-        self.direct(replicas, users).into_iter().map(|spec| spec.point).collect()
+        let mut points: Vec<Point> = Vec::new();
+        let is_full = |t: &Trial| matches!(t.spec.load, Load::Direct | Load::Ramp) && t.spec.users == users;
+        for (_, trial) in self.of(replicas).filter(|(_, t)| is_full(t)) {
+            if !points.contains(&trial.spec.point) {
+                points.push(trial.spec.point);
+            }
+        }
+        points
     }
 
     /// Points of a replica count that contradict others: one passes, and one that has at least as much of everything does not.
     /// Only direct trials with so many users are compared.
     pub fn contradictions(&self, replicas: u32, users: u32) -> Vec<Point> {
-        let made = self.direct(replicas, users);
-        let passes = |spec: TrialSpec| self.ask(spec, 1).ok().map(Trial::passed);
-        let judged: Vec<(Point, bool)> = made.into_iter().filter_map(|s| Some((s.point, passes(s)?))).collect();
+        let direct = |point| TrialSpec { purpose: Purpose::Confirm, point, load: Load::Direct, users };
+        let passes = |point| self.ask(direct(point), 1).ok().map(Trial::passed);
+        let judged: Vec<(Point, bool)> =
+            self.points(replicas, users).into_iter().filter_map(|point| Some((point, passes(point)?))).collect();
         let contradict = |less: &(Point, bool), more: &(Point, bool)| less.1 && !more.1 && less.0.is_within(more.0);
         let is_contradicted = |one: &&(Point, bool)| judged.iter().any(|o| contradict(one, o) || contradict(o, one));
         judged.iter().filter(is_contradicted).map(|(point, _)| *point).collect()
@@ -135,18 +143,6 @@ impl<'a> History<'a> {
 
     fn same(&self, spec: TrialSpec) -> impl Iterator<Item = &'a Trial> {
         self.counted.iter().map(|(_, trial)| *trial).filter(move |t| t.spec.is_same(&spec))
-    }
-
-    /// Direct trials of a replica count with so many users, one of each point.
-    fn direct(&self, replicas: u32, users: u32) -> Vec<TrialSpec> {
-        let mut made: Vec<TrialSpec> = Vec::new();
-        let is_direct = |t: &Trial| t.spec.load == Load::Direct && t.spec.users == users;
-        for (_, trial) in self.of(replicas).filter(|(_, t)| is_direct(t)) {
-            if !made.iter().any(|spec| spec.is_same(&trial.spec)) {
-                made.push(trial.spec);
-            }
-        }
-        made
     }
 
     fn of(&self, replicas: u32) -> impl DoubleEndedIterator<Item = &(usize, &'a Trial)> {

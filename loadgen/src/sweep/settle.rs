@@ -11,9 +11,9 @@ use crate::verdict::Verdict;
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
 /// Points that may be tried to be confirmed before the search gives up on finding one smaller than the largest.
-const POINTS: usize = 12;
+const POINTS: usize = 16;
 
-/// How far up a resource is raised next, after ramps in a row that failed.
+/// How far up a resource is raised next, after trials in a row that failed.
 #[derive(Debug, Default)]
 struct Strides {
     cpu: Stride,
@@ -21,7 +21,7 @@ struct Strides {
 }
 
 /// One rung, twice; then each time twice as far, but for so many times.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Stride(u32);
 
 impl Stride {
@@ -42,6 +42,7 @@ impl Search<'_> {
         let mut at = found;
         let mut held: Vec<Rungs> = Vec::new();
         let mut strides = Strides::default();
+        let mut falls = Stride::default();
         for _ in 0..POINTS {
             // One ramp tells a point that does not hold from one whose rungs below are worth a look; the others are for the point
             // whose rungs below fail.
@@ -50,8 +51,10 @@ impl Search<'_> {
                 Confirmation::Held => {
                     held.push(at);
                     strides = Strides::default();
-                    let refined = self.refined(replicas, top, at)?;
+                    let mut further = falls;
+                    let refined = self.refined(replicas, top, at, further.next())?;
                     if refined != at {
+                        falls = if refined.cpu < at.cpu { further } else { falls };
                         at = refined;
                         continue;
                     }
@@ -62,6 +65,7 @@ impl Search<'_> {
             match confirmation {
                 Confirmation::Held => return self.minimum(replicas, at).map(Some),
                 failed => {
+                    falls = Stride::default();
                     held.retain(|held| *held != at);
                     let raised = self.raised(replicas, top, at, failed, &mut strides);
                     let back = self.cheapest_of(replicas, &held);
@@ -95,42 +99,33 @@ impl Search<'_> {
         Ok(Minimum { point: self.point(replicas, at), below_cpus, below_memory })
     }
 
-    /// The point, or a cheaper one that holds as well, of which neither of the rungs below holds.
-    fn refined(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Rungs> {
-        let mut at = found;
-        loop {
-            let roomy = |cpu: usize| self.with_room(replicas, top, Rungs { cpu, ..at }, at);
-            let cpu = self.lower(at.cpu, |cpu| roomy(cpu).map_or(Ok(false), |lower| self.holds(replicas, lower)))?;
-            if let Some(lower) = cpu.and_then(roomy) {
-                at = lower;
-                continue;
-            }
-            let memory = self.lower(at.memory, |memory| self.has_memory(replicas, Rungs { memory, ..at }))?;
-            match memory {
-                Some(memory) => at.memory = memory,
-                None => return Ok(at),
+    /// The point, or a cheaper one that holds by trials that go straight to all users: with `stride` rungs less CPU if that does. Near
+    /// the edge a rung fails by chance, so that the second one below is tried as well before what is below is left alone.
+    fn refined(&self, replicas: u32, top: Rungs, at: Rungs, stride: usize) -> Asked<Rungs> {
+        for rungs in [stride, 1, 2] {
+            let less = at.cpu.checked_sub(rungs).map(|cpu| Rungs { cpu, ..at });
+            if let Some(lower) = less.and_then(|less| self.with_room(replicas, top, less, at))
+                && self.holds(replicas, lower)?
+            {
+                return Ok(lower);
             }
         }
-    }
-
-    /// The smallest rung below one that holds, if one does. Near the edge a rung fails by chance, so that the next one is tried as well
-    /// before what is below is left alone.
-    fn lower(&self, from: usize, mut holds: impl FnMut(usize) -> Asked<bool>) -> Asked<Option<usize>> {
-        let found = smallest(from, Some(from), from.saturating_sub(1), |rung| {
-            Ok(Some(Probe { passes: holds(rung)?, likely: None }))
+        let has_memory = |memory| self.has_memory(replicas, Rungs { memory, ..at });
+        let found = smallest(at.memory, Some(at.memory), at.memory.saturating_sub(1), |rung| {
+            Ok(Some(Probe { passes: has_memory(rung)?, likely: None }))
         })?;
-        if let Some(lower) = found.filter(|rung| *rung < from) {
-            return Ok(Some(lower));
+        if let Some(memory) = found.filter(|rung| *rung < at.memory) {
+            return Ok(Rungs { memory, ..at });
         }
-        match from.checked_sub(2) {
-            Some(second) if holds(second)? => Ok(Some(second)),
-            _ => Ok(None),
+        match at.memory.checked_sub(2) {
+            Some(memory) if has_memory(memory)? => Ok(Rungs { memory, ..at }),
+            _ => Ok(at),
         }
     }
 
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
-    /// cheaper. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each time it is
-    /// more by twice as many rungs.
+    /// cheaper, or no use. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each
+    /// time it is more by twice as many rungs.
     fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
         let cost = |memory: usize| self.settings.cost(self.point(replicas, Rungs { memory, ..less }));
         let other_cost = self.settings.cost(self.point(replicas, other));
@@ -139,15 +134,32 @@ impl Search<'_> {
         let doubled = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
         let tried = doubled.take_while(|memory| *memory < most).chain([most]);
         let lacks = |at: &Rungs| self.lacks_memory(replicas, *at, other.cpu);
-        tried.map(|memory| Rungs { memory, ..less }).find(|at| !lacks(at))
+        let roomy = tried.map(|memory| Rungs { memory, ..less }).find(|at| !lacks(at))?;
+        (!self.is_no_use(replicas, less, roomy, other)).then_some(roomy)
+    }
+
+    /// Whether trials with as much CPU say that memory is no help: a ramp that was missed for something else, two that were missed, or two
+    /// rungs down any trial that failed.
+    fn is_no_use(&self, replicas: u32, less: Rungs, roomy: Rungs, other: Rungs) -> bool {
+        let (from, roomy) = (self.point(replicas, less), self.point(replicas, roomy));
+        let is_as_much =
+            |point: &Point| point.limits.cpus == from.limits.cpus && (from == *point || from.is_within(*point));
+        let tried = || self.history.points(replicas, self.settings.max_users).into_iter().filter(is_as_much);
+        let missed: Vec<&Trial> = tried().flat_map(|point| self.missed_ramps(point)).collect();
+        let failed = |point: Point| {
+            point != roomy && self.history.ask(self.at(point, Load::Direct), 1).is_ok_and(|direct| !direct.passed())
+        };
+        missed.len() > 1
+            || missed.iter().any(|ramp| ramp.binding_resource != Some(Binding::Memory))
+            || (other.cpu > less.cpu + 1 && tried().any(failed))
     }
 
     /// Whether a point lacks memory: by its own trials, or since two with no less of anything do, one of which may err. Only those
     /// with less CPU than `cpus` count.
     fn lacks_memory(&self, replicas: u32, at: Rungs, cpus: usize) -> bool {
         let at = self.point(replicas, at);
-        let most_cpus = self.settings.cpus.rung(cpus);
-        let has_more = |point: &Point| at.is_within(*point) && u64::from(point.limits.cpus.millis) < most_cpus;
+        let rung = |point: &Point| self.settings.cpus.at_least(f64::from(point.limits.cpus.millis));
+        let has_more = |point: &Point| at.is_within(*point) && rung(point) < cpus;
         let lacked = |point: &Point| {
             let direct = self.history.ask(self.at(*point, Load::Direct), 1);
             self.missed_ramps(*point).iter().any(|ramp| ramp.binding_resource == Some(Binding::Memory))
@@ -174,7 +186,8 @@ impl Search<'_> {
 
     /// Whether a point does not lack memory.
     fn has_memory(&self, replicas: u32, at: Rungs) -> Asked<bool> {
-        if !self.missed_ramps(self.point(replicas, at)).is_empty() {
+        let is_missed = !self.missed_ramps(self.point(replicas, at)).is_empty();
+        if is_missed || self.lacks_memory(replicas, at, usize::MAX) {
             return Ok(false);
         }
         Ok(self.ask(Purpose::Confirm, replicas, at)?.had_memory())
