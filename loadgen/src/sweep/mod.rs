@@ -11,6 +11,7 @@ mod answer;
 mod attribution;
 mod bisect;
 mod capacity;
+mod cheaper;
 mod drift;
 mod estimate;
 mod frontier;

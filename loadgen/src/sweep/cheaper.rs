@@ -1,0 +1,122 @@
+//! What is cheaper than a point that held, and whether it holds as well.
+
+use super::{
+    Binding, Load, Point, Purpose, Trial, TrialSpec,
+    bisect::{Probe, smallest},
+    history::Confirmation,
+    settle::CONFIRMATIONS,
+    strategy::{Asked, Rungs, Search},
+};
+use crate::verdict::Verdict;
+
+impl Search<'_> {
+    /// The point, or a cheaper one that holds by trials that go straight to all users: with `stride` rungs less CPU if that does. Near
+    /// the edge a rung fails by chance, so that the second one below is tried as well before what is below is left alone.
+    pub(super) fn refined(&self, replicas: u32, top: Rungs, at: Rungs, stride: usize) -> Asked<Rungs> {
+        for rungs in [stride, 1, 2] {
+            let less = at.cpu.checked_sub(rungs).map(|cpu| Rungs { cpu, ..at });
+            if let Some(lower) = less.and_then(|less| self.with_room(replicas, top, less, at))
+                && self.holds(replicas, lower)?
+            {
+                return Ok(lower);
+            }
+        }
+        let has_memory = |memory| self.has_memory(replicas, Rungs { memory, ..at });
+        let found = smallest(at.memory, Some(at.memory), at.memory.saturating_sub(1), |rung| {
+            Ok(Some(Probe { passes: has_memory(rung)?, likely: None }))
+        })?;
+        if let Some(memory) = found.filter(|rung| *rung < at.memory) {
+            return Ok(Rungs { memory, ..at });
+        }
+        match at.memory.checked_sub(2) {
+            Some(memory) if has_memory(memory)? => Ok(Rungs { memory, ..at }),
+            _ => Ok(at),
+        }
+    }
+
+    /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
+    /// cheaper, or no use. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each
+    /// time it is more by twice as many rungs.
+    fn with_room(&self, replicas: u32, top: Rungs, less: Rungs, other: Rungs) -> Option<Rungs> {
+        let cost = |memory: usize| self.settings.cost(self.point(replicas, Rungs { memory, ..less }));
+        let other_cost = self.settings.cost(self.point(replicas, other));
+        let most = (less.memory + 1..=top.memory).take_while(|memory| cost(*memory) < other_cost).last();
+        let most = most.unwrap_or(less.memory);
+        let doubled = (0..usize::BITS - 1).map(|doubled| less.memory + (1 << doubled) - 1);
+        let tried = doubled.take_while(|memory| *memory < most).chain([most]);
+        let lacks = |at: &Rungs| self.lacks_memory(replicas, *at, other.cpu);
+        let roomy = tried.map(|memory| Rungs { memory, ..less }).find(|at| !lacks(at))?;
+        (!self.is_no_use(replicas, less, roomy, other)).then_some(roomy)
+    }
+
+    /// Whether trials with as much CPU say that memory is no help: a ramp that was missed for something else, two that were missed, or two
+    /// rungs down any trial that failed.
+    fn is_no_use(&self, replicas: u32, less: Rungs, roomy: Rungs, other: Rungs) -> bool {
+        let (from, roomy) = (self.point(replicas, less), self.point(replicas, roomy));
+        let is_as_much =
+            |point: &Point| point.limits.cpus == from.limits.cpus && (from == *point || from.is_within(*point));
+        let tried = || self.history.points(replicas, self.settings.max_users).into_iter().filter(is_as_much);
+        let missed: Vec<&Trial> = tried().flat_map(|point| self.missed_ramps(point)).collect();
+        let failed = |point: Point| {
+            point != roomy && self.history.ask(self.at(point, Load::Direct), 1).is_ok_and(|direct| !direct.passed())
+        };
+        missed.len() > 1
+            || missed.iter().any(|ramp| ramp.binding_resource != Some(Binding::Memory))
+            || (other.cpu > less.cpu + 1 && tried().any(failed))
+    }
+
+    /// Whether a point lacks memory: by its own trials, or since two with no less of anything do, one of which may err. Only those
+    /// with less CPU than `cpus` count.
+    fn lacks_memory(&self, replicas: u32, at: Rungs, cpus: usize) -> bool {
+        let at = self.point(replicas, at);
+        let rung = |point: &Point| self.settings.cpus.at_least(f64::from(point.limits.cpus.millis));
+        let has_more = |point: &Point| at.is_within(*point) && rung(point) < cpus;
+        let lacked = |point: &Point| {
+            let direct = self.history.ask(self.at(*point, Load::Direct), 1);
+            self.missed_ramps(*point).iter().any(|ramp| ramp.binding_resource == Some(Binding::Memory))
+                || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
+        };
+        let tried = self.history.points(replicas, self.settings.max_users);
+        lacked(&at) || tried.iter().filter(|point| has_more(point) && lacked(point)).count() > 1
+    }
+
+    /// Whether a point holds, by trials that go straight to all users. One that holds where more did not is made again, and
+    /// so is the other one.
+    fn holds(&self, replicas: u32, at: Rungs) -> Asked<bool> {
+        if !self.missed_ramps(self.point(replicas, at)).is_empty() {
+            return Ok(false);
+        }
+        let direct = self.ask(Purpose::Confirm, replicas, at)?;
+        if direct.passed() {
+            for point in self.history.contradictions(replicas, self.settings.max_users) {
+                self.history.ask(TrialSpec { purpose: Purpose::Confirm, point, ..direct.spec }, 2)?;
+            }
+        }
+        Ok(self.ask(Purpose::Confirm, replicas, at)?.passed())
+    }
+
+    /// Whether a point does not lack memory.
+    fn has_memory(&self, replicas: u32, at: Rungs) -> Asked<bool> {
+        let is_missed = !self.missed_ramps(self.point(replicas, at)).is_empty();
+        if is_missed || self.lacks_memory(replicas, at, usize::MAX) {
+            return Ok(false);
+        }
+        Ok(self.ask(Purpose::Confirm, replicas, at)?.had_memory())
+    }
+
+    /// The ramps that a point did not hold: those that failed, or those that were undecided where too many were.
+    pub(super) fn missed_ramps(&self, at: Point) -> Vec<&Trial> {
+        let ramp = self.at(at, Load::Ramp);
+        let with = |verdict| self.history.valid(ramp).filter(move |ramp| ramp.verdict == verdict).collect();
+        let is_undecided = |wanted| matches!(self.history.confirmation(ramp, wanted), Ok(Confirmation::Undecided(_)));
+        match with(Verdict::Fail) {
+            failed if !Vec::is_empty(&failed) => failed,
+            _ if is_undecided(1) || is_undecided(CONFIRMATIONS) => with(Verdict::Undecided),
+            none => none,
+        }
+    }
+
+    fn at(&self, point: Point, load: Load) -> TrialSpec {
+        TrialSpec { purpose: Purpose::Confirm, point, load, users: self.settings.max_users }
+    }
+}
