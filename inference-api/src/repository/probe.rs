@@ -14,10 +14,13 @@ use crate::{
 const ROWS: usize = 8;
 /// What a row must take less of in a batch than alone,
 const SHARE: f64 = 0.7;
-/// and how much time that must save: about what queueing a request costs is 1 us.
-const SAVED: Duration = Duration::from_micros(3);
-/// Runs of each kind are repeated for so long; the fastest counts.
-const BUDGET: Duration = Duration::from_millis(10);
+/// and how much time that must save. A request takes the kernel and hyper some 15 to 30 us, beside which a few us less are not seen in any
+/// rate; and one that waits holds hyper's buffers, which is 8 kB each when thousands do. iris would save 3 to 4.5 us and penguins 10.
+const SAVED: Duration = Duration::from_micros(6);
+/// Processor time that is spent on finding out,
+const BUDGET: Duration = Duration::from_millis(20);
+/// but so many runs of each kind at least: the first finds nothing in the processor's caches.
+const LEAST_TURNS: u32 = 3;
 /// What rows may differ by, as a share, for sums that are added up in another order.
 const TOLERANCE: f64 = 1e-3;
 
@@ -54,25 +57,29 @@ pub(super) fn can_batch(model: &mut Model) -> Option<Row> {
 pub(super) struct Row(Vec<Tensor>);
 
 /// Whether a row takes markedly less time in a batch than alone.
+///
+/// Alone and together by turns, and as many of each: under a small quota a process is stopped for most of a period, and were runs counted by
+/// the clock, those of one kind would end at the first, while nothing is in the processor's caches yet. The fastest counts.
 pub(super) fn gains(model: &mut Model, row: &Row) -> bool {
     let batch = tile(&[&row.0], ROWS);
-    let alone = fastest(model, &row.0, 1);
-    let together = fastest(model, &batch, ROWS) / u32::try_from(ROWS).unwrap_or(1);
+    let (mut alone, mut together) = (Duration::MAX, Duration::MAX);
+    let mut turns = 0;
+    while turns < LEAST_TURNS || (alone + together) * turns < BUDGET {
+        let (Some(one), Some(many)) = (time(model, &row.0, 1), time(model, &batch, ROWS)) else { return false };
+        (alone, together) = (alone.min(one), together.min(many));
+        turns += 1;
+    }
+    let together = together / ROWS as u32;
+    tracing::debug!(?alone, ?together, turns, "a row alone, and in a batch");
     together < alone.mul_f64(SHARE) && alone.saturating_sub(together) > SAVED
 }
 
-fn fastest(model: &mut Model, inputs: &[Tensor], rows: usize) -> Duration {
-    let begun = Instant::now();
-    let mut fastest = Duration::MAX;
-    while fastest == Duration::MAX || begun.elapsed() < BUDGET {
-        let inputs = inputs.to_vec();
-        let run = Instant::now();
-        if model.run(inputs, rows).is_err() {
-            return Duration::MAX;
-        }
-        fastest = fastest.min(run.elapsed());
-    }
-    fastest
+/// How long a run takes; none if it fails.
+fn time(model: &mut Model, inputs: &[Tensor], rows: usize) -> Option<Duration> {
+    let inputs = inputs.to_vec();
+    let run = Instant::now();
+    model.run(inputs, rows).ok()?;
+    Some(run.elapsed())
 }
 
 fn leaves_batch_open(signature: &Signature) -> bool {

@@ -61,7 +61,8 @@ impl<'a> History<'a> {
         valid.iter().rev().find(most).copied().ok_or(Missing::Unmeasurable)
     }
 
-    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once more.
+    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once more, unless it was
+    /// given up since not even its longest window could pass.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -73,8 +74,9 @@ impl<'a> History<'a> {
         if ramps.iter().filter(|t| t.passed()).count() >= wanted {
             return Ok(Confirmation::Held);
         }
+        let given_up = ramps.iter().any(|t| !t.passed() && t.stopped_early.is_some());
         match ramps.iter().rev().find(|t| !t.passed()) {
-            Some(undecided) if ramps.len() > wanted => Ok(Confirmation::Undecided(undecided)),
+            Some(undecided) if given_up || ramps.len() > wanted => Ok(Confirmation::Undecided(undecided)),
             _ => Err(self.missing(spec, ramps.len())),
         }
     }

@@ -51,6 +51,24 @@ fn a_rung_that_passes_one_ramp_and_leaves_the_others_open_gives_way_too() {
     assert_eq!(answer, Point::new(1, 300, 48 * MIB));
 }
 
+#[test]
+fn a_ramp_that_was_given_up_is_not_made_once_more() {
+    let count = |stopped_early: Option<&str>| {
+        let ramps = std::cell::Cell::new(0);
+        let answer = minimum(|spec, trial| match spec {
+            TrialSpec { load: Load::Ramp, point, .. } if point.limits.cpus.millis == 250 => {
+                ramps.set(ramps.get() + u32::from(point.limits.memory_bytes == 48 * MIB));
+                let stopped_early = stopped_early.map(str::to_owned);
+                Trial { stopped_early, ..missed(trial, Verdict::Undecided, Binding::Cpu) }
+            }
+            _ => trial,
+        });
+        assert_eq!(answer, Point::new(1, 300, 48 * MIB));
+        ramps.get()
+    };
+    assert_eq!((count(None), count(Some("too many were late"))), (2, 1));
+}
+
 /// With less CPU more requests wait, and they take memory: so much with 0.25 CPU. The search ends a rung above that, from which settling
 /// goes down.
 fn minimum_with_floor(floor_mib: u64) -> Point {
