@@ -46,7 +46,7 @@ impl Search<'_> {
             // One ramp tells a point that does not hold from one whose rungs below are worth a look; the others are for the point
             // whose rungs below fail.
             let ramp = self.spec(Purpose::Confirm, replicas, at, Load::Ramp);
-            let confirmation = match self.history.confirmation(ramp, 1)? {
+            let confirmation = match self.first_ramp(replicas, at)? {
                 Confirmation::Held => {
                     held.push(at);
                     strides = Strides::default();
@@ -84,6 +84,20 @@ impl Search<'_> {
             Confirmation::Held => self.minimum(replicas, at).map(Some),
             Confirmation::Failed(_) | Confirmation::Undecided(_) => Ok(None),
         }
+    }
+
+    /// What the first ramp says. None is made where trials that go straight to all users, and take a quarter of the time, did not pass
+    /// twice.
+    fn first_ramp(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
+        let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
+        let has = |load| self.history.valid(spec(load)).next().is_some();
+        if has(Load::Direct) && !has(Load::Ramp) && !self.history.valid(spec(Load::Direct)).any(Trial::passed) {
+            let again = self.history.ask(spec(Load::Direct), 2)?;
+            if !again.passed() {
+                return Ok(Confirmation::Failed(again));
+            }
+        }
+        self.history.confirmation(spec(Load::Ramp), 1)
     }
 
     fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {
