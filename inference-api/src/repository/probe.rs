@@ -15,12 +15,13 @@ const ROWS: usize = 8;
 /// What a row must take less of in a batch than alone,
 const SHARE: f64 = 0.7;
 /// and how much time that must save. A request takes the kernel and hyper some 15 to 30 us, beside which a few us less are not seen in any
-/// rate; and one that waits holds hyper's buffers, which is 8 kB each when thousands do. iris would save 3 to 4.5 us and penguins 10.
-const SAVED: Duration = Duration::from_micros(6);
-/// Processor time that is spent on finding out,
-const BUDGET: Duration = Duration::from_millis(20);
+/// rate; and one that waits holds hyper's buffers, which is 8 kB each when thousands do. iris would save 3.5 to 5.5 us and penguins 8.5 to 12.5,
+/// depending on how fast the processor runs at the moment.
+const SAVED: Duration = Duration::from_micros(7);
+/// Processor time that is spent on finding out, which a small quota makes twenty times as long,
+const BUDGET: Duration = Duration::from_millis(5);
 /// but so many runs of each kind at least: the first finds nothing in the processor's caches.
-const LEAST_TURNS: u32 = 3;
+const LEAST_TURNS: u32 = 2;
 /// What rows may differ by, as a share, for sums that are added up in another order.
 const TOLERANCE: f64 = 1e-3;
 

@@ -92,10 +92,7 @@ impl Search<'_> {
         let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
         let has = |load| self.history.valid(spec(load)).next().is_some();
         if has(Load::Direct) && !has(Load::Ramp) && !self.history.valid(spec(Load::Direct)).any(Trial::passed) {
-            let again = self.history.ask(spec(Load::Direct), 2)?;
-            if !again.passed() {
-                return Ok(Confirmation::Failed(again));
-            }
+            return self.history.ask(spec(Load::Direct), 2).map(Confirmation::Failed);
         }
         self.history.confirmation(spec(Load::Ramp), 1)
     }
@@ -138,8 +135,8 @@ impl Search<'_> {
         let (Confirmation::Failed(trial) | Confirmation::Undecided(trial)) = confirmation else { return None };
         // What is short of page cache reads it again, which takes CPU: where more memory held with no more CPU, memory was it.
         let holds_with_more = || {
-            let more = (at.memory + 1..=top.memory).map(|memory| Rungs { memory, ..at });
-            more.into_iter().any(|more| self.ask(Purpose::Confirm, replicas, more).is_ok_and(Trial::passed))
+            let mut more = (at.memory + 1..=top.memory).map(|memory| Rungs { memory, ..at });
+            more.any(|more| self.ask(Purpose::Confirm, replicas, more).is_ok_and(Trial::passed))
         };
         let is_suspect = trial.filled_memory() || trial.never_ran();
         let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
