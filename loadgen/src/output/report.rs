@@ -18,7 +18,7 @@ use crate::{
     Error,
     runner::{Pinning, SEED},
     slo::Objective,
-    sweep::{Answer, Finding, Load, Minimum, ReplicaAnswer, Settings, Trial, largest_drift},
+    sweep::{Answer, Finding, Load, Minimum, ReplicaAnswer, Settings, Trial, largest_drift, unevenness},
     verdict::Verdict,
 };
 
@@ -317,7 +317,8 @@ impl Report {
     }
 }
 
-/// How quiet the machine was: what its hypervisor gave to others, by trial, and by how much the reference changed.
+/// How quiet the machine was: what its hypervisor gave to others, by trial, and by how much the reference changed, from one to the
+/// next and within one.
 fn noise(trials: &[Trial]) -> serde_json::Value {
     let mut stolen: Vec<f64> = trials.iter().filter_map(|t| t.usage.steal_share).collect();
     stolen.sort_by(f64::total_cmp);
@@ -325,6 +326,7 @@ fn noise(trials: &[Trial]) -> serde_json::Value {
         "steal_share_median": stolen.get(stolen.len() / 2),
         "steal_share_most": stolen.last(),
         "reference_change_most": largest_drift(trials),
+        "reference_unevenness_most": unevenness(trials),
         "invalid_trials": trials.iter().filter(|t| t.verdict == Verdict::Invalid).count(),
     })
 }

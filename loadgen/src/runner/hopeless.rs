@@ -36,13 +36,15 @@ pub enum Hopeless {
     /// More requests are over a limit than even the longest window may have. It cannot pass any more; whether it failed is for the
     /// bounds to say, since a few long stalls may be chance.
     Missed(String),
+    /// A step in which the generator was the limit: the trial is invalid, whatever follows.
+    Unmeasured(String),
 }
 
 impl Hopeless {
     /// In words.
     pub fn why(&self) -> &str {
         match self {
-            Self::Broken(why) | Self::Missed(why) => why,
+            Self::Broken(why) | Self::Missed(why) | Self::Unmeasured(why) => why,
         }
     }
 }

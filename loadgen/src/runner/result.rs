@@ -119,7 +119,8 @@ pub(super) fn overall(
             let verdict = if is_proved { Verdict::Fail } else { Verdict::Undecided };
             return Judgement { verdict, reasons: vec![why.clone()] };
         }
-        None => {}
+        // Its step was seen above; where that fails, a replica ended in it.
+        Some(Hopeless::Unmeasured(_)) | None => {}
     }
     if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Fail) {
         return Judgement { verdict: Verdict::Fail, reasons: at(step) };
@@ -175,6 +176,22 @@ mod tests {
             Verdict::Fail,
             "nobody is served by a replica that is no more"
         );
+    }
+
+    #[test]
+    fn a_ramp_that_ended_with_a_late_generator_is_invalid_and_no_failure() {
+        let one = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let plan = Plan { steps: vec![one.steps[0]; 2], ..one };
+        let objective = "p95<100ms".parse().unwrap();
+        let mut late = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
+        (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
+        let outcome = Outcome { steps: Vec::new(), total: Measured::default(), stopped: true };
+        let mut reached = vec![step_result(&plan, 0, 10, &late, &objective, None)];
+        let unmeasured = Hopeless::Unmeasured("the generator was late".to_owned());
+        let judged = |steps: &[StepResult]| overall(&plan, steps, &outcome, &objective, Some(&unmeasured), Load::Ramp);
+        assert_eq!(judged(&reached).verdict, Verdict::Invalid);
+        charge_ends(&mut reached, &["a-1: out of memory".to_owned()]);
+        assert_eq!(judged(&reached).verdict, Verdict::Fail, "a replica that ended in the step is what made it late");
     }
 
     #[test]

@@ -25,7 +25,7 @@ const STEP_RAMP: Duration = Duration::from_secs(1);
 const STEP_SPAWN_RATE: (u32, u32) = (100, DIRECT_SPAWN_RATE);
 const STEP_SPAWN_SHARE: u32 = 20;
 /// Then they are held, the first second unmeasured. The last step alone can prove a pass, and is held for longer.
-const STEP_HOLD: Duration = Duration::from_secs(6);
+const STEP_HOLD: Duration = Duration::from_secs(5);
 const STEP_WARM_UP: Duration = Duration::from_secs(1);
 /// The window that decides is looked at after so many seconds, and after the first look that decides the trial is over.
 /// Near the edge more requests are needed than far from it; few looks, since each is one more chance to err.
@@ -34,7 +34,7 @@ const RAMP_LOOKS: [u32; 4] = [20, 30, 45, 60];
 /// Users without think time: enough to keep a server busy, few enough to keep queues short.
 const SATURATE_USERS: u32 = 64;
 const SATURATE_RAMP: Duration = Duration::from_secs(1);
-const SATURATE_HOLD: Duration = Duration::from_secs(8);
+const SATURATE_HOLD: Duration = Duration::from_secs(12);
 /// Before one of the replicas is killed, and after.
 const LOSS_HOLD: Duration = Duration::from_secs(15);
 /// Deploying and tearing down, for estimates.
@@ -192,7 +192,7 @@ mod tests {
                 let plan = Timing::new(wait).plan(&settings(wait, max_users, step), load, max_users);
                 prop_assert_eq!(plan.check(), Ok(()));
                 if load != Load::Saturate {
-                    let long_enough = |s: &Step| s.hold - s.warm_up >= wait.longest().mul_f64(1.9);
+                    let long_enough = |s: &Step| s.hold - s.warm_up >= wait.longest().mul_f64(1.5);
                     prop_assert!(plan.steps.iter().all(long_enough));
                     prop_assert_eq!(plan.max_users(), max_users);
                 }

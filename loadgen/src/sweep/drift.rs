@@ -1,5 +1,8 @@
 //! Has the machine changed while the sweep ran? The same trial, made again and again, says so.
 //!
+//! What a request costs is taken from a reference's fastest second: guests of the hypervisor that share a core come and go within
+//! seconds, and are not told as steal.
+//!
 //! A reference that differs from those before it is made once more at once: a server that is kept busy batches more or less from
 //! one start to the next, and what a request costs follows. Only what both say is a change of the machine.
 
@@ -40,9 +43,23 @@ pub fn largest(trials: &[Trial]) -> Option<f64> {
     looks(trials).windows(2).map(|pair| change(&pair[0], &pair[1])).max_by(|a, b| a.abs().total_cmp(&b.abs()))
 }
 
+/// By how much more a reference answered in its fastest second than on average, as a share; the most of all. Guests of the hypervisor
+/// that share the processor's cores make it more.
+pub fn unevenness(trials: &[Trial]) -> Option<f64> {
+    let of = |trial: &Trial| {
+        let cost = trial.usage.cpu_seconds_per_request.filter(|cost| *cost > 0.0)?;
+        let mean = trial.steps.last().map(|step| step.requests_per_second).filter(|mean| *mean > 0.0)?;
+        Some(trial.usage.cpus_used / cost / mean - 1.0)
+    };
+    trials.iter().filter(is_reference).filter_map(of).max_by(f64::total_cmp)
+}
+
+fn is_reference(trial: &&Trial) -> bool {
+    trial.spec.load == Load::Saturate && trial.verdict != Verdict::Invalid
+}
+
 /// Those of a sweep that was resumed with other limits are of another point, and left out.
 fn looks(trials: &[Trial]) -> Vec<Look> {
-    let is_reference = |trial: &&Trial| trial.spec.load == Load::Saturate && trial.verdict != Verdict::Invalid;
     let last = trials.iter().rev().find(is_reference).map(|trial| trial.spec.point);
     let mut looks: Vec<Look> = Vec::new();
     let mut is_new = true;

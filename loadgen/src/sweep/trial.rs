@@ -171,7 +171,7 @@ pub struct StepResult {
 /// What all replicas of a trial used together; counters over the last step's window, memory the largest of any replica.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrialUsage {
-    /// CPU seconds a request: D of the utilization law U = X D.
+    /// CPU seconds a request: D of the utilization law U = X D. Of a reference, which saturates the service: in its fastest second.
     pub cpu_seconds_per_request: Option<f64>,
     /// Processors in use, all replicas together.
     pub cpus_used: f64,

@@ -7,10 +7,13 @@ use scaling::replicas_shrink;
 use crate::{
     sweep::{
         Answer, Below, Binding, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial,
-        TrialSpec, largest_drift,
+        TrialSpec, largest_drift, unevenness,
     },
     verdict::Verdict,
 };
+
+/// How much more of the reference's requests its fastest second may have than the mean. Chance makes it a few percent.
+const MOST_UNEVEN: f64 = 0.1;
 
 /// Why a trial is made.
 pub fn purpose(spec: &TrialSpec) -> &'static str {
@@ -183,7 +186,14 @@ fn machine(trials: &[Trial]) -> String {
         0 => "no trial was invalid".to_owned(),
         n => format!("{n} trial(s) were invalid, since the generator, the machine or the Engine stood in the way"),
     };
-    match largest_drift(trials) {
+    let uneven = unevenness(trials).filter(|more| *more > MOST_UNEVEN).map(|more| {
+        format!(
+            " The machine was uneven: a saturated replica answered {:.0}% more requests in its fastest second than on average, as it does when \
+             other guests share the cores. Trials near the edge pass and fail by chance then.",
+            more * 100.0
+        )
+    });
+    let changed = match largest_drift(trials) {
         None => format!("Whether the machine changed meanwhile was not measured; {invalid}."),
         Some(change) => {
             format!(
@@ -191,7 +201,8 @@ fn machine(trials: &[Trial]) -> String {
                 change * 100.0
             )
         }
-    }
+    };
+    changed + &uneven.unwrap_or_default()
 }
 
 fn page_cache(trials: &[Trial]) -> String {

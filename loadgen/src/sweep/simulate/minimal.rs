@@ -119,6 +119,23 @@ fn a_machine_that_drifts_has_its_trials_made_again_once() {
 }
 
 #[test]
+fn a_machine_is_as_uneven_as_the_worst_of_its_references() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut made = |load, mean: f64| {
+        let (purpose, point) = (Purpose::Reference, Point::new(1, 1000, 1 << 30));
+        let mut trial = service.trial(TrialSpec { purpose, point, load, users: 10_000 }, &mut rng);
+        // 50,000 requests in the fastest second.
+        trial.usage = TrialUsage { cpus_used: 1.0, cpu_seconds_per_request: Some(20e-6), ..trial.usage };
+        trial.steps.last_mut().unwrap().requests_per_second = mean;
+        trial
+    };
+    let trials = [made(Load::Saturate, 49_000.0), made(Load::Saturate, 40_000.0), made(Load::Direct, 5_714.0)];
+    assert!((unevenness(&trials).unwrap() - 0.25).abs() < 1e-9, "{:?}", unevenness(&trials));
+    assert_eq!(unevenness(&trials[2..]), None, "a trial that is no reference has no fastest second");
+}
+
+#[test]
 fn points_that_contradict_each_other_are_made_again() {
     let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
     let settings = settings(&[1], 1000);

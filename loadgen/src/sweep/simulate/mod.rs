@@ -13,7 +13,7 @@ use rand_pcg::Pcg32;
 
 use super::{
     Answer, Binding, Cheapest, Finding, Load, Mode, Next, Point, Purpose, Settings, StepResult, Trial, TrialSpec,
-    TrialUsage, cpu_ladder, memory_ladder, next,
+    TrialUsage, cpu_ladder, memory_ladder, next, unevenness,
 };
 use crate::{measure::Percentiles, verdict::Verdict};
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{SMALL_SLO, docker};
+use super::{SMALL_SLO, apply, docker};
 use crate::server::loadgen;
 
 /// FastAPI and onnxruntime, as people who never heard of us run them.
@@ -29,4 +29,8 @@ fn a_container_that_is_not_ours_is_sized() {
     assert!(compose.contains("OMP_NUM_THREADS: \"1\"") && compose.contains(":9000\""), "{compose}");
     let manifest = std::fs::read_to_string(out.join("kubernetes.yaml")).unwrap();
     assert!(manifest.contains("path: \"/ready\"") && manifest.contains("cpu: 400m"), "{manifest}");
+    let request = apply::Request { path: "/infer", body: r#"{"rows": [[5.1, 3.5, 1.4, 0.2]]}"# };
+    let limits = "400000000 268435456 268435456 512";
+    apply::compose_file_starts(&out, 1, limits, &request);
+    apply::command_line_starts(&out, limits, &request);
 }

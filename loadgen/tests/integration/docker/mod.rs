@@ -1,5 +1,6 @@
 //! Sweeps over containers of a real Engine, and what people do with the image.
 
+mod apply;
 mod attach;
 mod foreign;
 mod restart;
@@ -52,6 +53,8 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let filter = format!("label=loadgen.run={run}");
     assert_eq!(docker(&["ps", "-aq", "--filter", &filter]), "");
     assert_eq!(docker(&["network", "ls", "-q", "--filter", &filter]), "");
+    let request = apply::Request { path: "/predict", body: r#"{"instances": [[5.1, 3.5, 1.4, 0.2]]}"# };
+    apply::compose_file_starts(&out, 2, "200000000 67108864 67108864 512", &request);
 }
 
 #[test]
