@@ -128,6 +128,11 @@ impl<'a> Answer<'a> {
         cheapest_of(settings, holding(settings, trials).filter(is_under))
     }
 
+    /// The cheapest minimum by when the machine was seen to have changed, which took its trials away.
+    pub fn before_the_change(settings: &Settings, trials: &'a [Trial]) -> Option<Minimum> {
+        Self::from_trials(settings, drift::before(trials)).cheapest(settings)
+    }
+
     /// The cheapest point of which some trial passed: what is known where nothing was confirmed.
     pub fn best_so_far(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
         cheapest_of(settings, holding(settings, trials))

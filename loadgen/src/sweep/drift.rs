@@ -30,6 +30,11 @@ pub fn affected(trials: &[Trial]) -> Range<usize> {
     drifted.map_or(0..0, |pair| pair[0].made.1 + 1..pair[1].made.0)
 }
 
+/// The trials by when the machine was seen to have changed; none if it was not.
+pub fn before(trials: &[Trial]) -> &[Trial] {
+    trials.get(..affected(trials).end).unwrap_or_default()
+}
+
 /// Whether the last reference differs from those before it, and is the only one to say so.
 pub fn is_unsure(trials: &[Trial]) -> bool {
     match looks(trials).as_slice() {

@@ -5,9 +5,12 @@
 //! begins there and asks it again of every trial. Memory is searched at the CPU limit that was found, beginning at what the
 //! replicas really held. What the search found is settled by `settle`.
 
+use orchestrator::Limits;
+
 use super::{
     Below, Binding, Finding, Load, Minimum, Mode, Next, Point, Purpose, ReplicaAnswer, Settings, Trial, TrialSpec,
     bisect::{Probe, smallest},
+    drift,
     history::{Confirmation, History, Missing},
     settle::CONFIRMATIONS,
 };
@@ -57,6 +60,8 @@ fn finding(asked: Asked<Finding>) -> (Option<Finding>, Option<TrialSpec>) {
 pub(super) struct Search<'a> {
     pub(super) settings: &'a Settings,
     pub(super) history: History<'a>,
+    /// Minima whose trials a change of the machine took away.
+    taken: Vec<Minimum>,
 }
 
 /// Indices of rungs.
@@ -79,7 +84,14 @@ struct Seed {
 
 impl<'a> Search<'a> {
     fn new(settings: &'a Settings, trials: &'a [Trial]) -> Self {
-        Self { settings, history: History::new(trials) }
+        let lost = &trials[drift::affected(trials)];
+        let has_lost = |minimum: &Minimum| lost.iter().any(|t| t.spec.point.replicas == minimum.point.replicas);
+        let before = match lost.is_empty() {
+            true => Vec::new(),
+            false => answers(settings, drift::before(trials)),
+        };
+        let taken = before.iter().filter_map(ReplicaAnswer::minimum).filter(has_lost).collect();
+        Self { settings, history: History::new(trials), taken }
     }
 
     /// The answers that are complete, in the order of the replica counts, and the trial that the next one needs.
@@ -145,7 +157,12 @@ impl<'a> Search<'a> {
                 self.calibrated(calibration, top)
             }
         };
-        if let Some(found) = self.search(replicas, top, &seed)?
+        // A machine that changed is asked where it was settled before.
+        let found = match self.taken.iter().find(|minimum| minimum.point.replicas == replicas) {
+            Some(minimum) => self.rungs(minimum.point),
+            None => self.search(replicas, top, &seed)?,
+        };
+        if let Some(found) = found
             && let Some(minimum) = self.settled(replicas, top, found)?
         {
             return Ok(Finding::Minimum(minimum));
@@ -275,6 +292,13 @@ impl<'a> Search<'a> {
 
     pub(super) fn point(&self, replicas: u32, rungs: Rungs) -> Point {
         Point::new(replicas, self.settings.cpus.rung(rungs.cpu), self.settings.memory.rung(rungs.memory))
+    }
+
+    fn rungs(&self, point: Point) -> Option<Rungs> {
+        let Limits { cpus, memory_bytes } = point.limits;
+        let (cpu, memory) =
+            (self.settings.cpus.at_most(cpus.millis.into())?, self.settings.memory.at_most(memory_bytes)?);
+        Some(Rungs { cpu, memory })
     }
 
     /// References are made always at the same point: the fewest replicas with all the CPU that there is. Under a quota below

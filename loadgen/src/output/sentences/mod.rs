@@ -180,6 +180,25 @@ fn tighter(settings: &Settings, trials: &[Trial]) -> String {
     }
 }
 
+/// Of a sweep that was ended before there was an answer.
+fn ended_before(settings: &Settings, trials: &[Trial]) -> String {
+    if let Some(Minimum { point, .. }) = Answer::before_the_change(settings, trials) {
+        return format!(
+            "No minimum is known of the machine as it is now: it changed, so that trials have to be made again, and the sweep was ended \
+             before. As it was, {point} was the minimum for {} users, confirmed by ramps on fresh replicas.",
+            settings.max_users
+        );
+    }
+    match Answer::best_so_far(settings, trials) {
+        None => "No minimum is known yet: the sweep was ended before.".to_owned(),
+        Some(best) => format!(
+            "No minimum is known yet: the sweep was ended before. The cheapest limits that passed a trial by then are {}; that was not \
+             confirmed.",
+            best.spec.point
+        ),
+    }
+}
+
 fn machine(trials: &[Trial]) -> String {
     let invalid = trials.iter().filter(|t| t.verdict == Verdict::Invalid).count();
     let invalid = match invalid {
@@ -250,14 +269,7 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String
                 below(&minimum, settings, trials)
             )
         }
-        None if answer.per_replicas.is_empty() => match Answer::best_so_far(settings, trials) {
-            None => "No minimum is known yet: the sweep was ended before.".to_owned(),
-            Some(best) => format!(
-                "No minimum is known yet: the sweep was ended before. The cheapest limits that passed a trial by then are {}; that was \
-                 not confirmed.",
-                best.spec.point
-            ),
-        },
+        None if answer.per_replicas.is_empty() => ended_before(settings, trials),
         None => {
             let is_known = answer
                 .per_replicas

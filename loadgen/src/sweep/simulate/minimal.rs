@@ -113,9 +113,39 @@ fn a_machine_that_drifts_has_its_trials_made_again_once() {
     assert!(count(&[1.0, 1.05, 1.1]) == steady, "small changes are none");
     let drifted = count(&[1.0]);
     assert!(drifted > steady + 5, "{drifted} trials, {steady} without drift");
+    assert!(drifted < steady * 2 - 5, "{drifted} trials, {steady} without drift: nothing is searched twice");
     assert!(count(&[1.0, 1.3, 1.3, 1.0, 1.0, 1.3, 1.3]) < steady * 2, "once");
     // With 1.3 for whatever follows.
     assert_eq!(count(&[1.3, 1.0]), steady + 1, "a reference that the next one does not bear out is none");
+}
+
+#[test]
+fn what_was_known_before_the_machine_changed_is_told_until_it_is_known_again() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let mut trials: Vec<Trial> = Vec::new();
+    let (mut known, mut told) = (None, 0);
+    while let Next::Try(spec) = next(&settings, &trials) {
+        let mut trial = service.trial(spec, &mut rng);
+        if spec.load == Load::Saturate {
+            let is_first = !trials.iter().any(|t| t.spec.load == Load::Saturate);
+            trial.usage.cpu_seconds_per_request = Some(if is_first { 13e-6 } else { 20e-6 });
+        }
+        trials.push(trial);
+        let (now, before) = (
+            Answer::from_trials(&settings, &trials).cheapest(&settings),
+            Answer::before_the_change(&settings, &trials),
+        );
+        if before.is_some() && now.is_none() {
+            told += 1;
+            assert_eq!(before, known, "after {} trials", trials.len());
+            assert!(matches!(next(&settings, &trials), Next::Try(spec) if spec.purpose == Purpose::Confirm));
+        }
+        known = now.or(known);
+    }
+    let now = Answer::from_trials(&settings, &trials).cheapest(&settings);
+    assert!(told > 0 && now.is_some() && Answer::before_the_change(&settings, &trials) == now, "{told}, {now:?}");
 }
 
 #[test]
