@@ -331,9 +331,9 @@ fn noise(trials: &[Trial]) -> serde_json::Value {
     })
 }
 
-/// A ramp that the minimum passed.
+/// The last ramp that the minimum passed: the machine may have changed after the first.
 fn confirmation<'a>(minimum: &Minimum, trials: &'a [Trial]) -> Option<&'a Trial> {
-    trials.iter().find(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed())
+    trials.iter().rev().find(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed())
 }
 
 fn minimum_json(minimum: Option<&Minimum>) -> serde_json::Value {

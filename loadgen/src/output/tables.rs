@@ -179,7 +179,7 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
             }
         };
         let point = minimum.point;
-        let ramp = trials.iter().find(|t| t.spec.point == point && t.spec.load == Load::Ramp && t.passed());
+        let ramp = trials.iter().rev().find(|t| t.spec.point == point && t.spec.load == Load::Ramp && t.passed());
         let last = ramp.and_then(|t| t.steps.last());
         let ms = |f: fn(&crate::measure::Percentiles) -> f64| {
             last.map_or_else(String::new, |s| format!("{:.1}", f(&s.intended_ms)))
