@@ -18,7 +18,7 @@ use crate::{
     Error,
     runner::{Pinning, SEED},
     slo::Objective,
-    sweep::{Answer, Finding, Load, Minimum, ReplicaAnswer, Settings, Trial, largest_drift, unevenness},
+    sweep::{Answer, Finding, Minimum, ReplicaAnswer, Settings, Trial, largest_drift, unevenness},
     verdict::Verdict,
 };
 
@@ -204,7 +204,7 @@ impl Report {
         self.write("REPORT.md", &self.markdown(settings, trials))?;
         match &minimal {
             Some(minimal) => {
-                let confirmation = confirmation(minimal, trials);
+                let confirmation = minimal.confirmation(trials);
                 let fewer = answer.per_replicas.iter().filter(|a| a.replicas < minimal.point.replicas);
                 let refined = fewer.filter_map(ReplicaAnswer::minimum).filter(Minimum::is_refined);
                 let alone_bytes = refined.map(|minimum| minimum.point.limits.memory_bytes).max();
@@ -296,7 +296,7 @@ impl Report {
             text.push_str(&format!("- {is}: {figure}\n"));
         }
         if let Some(minimum) = answer.cheapest(settings)
-            && let Some(ramp) = confirmation(&minimum, trials)
+            && let Some(ramp) = minimum.confirmation(trials)
         {
             text.push_str(&format!("\n## Every step of the winner ({})\n\n{}\n", minimum.point, tables::steps(ramp)));
             if self.source.service.is_none() {
@@ -329,11 +329,6 @@ fn noise(trials: &[Trial]) -> serde_json::Value {
         "reference_unevenness_most": unevenness(trials),
         "invalid_trials": trials.iter().filter(|t| t.verdict == Verdict::Invalid).count(),
     })
-}
-
-/// The last ramp that the minimum passed: the machine may have changed after the first.
-fn confirmation<'a>(minimum: &Minimum, trials: &'a [Trial]) -> Option<&'a Trial> {
-    trials.iter().rev().find(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.passed())
 }
 
 fn minimum_json(minimum: Option<&Minimum>) -> serde_json::Value {

@@ -8,7 +8,7 @@ use comfy_table::{
 use crate::{
     measure::{GeneratorLoad, Window},
     output::RunReport,
-    sweep::{Answer, Finding, Load, Settings, Trial},
+    sweep::{Answer, Finding, Settings, Trial},
 };
 
 /// The result of a run: each step, and all requests with those of the ramps.
@@ -179,7 +179,7 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
             }
         };
         let point = minimum.point;
-        let ramp = trials.iter().rev().find(|t| t.spec.point == point && t.spec.load == Load::Ramp && t.passed());
+        let ramp = minimum.confirmation(trials);
         let last = ramp.and_then(|t| t.steps.last());
         let ms = |f: fn(&crate::measure::Percentiles) -> f64| {
             last.map_or_else(String::new, |s| format!("{:.1}", f(&s.intended_ms)))

@@ -99,6 +99,11 @@ impl Minimum {
     pub fn is_refined(&self) -> bool {
         (self.below_cpus, self.below_memory) != (Below::NotTried, Below::NotTried)
     }
+
+    /// The last ramp that it passed: the machine may have changed after the first.
+    pub fn confirmation<'t>(&self, trials: &'t [Trial]) -> Option<&'t Trial> {
+        trials.iter().rev().find(|t| t.spec.point == self.point && t.spec.load == Load::Ramp && t.passed())
+    }
 }
 
 /// All answers there are so far.

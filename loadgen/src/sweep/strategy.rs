@@ -84,13 +84,12 @@ struct Seed {
 
 impl<'a> Search<'a> {
     fn new(settings: &'a Settings, trials: &'a [Trial]) -> Self {
-        let lost = &trials[drift::affected(trials)];
+        let affected = drift::affected(trials);
+        let (before, lost) = (&trials[..affected.end], &trials[affected]);
         let has_lost = |minimum: &Minimum| lost.iter().any(|t| t.spec.point.replicas == minimum.point.replicas);
-        let before = match lost.is_empty() {
-            true => Vec::new(),
-            false => answers(settings, drift::before(trials)),
-        };
-        let taken = before.iter().filter_map(ReplicaAnswer::minimum).filter(has_lost).collect();
+        // Without a change there is nothing to ask those before it.
+        let known = if lost.is_empty() { Vec::new() } else { answers(settings, before) };
+        let taken = known.iter().filter_map(ReplicaAnswer::minimum).filter(has_lost).collect();
         Self { settings, history: History::new(trials), taken }
     }
 
@@ -296,9 +295,10 @@ impl<'a> Search<'a> {
 
     fn rungs(&self, point: Point) -> Option<Rungs> {
         let Limits { cpus, memory_bytes } = point.limits;
-        let (cpu, memory) =
-            (self.settings.cpus.at_most(cpus.millis.into())?, self.settings.memory.at_most(memory_bytes)?);
-        Some(Rungs { cpu, memory })
+        Some(Rungs {
+            cpu: self.settings.cpus.at_most(cpus.millis.into())?,
+            memory: self.settings.memory.at_most(memory_bytes)?,
+        })
     }
 
     /// References are made always at the same point: the fewest replicas with all the CPU that there is. Under a quota below
