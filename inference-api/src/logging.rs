@@ -19,6 +19,9 @@ pub fn start(filter: &str, format: LogFormat) {
         // ONNX Runtime tells us of every error, and we tell whose it is; its own words are there for who asks for them.
         .with_env_filter(EnvFilter::new(format!("ort=off,{rest}{filter}")))
         .with_ansi(std::io::stderr().is_terminal())
+        // A line that nobody reads any more would be told of on the same standard error, by a macro that panics then: a server outlives
+        // its log's reader.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),

@@ -2,14 +2,16 @@
 
 use std::{
     fs,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::{BINARY, IRIS, Server, is_setosa, model, serve_args};
+use crate::support::{BINARY, Client, IRIS, Server, is_setosa, model, serve_args, until};
 
 fn run(command: &mut Command) -> (Output, String) {
     let output = command.output().unwrap();
@@ -268,4 +270,26 @@ impl Drop for Group {
             crate::support::pause(10);
         }
     }
+}
+
+/// As the replicas of a killed sweep are left.
+#[test]
+fn a_server_outlives_the_reader_of_its_log() {
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let iris = model("iris");
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--bind", &addr.to_string(), "--workers", "1", "--log", "access=info", "--model"]);
+    let mut child = command.arg(&iris).stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+    until("it to be ready", Duration::from_secs(20), || {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        let is_ready = || Client::connect(addr).get("/health").status == 200;
+        (TcpStream::connect(addr).is_ok() && is_ready()).then_some(())
+    });
+    for _ in 0..2 {
+        is_setosa(&Client::connect(addr).post(IRIS));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

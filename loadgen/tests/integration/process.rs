@@ -237,9 +237,10 @@ fn clean_removes_what_a_killed_sweep_left() {
     let model = own_model(dir.path(), "killed-sweep");
     let mut child = small(&out).args(["--model", &model]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     wait_for_trial(&mut child, &out);
-    // Between trials nothing runs; wait until something does.
+    // Between trials nothing runs; wait until something does, beside the sweep.
     let began = Instant::now();
-    while running("killed-sweep.onnx") < 2 && began.elapsed() < Duration::from_secs(20) {
+    while running("killed-sweep.onnx") < 2 {
+        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60), "nothing runs");
         std::thread::park_timeout(Duration::from_millis(50));
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
