@@ -114,6 +114,7 @@ impl Grid {
             cpu_price: 1.0,
             memory_price: 0.11,
             most_steal: 0.02,
+            seed: 1,
         };
         Self { settings, trials: points }
     }

@@ -117,6 +117,10 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value_t = 2.0, value_parser = parse_percent)]
     pub(super) max_steal: f64,
 
+    /// Makes think times repeatable: trials of sweeps with the same seed and load have the same schedule.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+
     /// End after so many trials, with the best by then.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_trials: Option<u32>,

@@ -47,6 +47,7 @@ pub(super) fn settings(options: &SweepOptions, host: &Host, pinning: &Pinning) -
         cpu_price: options.cpu_price,
         memory_price: options.memory_price,
         most_steal: options.max_steal / 100.0,
+        seed: options.seed,
     })
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error,
-    runner::{Pinning, SEED},
+    runner::Pinning,
     slo::Objective,
     sweep::{Answer, Finding, Minimum, ReplicaAnswer, Settings, Trial, largest_drift, unevenness},
     verdict::Verdict,
@@ -80,7 +80,7 @@ impl Environment {
             objective: objective.to_string(),
             model: "closed",
             wait_time: settings.wait_time.to_string(),
-            seed: SEED,
+            seed: settings.seed,
             orchestrator: host.description.clone(),
             image: image.map(str::to_owned),
             image_id,

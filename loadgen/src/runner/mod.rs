@@ -22,7 +22,7 @@ pub use budget::Budget;
 pub use hopeless::{Expectation, Hopeless, Watch};
 pub use pin::{Pin, Pinning};
 pub use target::Reached;
-pub use timing::{SEED, Timing};
+pub use timing::Timing;
 
 use crate::{
     Error,

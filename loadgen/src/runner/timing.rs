@@ -43,9 +43,6 @@ const OVERHEAD: Duration = Duration::from_secs(3);
 /// Of the plans that tell one version's from another's.
 const EXAMPLE_USERS: u32 = 10_000;
 
-/// Of every plan of a sweep.
-pub const SEED: u64 = 1;
-
 /// The times of a sweep's trials.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -108,7 +105,7 @@ impl Timing {
                 (vec![step], WaitTime::Constant(Duration::ZERO))
             }
         };
-        Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: SEED }
+        Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: settings.seed }
     }
 
     /// What users do in the trials of a sweep, for so many of them as a journal's trials have or not: a name for all of it.
@@ -166,6 +163,7 @@ mod tests {
             cpu_price: 1.0,
             memory_price: 0.11,
             most_steal: 0.02,
+            seed: 1,
         }
     }
 

@@ -34,6 +34,21 @@ impl Search<'_> {
         }
     }
 
+    /// A point that was raised in CPU from another one, with as little memory as is not short by trials that go straight to all users. What
+    /// was asked of memory before, a tight quota may have answered: requests that wait take some. The rung below is shown to fail in any
+    /// case; asked before the ramp, it saves the ramp of a point that is not the last one.
+    pub(super) fn slimmed(&self, replicas: u32, raised: Rungs, from: Rungs) -> Asked<Rungs> {
+        let mut at = raised;
+        while let Some(less) = at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at })
+            && raised.cpu > from.cpu
+            && !self.lacks_memory(replicas, less, usize::MAX)
+            && self.ask(Purpose::Confirm, replicas, less)?.had_memory()
+        {
+            at = less;
+        }
+        Ok(at)
+    }
+
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
     /// cheaper, or no use. A replica with less CPU lets more requests wait, and those take memory: how much is not known, so that each
     /// time it is more by twice as many rungs.

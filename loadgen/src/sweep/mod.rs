@@ -92,6 +92,8 @@ pub struct Settings {
     pub memory_price: f64,
     /// Share of the machine's processor time that a hypervisor may take before a trial is invalid.
     pub most_steal: f64,
+    /// Of what users do in every trial: trials with the same load have the same think times.
+    pub seed: u64,
 }
 
 impl Settings {

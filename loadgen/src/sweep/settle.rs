@@ -69,9 +69,9 @@ impl Search<'_> {
                     let raised = self.raised(replicas, top, at, failed, &mut strides);
                     let back = self.cheapest_of(replicas, &held);
                     at = match (raised, back) {
-                        (Some(raised), Some(back)) if cost(raised) < cost(back) => raised,
+                        (Some(raised), Some(back)) if cost(raised) < cost(back) => self.slimmed(replicas, raised, at)?,
                         (_, Some(back)) => back,
-                        (Some(raised), None) => raised,
+                        (Some(raised), None) => self.slimmed(replicas, raised, at)?,
                         (None, None) => return Ok(None),
                     };
                 }

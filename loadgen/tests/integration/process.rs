@@ -151,6 +151,7 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
         (["--slo", "p95<50ms"], "objective was"),
         (["--ready-path", "/v2/health/ready"], "ready_path was \"/health\""),
         (["--path", "/invocations"], "path was \"/predict\""),
+        (["--seed", "2"], "loads was"),
         (["--ready-timeout", "1m"], "ready_timeout was \"30s\", is \"60s\""),
     ] {
         let refused = resume(&words);

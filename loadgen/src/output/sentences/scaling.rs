@@ -147,6 +147,7 @@ mod tests {
             cpu_price: 1.0,
             memory_price: 0.11,
             most_steal: 0.02,
+            seed: 1,
         }
     }
 

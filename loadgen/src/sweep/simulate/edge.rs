@@ -52,12 +52,16 @@ fn a_rung_that_passes_one_ramp_and_leaves_the_others_open_gives_way_too() {
 }
 
 #[test]
-fn a_ramp_that_was_given_up_is_not_made_once_more() {
-    let count = |stopped_early: Option<&str>| {
+fn an_undecided_ramp_is_made_once_more_after_one_that_passed_and_was_not_given_up() {
+    let count = |passed: u32, stopped_early: Option<&str>| {
         let ramps = std::cell::Cell::new(0);
         let answer = minimum(|spec, trial| match spec {
             TrialSpec { load: Load::Ramp, point, .. } if point.limits.cpus.millis == 250 => {
-                ramps.set(ramps.get() + u32::from(point.limits.memory_bytes == 48 * MIB));
+                let is_smallest = point.limits.memory_bytes == 48 * MIB;
+                ramps.set(ramps.get() + u32::from(is_smallest));
+                if is_smallest && ramps.get() <= passed {
+                    return trial;
+                }
                 let stopped_early = stopped_early.map(str::to_owned);
                 Trial { stopped_early, ..missed(trial, Verdict::Undecided, Binding::Cpu) }
             }
@@ -66,7 +70,8 @@ fn a_ramp_that_was_given_up_is_not_made_once_more() {
         assert_eq!(answer, Point::new(1, 300, 48 * MIB));
         ramps.get()
     };
-    assert_eq!((count(None), count(Some("too many were late"))), (2, 1));
+    assert_eq!(count(0, None), 1);
+    assert_eq!((count(1, None), count(1, Some("too many were late"))), (3, 2));
 }
 
 /// With less CPU more requests wait, and they take memory: so much with 0.25 CPU. The search ends a rung above that, from which settling
@@ -116,4 +121,24 @@ fn a_quota_that_only_runs_out_for_want_of_page_cache_gets_memory() {
         false => trial,
     });
     assert_eq!(answer, Point::new(1, 250, 64 * MIB));
+}
+
+/// Under a tight quota requests wait, and those take memory.
+#[test]
+fn memory_is_asked_for_again_before_the_ramp_where_cpu_was_raised() {
+    let ramps = std::cell::RefCell::new(Vec::new());
+    let answer = minimum(|spec, trial| {
+        if spec.load == Load::Ramp {
+            ramps.borrow_mut().push(spec.point);
+        }
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        match spec.load {
+            _ if cpus.millis == 250 && memory_bytes < 64 * MIB => missed(trial, Verdict::Fail, Binding::Memory),
+            Load::Ramp if cpus.millis == 250 => missed(trial, Verdict::Fail, Binding::Cpu),
+            _ => trial,
+        }
+    });
+    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
+    let after = ramps.borrow().iter().filter(|ramp| ramp.limits.cpus.millis == 300).copied().collect::<Vec<_>>();
+    assert_eq!(after, [answer; 3], "none with the memory that 0.25 CPU needed");
 }

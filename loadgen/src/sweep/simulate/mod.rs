@@ -130,6 +130,7 @@ fn settings(replicas: &[u32], host_millis: u64) -> Settings {
         cpu_price: 1.0,
         memory_price: 0.11,
         most_steal: 0.02,
+        seed: 1,
     }
 }
 
