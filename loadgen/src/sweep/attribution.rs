@@ -53,6 +53,17 @@ const USED_UP: f64 = 0.9;
 /// requests that need one, two or more are there for so long (M/M/1, the square of its use).
 const WAITED: f64 = USED_UP * USED_UP;
 
+/// Page faults that read a file, as above, from which a replica may do with less than it wants: a few in a window are of code that runs for
+/// the first time.
+const SOME_FAULTS_PER_SECOND: f64 = 5.0;
+
+/// Whether pages that were given up were wanted again, or the limit made the kernel give some up all along.
+pub(super) fn misses_pages(usage: &TrialUsage, point: Point) -> bool {
+    let replicas = f64::from(point.replicas);
+    usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * replicas
+        || usage.reclaims_per_second > RECLAIMS_PER_SECOND * replicas
+}
+
 /// Names the binding resource from what the kernel counted at this point.
 pub fn attribute(usage: &TrialUsage, point: Point) -> Binding {
     let memory_limit_bytes = point.limits.memory_bytes as f64;

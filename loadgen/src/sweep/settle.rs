@@ -138,8 +138,8 @@ impl Search<'_> {
             let mut more = (at.memory + 1..=top.memory).map(|memory| Rungs { memory, ..at });
             more.any(|more| self.ask(Purpose::Confirm, replicas, more).is_ok_and(Trial::passed))
         };
-        let is_suspect = trial.filled_memory() || trial.never_ran();
-        let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
+        let lacked_memory =
+            trial.binding_resource == Some(Binding::Memory) || trial.may_lack_memory() && holds_with_more();
         if lacked_memory && at.memory < top.memory {
             Some(Rungs { memory: (at.memory + strides.memory.next()).min(top.memory), ..at })
         } else {

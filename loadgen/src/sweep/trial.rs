@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orchestrator::{Cpus, Limits};
 use serde::{Deserialize, Serialize};
 
-use super::Binding;
+use super::{Binding, attribution::misses_pages};
 use crate::{measure::Percentiles, verdict::Verdict};
 
 /// Replicas and the limits of each.
@@ -233,15 +233,16 @@ impl Trial {
     }
 
     /// Whether it tells that memory is not what is short. At the edge of the quota a trial fails now and then with any memory, and one
-    /// that never came near its memory limit says nothing about memory. What filled it, or was too slow to start, may have been so for
-    /// want of it: the kernel reads a program again and again that does not fit, which takes CPU, and kills nothing.
+    /// that never came near its memory limit says nothing about memory.
     pub fn had_memory(&self) -> bool {
-        self.passed() || !(self.was_short_of_memory() || self.filled_memory() || self.never_ran())
+        self.passed() || !(self.was_short_of_memory() || self.may_lack_memory())
     }
 
-    /// Whether a replica had all the memory of its limit, page cache included.
-    pub fn filled_memory(&self) -> bool {
-        self.usage.memory_peak_bytes as f64 > FILLED * self.spec.point.limits.memory_bytes as f64
+    /// Whether memory may have been short though something else bound: the kernel reads a program again and again that does not fit, which
+    /// takes CPU, and kills nothing. Page cache that filled a limit and was not missed is no such sign: any file that is read fills it.
+    pub fn may_lack_memory(&self) -> bool {
+        let is_full = self.usage.memory_peak_bytes as f64 > FILLED * self.spec.point.limits.memory_bytes as f64;
+        self.never_ran() || is_full && misses_pages(&self.usage, self.spec.point)
     }
 
     /// Whether no replica lived to be measured.

@@ -116,11 +116,17 @@ fn a_program_that_is_not_ready_in_time_for_want_of_memory_gets_memory() {
 /// Page cache that does not fit is read again, which takes CPU.
 #[test]
 fn a_quota_that_only_runs_out_for_want_of_page_cache_gets_memory() {
-    let answer = minimum(|spec, trial| match spec.load == Load::Ramp && spec.point.limits.memory_bytes < 64 * MIB {
-        true => missed(trial, Verdict::Fail, Binding::Cpu),
-        false => trial,
-    });
-    assert_eq!(answer, Point::new(1, 250, 64 * MIB));
+    let answer_with = |major_faults_per_second| {
+        minimum(|spec, trial| match spec.load == Load::Ramp && spec.point.limits.cpus.millis == 250 {
+            true if spec.point.limits.memory_bytes < 64 * MIB => {
+                let usage = TrialUsage { major_faults_per_second, ..trial.usage.clone() };
+                missed(Trial { usage, ..trial }, Verdict::Fail, Binding::Cpu)
+            }
+            _ => trial,
+        })
+    };
+    assert_eq!(answer_with(10.0), Point::new(1, 250, 64 * MIB));
+    assert_eq!(answer_with(0.5), Point::new(1, 300, 48 * MIB), "a limit that is full, and no page that is missed");
 }
 
 /// Under a tight quota requests wait, and those take memory.
