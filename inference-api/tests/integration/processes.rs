@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -275,21 +275,29 @@ impl Drop for Group {
 /// As the replicas of a killed sweep are left.
 #[test]
 fn a_server_outlives_the_reader_of_its_log() {
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // No client takes a port of this address meanwhile.
+    let addr = TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let iris = model("iris");
     let mut command = Command::new(BINARY);
     command.args(["serve", "--bind", &addr.to_string(), "--workers", "1", "--log", "access=info", "--model"]);
-    let mut child = command.arg(&iris).stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+    let mut server = Killed(command.arg(model("iris")).stdout(Stdio::null()).stderr(writer).spawn().unwrap());
     until("it to be ready", Duration::from_secs(20), || {
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(server.0.try_wait().unwrap().is_none(), "it ended");
         let is_ready = || Client::connect(addr).get("/health").status == 200;
         (TcpStream::connect(addr).is_ok() && is_ready()).then_some(())
     });
     for _ in 0..2 {
         is_setosa(&Client::connect(addr).post(IRIS));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+/// Killed at the test's end, however it ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -43,7 +43,9 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         // What a service may write to is another thing after each trial; in a container of our own its files are not to be seen.
         let is_told = |mounted: &Mounted| mounted.is_read_only && mounted.here.exists();
         let mounts = attached.mounts().await?.into_iter().filter(is_told);
-        let mounts = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
+        let mut mounts: Vec<_> = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
+        // The Engine tells them in any order, and those of a resumed sweep have to be the same.
+        mounts.sort();
         return Ok(Place {
             orchestrator: Arc::new(attached),
             image: Some(id.clone()),

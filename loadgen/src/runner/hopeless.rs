@@ -12,7 +12,7 @@ const RAMP_SHARE: f64 = 0.9;
 const BACKLOG: Duration = Duration::from_secs(5);
 /// The rate that users keep is the planned one but for chance: so many times the requests that are planned for a window do not come.
 const MOST_REQUESTS: f64 = 1.05;
-/// Seconds in a row without a single answer.
+/// Seconds in a row without a single answer that is no failure.
 const SILENT: u32 = 6;
 
 /// What a trial is watched for.
@@ -71,9 +71,9 @@ impl Watch {
         if is_late(second.lag.quantile(0.99), &self.expected.objective) {
             return None;
         }
-        self.silent = if second.requests == 0 { self.silent + 1 } else { 0 };
+        self.silent = if second.requests == second.failures { self.silent + 1 } else { 0 };
         if f64::from(self.silent) >= f64::from(SILENT) * self.expected.patience {
-            return Some(Hopeless::Broken(format!("no answer at all for {} s", self.silent)));
+            return Some(Hopeless::Broken(format!("no request succeeded for {} s", self.silent)));
         }
         let at = Duration::from_secs(second.index);
         if at <= self.expected.held_from { self.ramp(second) } else { self.hold(second, at) }
@@ -159,6 +159,18 @@ mod tests {
         let mut watch = watch(0);
         let ended = (1..=10).find(|&i| watch.see(&second(i, 0, 0)).is_some());
         assert_eq!(ended, Some(u64::from(SILENT)));
+    }
+
+    #[test]
+    fn nothing_but_failures_is_as_good_as_no_answer() {
+        let failed = |index, requests| Second { failures: requests, ..second(index, requests, requests) };
+        for requests in [0, 20] {
+            let mut watch = watch(30);
+            assert!((1..=5).all(|i| watch.see(&failed(i, requests)).is_none()));
+            assert!(
+                watch.see(&failed(6, requests)).is_some_and(|why| why.why().contains("no request succeeded for 6 s"))
+            );
+        }
     }
 
     #[test]

@@ -143,6 +143,7 @@ impl Sweep {
         let mut victim = service.replicas.last().filter(|_| spec.load == Load::Loss);
         let loss_at = plan.times().first().map_or(Duration::MAX, |t| t.end);
         let mut held = Vec::new();
+        let mut answers = true;
         let mut stopped_early = None;
         let mut decided = None;
         while !engine.is_finished() {
@@ -169,6 +170,10 @@ impl Sweep {
             for event in inbox.try_iter() {
                 match &event {
                     Event::Second(second) => {
+                        // What ends after a stop are requests that had to be waited for.
+                        if second.requests > 0 && decided.is_none() && stopped_early.is_none() {
+                            answers = second.requests > second.failures;
+                        }
                         hopeless = hopeless.or(watch.see(second));
                         if Duration::from_secs(second.index) > held_from {
                             held.push(second.totals());
@@ -208,8 +213,9 @@ impl Sweep {
         let outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
         readings.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
-            Some(before) => ServerTimes::of(&first).await.and_then(|after| after.since(&before)),
-            None => None,
+            // One that answers no user would be waited for, and not tell.
+            Some(before) if answers => ServerTimes::of(&first).await.and_then(|after| after.since(&before)),
+            _ => None,
         };
         Ok(Driven {
             outcome,

@@ -17,6 +17,8 @@ pub enum Below {
     Lowest,
     /// Nothing smaller was confirmed, and this rung was not tried by itself.
     NotTried,
+    /// Its trials were invalid, again and again.
+    Unmeasurable,
 }
 
 /// The answer for one replica count.

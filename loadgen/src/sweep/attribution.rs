@@ -57,11 +57,10 @@ const WAITED: f64 = USED_UP * USED_UP;
 /// the first time.
 const SOME_FAULTS_PER_SECOND: f64 = 5.0;
 
-/// Whether pages that were given up were wanted again, or the limit made the kernel give some up all along.
+/// Whether pages that the kernel had taken were wanted again. That it takes some is no sign of it: requests that wait for the quota push clean
+/// page cache out, which nobody misses.
 pub(super) fn misses_pages(usage: &TrialUsage, point: Point) -> bool {
-    let replicas = f64::from(point.replicas);
-    usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * replicas
-        || usage.reclaims_per_second > RECLAIMS_PER_SECOND * replicas
+    usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
 }
 
 /// Names the binding resource from what the kernel counted at this point.

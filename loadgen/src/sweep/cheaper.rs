@@ -3,7 +3,7 @@
 use super::{
     Binding, Load, Point, Purpose, Trial, TrialSpec,
     bisect::{Probe, smallest},
-    history::Confirmation,
+    history::{Confirmation, measurable},
     settle::CONFIRMATIONS,
     strategy::{Asked, Rungs, Search},
 };
@@ -21,32 +21,32 @@ impl Search<'_> {
                 return Ok(lower);
             }
         }
-        let has_memory = |memory| self.has_memory(replicas, Rungs { memory, ..at });
-        let found = smallest(at.memory, Some(at.memory), at.memory.saturating_sub(1), |rung| {
-            Ok(Some(Probe { passes: has_memory(rung)?, likely: None }))
-        })?;
-        if let Some(memory) = found.filter(|rung| *rung < at.memory) {
-            return Ok(Rungs { memory, ..at });
-        }
-        match at.memory.checked_sub(2) {
-            Some(memory) if has_memory(memory)? => Ok(Rungs { memory, ..at }),
-            _ => Ok(at),
+        let is_worth_a_ramp =
+            |at| -> Asked<bool> { Ok(!self.is_refuted(replicas, at) && self.has_memory(replicas, at)?) };
+        let least = least_memory(at, is_worth_a_ramp)?;
+        match at.memory.checked_sub(2).map(|memory| Rungs { memory, ..at }) {
+            Some(second) if least == at && is_worth_a_ramp(second)? => Ok(second),
+            _ => Ok(least),
         }
     }
 
-    /// A point that was raised in CPU from another one, with as little memory as is not short by trials that go straight to all users. What
-    /// was asked of memory before, a tight quota may have answered: requests that wait take some. The rung below is shown to fail in any
-    /// case; asked before the ramp, it saves the ramp of a point that is not the last one.
+    /// A point that was raised in CPU from another one, with as little memory as is not short, as long as no ramp told otherwise. What was
+    /// asked of memory before, a tight quota may have answered: requests that wait take some. The rung below is shown to fail in any case;
+    /// asked before the ramp, it saves the ramp of a point that is not the last one.
     pub(super) fn slimmed(&self, replicas: u32, raised: Rungs, from: Rungs) -> Asked<Rungs> {
-        let mut at = raised;
-        while let Some(less) = at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at })
-            && raised.cpu > from.cpu
-            && !self.lacks_memory(replicas, less, usize::MAX)
-            && self.ask(Purpose::Confirm, replicas, less)?.had_memory()
-        {
-            at = less;
+        let lacked = |memory| {
+            let missed = self.missed_ramps(self.point(replicas, Rungs { memory, ..raised }));
+            missed.iter().any(|ramp| ramp.binding_resource == Some(Binding::Memory))
+        };
+        match raised.cpu > from.cpu && !(0..raised.memory).any(lacked) {
+            true => {
+                least_memory(
+                    raised,
+                    |at| Ok(!self.lacks_memory(replicas, at, usize::MAX) && self.passes(replicas, at)?),
+                )
+            }
+            false => Ok(raised),
         }
-        Ok(at)
     }
 
     /// A point with less CPU than another one, and with as much more memory as trials that lacked it ask for; `None` if that is no
@@ -88,8 +88,9 @@ impl Search<'_> {
         let has_more = |point: &Point| at.is_within(*point) && rung(point) < cpus;
         let lacked = |point: &Point| {
             let direct = self.history.ask(self.at(*point, Load::Direct), 1);
-            self.missed_ramps(*point).iter().any(|ramp| ramp.binding_resource == Some(Binding::Memory))
-                || direct.is_ok_and(|direct| !direct.passed() && direct.was_short_of_memory())
+            let is_short = |trial: &Trial| trial.was_short_of_memory() || trial.missed_pages();
+            self.missed_ramps(*point).iter().any(|ramp| is_short(ramp))
+                || direct.is_ok_and(|direct| !direct.passed() && is_short(direct))
         };
         let tried = self.history.points(replicas, self.settings.max_users);
         lacked(&at) || tried.iter().filter(|point| has_more(point) && lacked(point)).count() > 1
@@ -101,29 +102,42 @@ impl Search<'_> {
         if !self.missed_ramps(self.point(replicas, at)).is_empty() {
             return Ok(false);
         }
-        let direct = self.ask(Purpose::Confirm, replicas, at)?;
-        if direct.passed() {
+        if self.passes(replicas, at)? {
             for point in self.history.contradictions(replicas, self.settings.max_users) {
-                self.history.ask(TrialSpec { purpose: Purpose::Confirm, point, ..direct.spec }, 2)?;
+                measurable(self.history.ask(self.at(point, Load::Direct), 2))?;
             }
         }
-        Ok(self.ask(Purpose::Confirm, replicas, at)?.passed())
+        self.passes(replicas, at)
+    }
+
+    fn passes(&self, replicas: u32, at: Rungs) -> Asked<bool> {
+        Ok(measurable(self.ask(Purpose::Confirm, replicas, at))?.is_some_and(Trial::passed))
     }
 
     /// Whether a point does not lack memory.
     fn has_memory(&self, replicas: u32, at: Rungs) -> Asked<bool> {
-        let is_missed = !self.missed_ramps(self.point(replicas, at)).is_empty();
-        if is_missed || self.lacks_memory(replicas, at, usize::MAX) {
+        if self.lacks_memory(replicas, at, usize::MAX) {
             return Ok(false);
         }
-        Ok(self.ask(Purpose::Confirm, replicas, at)?.had_memory())
+        Ok(measurable(self.ask(Purpose::Confirm, replicas, at))?.is_some_and(Trial::had_memory))
+    }
+
+    /// Whether a point missed a ramp, or will get none.
+    fn is_refuted(&self, replicas: u32, at: Rungs) -> bool {
+        self.never_passed(replicas, at) || !self.missed_ramps(self.point(replicas, at)).is_empty()
+    }
+
+    /// Whether two trials that go straight to all users were made, and none passed.
+    pub(super) fn never_passed(&self, replicas: u32, at: Rungs) -> bool {
+        let directs: Vec<&Trial> = self.history.valid(self.at(self.point(replicas, at), Load::Direct)).collect();
+        directs.len() > 1 && !directs.iter().any(|direct| direct.passed())
     }
 
     /// The ramps that a point did not hold: those that failed, or those that were undecided where too many were.
     pub(super) fn missed_ramps(&self, at: Point) -> Vec<&Trial> {
         let ramp = self.at(at, Load::Ramp);
         let with = |verdict| self.history.valid(ramp).filter(move |ramp| ramp.verdict == verdict).collect();
-        let is_undecided = |wanted| matches!(self.history.confirmation(ramp, wanted), Ok(Confirmation::Undecided(_)));
+        let is_undecided = |wanted| matches!(self.ramps(at, wanted), Ok(Confirmation::Undecided(_)));
         match with(Verdict::Fail) {
             failed if !Vec::is_empty(&failed) => failed,
             _ if is_undecided(1) || is_undecided(CONFIRMATIONS) => with(Verdict::Undecided),
@@ -134,4 +148,12 @@ impl Search<'_> {
     fn at(&self, point: Point, load: Load) -> TrialSpec {
         TrialSpec { purpose: Purpose::Confirm, point, load, users: self.settings.max_users }
     }
+}
+
+/// With as little memory as is enough, by trials that go straight to all users.
+fn least_memory(at: Rungs, is_enough: impl Fn(Rungs) -> Asked<bool>) -> Asked<Rungs> {
+    let found = smallest(at.memory, Some(at.memory), at.memory.saturating_sub(1), |memory| {
+        Ok(Some(Probe { passes: is_enough(Rungs { memory, ..at })?, likely: None }))
+    })?;
+    Ok(Rungs { memory: found.unwrap_or(at.memory), ..at })
 }

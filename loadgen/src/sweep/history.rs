@@ -13,6 +13,18 @@ pub enum Missing {
     Unmeasurable,
 }
 
+/// What was asked for, or nothing where it cannot be measured: what is known beside it stays known.
+///
+/// # Errors
+/// The trial that has to be made first.
+pub fn measurable<T>(asked: Result<T, Missing>) -> Result<Option<T>, Missing> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(Missing::Unmeasurable) => Ok(None),
+        Err(missing) => Err(missing),
+    }
+}
+
 /// What the ramps at a point say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Confirmation<'a> {
@@ -61,9 +73,8 @@ impl<'a> History<'a> {
         valid.iter().rev().find(most).copied().ok_or(Missing::Unmeasurable)
     }
 
-    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided after others passed is made once
-    /// more, unless it was given up since not even its longest window could pass. The first one is not: it has taken its longest
-    /// window, which decides nine times of ten where the truth is far from the limit (`verdict::simulate`).
+    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once
+    /// more, unless it was given up since not even its longest window could pass.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -72,14 +83,13 @@ impl<'a> History<'a> {
         if let Some(failed) = ramps.iter().find(|t| t.verdict == Verdict::Fail) {
             return Ok(Confirmation::Failed(failed));
         }
-        let passed = ramps.iter().filter(|t| t.passed()).count();
-        if passed >= wanted {
+        if ramps.iter().filter(|t| t.passed()).count() >= wanted {
             return Ok(Confirmation::Held);
         }
         let undecided: Vec<&Trial> = ramps.iter().filter(|t| !t.passed()).copied().collect();
         let given_up = undecided.iter().any(|t| t.stopped_early.is_some());
         match undecided.last() {
-            Some(last) if given_up || passed == 0 || undecided.len() > 1 => Ok(Confirmation::Undecided(last)),
+            Some(last) if given_up || undecided.len() > 1 => Ok(Confirmation::Undecided(last)),
             _ => Err(self.missing(spec, ramps.len())),
         }
     }

@@ -241,8 +241,13 @@ impl Trial {
     /// Whether memory may have been short though something else bound: the kernel reads a program again and again that does not fit, which
     /// takes CPU, and kills nothing. Page cache that filled a limit and was not missed is no such sign: any file that is read fills it.
     pub fn may_lack_memory(&self) -> bool {
+        self.never_ran() || self.missed_pages()
+    }
+
+    /// Whether a replica had all the memory of its limit, page cache included, and wanted pages again that the kernel had taken.
+    pub fn missed_pages(&self) -> bool {
         let is_full = self.usage.memory_peak_bytes as f64 > FILLED * self.spec.point.limits.memory_bytes as f64;
-        self.never_ran() || is_full && misses_pages(&self.usage, self.spec.point)
+        is_full && misses_pages(&self.usage, self.spec.point)
     }
 
     /// Whether no replica lived to be measured.

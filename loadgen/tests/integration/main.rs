@@ -17,7 +17,8 @@ mod server;
 mod tls;
 mod ui;
 
-/// Sweeps take turns: each gives its generator a processor of its own, which would be the same one for two.
+/// Sweeps take turns: each gives its generator a processor of its own, which would be the same one for two, and begins by removing what killed
+/// ones left, which a test may still want to see.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -203,6 +203,7 @@ fn trials_that_were_invalid_are_made_again_by_the_next_command() {
 /// A trial that the Engine ended before its users came does not show that the request is right.
 #[test]
 fn a_request_that_was_never_answered_is_an_error_and_no_failed_trial() {
+    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "unanswered-sweep");
@@ -255,6 +256,7 @@ fn clean_removes_what_a_killed_sweep_left() {
 
 #[test]
 fn limits_beyond_the_host_are_refused_before_anything_starts() {
+    let _turn = crate::turn();
     let output = loadgen(&["sweep", "--orchestrator", "process", "--cpus", "1:512:1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("beside the generator"));

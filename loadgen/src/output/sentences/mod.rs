@@ -113,6 +113,7 @@ fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
         }
         Below::Undecided => format!("one rung less {what} is too close to call"),
         Below::NotTried => format!("one rung less {what} was not tried"),
+        Below::Unmeasurable => format!("one rung less {what} could not be measured"),
         Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
     };
     let (less_cpu, less_memory) = settings.rungs_below(minimum.point);
@@ -182,10 +183,12 @@ fn tighter(settings: &Settings, trials: &[Trial]) -> String {
 
 /// Of a sweep that was ended before there was an answer.
 fn ended_before(settings: &Settings, trials: &[Trial]) -> String {
-    if let Some(Minimum { point, .. }) = Answer::before_the_change(settings, trials) {
+    if let Some(minimum) = Answer::before_the_change(settings, trials) {
         return format!(
             "No minimum is known of the machine as it is now: it changed, so that trials have to be made again, and the sweep was ended \
-             before. As it was, {point} was the minimum for {} users, confirmed by ramps on fresh replicas.",
+             before. As it was, {} was {} {} users, confirmed by ramps on fresh replicas.",
+            minimum.point,
+            if minimum.is_refined() { "the minimum for" } else { "known to hold" },
             settings.max_users
         );
     }

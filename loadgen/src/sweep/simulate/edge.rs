@@ -8,14 +8,18 @@ const MIB: u64 = 1 << 20;
 
 /// The minimum of a search in which trials come out as `turned` has them.
 fn minimum(turned: impl Fn(TrialSpec, Trial) -> Trial) -> Point {
-    let settings = settings(&[1], 1000);
+    answer(&settings(&[1], 1000), turned).point
+}
+
+/// The same, for these settings.
+fn answer(settings: &Settings, turned: impl Fn(TrialSpec, Trial) -> Trial) -> Minimum {
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials: Vec<Trial> = Vec::new();
-    while let Next::Try(spec) = next(&settings, &trials) {
+    while let Next::Try(spec) = next(settings, &trials) {
         trials.push(turned(spec, SERVICE.trial(spec, &mut rng)));
         assert!(trials.len() < 60, "no end");
     }
-    Answer::from_trials(&settings, &trials).per_replicas[0].minimum().expect("a minimum").point
+    Answer::from_trials(settings, &trials).per_replicas[0].minimum().expect("a minimum")
 }
 
 fn missed(trial: Trial, verdict: Verdict, binding: Binding) -> Trial {
@@ -147,4 +151,57 @@ fn memory_is_asked_for_again_before_the_ramp_where_cpu_was_raised() {
     assert_eq!(answer, Point::new(1, 300, 48 * MIB));
     let after = ramps.borrow().iter().filter(|ramp| ramp.limits.cpus.millis == 300).copied().collect::<Vec<_>>();
     assert_eq!(after, [answer; 3], "none with the memory that 0.25 CPU needed");
+}
+
+/// Direct trials with less memory do not pass, for another reason: such a point gets no ramp, and is not come back to.
+#[test]
+fn a_winner_that_is_lost_gives_way_though_less_memory_was_not_what_failed() {
+    let ramps = std::cell::Cell::new(0);
+    let answer = minimum(|spec, trial| {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        if memory_bytes == 32 * MIB {
+            let usage = TrialUsage { oom_kills: 0, ..trial.usage.clone() };
+            return missed(Trial { usage, ..trial }, Verdict::Fail, Binding::Cpu);
+        }
+        if spec.load == Load::Ramp && cpus.millis == 250 {
+            ramps.set(ramps.get() + 1);
+            if ramps.get() > 1 {
+                return missed(trial, Verdict::Undecided, Binding::Cpu);
+            }
+        }
+        trial
+    });
+    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
+}
+
+/// With one rung there is none to give way to.
+#[test]
+fn the_largest_limits_get_one_more_ramp_where_the_first_is_undecided() {
+    let one = Settings {
+        cpus: cpu_ladder(Some("0.25"), 1000).unwrap(),
+        memory: memory_ladder(Some("48Mi"), 16 << 30).unwrap(),
+        ..settings(&[1], 1000)
+    };
+    let ramps = std::cell::Cell::new(0);
+    let answer = answer(&one, |spec, trial| match spec.load {
+        Load::Ramp if ramps.replace(ramps.get() + 1) == 0 => missed(trial, Verdict::Undecided, Binding::Cpu),
+        _ => trial,
+    });
+    assert_eq!((answer.point, ramps.get()), (Point::new(1, 250, 48 * MIB), 4));
+}
+
+#[test]
+fn a_rung_below_that_cannot_be_measured_takes_nothing_from_what_was_confirmed() {
+    let answer = answer(&settings(&[1], 1000), |spec, trial| {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        match spec.load {
+            _ if cpus.millis == 250 && memory_bytes < 64 * MIB => missed(trial, Verdict::Fail, Binding::Memory),
+            Load::Ramp if cpus.millis == 250 => missed(trial, Verdict::Fail, Binding::Cpu),
+            Load::Direct if cpus.millis == 300 => Trial { verdict: Verdict::Invalid, ..trial },
+            _ => trial,
+        }
+    });
+    let Minimum { point, below_cpus, below_memory } = answer;
+    assert_eq!(point, Point::new(1, 300, 64 * MIB));
+    assert_eq!((below_cpus, below_memory), (Below::Fails, Below::Unmeasurable));
 }

@@ -12,8 +12,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 
 use super::{
-    Answer, Binding, Cheapest, Finding, Load, Mode, Next, Point, Purpose, Settings, StepResult, Trial, TrialSpec,
-    TrialUsage, cpu_ladder, memory_ladder, next, unevenness,
+    Answer, Below, Binding, Cheapest, Finding, Load, Minimum, Mode, Next, Point, Purpose, Settings, StepResult, Trial,
+    TrialSpec, TrialUsage, cpu_ladder, memory_ladder, next, unevenness,
 };
 use crate::{measure::Percentiles, verdict::Verdict};
 

@@ -92,6 +92,7 @@ fn containers_are_found_by_their_labels() {
 
 #[test]
 fn an_image_that_is_nowhere_is_exit_code_5_and_says_how_to_build_it() {
+    let _turn = crate::turn();
     let output = loadgen(&["sweep", "--image", "127.0.0.1:9/nobody/nothing:1", "--max-users", "10"]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
