@@ -145,7 +145,7 @@ impl Search<'_> {
         }
     }
 
-    fn at(&self, point: Point, load: Load) -> TrialSpec {
+    pub(super) fn at(&self, point: Point, load: Load) -> TrialSpec {
         TrialSpec { purpose: Purpose::Confirm, point, load, users: self.settings.max_users }
     }
 }

@@ -1,7 +1,7 @@
 //! From what a search found to an answer: refined until the rungs below it fail, and confirmed on fresh replicas.
 
 use super::{
-    Below, Binding, Load, Minimum, Point, Purpose, Trial, TrialSpec,
+    Below, Binding, Load, Minimum, Point, Purpose, Trial,
     history::{Confirmation, measurable},
     strategy::{Asked, Rungs, Search},
 };
@@ -73,12 +73,9 @@ impl Search<'_> {
                     let raised = self.raised(replicas, top, at, failed, &mut strides);
                     let back = self.cheapest_of(replicas, &held);
                     at = match (raised, back) {
-                        (Some(raised), Some(back)) if cost(raised) < cost(back) => {
-                            self.slimmed(replicas, raised, at)?
-                        }
-                        (_, Some(back)) => back,
-                        (Some(raised), None) => self.slimmed(replicas, raised, at)?,
-                        (None, None) => return Ok(None),
+                        (raised, Some(back)) if raised.is_none_or(|raised| cost(raised) >= cost(back)) => back,
+                        (Some(raised), _) => self.slimmed(replicas, raised, at)?,
+                        (None, _) => return Ok(None),
                     };
                 }
             }
@@ -97,8 +94,7 @@ impl Search<'_> {
     /// undecided is not made once more: it has taken its longest window, which decides nine times of ten where the truth is far from the
     /// limit (`verdict::simulate`).
     pub(super) fn ramps(&self, point: Point, wanted: usize) -> Asked<Confirmation<'_>> {
-        let users = self.settings.max_users;
-        let spec = TrialSpec { purpose: Purpose::Confirm, point, load: Load::Ramp, users };
+        let spec = self.at(point, Load::Ramp);
         let is_top = self.top(point.replicas).is_some_and(|top| self.point(point.replicas, top) == point);
         let mut made = self.history.valid(spec);
         match (made.next(), made.next()) {
