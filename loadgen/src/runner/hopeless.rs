@@ -1,4 +1,4 @@
-//! When a trial cannot pass any more, so that going on only costs time.
+//! When a trial cannot pass any more, or is not likely to be decided, so that going on only costs time.
 
 use std::time::Duration;
 
@@ -38,13 +38,15 @@ pub enum Hopeless {
     Missed(String),
     /// A step in which the generator was the limit: the trial is invalid, whatever follows.
     Unmeasured(String),
+    /// Too close to call, and not likely to be decided by the longest window.
+    Open(String),
 }
 
 impl Hopeless {
     /// In words.
     pub fn why(&self) -> &str {
         match self {
-            Self::Broken(why) | Self::Missed(why) | Self::Unmeasured(why) => why,
+            Self::Broken(why) | Self::Missed(why) | Self::Unmeasured(why) | Self::Open(why) => why,
         }
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn overall(
             return Judgement { verdict, reasons: vec![why.clone()] };
         }
         // Its step was seen above; where that fails, a replica ended in it.
-        Some(Hopeless::Unmeasured(_)) | None => {}
+        Some(Hopeless::Unmeasured(_) | Hopeless::Open(_)) | None => {}
     }
     if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Fail) {
         return Judgement { verdict: Verdict::Fail, reasons: at(step) };

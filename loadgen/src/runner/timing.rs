@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::{
     sweep::{Load, Settings},
+    verdict::LEAST_CHANCE,
     workload::{Plan, Step, Traffic, WaitTime},
 };
 
@@ -111,7 +112,7 @@ impl Timing {
     /// What users do in the trials of a sweep, for so many of them as a journal's trials have or not: a name for all of it.
     pub fn loads(self, settings: &Settings) -> String {
         let plan = |load| (self.looks(load), self.plan(settings, load, EXAMPLE_USERS));
-        format!("{:?}", [Load::Direct, Load::Ramp, Load::Saturate, Load::Loss].map(plan))
+        format!("{:?}", ([Load::Direct, Load::Ramp, Load::Saturate, Load::Loss].map(plan), LEAST_CHANCE))
     }
 
     /// About how long a trial with this load takes, deploying included, if the second look decides.

@@ -14,7 +14,7 @@ use crate::{
     event::Event,
     measure::{Second, Window},
     sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
-    verdict::{Judgement, Scope, Verdict, judge},
+    verdict::{Judgement, LEAST_CHANCE, Scope, Verdict, chance_to_decide, judge},
     workload::{Plan, Request, Segment, Targets},
 };
 
@@ -181,9 +181,13 @@ impl Sweep {
                             // A short theft may yet be small beside a longer hold.
                             let is_calm = stolen <= self.settings.most_steal;
                             if is_judged_early(spec.load) && is_calm && decided.is_none() {
-                                decided = self.decided(spec, &held);
-                                if decided.is_some() {
-                                    trial_control.stop();
+                                match self.look(spec, &held) {
+                                    Some(Ok(judged)) => {
+                                        decided = Some(judged);
+                                        trial_control.stop();
+                                    }
+                                    Some(Err(open)) => hopeless = hopeless.or(Some(open)),
+                                    None => {}
                                 }
                             }
                         }
@@ -228,12 +232,24 @@ impl Sweep {
         })
     }
 
-    /// The verdict that the seconds of the deciding window are enough for, at one of the times to look.
-    fn decided(&self, spec: TrialSpec, held: &[Second]) -> Option<Judgement> {
+    /// At one of the times to look: the verdict that the seconds of the deciding window are enough for, or why more of them are not likely
+    /// to be.
+    fn look(&self, spec: TrialSpec, held: &[Second]) -> Option<Result<Judgement, Hopeless>> {
+        let timing = Timing::new(self.settings.wait_time);
+        if !timing.looks(spec.load).contains(&(held.len() as u64)) {
+            return None;
+        }
+        let window = Window::so_far(held.iter());
         let planned = self.settings.wait_time.planned_per_second(spec.users.into());
-        let is_time = Timing::new(self.settings.wait_time).looks(spec.load).contains(&(held.len() as u64));
-        let judged = is_time.then(|| judge(&Window::so_far(held.iter()), &self.objective, planned, Scope::Whole))?;
-        (judged.verdict != Verdict::Undecided).then_some(judged)
+        let judged = judge(&window, &self.objective, planned, Scope::Whole);
+        if judged.verdict != Verdict::Undecided {
+            return Some(Ok(judged));
+        }
+        let longest = timing.longest_look(spec.load);
+        let chance = chance_to_decide(&window, &self.objective, Duration::from_secs(longest));
+        let is_open = (held.len() as u64) < longest && chance < LEAST_CHANCE;
+        let why = || format!("too close to call after {} s, and not likely to be decided in {longest} s", held.len());
+        is_open.then(|| Err(Hopeless::Open(why())))
     }
 
     /// Why a step that is over makes going on pointless.

@@ -46,6 +46,8 @@ pub fn smallest<E>(
             (Some(f), Some(p)) if is_near => between(f, p, likely),
             (Some(f), Some(p)) => likely.unwrap_or(0).max(f + stride).min(p - 1),
             (Some(f), None) => likely.unwrap_or(0).max(f + stride).min(top),
+            // By what was measured there is none below: those are tried with care.
+            (None, Some(p)) if likely.is_some_and(|likely| likely >= p) => p.saturating_sub((stride / 2).max(1)),
             (None, Some(p)) => likely.unwrap_or(p).min(p.saturating_sub(stride)),
             (None, None) => at,
         };
@@ -113,6 +115,15 @@ mod tests {
             let (found, probes) = found(top, Some(top), guess, threshold, Some(threshold), usize::MAX);
             prop_assert_eq!(found, Some(threshold));
             prop_assert!(probes <= 9, "{probes} probes");
+        }
+
+        #[test]
+        fn what_is_one_below_a_rung_that_was_taken_to_be_the_last_is_not_jumped_over(
+            top in 10usize..64, threshold in 2usize..60,
+        ) {
+            prop_assume!(threshold + 2 <= top);
+            let (found, probes) = found(top, Some(top), threshold + 1, threshold, Some(top), usize::MAX);
+            prop_assert_eq!((found, probes), (Some(threshold), 3));
         }
 
         #[test]

@@ -74,7 +74,7 @@ impl<'a> History<'a> {
     }
 
     /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once
-    /// more, unless it was given up since not even its longest window could pass.
+    /// more, unless it was given up since its longest window could not pass, or was not likely to be decided.
     ///
     /// # Errors
     /// As [`Self::ask`].

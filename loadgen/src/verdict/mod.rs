@@ -13,6 +13,7 @@
 //! slice has any over, the "rule of three" takes over. How often the verdict is wrong is measured in [`simulate`].
 
 mod bounds;
+mod curtail;
 mod run;
 pub mod simulate;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 use bounds::Bounds;
+pub use curtail::{LEAST_CHANCE, chance_to_decide};
 pub use run::{RunJudgement, judge_run, scope_of};
 
 /// What the evidence says.

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Binomial, Distribution, Poisson};
 use rand_pcg::Pcg64;
 
-use super::{Scope, Verdict, judge};
+use super::{Scope, Verdict, chance_to_decide, judge};
 use crate::{
     measure::{SLICE, Slice, Window},
     slo::{LatencyLimit, Objective},
@@ -34,6 +34,8 @@ pub struct Counts {
     pub pass: u32,
     pub fail: u32,
     pub undecided: u32,
+    /// Of all windows together.
+    pub seconds: u64,
 }
 
 /// Requests a second: 10,000 users with the default think time.
@@ -43,19 +45,23 @@ const PERIOD: Duration = Duration::from_millis(100);
 const OVER_IN_STALL: f64 = 0.8;
 const ALLOWED: f64 = 0.05;
 /// Seconds after which a window is looked at, as sweeps do it.
-const LOOKS: [u64; 4] = [15, 25, 40, 60];
+const LOOKS: [u64; 4] = [15, 25, 40, LONGEST];
+const LONGEST: u64 = 60;
 
-/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit, against p95.
-pub fn judge_services(services: u32, ratio: f64, seed: u64) -> Counts {
+/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit, against p95. A window that is less
+/// likely than `least_chance` to be decided is ended.
+pub fn judge_services(services: u32, ratio: f64, least_chance: f64, seed: u64) -> Counts {
     let truth = match ratio {
         r if r <= 0.9 => Truth::Holds,
         r if r >= 1.1 => Truth::Misses,
         _ => Truth::Edge,
     };
-    let mut counts = Counts { truth, pass: 0, fail: 0, undecided: 0 };
+    let mut counts = Counts { truth, pass: 0, fail: 0, undecided: 0, seconds: 0 };
     for service in 0..services {
         let mut rng = Pcg64::seed_from_u64(seed ^ (u64::from(service) << 20) ^ ratio.to_bits());
-        match verdict_on(ratio, &mut rng) {
+        let (verdict, seconds) = verdict_on(ratio, least_chance, &mut rng);
+        counts.seconds += seconds;
+        match verdict {
             Verdict::Pass => counts.pass += 1,
             Verdict::Fail => counts.fail += 1,
             Verdict::Undecided | Verdict::Invalid => counts.undecided += 1,
@@ -64,7 +70,7 @@ pub fn judge_services(services: u32, ratio: f64, seed: u64) -> Counts {
     counts
 }
 
-fn verdict_on(ratio: f64, rng: &mut Pcg64) -> Verdict {
+fn verdict_on(ratio: f64, least_chance: f64, rng: &mut Pcg64) -> (Verdict, u64) {
     let limit = LatencyLimit { quantile: 1.0 - ALLOWED, limit: Duration::from_millis(100) };
     let objective = Objective { latency: vec![limit], failures: None, rate: None };
     // From stalls that come alone to such that last for four periods.
@@ -80,11 +86,12 @@ fn verdict_on(ratio: f64, rng: &mut Pcg64) -> Verdict {
         }
         window.length = Duration::from_secs(look);
         let verdict = judge(&window, &objective, None, Scope::Whole).verdict;
-        if verdict != Verdict::Undecided {
-            return verdict;
+        let longest = Duration::from_secs(LONGEST);
+        if verdict != Verdict::Undecided || chance_to_decide(&window, &objective, longest) < least_chance {
+            return (verdict, look);
         }
     }
-    Verdict::Undecided
+    (Verdict::Undecided, LONGEST)
 }
 
 /// A two-state Markov chain: stalled or not.
@@ -121,13 +128,13 @@ impl Periods {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::LEAST_CHANCE, *};
 
     #[test]
     fn verdicts_are_wrong_in_at_most_5_percent() {
         for ratio in [0.7, 0.9, 1.1, 1.3] {
             let services = 400;
-            let counts = judge_services(services, ratio, 7);
+            let counts = judge_services(services, ratio, LEAST_CHANCE, 7);
             let wrong = if counts.truth == Truth::Holds { counts.fail } else { counts.pass };
             assert!(wrong <= services / 20, "{ratio}: {counts:?}");
         }
@@ -135,8 +142,19 @@ mod tests {
 
     #[test]
     fn what_is_far_from_the_limit_is_decided() {
-        let (good, bad) = (judge_services(200, 0.3, 7), judge_services(200, 3.0, 7));
+        let (good, bad) = (judge_services(200, 0.3, LEAST_CHANCE, 7), judge_services(200, 3.0, LEAST_CHANCE, 7));
         // Not all: of a service whose stalls last, a minute sees three or four.
         assert!(good.pass > 160 && bad.fail > 190, "{good:?} {bad:?}");
+    }
+
+    #[test]
+    fn what_is_given_up_would_hardly_have_been_decided() {
+        for ratio in [0.5, 0.8, 1.0, 1.5] {
+            let services = 400;
+            let [whole, curtailed] = [0.0, LEAST_CHANCE].map(|least| judge_services(services, ratio, least, 7));
+            let lost = curtailed.undecided - whole.undecided;
+            assert!(lost <= services / 20, "{ratio}: {whole:?} {curtailed:?}");
+            assert!(curtailed.seconds < whole.seconds, "{ratio}: {whole:?} {curtailed:?}");
+        }
     }
 }
