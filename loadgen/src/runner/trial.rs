@@ -213,6 +213,9 @@ impl Sweep {
             if control.is_stopped() {
                 trial_control.stop();
             }
+            if trial_control.is_stopped() {
+                readings.end_load(began.elapsed());
+            }
         }
         let outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
         readings.add(began.elapsed(), self.orchestrator.usage(service).await?);

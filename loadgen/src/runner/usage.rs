@@ -13,6 +13,8 @@ const LAST: Duration = Duration::from_secs(6);
 #[derive(Debug, Default)]
 pub struct Readings {
     usage: Vec<(Duration, Vec<Usage>)>,
+    /// When users were told to stop, where they were.
+    load_ended: Option<Duration>,
     /// The share of the machine's processor time since the reading before that a hypervisor gave to others.
     steal: Vec<(Duration, f64)>,
 }
@@ -28,14 +30,20 @@ impl Readings {
         self.steal.extend(share.map(|share| (at, share)));
     }
 
-    /// Sums up. Counters are taken over the readings within `from..to`, or over the last seconds where that has not two; memory
-    /// and endings over all. `requests_per_second` were answered meanwhile.
+    /// Users were told to stop. What is waited for from then on is no load: a replica that is done with it does nothing.
+    pub fn end_load(&mut self, at: Duration) {
+        self.load_ended.get_or_insert(at);
+    }
+
+    /// Sums up. Counters are taken over the readings under load within `from..to`, or over the last seconds of the load where that has not
+    /// two; memory and endings over all. `requests_per_second` were answered meanwhile.
     pub fn summary(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
-        let within: Vec<_> = self.usage.iter().filter(|(at, _)| *at >= from && *at <= to).collect();
+        let under_load = || self.usage.iter().filter(|(at, _)| self.load_ended.is_none_or(|ended| *at <= ended));
+        let within: Vec<_> = under_load().filter(|(at, _)| *at >= from && *at <= to).collect();
         let span = match (within.first(), within.last()) {
             (Some(first), Some(last)) if last.0 > first.0 => Some((*first, *last)),
-            _ => self.usage.last().and_then(|last| {
-                let first = self.usage.iter().find(|(at, _)| *at + LAST >= last.0)?;
+            _ => under_load().next_back().and_then(|last| {
+                let first = under_load().find(|(at, _)| *at + LAST >= last.0)?;
                 (last.0 > first.0).then_some((first, last))
             }),
         };
@@ -118,5 +126,26 @@ mod tests {
         let given_up = readings.summary(Duration::from_secs(20), Duration::from_secs(30), 0.0);
         // Six seconds, one of which it ramped.
         assert!((given_up.cpus_used - 2.0 * 1.5 / 6.0).abs() < 1e-9, "{}", given_up.cpus_used);
+    }
+
+    #[test]
+    fn what_is_waited_for_after_a_trial_was_given_up_is_no_load() {
+        let mut readings = Readings::default();
+        for second in 0..=20u32 {
+            // Out of its quota for ten seconds, and idle from then on.
+            let busy = second.min(10);
+            let (periods, throttled_periods) = (u64::from(second) * 10, u64::from(busy) * 10);
+            let cpu_seconds = 0.05 * f64::from(busy);
+            let usage = Usage { cpu_seconds, periods, throttled_periods, running: true, ..Usage::default() };
+            readings.add(Duration::from_secs(second.into()), vec![usage]);
+            if second == 10 {
+                readings.end_load(Duration::from_secs(10));
+            }
+        }
+        // A window that was not reached, and one that had begun.
+        for from in [15, 6] {
+            let usage = readings.summary(Duration::from_secs(from), Duration::from_secs(30), 0.0);
+            assert!((usage.cpus_used - 0.05).abs() < 1e-9 && usage.throttled_share > 0.999, "{from}: {usage:?}");
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Minimum {
 pub struct Answer<'a> {
     /// In the order of the replica counts, as far as they are known.
     pub per_replicas: Vec<ReplicaAnswer>,
-    /// The trial without think time with all the CPU that the smallest replica count can have.
+    /// Of the trials without think time, with all the CPU that the smallest replica count can have, the one that took most.
     pub capacity: Option<&'a Trial>,
 }
 
@@ -124,7 +124,8 @@ impl<'a> Answer<'a> {
             per_replicas: super::strategy::answers(settings, trials),
             capacity: trials
                 .iter()
-                .find(|t| t.spec.load == Load::Saturate && t.verdict != Verdict::Invalid && !t.steps.is_empty()),
+                .filter(|t| t.spec.load == Load::Saturate && t.verdict != Verdict::Invalid && !t.steps.is_empty())
+                .max_by(|a, b| most_per_second(a).total_cmp(&most_per_second(b))),
         }
     }
 
@@ -166,6 +167,10 @@ impl<'a> Answer<'a> {
             // min_by keeps the first of equals, and the counts ascend.
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
+}
+
+fn most_per_second(trial: &Trial) -> f64 {
+    trial.steps.iter().map(|step| step.requests_per_second).fold(0.0, f64::max)
 }
 
 /// Trials in which all users were held, at points that failed no ramp and not most of their other trials.

@@ -277,6 +277,18 @@ fn a_target_out_of_reach_is_said_to_be_so() {
 }
 
 #[test]
+fn the_most_it_took_is_what_the_fastest_reference_took() {
+    let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 34 << 20, ease: 1.3, noise: 0.0 };
+    let settings = settings(&[1], 1000);
+    let mut trials = sweep(&service, &settings, 1);
+    let saturated = |t: &Trial| t.spec.load == Load::Saturate;
+    let (first, last) = (trials.iter().position(saturated).unwrap(), trials.iter().rposition(saturated).unwrap());
+    assert!(first < last);
+    trials[last].steps[0].requests_per_second *= 1.05;
+    assert_eq!(Answer::from_trials(&settings, &trials).capacity, Some(&trials[last]));
+}
+
+#[test]
 fn a_chance_failure_far_from_the_memory_limit_is_not_taken_for_memory() {
     let service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 34 << 20, ease: 1.3, noise: 0.0 };
     let settings = settings(&[1], 1000);
