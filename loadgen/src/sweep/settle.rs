@@ -91,8 +91,8 @@ impl Search<'_> {
     }
 
     /// What the ramps at a point say, if `wanted` of them have to pass. Where there is a rung to give way to, a first one that stays
-    /// undecided is not made once more: it has taken its longest window, which decides nine times of ten where the truth is far from the
-    /// limit (`verdict::simulate`).
+    /// undecided is not made once more: it was held for as long as that was likely to decide it, which it is nine times of ten where the
+    /// truth is far from the limit (`verdict::simulate`).
     pub(super) fn ramps(&self, point: Point, wanted: usize) -> Asked<Confirmation<'_>> {
         let spec = self.at(point, Load::Ramp);
         let is_top = self.top(point.replicas).is_some_and(|top| self.point(point.replicas, top) == point);
