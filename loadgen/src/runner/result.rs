@@ -8,7 +8,7 @@ use crate::{
     measure::Window,
     slo::Objective,
     sweep::{Load, StepResult, TrialUsage},
-    verdict::{Judgement, Scope, Verdict, judge},
+    verdict::{Judgement, Missed, Scope, Verdict, judge},
     workload::Plan,
 };
 
@@ -52,6 +52,7 @@ pub(super) fn step_result(
         reopened: window.reopened,
         service_ms: window.service.percentiles(),
         intended_ms: window.intended.percentiles(),
+        missed: Missed::of(window, objective),
         lag_p99_ms: window.lag.quantile(0.99).as_secs_f64() * 1e3,
         generator_busy: window.generator.busiest_core,
         generator_run_delay: window.generator.run_delay_share,

@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 pub enum Below {
     /// It was tried and failed.
     Fails,
-    /// It was tried and the evidence was not enough to call it a pass or a fail.
+    /// It was tried, several times, and all the evidence was not enough to call it a pass or a fail.
     Undecided,
     /// There is none: the answer is "at or below".
     Lowest,
@@ -94,6 +94,10 @@ pub struct Minimum {
     pub below_cpus: Below,
     /// With the next smaller memory limit.
     pub below_memory: Below,
+    /// With the second smaller CPU limit, where the next one is too close to call.
+    pub second_below_cpus: Option<Below>,
+    /// The same for memory.
+    pub second_below_memory: Option<Below>,
 }
 
 impl Minimum {

@@ -9,6 +9,7 @@
 
 mod answer;
 mod attribution;
+mod below;
 mod bisect;
 mod capacity;
 mod cheaper;
@@ -27,6 +28,7 @@ mod trial;
 pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
 pub(crate) use attribution::THROTTLED;
 pub use attribution::{Binding, attribute};
+pub use below::together;
 pub use drift::{largest as largest_drift, unevenness};
 pub use estimate::seconds_left;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
@@ -97,13 +99,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The points with the next smaller CPU limit, and with the next smaller memory limit, where there are such.
-    pub fn rungs_below(&self, point: Point) -> (Option<Point>, Option<Point>) {
+    /// The points with the next smaller CPU limit and with the second smaller one, where there are such, and the same for memory.
+    pub fn rungs_below(&self, point: Point) -> [(Option<Point>, Option<Point>); 2] {
         let (millis, bytes) = (u64::from(point.limits.cpus.millis), point.limits.memory_bytes);
-        let below = |ladder: &Ladder, value: u64| Some(ladder.rung(ladder.at_most(value)?.checked_sub(1)?));
-        let less_cpu = below(&self.cpus, millis).map(|millis| Point::new(point.replicas, millis, bytes));
-        let less_memory = below(&self.memory, bytes).map(|bytes| Point::new(point.replicas, millis, bytes));
-        (less_cpu, less_memory)
+        let below = |ladder: &Ladder, value: u64, rungs| Some(ladder.rung(ladder.at_most(value)?.checked_sub(rungs)?));
+        let less_cpu = |rungs| below(&self.cpus, millis, rungs).map(|millis| Point::new(point.replicas, millis, bytes));
+        let less_memory =
+            |rungs| below(&self.memory, bytes, rungs).map(|bytes| Point::new(point.replicas, millis, bytes));
+        [(less_cpu(1), less_cpu(2)), (less_memory(1), less_memory(2))]
     }
 
     /// What all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory

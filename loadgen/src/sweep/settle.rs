@@ -1,8 +1,8 @@
 //! From what a search found to an answer: refined until the rungs below it fail, and confirmed on fresh replicas.
 
 use super::{
-    Below, Binding, Load, Minimum, Point, Purpose, Trial,
-    history::{Confirmation, measurable},
+    Binding, Load, Minimum, Point, Purpose, Trial,
+    history::Confirmation,
     strategy::{Asked, Rungs, Search},
 };
 use crate::verdict::Verdict;
@@ -117,31 +117,6 @@ impl Search<'_> {
     fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {
         let cost = |at: &Rungs| self.settings.cost(self.point(replicas, *at));
         rungs.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b)))
-    }
-
-    /// A confirmed point, with what is known of the rungs below it.
-    fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {
-        let below_cpus = self.below(replicas, at, at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at }))?;
-        let below_memory = self.below(replicas, at, at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at }))?;
-        Ok(Minimum { point: self.point(replicas, at), below_cpus, below_memory })
-    }
-
-    /// What is known of a rung below the winner that does not hold: what missed a ramp with as much of everything, or more, did so for it.
-    fn below(&self, replicas: u32, winner: Rungs, rungs: Option<Rungs>) -> Asked<Below> {
-        let Some(rungs) = rungs else { return Ok(Below::Lowest) };
-        let [winner, point] = [winner, rungs].map(|rungs| self.point(replicas, rungs));
-        let is_as_much = |less: Point, more: &Point| less == *more || less.is_within(*more);
-        let tried = self.history.points(replicas, self.settings.max_users).into_iter();
-        let told = tried.filter(|tried| is_as_much(point, tried) && !is_as_much(winner, tried));
-        let missed: Vec<Verdict> = told.flat_map(|tried| self.missed_ramps(tried)).map(|ramp| ramp.verdict).collect();
-        if !missed.is_empty() {
-            return Ok(if missed.contains(&Verdict::Fail) { Below::Fails } else { Below::Undecided });
-        }
-        Ok(match measurable(self.ask(Purpose::Confirm, replicas, rungs))?.map(|direct| direct.verdict) {
-            None => Below::Unmeasurable,
-            Some(Verdict::Fail) => Below::Fails,
-            Some(_) => Below::Undecided,
-        })
     }
 
     /// A rung with more of what bound the trial.

@@ -176,6 +176,8 @@ impl<'a> Search<'a> {
                 point: ramp.point,
                 below_cpus: Below::NotTried,
                 below_memory: Below::NotTried,
+                second_below_cpus: None,
+                second_below_memory: None,
             }),
             Confirmation::Failed(ramp) | Confirmation::Undecided(ramp) => Finding::not_held(ramp),
         })

@@ -6,7 +6,10 @@ use orchestrator::{Cpus, Limits};
 use serde::{Deserialize, Serialize};
 
 use super::{Binding, attribution::misses_pages};
-use crate::{measure::Percentiles, verdict::Verdict};
+use crate::{
+    measure::Percentiles,
+    verdict::{Missed, Verdict},
+};
 
 /// Replicas and the limits of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -151,6 +154,10 @@ pub struct StepResult {
     pub service_ms: Percentiles,
     /// From when the request was due to the last byte.
     pub intended_ms: Percentiles,
+    /// Of each part of the objective, the share of requests that missed it: what several trials are judged together by. None in a
+    /// journal of before.
+    #[serde(default)]
+    pub missed: Vec<Missed>,
     /// The generator's own lateness, 99th percentile.
     pub lag_p99_ms: f64,
     /// Share of a second that the busiest load thread computed.

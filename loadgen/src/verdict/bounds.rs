@@ -12,6 +12,8 @@ const NONE_OF: f64 = 4.4;
 pub(super) struct Bounds {
     /// As it was seen.
     pub(super) share: f64,
+    /// Of that share.
+    pub(super) standard_error: f64,
     /// It is no less.
     pub(super) lower: f64,
     /// It is no more.
@@ -25,22 +27,21 @@ impl Bounds {
         let pairs: Vec<(f64, f64)> = used.map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
         let (n, x) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
         if n == 0.0 {
-            return Self { share: 0.0, lower: 0.0, upper: 1.0 };
+            return Self { share: 0.0, standard_error: 1.0, lower: 0.0, upper: 1.0 };
         }
         if x <= n / 2.0 {
             return Self::of_rare(&pairs, n, x);
         }
         // What is rare is then the contrary.
         let contrary: Vec<(f64, f64)> = pairs.iter().map(|(n, x)| (*n, n - x)).collect();
-        let Self { share, lower, upper } = Self::of_rare(&contrary, n, n - x);
-        Self { share: 1.0 - share, lower: 1.0 - upper, upper: 1.0 - lower }
+        Self::of_rare(&contrary, n, n - x).of_the_contrary()
     }
 
     /// Of slices with (requests, of these over the limit), with their sums.
     fn of_rare(slices: &[(f64, f64)], n: f64, x: f64) -> Self {
         let share = x / n;
         if x == 0.0 {
-            return Self { share, lower: 0.0, upper: (NONE_OF / n).min(1.0) };
+            return Self::of_share(share, 1.0 / n);
         }
         let m = slices.len() as f64;
         let rest: Vec<f64> = slices.iter().map(|(n, x)| x - share * n).collect();
@@ -48,10 +49,26 @@ impl Bounds {
         let neighbours: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
         let of_slices = if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
         // Slices that agree by chance must not claim more than independent requests could.
-        let events = x * x / of_slices.max(x * (1.0 - share));
+        Self::of_share(share, of_slices.max(x * (1.0 - share)).sqrt() / n)
+    }
+
+    /// Of a share with this standard error, which is that of `(share / standard error)^2` independent events; of one event, where none
+    /// was seen.
+    pub(super) fn of_share(share: f64, standard_error: f64) -> Self {
+        if share > 0.5 {
+            return Self::of_share(1.0 - share, standard_error).of_the_contrary();
+        }
+        if share == 0.0 {
+            return Self { share, standard_error, lower: 0.0, upper: (NONE_OF * standard_error).min(1.0) };
+        }
+        let events = (share / standard_error).powi(2);
         let of_gamma = |shape: f64, z: f64| shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt())).powi(3);
         let lower = share * of_gamma(events, -Z).max(0.0) / events;
         let upper = share * of_gamma(events + 1.0, Z) / events;
-        Self { share, lower, upper: upper.min(1.0) }
+        Self { share, standard_error, lower, upper: upper.min(1.0) }
+    }
+
+    fn of_the_contrary(self) -> Self {
+        Self { share: 1.0 - self.share, lower: 1.0 - self.upper, upper: 1.0 - self.lower, ..self }
     }
 }

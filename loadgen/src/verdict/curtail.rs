@@ -38,7 +38,7 @@ struct Chances {
 
 impl Chances {
     fn of(bounds: Bounds, allowed: f64, elapsed: f64) -> Self {
-        let Bounds { share, lower, upper } = bounds;
+        let Bounds { share, lower, upper, .. } = bounds;
         let beyond = |room: f64, width: f64| {
             let spread = width / Z * (1.0 - elapsed).sqrt();
             normal((room - width * elapsed.sqrt()) / spread.max(f64::MIN_POSITIVE))

@@ -14,6 +14,7 @@
 
 mod bounds;
 mod curtail;
+mod missed;
 mod run;
 pub mod simulate;
 
@@ -28,6 +29,7 @@ use crate::{
 
 use bounds::Bounds;
 pub use curtail::{LEAST_CHANCE, chance_to_decide};
+pub use missed::{Missed, Together};
 pub use run::{RunJudgement, judge_run, scope_of};
 
 /// What the evidence says.

@@ -7,9 +7,9 @@ use scaling::replicas_shrink;
 use crate::{
     sweep::{
         Answer, Below, Binding, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial,
-        TrialSpec, largest_drift, unevenness,
+        TrialSpec, largest_drift, together, unevenness,
     },
-    verdict::Verdict,
+    verdict::{Missed, Together, Verdict},
 };
 
 /// How much more of the reference's requests its fastest second may have than the mean. Chance makes it a few percent.
@@ -106,28 +106,55 @@ fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
                 would do."
             .to_owned();
     }
-    let one = |what: &str, below: Below, point: Option<Point>| match below {
-        Below::Fails => {
-            let why = point.and_then(|point| fails_for(point, settings, trials));
-            format!("one rung less {what} fails{}", why.map_or_else(String::new, |why| format!(" ({why})")))
+    let [(less_cpu, second_cpu), (less_memory, second_memory)] = settings.rungs_below(minimum.point);
+    let one = |what: &str, rungs: &str, below: Below, point: Option<Point>| {
+        let why = match (below, point) {
+            (Below::Fails | Below::Undecided, Some(point)) => evidence(below, point, settings, trials),
+            _ => String::new(),
+        };
+        match below {
+            Below::Fails => format!("{rungs} less {what} fails{why}"),
+            Below::Undecided => format!("{rungs} less {what} is too close to call{why}"),
+            Below::NotTried => format!("{rungs} less {what} was not tried"),
+            Below::Unmeasurable => format!("{rungs} less {what} could not be measured"),
+            Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
         }
-        Below::Undecided => format!("one rung less {what} is too close to call"),
-        Below::NotTried => format!("one rung less {what} was not tried"),
-        Below::Unmeasurable => format!("one rung less {what} could not be measured"),
-        Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
     };
-    let (less_cpu, less_memory) = settings.rungs_below(minimum.point);
+    let both = |what: &str, first, first_point, second: Option<Below>, second_point| {
+        let second = second.map(|second| format!(", {}", one(what, "two rungs", second, second_point)));
+        one(what, "one rung", first, first_point) + &second.unwrap_or_default()
+    };
     format!(
         "Tried: {}; {}.",
-        one("CPU", minimum.below_cpus, less_cpu),
-        one("memory", minimum.below_memory, less_memory)
+        both("CPU", minimum.below_cpus, less_cpu, minimum.second_below_cpus, second_cpu),
+        both("memory", minimum.below_memory, less_memory, minimum.second_below_memory, second_memory)
     )
 }
 
-/// Why a point does not hold all users, by the last trial that failed there.
+/// In brackets: what a point that does not hold all users lacks, and what its trials say together.
+fn evidence(below: Below, point: Point, settings: &Settings, trials: &[Trial]) -> String {
+    let lacks = if below == Below::Fails { fails_for(point, settings, trials) } else { None };
+    // Where one trial showed it to fail, what all say together may leave it open.
+    let tells = |together: &Together| together.trials > 1 && together.fails() == (below == Below::Fails);
+    let together = together(settings, trials, point).filter(tells).map(|together| {
+        let Missed { over_ms, share, allowed, .. } = together.missed;
+        let over = over_ms.map_or_else(String::new, |ms| format!(" or took over {ms} ms"));
+        let [share, allowed, at_least, at_most] =
+            [share, allowed, together.at_least, together.at_most].map(|share| share * 100.0);
+        let trials = together.trials;
+        format!(
+            "in {trials} trials together {share:.2}% of requests failed{over}, {allowed:.2}% allowed: it is {at_least:.2}% to {at_most:.2}%"
+        )
+    });
+    let parts: Vec<String> = lacks.into_iter().chain(together).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+}
+
+/// Why a point does not hold all users, by the last trial that failed there, or else by the last one that was left open.
 fn fails_for(point: Point, settings: &Settings, trials: &[Trial]) -> Option<String> {
-    let failed = |t: &&Trial| t.spec.point == point && t.spec.users == settings.max_users && t.verdict == Verdict::Fail;
-    let trial = trials.iter().rev().find(failed)?;
+    let is_there = |t: &&Trial| t.spec.point == point && t.spec.users == settings.max_users;
+    let last = |verdict| trials.iter().rev().filter(is_there).find(|t| t.verdict == verdict);
+    let trial = last(Verdict::Fail).or_else(|| last(Verdict::Undecided))?;
     match trial.binding_resource? {
         Binding::Cpu if trial.never_ran() => Some("it was not ready in time".to_owned()),
         binding => Some(format!("limit: {binding}")),

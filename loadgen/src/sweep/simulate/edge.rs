@@ -201,7 +201,45 @@ fn a_rung_below_that_cannot_be_measured_takes_nothing_from_what_was_confirmed() 
             _ => trial,
         }
     });
-    let Minimum { point, below_cpus, below_memory } = answer;
+    let Minimum { point, below_cpus, below_memory, .. } = answer;
     assert_eq!(point, Point::new(1, 300, 64 * MIB));
     assert_eq!((below_cpus, below_memory), (Below::Fails, Below::Unmeasurable));
+}
+
+/// What trials say of 0.25 CPU, where the ramp is too close to call: so many percent of requests are late, in one after the other.
+fn with_shares(late_percent: &[f64]) -> (Minimum, usize) {
+    let made = std::cell::Cell::new(0);
+    let answer = answer(&settings(&[1], 1000), |spec, mut trial| {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        if (cpus.millis, memory_bytes) != (250, 48 * MIB) || spec.load == Load::Saturate {
+            return trial;
+        }
+        let percent = late_percent[made.get() % late_percent.len()];
+        made.set(made.get() + 1);
+        for step in &mut trial.steps {
+            step.missed =
+                vec![Missed { over_ms: Some(100), allowed: 0.05, share: percent / 100.0, standard_error: 0.01 }];
+        }
+        match spec.load {
+            Load::Ramp => missed(trial, Verdict::Undecided, Binding::Cpu),
+            _ => trial,
+        }
+    });
+    (answer, made.get())
+}
+
+#[test]
+fn a_rung_below_that_no_trial_decides_is_shown_to_fail_by_all_of_them() {
+    let (answer, made) = with_shares(&[6.5, 7.5]);
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Fails));
+    assert_eq!(answer.second_below_cpus, None);
+    assert!(made <= 5, "{made}");
+}
+
+#[test]
+fn a_rung_below_that_stays_too_close_to_call_is_told_as_that_and_the_next_one_is_shown_to_fail() {
+    let (answer, made) = with_shares(&[4.5, 5.5]);
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Undecided));
+    assert_eq!(answer.second_below_cpus, Some(Below::Fails));
+    assert_eq!(made, 5, "four direct trials and the ramp");
 }

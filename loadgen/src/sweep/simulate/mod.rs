@@ -15,7 +15,10 @@ use super::{
     Answer, Below, Binding, Cheapest, Finding, Load, Minimum, Mode, Next, Point, Purpose, Settings, StepResult, Trial,
     TrialSpec, TrialUsage, cpu_ladder, memory_ladder, next, unevenness,
 };
-use crate::{measure::Percentiles, verdict::Verdict};
+use crate::{
+    measure::Percentiles,
+    verdict::{Missed, Verdict},
+};
 
 /// A service whose replicas need so much, and whose trials near the edge come out either way.
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ impl Service {
             reopened: 0,
             service_ms: Percentiles::default(),
             intended_ms: Percentiles::default(),
+            missed: Vec::new(),
             lag_p99_ms: 0.1,
             generator_busy: 0.3,
             generator_run_delay: None,

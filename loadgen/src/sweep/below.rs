@@ -1,0 +1,98 @@
+//! What is known of the rungs below a winner: shown to fail, or too close to call.
+
+use super::{
+    Below, Load, Minimum, Point, Purpose, Settings, Trial, TrialSpec,
+    history::{History, measurable},
+    strategy::{Asked, Rungs, Search},
+};
+use crate::verdict::{Together, Verdict};
+
+/// Direct trials at a rung that none of them decides by itself, those that were made before included.
+const LOOKS: usize = 4;
+
+/// What the valid trials at a point say together of all users; `None` if none got so far.
+pub fn together(settings: &Settings, trials: &[Trial], point: Point) -> Option<Together> {
+    of_all_users(&History::new(trials), settings.max_users, point)
+}
+
+impl Search<'_> {
+    /// A confirmed point, with what is known of the rungs below it.
+    pub(super) fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {
+        let less_cpu = |rungs| at.cpu.checked_sub(rungs).map(|cpu| Rungs { cpu, ..at });
+        let less_memory = |rungs| at.memory.checked_sub(rungs).map(|memory| Rungs { memory, ..at });
+        let (below_cpus, second_below_cpus) = self.both_below(replicas, at, less_cpu)?;
+        let (below_memory, second_below_memory) = self.both_below(replicas, at, less_memory)?;
+        let point = self.point(replicas, at);
+        Ok(Minimum { point, below_cpus, below_memory, second_below_cpus, second_below_memory })
+    }
+
+    /// What is known of the rung below the winner, and, where that is too close to call, of the second one.
+    fn both_below(
+        &self,
+        replicas: u32,
+        winner: Rungs,
+        less: impl Fn(usize) -> Option<Rungs>,
+    ) -> Asked<(Below, Option<Below>)> {
+        let Some(rungs) = less(1) else { return Ok((Below::Lowest, None)) };
+        let first = match self.seen_below(replicas, winner, rungs)? {
+            Below::Undecided => self.seen_together(self.point(replicas, rungs))?,
+            known => known,
+        };
+        match less(2).filter(|_| first == Below::Undecided) {
+            Some(rungs) => Ok((first, Some(self.seen_below(replicas, winner, rungs)?))),
+            None => Ok((first, None)),
+        }
+    }
+
+    /// What single trials say of a rung below the winner that does not hold: what missed a ramp with as much of everything, or more, did
+    /// so for it.
+    fn seen_below(&self, replicas: u32, winner: Rungs, rungs: Rungs) -> Asked<Below> {
+        let [winner, point] = [winner, rungs].map(|rungs| self.point(replicas, rungs));
+        let is_as_much = |less: Point, more: &Point| less == *more || less.is_within(*more);
+        let tried = self.history.points(replicas, self.settings.max_users).into_iter();
+        let told = tried.filter(|tried| is_as_much(point, tried) && !is_as_much(winner, tried));
+        let missed: Vec<Verdict> = told.flat_map(|tried| self.missed_ramps(tried)).map(|ramp| ramp.verdict).collect();
+        if missed.contains(&Verdict::Fail) {
+            return Ok(Below::Fails);
+        }
+        match measurable(self.ask(Purpose::Confirm, replicas, rungs))?.map(|direct| direct.verdict) {
+            None if missed.is_empty() => Ok(Below::Unmeasurable),
+            Some(Verdict::Fail) => Ok(Below::Fails),
+            _ => Ok(Below::Undecided),
+        }
+    }
+
+    /// What all trials of a rung say together that none of them decides: more are made until they show it to fail, or are as many as is
+    /// worth while. That they show it to hold is nothing that they can: some ramp did not.
+    fn seen_together(&self, point: Point) -> Asked<Below> {
+        let direct = self.at(point, Load::Direct);
+        for looks in 1..=LOOKS {
+            if measurable(self.history.ask(direct, looks))?.is_none() {
+                break;
+            }
+            if self.history.valid(direct).any(failed_outright) {
+                return Ok(Below::Fails);
+            }
+            match of_all_users(&self.history, self.settings.max_users, point) {
+                Some(together) if together.fails() => return Ok(Below::Fails),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(Below::Undecided)
+    }
+}
+
+/// Whether a replica ended in the trial, or did not get as far as to be measured: neither is a matter of chance.
+fn failed_outright(trial: &Trial) -> bool {
+    let was_measured = trial.steps.last().is_some_and(|step| step.requests > 0);
+    trial.verdict == Verdict::Fail && (!was_measured || trial.usage.oom_kills > 0 || !trial.usage.ended.is_empty())
+}
+
+fn of_all_users(history: &History<'_>, users: u32, point: Point) -> Option<Together> {
+    let at = |load| TrialSpec { purpose: Purpose::Confirm, point, load, users };
+    let trials = [Load::Direct, Load::Ramp].into_iter().flat_map(|load| history.valid(at(load)));
+    let last = trials.filter_map(|trial| trial.steps.last().filter(|step| step.users == users && step.requests > 0));
+    let windows: Vec<_> = last.map(|step| (step.requests, step.missed.as_slice())).collect();
+    Together::of(&windows)
+}
