@@ -9,6 +9,8 @@ use crate::verdict::{Together, Verdict};
 
 /// Direct trials at a rung that none of them decides by itself, those that were made before included.
 const LOOKS: usize = 4;
+/// From so many trials on, those that together miss no more than is allowed are not likely to be turned by another one.
+const ENOUGH: usize = 3;
 
 /// What the valid trials at a point say together of all users; `None` if none got so far.
 pub fn together(settings: &Settings, trials: &[Trial], point: Point) -> Option<Together> {
@@ -62,8 +64,8 @@ impl Search<'_> {
         }
     }
 
-    /// What all trials of a rung say together that none of them decides: more are made until they show it to fail, or are as many as is
-    /// worth while. That they show it to hold is nothing that they can: some ramp did not.
+    /// What all trials of a rung say together that none of them decides: more are made until they show it to fail, or as long as they may.
+    /// They cannot show it to hold: some ramp did not.
     fn seen_together(&self, point: Point) -> Asked<Below> {
         let direct = self.at(point, Load::Direct);
         for looks in 1..=LOOKS {
@@ -75,8 +77,8 @@ impl Search<'_> {
             }
             match of_all_users(&self.history, self.settings.max_users, point) {
                 Some(together) if together.fails() => return Ok(Below::Fails),
-                Some(_) => {}
-                None => break,
+                Some(Together { missed, trials, .. }) if trials < ENOUGH || missed.share > missed.allowed => {}
+                Some(_) | None => break,
             }
         }
         Ok(Below::Undecided)
