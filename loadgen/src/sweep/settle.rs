@@ -61,6 +61,8 @@ impl Search<'_> {
                         at = refined;
                         continue;
                     }
+                    // Before the other ramps, which take longest: a closer look at what is below may show that it holds.
+                    self.minimum(replicas, at)?;
                     self.ramps(self.point(replicas, at), CONFIRMATIONS)?
                 }
                 failed => failed,
