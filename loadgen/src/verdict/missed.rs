@@ -65,9 +65,11 @@ impl Together {
     pub fn of(windows: &[(u64, &[Missed])]) -> Option<Self> {
         let parts = windows.first()?.1.len();
         let is_one = windows.iter().all(|(_, missed)| missed.len() == parts);
-        let excess = |part: &Self| part.at_least / part.missed.allowed;
+        let proved = |part: &Self| part.at_least / part.missed.allowed;
+        let seen = |part: &Self| part.missed.share / part.missed.allowed;
         let parts = (0..parts).filter(|_| is_one).map(|part| Self::of_part(windows, part));
-        parts.max_by(|a, b| excess(a).total_cmp(&excess(b)))
+        // Where nothing is proved of any part, what was seen.
+        parts.max_by(|a, b| proved(a).total_cmp(&proved(b)).then(seen(a).total_cmp(&seen(b))))
     }
 
     /// Whether the objective is missed.
@@ -140,6 +142,8 @@ mod tests {
         let failed = Missed { over_ms: None, allowed: 0.001, share: 0.004, standard_error: 0.0005 };
         let all = Together::of(&[(50_000, &[ok, failed]), (40_000, &[ok, failed])]).unwrap();
         assert!(all.fails() && all.missed.over_ms.is_none(), "{all:?}");
+        let all = together(&[0.1, 0.7, 16.4], 0.1);
+        assert!(!all.fails() && all.at_least == 0.0 && all.missed.over_ms == Some(100), "{all:?}");
         assert_eq!(Together::of(&[]), None);
         assert_eq!(Together::of(&[(50_000, &[])]), None, "a journal of before");
         assert_eq!(Together::of(&[(50_000, &[ok, failed]), (40_000, &[])]), None, "the same, of one of them");
