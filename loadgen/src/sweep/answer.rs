@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 pub enum Below {
     /// It was tried and failed.
     Fails,
-    /// It was tried, several times, and all the evidence was not enough to call it a pass or a fail.
+    /// It was tried, and all the evidence was not enough to call it a pass or a fail.
     Undecided,
     /// There is none: the answer is "at or below".
     Lowest,

@@ -1,8 +1,8 @@
 //! What several windows say together that none of them decides by itself.
 //!
 //! Trials at one point, each on fresh replicas, differ by more than what is seen within any of them: how the periods of their quotas
-//! fall, who shares the cores. So each is a cluster, and all together a ratio estimate (Cochran, Sampling Techniques, 3rd ed., section
-//! 9A.4): for k trials with n_i requests of which x_i missed the objective, the share is p = Sum x_i / Sum n_i, with variance
+//! fall, who shares the cores. So each is a cluster, and all together a ratio estimate (Cochran, Sampling Techniques, 3rd ed., chapter
+//! 9A): for k trials with n_i requests of which x_i missed the objective, the share is p = Sum x_i / Sum n_i, with variance
 //! k / (k - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2. Few trials agree by chance: the variance is never taken to be less than what they say
 //! of themselves, and where it is their difference, its bounds are as wide as Student's t distribution with k - 1 degrees of freedom
 //! wants (Student, 1908).
