@@ -101,9 +101,13 @@ impl<'a> History<'a> {
 
     /// Valid trials of a replica count, with so many users, that were made to calibrate or to search.
     pub fn searched(&self, replicas: u32, users: u32) -> usize {
-        let is_search =
-            |t: &Trial| matches!(t.spec.purpose, Purpose::Calibrate | Purpose::Search) && t.spec.users == users;
-        self.of(replicas).filter(|(_, t)| is_search(t) && t.verdict != Verdict::Invalid).count()
+        let is_one = |t: &Trial| is_search(t) && t.spec.users == users && t.verdict != Verdict::Invalid;
+        self.of(replicas).filter(|(_, t)| is_one(t)).count()
+    }
+
+    /// Whether trials of the same as `spec` were made to calibrate or to search, be they invalid.
+    pub fn was_searched(&self, spec: TrialSpec) -> bool {
+        self.same(spec).any(is_search)
     }
 
     /// Valid direct trials at the point of `spec`, with any users.
@@ -168,4 +172,8 @@ impl<'a> History<'a> {
         let invalid = self.same(spec).count() - valid;
         if invalid > RETRIES * (valid + 1) { Missing::Unmeasurable } else { Missing::Trial(spec) }
     }
+}
+
+fn is_search(trial: &Trial) -> bool {
+    matches!(trial.spec.purpose, Purpose::Calibrate | Purpose::Search)
 }

@@ -266,20 +266,26 @@ impl<'a> Search<'a> {
     }
 
     /// The trial at these rungs, or one that passed with as much CPU and less memory; `None` if it was not made, and more than `most`
-    /// would have been made with it.
+    /// would have been made with it. Once they are spent, trials that were made to confirm are not seen: a search that went on with
+    /// them would end elsewhere each time it is played back, and what settling tried from where it ended would be lost.
     fn probe(&self, replicas: u32, at: Rungs, most: usize) -> Asked<Option<&'a Trial>> {
-        let missing = match self.ask(Purpose::Search, replicas, at) {
-            Ok(trial) => return Ok(Some(trial)),
-            Err(missing) => missing,
+        let is_spent = self.history.searched(replicas, self.settings.max_users) >= most;
+        let seen = |at| {
+            let spec = self.spec(Purpose::Search, replicas, at, Load::Direct);
+            let is_seen = !is_spent || self.history.was_searched(spec);
+            is_seen.then(|| self.history.ask(spec, 1))
         };
-        let passed_with =
-            |memory| self.ask(Purpose::Search, replicas, Rungs { memory, ..at }).ok().filter(|t| t.passed());
+        let missing = match seen(at) {
+            Some(Ok(trial)) => return Ok(Some(trial)),
+            unseen => unseen.and_then(Result::err),
+        };
+        let passed_with = |memory| seen(Rungs { memory, ..at })?.ok().filter(|t| t.passed());
         if let Some(passed) = (0..at.memory).rev().find_map(passed_with) {
             return Ok(Some(passed));
         }
         match missing {
-            Missing::Trial(_) if self.history.searched(replicas, self.settings.max_users) >= most => Ok(None),
-            missing => Err(missing),
+            Some(missing) if !is_spent || missing == Missing::Unmeasurable => Err(missing),
+            _ => Ok(None),
         }
     }
 

@@ -246,3 +246,28 @@ fn a_rung_below_that_stays_too_close_to_call_is_told_as_that_and_the_next_one_is
     });
     assert_eq!(made, [5, 3], "four direct trials and the ramp, or fewer where they miss no more than is allowed");
 }
+
+/// The search's trials are spent at 46 MiB; settling finds that 40 MiB is enough for a ramp, and then that it is not for three.
+#[test]
+fn memory_that_a_search_had_no_trials_left_for_is_come_back_to() {
+    let fine = Settings {
+        cpus: cpu_ladder(Some("0.02:0.6:0.01"), 1000).unwrap(),
+        memory: memory_ladder(Some("20Mi:400Mi:2Mi"), 16 << 30).unwrap(),
+        ..settings(&[1], 1000)
+    };
+    let ramps = std::cell::RefCell::new(Vec::new());
+    let answer = answer(&fine, |spec, trial| {
+        if spec.load != Load::Ramp {
+            return trial;
+        }
+        let before = ramps.borrow().iter().filter(|point| **point == spec.point).count();
+        ramps.borrow_mut().push(spec.point);
+        match spec.point.limits.memory_bytes == 40 * MIB && before > 0 {
+            true => missed(trial, Verdict::Undecided, Binding::Cpu),
+            false => trial,
+        }
+    });
+    assert_eq!(ramps.borrow()[0], Point::new(1, 230, 46 * MIB), "where the search ended");
+    assert_eq!(answer.point, Point::new(1, 230, 42 * MIB), "and not 240 with 40");
+    assert_eq!(answer.below_memory, Below::Undecided);
+}
