@@ -17,6 +17,13 @@ pub fn together(settings: &Settings, trials: &[Trial], point: Point) -> Option<T
     of_all_users(&History::new(trials), settings.max_users, point)
 }
 
+/// How many of the valid trials at a point passed that went to all users, and how many there are.
+pub fn passed(settings: &Settings, trials: &[Trial], point: Point) -> (usize, usize) {
+    let history = History::new(trials);
+    let verdicts: Vec<bool> = with_all_users(&history, settings.max_users, point).map(Trial::passed).collect();
+    (verdicts.iter().filter(|passed| **passed).count(), verdicts.len())
+}
+
 impl Search<'_> {
     /// A confirmed point, with what is known of the rungs below it.
     pub(super) fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {
@@ -91,9 +98,13 @@ fn failed_outright(trial: &Trial) -> bool {
     trial.verdict == Verdict::Fail && (!was_measured || trial.usage.oom_kills > 0 || !trial.usage.ended.is_empty())
 }
 
+fn with_all_users<'a>(history: &History<'a>, users: u32, point: Point) -> impl Iterator<Item = &'a Trial> {
+    let at = move |load| TrialSpec { purpose: Purpose::Confirm, point, load, users };
+    [Load::Direct, Load::Ramp].into_iter().flat_map(move |load| history.valid(at(load)))
+}
+
 fn of_all_users(history: &History<'_>, users: u32, point: Point) -> Option<Together> {
-    let at = |load| TrialSpec { purpose: Purpose::Confirm, point, load, users };
-    let trials = [Load::Direct, Load::Ramp].into_iter().flat_map(|load| history.valid(at(load)));
+    let trials = with_all_users(history, users, point);
     let last = trials.filter_map(|trial| trial.steps.last().filter(|step| step.users == users && step.requests > 0));
     let windows: Vec<_> = last.map(|step| (step.requests, step.missed.as_slice())).collect();
     Together::of(&windows)

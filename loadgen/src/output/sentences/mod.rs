@@ -7,7 +7,7 @@ use scaling::replicas_shrink;
 use crate::{
     sweep::{
         Answer, Below, Binding, Finding, Load, Minimum, Mode, Point, Purpose, ReplicaAnswer, Settings, Trial,
-        TrialSpec, largest_drift, together, unevenness,
+        TrialSpec, largest_drift, passed, together, unevenness,
     },
     verdict::{Missed, Together, Verdict},
 };
@@ -146,7 +146,13 @@ fn evidence(below: Below, point: Point, settings: &Settings, trials: &[Trial]) -
             "in {trials} trials together {share:.2}% of requests failed{over}, {allowed:.2}% allowed: it is {at_least:.2}% to {at_most:.2}%"
         )
     });
-    let parts: Vec<String> = lacks.into_iter().chain(together).collect();
+    let came_out = match (below, passed(settings, trials, point)) {
+        (Below::Undecided, (0, 1)) => Some("its one trial did not pass".to_owned()),
+        (Below::Undecided, (_, 1)) => Some("its one trial passed".to_owned()),
+        (Below::Undecided, (passed, tried)) if tried > 1 => Some(format!("{passed} of {tried} trials passed")),
+        _ => None,
+    };
+    let parts: Vec<String> = lacks.into_iter().chain(came_out).chain(together).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 

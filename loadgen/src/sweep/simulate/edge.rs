@@ -271,3 +271,27 @@ fn memory_that_a_search_had_no_trials_left_for_is_come_back_to() {
     assert_eq!(answer.point, Point::new(1, 230, 42 * MIB), "and not 240 with 40");
     assert_eq!(answer.below_memory, Below::Undecided);
 }
+
+#[test]
+fn a_rung_below_whose_trials_come_out_either_way_gets_no_ramp() {
+    let (directs, ramps) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let answer = answer(&settings(&[1], 1000), |spec, mut trial| {
+        if spec.point.limits.cpus.millis != 250 {
+            return trial;
+        }
+        if spec.purpose == Purpose::Search {
+            return missed(trial, Verdict::Fail, Binding::Cpu);
+        }
+        let made = if spec.load == Load::Ramp { &ramps } else { &directs };
+        made.set(made.get() + 1);
+        let is_first = directs.get() == 1;
+        let share = if is_first { 0.08 } else { 0.0 };
+        for step in &mut trial.steps {
+            step.missed = vec![Missed { over_ms: Some(100), allowed: 0.05, share, standard_error: 0.03 }];
+        }
+        if is_first { missed(trial, Verdict::Undecided, Binding::Cpu) } else { trial }
+    });
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Undecided));
+    assert_eq!(answer.second_below_cpus, Some(Below::Fails));
+    assert_eq!((directs.get(), ramps.get()), (3, 0));
+}
