@@ -120,10 +120,12 @@ fn read(path: &Path) -> Result<String, Failed> {
 
 fn test() -> Done {
     clients()?;
+    say("building the workspace and its tests");
+    // All at once: for one package alone, dependencies would be built with other features, and so again.
+    run(cargo(["test", "--workspace", "--no-run"]))?;
     say("looking for ONNX Runtime");
-    run(cargo(["run", "--quiet", "-p", "inference-api", "--", "runtime", "install"]))?;
-    // The tests of loadgen start the server, which cargo builds for its own package only.
-    run(cargo(["build", "-p", "inference-api", "-p", "loadgen"]))?;
+    // The tests start both servers; they are built since their packages have tests of their own.
+    run(Command::new(target().join("debug/inference-api")).args(["runtime", "install"]))?;
     let engine = engine();
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
     if let Err(why) = &engine {
@@ -144,8 +146,9 @@ fn test() -> Done {
 fn check() -> Done {
     run(cargo(["fmt", "--all", "--check"]))?;
     run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    // A workspace of its own, which nothing else would build.
-    run(cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--", "-D", "warnings"]))?;
+    // A workspace of its own, which nothing else would build; what it depends on is checked by now, with the same profile.
+    let mut fuzz = cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
+    run(fuzz.arg(target()).args(["--", "-D", "warnings"]))?;
     run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
