@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod attach;
 mod cases;
 mod docker;
 mod helper;

@@ -1,5 +1,7 @@
 //! Containers of the real Engine.
 
+mod attach;
+
 use std::{io::Write, process::Command, sync::Arc};
 
 use orchestrator::{Choice, Error, Orchestrator, Owner, Workload, docker::Engine, select};
