@@ -67,6 +67,9 @@ fn a_check_tells_what_a_model_takes() {
         assert_eq!(output.status.code(), Some(0), "{said}");
         String::from_utf8(output.stdout).unwrap()
     };
+    for gains in ["iris", "penguins", "digits"] {
+        assert!(check(&model(gains)).contains("run together: yes"), "{gains}");
+    }
     let wide = check(&model("digits"));
     assert!(wide.lines().all(|line| line.len() < 400), "{wide}");
     // Without rows there is no example to run.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::support::{Answer, Client, IRIS, Server, is_setosa, predict, until};
@@ -81,6 +82,29 @@ fn batches_are_off_where_they_are_not_wanted_or_not_possible() {
         let stats = server.get(&format!("/v2/models/{model}/stats")).ok();
         assert_eq!(stats["model_stats"][0]["execution_count"], 8, "{model}");
     }
+}
+
+#[test]
+fn requests_that_no_batch_has_room_for_wait_in_the_kernel() {
+    const CONNECTIONS: usize = 4_000;
+    let server = Server::of("iris");
+    let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.client()).collect();
+    for client in &mut clients {
+        is_setosa(&client.post(IRIS));
+    }
+    server.forget_peak();
+    let parked = server.peak();
+    // As a quota does to a server that has used its share.
+    server.signal(Signal::SIGSTOP);
+    for client in &mut clients {
+        client.send(predict(IRIS));
+    }
+    server.signal(Signal::SIGCONT);
+    for client in &mut clients {
+        is_setosa(&client.read());
+    }
+    let more = server.peak() - parked;
+    assert!(more < 8_000, "{more} kB more for {CONNECTIONS} requests at once");
 }
 
 /// Everything takes a second: what comes meanwhile waits.
