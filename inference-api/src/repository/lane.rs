@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Served, statistics::Statistics};
+use super::{Served, crowd::Place, statistics::Statistics};
 use crate::model::{Model, RunError, Tensor, Value};
 
 /// How requests are put together and how long they may wait.
@@ -73,6 +73,8 @@ struct Job {
     rows: usize,
     since: Instant,
     answer: oneshot::Sender<Result<Run, RunError>>,
+    /// Given up with the job, which is when the answer is on its way.
+    _place: Option<Place>,
 }
 
 impl Lane {
@@ -116,7 +118,7 @@ impl Lane {
             return Err(RunFailure::QueueFull(limit));
         }
         let (answer, answered) = oneshot::channel();
-        queue.jobs.push_back(Job { inputs, rows, since: Instant::now(), answer });
+        queue.jobs.push_back(Job { inputs, rows, since: Instant::now(), answer, _place: Place::take(queueing) });
         Ok((answered, !std::mem::replace(&mut queue.driven, true)))
     }
 
@@ -139,16 +141,19 @@ impl Lane {
     }
 
     /// Lets every connection that has something to read put its request into the queue: a task that yields goes on only
-    /// after the others that are ready, and after the runtime has looked for more.
+    /// after the others that are ready, and after the runtime has looked for more. Where a batch waits already, nobody else is let in: were
+    /// one run for each turn of all that are ready, those would be ever more, each with its buffers.
     async fn gather(&self, queueing: &Queueing) {
         loop {
             let before = lock(&self.queue).rows();
+            if before >= queueing.max_batch_size {
+                return;
+            }
             tokio::task::yield_now().await;
             let queue = lock(&self.queue);
             let age = queue.jobs.front().map(|job| job.since.elapsed());
-            let is_full = queue.rows() >= queueing.max_batch_size;
             let waits = age.is_some_and(|age| age < queueing.max_queue_delay);
-            if is_full || !(waits || queue.rows() > before) {
+            if !(waits || queue.rows() > before) {
                 return;
             }
         }

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod changes;
+mod crowd;
 mod folder;
 mod lane;
 mod probe;
@@ -23,6 +24,7 @@ use arc_swap::ArcSwap;
 
 pub use catalog::{Catalog, Entry, Unknown};
 pub use changes::{Changes, Refusal};
+pub use crowd::room;
 pub use lane::{Queueing, Run, RunFailure};
 pub use rehearsal::be_expendable;
 pub use served::Served;

@@ -26,7 +26,7 @@ use std::{io::ErrorKind, sync::Arc, task::Poll, time::Duration};
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
-use tokio::{io::ReadBuf, net::TcpStream};
+use tokio::net::TcpStream;
 
 use super::{
     access::Access,
@@ -36,6 +36,7 @@ use super::{
 use crate::{
     http::{Routes, Server},
     metrics::Metrics,
+    repository,
 };
 
 /// What the connections of a worker share.
@@ -67,31 +68,26 @@ pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     let _listening = shared.stop.listen().await;
     // Small answers must not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    // A fresh socket counts as readable until somebody has looked.
-    let mut known_empty = false;
     loop {
-        if first_byte(&stream, known_empty, &shared.stop).await.is_err() {
+        if first_byte(&stream, &shared.stop).await.is_err() {
             return;
         }
+        repository::room().await;
         match Box::pin(live::serve(&shared, stream, Bytes::new())).await {
             Ended::Idle(idle) => stream = idle,
             Ended::Closed => return,
         }
-        known_empty = true;
     }
 }
 
-/// Waits until there is something to read, or an end, without a buffer to read into. An error if the server stops: what
-/// the client has sent before that is a request in flight.
-async fn first_byte(stream: &TcpStream, known_empty: bool, stop: &Stop) -> std::io::Result<()> {
+/// Waits until the system tells of something to read, or an end, without a buffer to read into. An error if the server stops: what the client
+/// has sent before that is a request in flight.
+///
+/// There is no need to look first: a fresh socket was not told of yet, and one that comes back here was found empty, so that the next event is
+/// news. Were it none, the live connection would find nothing and come back. How many events are taken at once is the worker's to say.
+async fn first_byte(stream: &TcpStream, stop: &Stop) -> std::io::Result<()> {
     std::future::poll_fn(|cx| {
-        let first = if known_empty {
-            // The last read came up short, so that the system's next event is news: no need to look. Were it none, the
-            // live connection would find nothing and come back here.
-            stream.poll_read_ready(cx)
-        } else {
-            stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])).map_ok(|_| ())
-        };
+        let first = stream.poll_read_ready(cx);
         if first.is_pending() && stop.is_told() { Poll::Ready(Err(ErrorKind::Interrupted.into())) } else { first }
     })
     .await
