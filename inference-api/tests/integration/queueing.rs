@@ -107,6 +107,26 @@ fn requests_that_no_batch_has_room_for_wait_in_the_kernel() {
     assert!(more < 8_000, "{more} kB more for {CONNECTIONS} requests at once");
 }
 
+#[test]
+fn thousands_that_connect_at_once_are_read_from_by_turns() {
+    const CONNECTIONS: usize = 3_000;
+    let server = Server::of("iris");
+    is_setosa(&server.post(IRIS));
+    server.forget_peak();
+    let before = server.peak();
+    server.signal(Signal::SIGSTOP);
+    let mut clients = at_once(&server, CONNECTIONS, IRIS);
+    server.signal(Signal::SIGCONT);
+    for client in &mut clients {
+        is_setosa(&client.read());
+    }
+    let more = server.peak() - before;
+    assert!(
+        more < 15_000,
+        "{more} kB more for {CONNECTIONS} requests at once, of which parked connections take some 1 kB each"
+    );
+}
+
 /// Everything takes a second: what comes meanwhile waits.
 fn slow(flags: &[&str]) -> Server {
     Server::with("iris", &[&["--service-time", "constant(1)"], flags].concat())
