@@ -1,8 +1,8 @@
 //! What one worker has of a model: its session, and the requests that wait for it.
 //!
 //! A worker is one thread, so nothing arrives while a model runs; what has arrived by the time that it is done waits in the
-//! kernel's buffers. With a queue, every connection that has something to read puts its request there first, and one run
-//! answers all of them: the batch grows with the load by itself, and a lone request waits for nobody. That is the whole
+//! kernel's buffers. With a queue, every connection that has something to read puts its request there first, as far as two
+//! batches have room (`crowd`), and one run answers all of them: the batch grows with the load by itself, and a lone request waits for nobody. That is the whole
 //! adaptivity; `max_queue_delay` makes a batch wait for more, as Triton's option of that name does.
 
 use std::{
