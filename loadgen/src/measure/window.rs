@@ -74,6 +74,9 @@ impl Window {
         };
         for second in seconds {
             window.requests += second.requests;
+            window.bytes += second.bytes;
+            window.service.merge(&second.service);
+            window.intended.merge(&second.intended);
             let at = Duration::from_secs(second.index);
             for (&kind, &count) in &second.kinds {
                 window.failures.entry(kind).or_default().merge(&Failures { count, first: at, last: at });

@@ -81,6 +81,11 @@ impl Watch {
         if at <= self.expected.held_from { self.ramp(second) } else { self.hold(second, at) }
     }
 
+    /// The measuring begins again then: what was seen is not held against the service.
+    pub fn begin_again(&mut self, held_from: Duration) {
+        *self = Self::new(Expectation { held_from, ..self.expected.clone() });
+    }
+
     fn ramp(&mut self, second: &Second) -> Option<Hopeless> {
         let worst = second.over.iter().take(self.over.len()).max().copied().unwrap_or(0);
         let bad = second.requests > 0 && worst as f64 > RAMP_SHARE * second.requests as f64;
@@ -133,6 +138,15 @@ mod tests {
         let given_up = (1..60).find(|&i| watch.see(&second(i, 1000, 400)).is_some());
         // 1.05 x 5% x 15,000 = 787 are allowed; 400 a second from the sixth second on.
         assert_eq!(given_up, Some(7));
+    }
+
+    #[test]
+    fn what_was_seen_before_it_began_again_is_forgotten() {
+        let mut watch = watch(0);
+        assert!((1..7).all(|i| watch.see(&second(i, 1000, 400)).is_none()));
+        watch.begin_again(Duration::from_secs(10));
+        let given_up = (7..60).find(|&i| watch.see(&second(i, 1000, 400)).is_some());
+        assert_eq!(given_up, Some(17));
     }
 
     #[test]

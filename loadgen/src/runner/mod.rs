@@ -4,6 +4,7 @@
 //! [`Event`]s; every finished trial goes to the journal before the next begins.
 
 mod budget;
+mod hold;
 mod hopeless;
 mod pin;
 mod restart;
@@ -19,6 +20,7 @@ use std::sync::{Arc, mpsc};
 use orchestrator::{Deployment, Orchestrator};
 
 pub use budget::Budget;
+pub use hold::Hold;
 pub use hopeless::{Expectation, Hopeless, Watch};
 pub use pin::{Pin, Pinning};
 pub use target::Reached;

@@ -32,6 +32,8 @@ const STEP_WARM_UP: Duration = Duration::from_secs(1);
 /// Near the edge more requests are needed than far from it; few looks, since each is one more chance to err.
 const LOOKS: [u32; 4] = [15, 25, 40, 60];
 const RAMP_LOOKS: [u32; 4] = [20, 30, 45, 60];
+/// The window is begun again after a theft by the hypervisor: for so much longer than to the last look users may be held.
+const THEFT: Duration = Duration::from_secs(60);
 /// Users without think time: enough to keep a server busy, few enough to keep queues short.
 const SATURATE_USERS: u32 = 64;
 const SATURATE_RAMP: Duration = Duration::from_secs(1);
@@ -68,9 +70,14 @@ impl Timing {
         self.looks(load)[LOOKS.len() - 1]
     }
 
+    /// How long is not measured after users were started, or after a theft, while they are held.
+    pub fn settle(self) -> Duration {
+        self.stretch(DIRECT_WARM_UP)
+    }
+
     /// What users do in a trial with this load.
     pub fn plan(self, settings: &Settings, load: Load, users: u32) -> Plan {
-        let longest = Duration::from_secs(self.longest_look(load));
+        let longest = self.longest_hold(load);
         let max = users;
         let (steps, wait_time) = match load {
             Load::Direct => {
@@ -121,14 +128,19 @@ impl Timing {
         let looks = self.looks(load);
         match load {
             Load::Saturate | Load::Loss => whole,
-            Load::Direct | Load::Ramp => whole - Duration::from_secs(looks[LOOKS.len() - 1] - looks[1]),
+            Load::Direct | Load::Ramp => whole + Duration::from_secs(looks[1]) - self.longest_hold(load),
         }
     }
 
     /// How long it takes to start so many users, and how long they are not measured then.
     fn direct(self, users: u32) -> (Duration, Duration) {
         let ramp = Duration::from_secs(u64::from(users / DIRECT_SPAWN_RATE));
-        (self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1)), self.stretch(DIRECT_WARM_UP))
+        (self.stretch(ramp.clamp(DIRECT_RAMP.0, DIRECT_RAMP.1)), self.settle())
+    }
+
+    /// How long users are held at most where looks decide.
+    fn longest_hold(self, load: Load) -> Duration {
+        Duration::from_secs(self.longest_look(load)) + self.stretch(THEFT)
     }
 
     fn stretch(self, time: Duration) -> Duration {

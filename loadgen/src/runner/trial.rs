@@ -7,7 +7,9 @@ use std::{
 
 use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Service};
 
-use super::{Expectation, Hopeless, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings};
+use super::{
+    Expectation, Hold, Hopeless, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings,
+};
 use crate::{
     Error,
     engine::{self, Control, EngineError, Outcome, Steal},
@@ -28,8 +30,8 @@ struct Driven {
     idle_bytes: (u64, u64),
     /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
     server_ms: Option<(f64, f64)>,
-    /// Most requests that were answered in one of the last step's seconds.
-    fastest_second: u64,
+    /// The last step's window.
+    hold: Hold,
     /// The verdict on the last step that ended it.
     decided: Option<Judgement>,
     /// Why it could not pass any more, which ended it.
@@ -77,7 +79,7 @@ impl Sweep {
         self.orchestrator.tear_down(service).await?;
         let trial = match driven {
             _ if control.is_stopped() => return Ok(None),
-            Ok(driven) => self.sum_up(spec, &driven, began),
+            Ok(driven) => self.sum_up(spec, driven, began),
             // A replica that was asked before and does not answer now has its limits to blame.
             Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
                 let mut readings = Readings::default();
@@ -142,7 +144,7 @@ impl Sweep {
         });
         let mut victim = service.replicas.last().filter(|_| spec.load == Load::Loss);
         let loss_at = plan.times().first().map_or(Duration::MAX, |t| t.end);
-        let mut held = Vec::new();
+        let mut hold = Hold::new(timing, spec.load, held_from, plan.duration(), self.settings.most_steal);
         let mut answers = true;
         let mut stopped_early = None;
         let mut decided = None;
@@ -175,13 +177,13 @@ impl Sweep {
                             answers = second.requests > second.failures;
                         }
                         hopeless = hopeless.or(watch.see(second));
-                        if Duration::from_secs(second.index) > held_from {
-                            held.push(second.totals());
-                            let stolen = readings.steal_share(held_from, Duration::MAX).unwrap_or(0.0);
-                            // A short theft may yet be small beside a longer hold.
-                            let is_calm = stolen <= self.settings.most_steal;
-                            if is_judged_early(spec.load) && is_calm && decided.is_none() {
-                                match self.look(spec, &held) {
+                        hold.add(second);
+                        let stolen = readings.steal_share(hold.from(), Duration::MAX).unwrap_or(0.0);
+                        if is_judged_early(spec.load) && decided.is_none() && stopped_early.is_none() {
+                            if hold.leave_out_theft(stolen) {
+                                watch.begin_again(hold.from());
+                            } else if hold.is_time_to_look(stolen) {
+                                match self.look(spec, hold.seconds()) {
                                     Some(Ok(judged)) => {
                                         decided = Some(judged);
                                         trial_control.stop();
@@ -189,6 +191,9 @@ impl Sweep {
                                     Some(Err(open)) => hopeless = hopeless.or(Some(open)),
                                     None => {}
                                 }
+                            }
+                            if hold.is_over() {
+                                trial_control.stop();
                             }
                         }
                     }
@@ -229,7 +234,7 @@ impl Sweep {
             readings,
             idle_bytes,
             server_ms,
-            fastest_second: held.iter().map(|second| second.requests - second.failures).max().unwrap_or(0),
+            hold,
             decided,
             stopped_early: stopped_early.filter(|_| !control.is_stopped()),
         })
@@ -238,17 +243,13 @@ impl Sweep {
     /// At one of the times to look: the verdict that the seconds of the deciding window are enough for, or why more of them are not likely
     /// to be.
     fn look(&self, spec: TrialSpec, held: &[Second]) -> Option<Result<Judgement, Hopeless>> {
-        let timing = Timing::new(self.settings.wait_time);
-        if !timing.looks(spec.load).contains(&(held.len() as u64)) {
-            return None;
-        }
         let window = Window::so_far(held.iter());
         let planned = self.settings.wait_time.planned_per_second(spec.users.into());
         let judged = judge(&window, &self.objective, planned, Scope::Whole);
         if judged.verdict != Verdict::Undecided {
             return Some(Ok(judged));
         }
-        let longest = timing.longest_look(spec.load);
+        let longest = Timing::new(self.settings.wait_time).longest_look(spec.load);
         let chance = chance_to_decide(&window, &self.objective, Duration::from_secs(longest));
         let is_open = (held.len() as u64) < longest && chance < LEAST_CHANCE;
         let why = || format!("too close to call after {} s, and not likely to be decided in {longest} s", held.len());
@@ -267,25 +268,32 @@ impl Sweep {
         }
     }
 
-    fn sum_up(&self, spec: TrialSpec, driven: &Driven, began: Instant) -> Trial {
-        let Driven { outcome, readings, idle_bytes, server_ms, fastest_second, decided, stopped_early } = driven;
+    fn sum_up(&self, spec: TrialSpec, driven: Driven, began: Instant) -> Trial {
+        let Driven { mut outcome, readings, idle_bytes, server_ms, hold, decided, stopped_early } = driven;
         let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
-        let mut steps = result::steps(&plan, outcome, &self.objective, decided.as_ref());
+        let mut times = plan.times();
+        times.truncate(outcome.steps.len().max(1));
+        if let Some(last) = times.last_mut().filter(|_| hold.is_judged_alone(stopped_early.is_some())) {
+            hold.narrow(&mut outcome);
+            last.measured_from = hold.from();
+        }
+        let mut steps = result::steps(&plan, &outcome, &self.objective, decided.as_ref());
         // One that we killed is no failure.
         if spec.load != Load::Loss {
             result::charge_ends(&mut steps, &readings.ended());
         }
-        for (step, times) in steps.iter_mut().zip(plan.times()).filter(|(step, _)| step.verdict == Verdict::Fail) {
+        for (step, times) in steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail) {
             let usage = readings.summary(times.measured_from, times.end, step.requests_per_second);
             step.binding_resource = Some(attribute(&usage, spec.point));
         }
-        let judgement = result::overall(&plan, &steps, outcome, &self.objective, stopped_early.as_ref(), spec.load);
-        let window = plan.times().get(steps.len().saturating_sub(1)).copied();
-        let (from, to) = window.map_or((Duration::ZERO, Duration::MAX), |w| (w.measured_from, w.end));
+        let judgement = result::overall(&plan, &steps, &outcome, &self.objective, stopped_early.as_ref(), spec.load);
+        let (from, to) = times.last().map_or((Duration::ZERO, Duration::MAX), |last| (last.measured_from, last.end));
         // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for seconds and untold. Without it a
         // saturated service answers most: that is the machine.
         let rate = match spec.load {
-            Load::Saturate => *fastest_second as f64,
+            Load::Saturate => {
+                hold.seconds().iter().map(|second| second.requests - second.failures).max().unwrap_or(0) as f64
+            }
             _ => steps.last().map_or(0.0, |s| s.requests_per_second),
         };
         let usage = TrialUsage {
@@ -293,6 +301,7 @@ impl Sweep {
             idle_anon_bytes: Some(idle_bytes.1),
             server_queue_ms: server_ms.map(|(queue, _)| queue),
             server_inference_ms: server_ms.map(|(_, inference)| inference),
+            thefts: hold.thefts(),
             ..readings.summary(from, to, rate)
         };
         let judgement = result::without_steal(judgement, &usage, self.settings.most_steal);

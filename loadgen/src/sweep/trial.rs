@@ -214,6 +214,9 @@ pub struct TrialUsage {
     /// Share of the machine's processor time that a hypervisor gave to others while the load ran; none where the kernel does
     /// not tell.
     pub steal_share: Option<f64>,
+    /// Times that the last step's window was begun again, since the hypervisor had taken more by then than is allowed.
+    #[serde(default)]
+    pub thefts: u32,
     /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
     pub major_faults_per_second: f64,
     /// Processes killed for memory.

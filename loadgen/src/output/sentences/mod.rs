@@ -47,8 +47,12 @@ pub fn trial(trial: &Trial) -> String {
         Some(bytes) => format!(" charged to it and {} mapped, for it began warm", bytes >> 20),
         None => String::new(),
     };
+    let thefts = match usage.thefts {
+        0 => String::new(),
+        times => format!(", its window begun again {times} x for steal"),
+    };
     format!(
-        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files{mapped}, {} sockets){server}{why}",
+        "{}{bound}: {figures}{:.2} CPU used, {:.0}% of periods throttled, memory peak {} MiB ({} anonymous, {} files{mapped}, {} sockets){server}{thefts}{why}",
         trial.verdict.to_string().to_uppercase(),
         usage.cpus_used,
         usage.throttled_share * 100.0,
