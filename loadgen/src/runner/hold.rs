@@ -49,7 +49,7 @@ impl Hold {
         self.thefts
     }
 
-    /// Adds a second, unless it is of before.
+    /// Adds a second of the load, unless it is of before.
     pub fn add(&mut self, second: &Second) {
         if Duration::from_secs(second.index) > self.from {
             self.seconds.push(second.totals());

@@ -10,6 +10,7 @@ mod pin;
 mod restart;
 mod result;
 mod server_times;
+mod sum_up;
 mod target;
 mod timing;
 mod trial;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Sweep, trial::without_load};
+use super::{Sweep, sum_up::without_load};
 use crate::{
     Error,
     engine::Control,

@@ -8,14 +8,17 @@ use std::{
 use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Service};
 
 use super::{
-    Expectation, Hold, Hopeless, Reached, Sweep, Timing, Watch, result, server_times::ServerTimes, usage::Readings,
+    Expectation, Hold, Hopeless, Reached, Sweep, Timing, Watch, result,
+    server_times::ServerTimes,
+    sum_up::{not_started, without_load},
+    usage::Readings,
 };
 use crate::{
     Error,
     engine::{self, Control, EngineError, Outcome, Steal},
     event::Event,
     measure::{Second, Window},
-    sweep::{Binding, Load, Purpose, Trial, TrialSpec, TrialUsage, attribute},
+    sweep::{Load, Purpose, Trial, TrialSpec},
     verdict::{Judgement, LEAST_CHANCE, Scope, Verdict, chance_to_decide, judge},
     workload::{Plan, Request, Segment, Targets},
 };
@@ -23,19 +26,19 @@ use crate::{
 const POLL: Duration = Duration::from_millis(250);
 
 /// What the engine and the watching of it brought.
-struct Driven {
-    outcome: Outcome,
-    readings: Readings,
+pub(super) struct Driven {
+    pub outcome: Outcome,
+    pub readings: Readings,
     /// Memory of the largest replica before its users came, and the anonymous part of it.
-    idle_bytes: (u64, u64),
+    pub idle_bytes: (u64, u64),
     /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
-    server_ms: Option<(f64, f64)>,
+    pub server_ms: Option<(f64, f64)>,
     /// The last step's window.
-    hold: Hold,
+    pub hold: Hold,
     /// The verdict on the last step that ended it.
-    decided: Option<Judgement>,
+    pub decided: Option<Judgement>,
     /// Why it could not pass any more, which ended it.
-    stopped_early: Option<Hopeless>,
+    pub stopped_early: Option<Hopeless>,
 }
 
 impl Sweep {
@@ -152,7 +155,10 @@ impl Sweep {
             tokio::time::sleep(POLL).await;
             let lost = victim.take_if(|_| began.elapsed() >= loss_at);
             let killed = match lost {
-                Some(lost) => self.orchestrator.kill(lost).await,
+                Some(lost) => {
+                    readings.kill(&lost.name);
+                    self.orchestrator.kill(lost).await
+                }
                 None => Ok(()),
             };
             let usage = match killed {
@@ -177,8 +183,13 @@ impl Sweep {
                             answers = second.requests > second.failures;
                         }
                         hopeless = hopeless.or(watch.see(second));
-                        hold.add(second);
+                        // Of a second after the stop, part has no load.
+                        if !trial_control.is_stopped() {
+                            hold.add(second);
+                        }
                         let stolen = readings.steal_share(hold.from(), Duration::MAX).unwrap_or(0.0);
+                        // Given up now it would be the hypervisor's doing; what is so bad is seen again when that is small beside it.
+                        hopeless = hopeless.filter(|_| stolen <= self.settings.most_steal);
                         if is_judged_early(spec.load) && decided.is_none() && stopped_early.is_none() {
                             if hold.leave_out_theft(stolen) {
                                 watch.begin_again(hold.from());
@@ -206,12 +217,13 @@ impl Sweep {
                 let _ = events.send(event);
             }
             readings.add_steal(began.elapsed(), steal.take());
-            if !readings.ended().is_empty() {
+            let is_ended = !readings.ended().is_empty();
+            if is_ended {
                 hopeless = hopeless.or_else(|| Some(Hopeless::Broken("a replica ended".to_owned())));
             }
             // What was decided stands.
             let is_open = decided.is_none() && stopped_early.is_none();
-            if let Some(why) = hopeless.filter(|_| is_judged_early(spec.load) && is_open) {
+            if let Some(why) = hopeless.filter(|_| (is_judged_early(spec.load) || is_ended) && is_open) {
                 stopped_early = Some(why);
                 trial_control.stop();
             }
@@ -267,100 +279,9 @@ impl Sweep {
             Verdict::Pass | Verdict::Undecided => None,
         }
     }
-
-    fn sum_up(&self, spec: TrialSpec, driven: Driven, began: Instant) -> Trial {
-        let Driven { mut outcome, readings, idle_bytes, server_ms, hold, decided, stopped_early } = driven;
-        let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
-        let mut times = plan.times();
-        times.truncate(outcome.steps.len().max(1));
-        if let Some(last) = times.last_mut().filter(|_| hold.is_judged_alone(stopped_early.is_some())) {
-            hold.narrow(&mut outcome);
-            last.measured_from = hold.from();
-        }
-        let mut steps = result::steps(&plan, &outcome, &self.objective, decided.as_ref());
-        // One that we killed is no failure.
-        if spec.load != Load::Loss {
-            result::charge_ends(&mut steps, &readings.ended());
-        }
-        for (step, times) in steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail) {
-            let usage = readings.summary(times.measured_from, times.end, step.requests_per_second);
-            step.binding_resource = Some(attribute(&usage, spec.point));
-        }
-        let judgement = result::overall(&plan, &steps, &outcome, &self.objective, stopped_early.as_ref(), spec.load);
-        let (from, to) = times.last().map_or((Duration::ZERO, Duration::MAX), |last| (last.measured_from, last.end));
-        // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for seconds and untold. Without it a
-        // saturated service answers most: that is the machine.
-        let rate = match spec.load {
-            Load::Saturate => {
-                hold.seconds().iter().map(|second| second.requests - second.failures).max().unwrap_or(0) as f64
-            }
-            _ => steps.last().map_or(0.0, |s| s.requests_per_second),
-        };
-        let usage = TrialUsage {
-            idle_bytes: idle_bytes.0,
-            idle_anon_bytes: Some(idle_bytes.1),
-            server_queue_ms: server_ms.map(|(queue, _)| queue),
-            server_inference_ms: server_ms.map(|(_, inference)| inference),
-            thefts: hold.thefts(),
-            ..readings.summary(from, to, rate)
-        };
-        let judgement = result::without_steal(judgement, &usage, self.settings.most_steal);
-        let is_attributed = is_missed(judgement.verdict) && spec.load != Load::Loss;
-        let binding_resource = is_attributed.then(|| attribute(&usage, spec.point));
-        Trial {
-            spec,
-            steps,
-            usage,
-            verdict: judgement.verdict,
-            reasons: judgement.reasons,
-            binding_resource,
-            cold: false,
-            warm_because: None,
-            stopped_early: stopped_early.as_ref().map(|hopeless| hopeless.why().to_owned()),
-            wall_seconds: began.elapsed().as_secs_f64(),
-        }
-    }
 }
 
 /// Whether a trial is over as soon as it is known how it ends.
 fn is_judged_early(load: Load) -> bool {
     matches!(load, Load::Direct | Load::Ramp)
-}
-
-fn is_missed(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Fail | Verdict::Undecided)
-}
-
-/// A replica that does not start under its limits has told something about them.
-fn not_started(spec: TrialSpec, error: &orchestrator::Error, began: Instant) -> Trial {
-    let mut usage = TrialUsage::default();
-    if let orchestrator::Error::NotReady { oom_killed, what, .. } = error {
-        if *oom_killed {
-            usage.oom_kills = 1;
-        }
-        if what.starts_with("ended") {
-            usage.ended.push(what.clone());
-        }
-    }
-    let slow = usage.ended.is_empty() && usage.oom_kills == 0;
-    let trial = without_load(spec, usage, error.to_string(), began);
-    // It ran, and did not become ready in time: with the largest limits it had.
-    let binding_resource = if slow { Some(Binding::Cpu) } else { trial.binding_resource };
-    Trial { binding_resource, warm_because: Some("no replica lived to tell".to_owned()), ..trial }
-}
-
-/// A trial that failed before its users came.
-pub(super) fn without_load(spec: TrialSpec, usage: TrialUsage, why: String, began: Instant) -> Trial {
-    Trial {
-        spec,
-        steps: Vec::new(),
-        binding_resource: Some(attribute(&usage, spec.point)),
-        usage,
-        verdict: Verdict::Fail,
-        reasons: vec![why],
-        cold: false,
-        warm_because: None,
-        stopped_early: Some("it did not answer".to_owned()),
-        wall_seconds: began.elapsed().as_secs_f64(),
-    }
 }

@@ -17,12 +17,19 @@ pub struct Readings {
     load_ended: Option<Duration>,
     /// The share of the machine's processor time since the reading before that a hypervisor gave to others.
     steal: Vec<(Duration, f64)>,
+    /// The replica that was killed on purpose, by name.
+    killed: Option<String>,
 }
 
 impl Readings {
     /// Adds a reading.
     pub fn add(&mut self, at: Duration, usage: Vec<Usage>) {
         self.usage.push((at, usage));
+    }
+
+    /// This replica was killed on purpose: that it ends is no finding.
+    pub fn kill(&mut self, replica: &str) {
+        self.killed = Some(replica.to_owned());
     }
 
     /// Adds the share that was stolen since the last one was added; none is added where the kernel does not tell.
@@ -75,7 +82,8 @@ impl Readings {
         usage.file_bytes = all().map(|u| u.memory.file_bytes).max().unwrap_or(0);
         usage.mapped_file_bytes = all().filter_map(|u| u.memory.mapped_file_bytes).max();
         usage.sock_bytes = all().map(|u| u.memory.sock_bytes).max().unwrap_or(0);
-        usage.steal_share = self.steal_share(from, to);
+        let last_seconds = || span.and_then(|(first, last)| self.steal_share(first.0, last.0));
+        usage.steal_share = self.steal_share(from, to).or_else(last_seconds);
         if let Some((_, last)) = self.usage.last() {
             usage.oom_kills = last.iter().map(|u| u.oom_kills).sum();
             usage.restarts = last.iter().map(|u| u.restarts).sum();
@@ -91,11 +99,12 @@ impl Readings {
         (!stolen.is_empty()).then(|| stolen.iter().sum::<f64>() / stolen.len() as f64)
     }
 
-    /// Replicas that have ended, and how.
+    /// Replicas that have ended by themselves, and how.
     pub fn ended(&self) -> Vec<String> {
         let Some((_, last)) = self.usage.last() else { return Vec::new() };
         let end = |u: &Usage| u.end.clone().unwrap_or_else(|| "ended".to_owned());
-        last.iter().filter(|u| !u.running).map(|u| format!("{}: {}", u.replica, end(u))).collect()
+        let is_ended = |u: &&Usage| !u.running && self.killed.as_ref() != Some(&u.replica);
+        last.iter().filter(is_ended).map(|u| format!("{}: {}", u.replica, end(u))).collect()
     }
 }
 
@@ -116,16 +125,29 @@ mod tests {
             let throttled_periods = periods / 2;
             let usage = Usage { cpu_seconds, periods, throttled_periods, memory, running: true, ..Usage::default() };
             readings.add(Duration::from_secs(second as u64), vec![usage.clone(), usage]);
+            readings.add_steal(Duration::from_secs(second as u64), Some(if second <= 5 { 0.0 } else { 0.07 }));
         }
         let usage = readings.summary(Duration::from_secs(5), Duration::from_secs(10), 100.0);
         assert!((usage.cpus_used - 0.2).abs() < 1e-9);
         assert!((usage.cpu_seconds_per_request.unwrap() - 0.002).abs() < 1e-9);
         assert!((usage.throttled_share - 0.5).abs() < 1e-9);
         assert!((usage.major_faults_per_second - 6.0).abs() < 1e-9);
+        assert!((usage.steal_share.unwrap() - 0.07 * 5.0 / 6.0).abs() < 1e-9, "the reading at 5 s included");
         assert!(usage.ended.is_empty());
         let given_up = readings.summary(Duration::from_secs(20), Duration::from_secs(30), 0.0);
         // Six seconds, one of which it ramped.
         assert!((given_up.cpus_used - 2.0 * 1.5 / 6.0).abs() < 1e-9, "{}", given_up.cpus_used);
+        assert!((given_up.steal_share.unwrap() - 0.07 * 5.0 / 7.0).abs() < 1e-9, "of the same seconds");
+    }
+
+    #[test]
+    fn only_what_ended_by_itself_is_told() {
+        let usage = |name: &str, running| Usage { replica: name.to_owned(), running, ..Usage::default() };
+        let mut readings = Readings::default();
+        readings.add(Duration::ZERO, vec![usage("a", true), usage("b", false), usage("c", false)]);
+        assert_eq!(readings.ended(), ["b: ended", "c: ended"]);
+        readings.kill("c");
+        assert_eq!(readings.ended(), ["b: ended"]);
     }
 
     #[test]

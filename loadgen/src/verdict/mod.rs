@@ -23,7 +23,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    measure::{GeneratorLoad, Window},
+    measure::{FailureKind, GeneratorLoad, Window},
     slo::Objective,
 };
 
@@ -111,7 +111,11 @@ pub enum Scope {
 /// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
 pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
     if let Some(reason) = generator_limited(window, objective, planned_per_second) {
-        return Judgement { verdict: Verdict::Invalid, reasons: vec![reason] };
+        let (verdict, reasons) = match failed_anyway(window) {
+            Some(failed) => (Verdict::Fail, vec![failed, reason]),
+            None => (Verdict::Invalid, vec![reason]),
+        };
+        return Judgement { verdict, reasons };
     }
     let mut reasons = Vec::new();
     let mut open = Vec::new();
@@ -146,14 +150,7 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
             reasons.push(format!("{achieved:.0} of {planned:.0} planned requests/s, {:.0}% needed", share * 100.0));
         }
     }
-    let unanswered: u64 =
-        window.failures.iter().filter(|(kind, _)| kind.is_unanswered()).map(|(_, failures)| failures.count).sum();
-    let completed = 1.0 - unanswered as f64 / window.requests.max(1) as f64;
-    if completed < COMPLETED {
-        let error = (completed * (1.0 - completed) / window.requests.max(1) as f64).sqrt();
-        let is_sure = completed + bounds::Z * error < COMPLETED;
-        let [completed, needed] = [completed, COMPLETED].map(|share| share * 100.0);
-        let reason = format!("{completed:.1}% of the requests that were due were answered, {needed:.0}% needed");
+    if let Some((reason, is_sure)) = incomplete(window, FailureKind::is_unanswered) {
         if is_sure { reasons.push(reason) } else { open.push(reason) }
     }
     let expected = planned_per_second.map(|planned| planned * window.length.as_secs_f64());
@@ -171,6 +168,28 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
         Verdict::Fail | Verdict::Invalid => {}
     }
     Judgement { verdict, reasons }
+}
+
+/// Where too few of the due requests were answered, by these failures: in words, and whether chance cannot have made it so.
+fn incomplete(window: &Window, is_counted: fn(FailureKind) -> bool) -> Option<(String, bool)> {
+    let counted = window.failures.iter().filter(|(kind, _)| is_counted(**kind));
+    let requests = window.requests.max(1) as f64;
+    let completed = 1.0 - counted.map(|(_, failures)| failures.count).sum::<u64>() as f64 / requests;
+    let error = (completed * (1.0 - completed) / requests).sqrt();
+    let [percent, needed] = [completed, COMPLETED].map(|share| share * 100.0);
+    let reason = format!("{percent:.1}% of the requests that were due were answered, {needed:.0}% needed");
+    (completed < COMPLETED).then_some((reason, completed + bounds::Z * error < COMPLETED))
+}
+
+/// What failed however late the generator was: too few requests were answered, for reasons that it has no part in, and its lateness is
+/// small beside the time that was waited for them. When thousands lose their replica at once, it is late because all of them
+/// come back at once.
+fn failed_anyway(window: &Window) -> Option<String> {
+    let is_the_servers =
+        |kind| matches!(kind, FailureKind::Timeout | FailureKind::ConnectRefused | FailureKind::ConnectionClosed);
+    let longest = window.service.quantile(1.0).mul_f64(MAX_LAG_SHARE);
+    let (failed, _) = incomplete(window, is_the_servers).filter(|(_, is_sure)| *is_sure)?;
+    (window.lag.quantile(0.99) <= longest).then_some(failed)
 }
 
 /// Why the generator, and not the server, was the limit of a window, if it was. With no rate to keep (zero think time)
@@ -222,7 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::measure::{FailureKind, Slice};
+    use crate::measure::{Failures, Slice};
 
     fn window(slices: &[(u32, u32)]) -> Window {
         let requests = slices.iter().map(|s| u64::from(s.0)).sum();
@@ -234,6 +253,31 @@ mod tests {
     fn judged(slices: &[(u32, u32)], planned: f64) -> Verdict {
         judge(&window(slices), &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(), Some(planned), Scope::Whole)
             .verdict
+    }
+
+    #[test]
+    fn most_requests_that_are_not_answered_fail_a_window_though_the_generator_is_a_little_late() {
+        let objective = "p95<100ms,failures<0.1%".parse().unwrap();
+        let judged = |kind, failed: u64, late_ms| {
+            let mut window = window(&[(500, 0); 20]);
+            let failures = Failures { count: failed, ..Failures::default() };
+            window.failures.insert(kind, failures);
+            window.service.record(Duration::from_secs(5));
+            (0..100).for_each(|_| window.lag.record(Duration::from_millis(late_ms)));
+            judge(&window, &objective, Some(1000.0), Scope::Whole)
+        };
+        let timeouts = judged(FailureKind::Timeout, 5000, 28);
+        assert_eq!(timeouts.verdict, Verdict::Fail);
+        assert!(timeouts.reasons[0].starts_with("50.0% of the requests"), "{:?}", timeouts.reasons);
+        assert!(timeouts.reasons[1].starts_with("the generator was late"), "{:?}", timeouts.reasons);
+        for (kind, failed, late_ms, why) in [
+            (FailureKind::Timeout, 5000, 1100, "a fifth of the timeout"),
+            (FailureKind::Timeout, 520, 28, "4.8% to 5.6% may be chance"),
+            (FailureKind::ConnectFailed, 5000, 28, "the generator may have had no port left"),
+            (FailureKind::Dropped, 5000, 28, "it was never sent"),
+        ] {
+            assert_eq!(judged(kind, failed, late_ms).verdict, Verdict::Invalid, "{why}");
+        }
     }
 
     #[test]

@@ -50,9 +50,12 @@ fn losses(trials: &[Trial]) -> Vec<String> {
         let replicas = trial.spec.point.replicas;
         let failures: u64 = trial.steps.iter().map(|s| s.failures).sum();
         let held = match after.verdict {
-            Verdict::Pass => "the rest held the objective",
-            Verdict::Undecided | Verdict::Invalid => "whether the rest held the objective is undecided",
-            Verdict::Fail => "the rest did not hold the objective",
+            Verdict::Pass => "the rest held the objective".to_owned(),
+            Verdict::Undecided | Verdict::Invalid => "whether the rest held the objective is undecided".to_owned(),
+            Verdict::Fail if !trial.usage.ended.is_empty() => {
+                format!("the rest did not bear it ({})", trial.usage.ended.join("; "))
+            }
+            Verdict::Fail => "the rest did not hold the objective".to_owned(),
         };
         Some(format!(
             "When one of {replicas} replicas was killed under all users, {failures} of {} requests failed and {held} (p95 {:.0} ms, {:.0} ms before).",
