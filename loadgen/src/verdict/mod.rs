@@ -324,7 +324,7 @@ mod tests {
         ] {
             let mut window = window(&[(2500, 150); 20]);
             let (first, last) = (Duration::ZERO, Duration::ZERO);
-            window.failures.insert(kind, crate::measure::Failures { count, first, last });
+            window.failures.insert(kind, Failures { count, first, last });
             assert_eq!(judge(&window, &objective, Some(5000.0), Scope::Whole).verdict, verdict, "{count} {kind}");
         }
     }
