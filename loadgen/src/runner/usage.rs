@@ -89,6 +89,7 @@ impl Readings {
             usage.restarts = last.iter().map(|u| u.restarts).sum();
         }
         usage.ended = self.ended();
+        usage.killed = self.killed();
         usage
     }
 
@@ -101,11 +102,21 @@ impl Readings {
 
     /// Replicas that have ended by themselves, and how.
     pub fn ended(&self) -> Vec<String> {
-        let Some((_, last)) = self.usage.last() else { return Vec::new() };
-        let end = |u: &Usage| u.end.clone().unwrap_or_else(|| "ended".to_owned());
-        let is_ended = |u: &&Usage| !u.running && self.killed.as_ref() != Some(&u.replica);
-        last.iter().filter(is_ended).map(|u| format!("{}: {}", u.replica, end(u))).collect()
+        self.endings().filter(|u| self.killed.as_ref() != Some(&u.replica)).map(ending).collect()
     }
+
+    /// The replica that was killed on purpose, and how it ended.
+    fn killed(&self) -> Option<String> {
+        self.endings().find(|u| self.killed.as_ref() == Some(&u.replica)).map(ending)
+    }
+
+    fn endings(&self) -> impl Iterator<Item = &Usage> {
+        self.usage.last().into_iter().flat_map(|(_, last)| last).filter(|u| !u.running)
+    }
+}
+
+fn ending(usage: &Usage) -> String {
+    format!("{}: {}", usage.replica, usage.end.as_deref().unwrap_or("ended"))
 }
 
 #[cfg(test)]
@@ -148,6 +159,8 @@ mod tests {
         assert_eq!(readings.ended(), ["b: ended", "c: ended"]);
         readings.kill("c");
         assert_eq!(readings.ended(), ["b: ended"]);
+        let told = readings.summary(Duration::ZERO, Duration::MAX, 0.0);
+        assert_eq!((told.ended, told.killed), (vec!["b: ended".to_owned()], Some("c: ended".to_owned())));
     }
 
     #[test]

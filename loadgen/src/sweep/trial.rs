@@ -223,8 +223,11 @@ pub struct TrialUsage {
     pub oom_kills: u64,
     /// Replicas that were started again.
     pub restarts: u64,
-    /// Replicas that ended, and how.
+    /// Replicas that ended by themselves, and how.
     pub ended: Vec<String>,
+    /// The replica that was killed on purpose ([`Load::Loss`]), and how it ended.
+    #[serde(default)]
+    pub killed: Option<String>,
 }
 
 /// Share of a limit from which it is reached: the kernel charges memory by a few hundred KiB at a time.
