@@ -182,14 +182,14 @@ impl Sweep {
                         if second.requests > 0 && decided.is_none() && stopped_early.is_none() {
                             answers = second.requests > second.failures;
                         }
-                        hopeless = hopeless.or(watch.see(second));
                         // Of a second after the stop, part has no load.
                         if !trial_control.is_stopped() {
                             hold.add(second);
                         }
                         let stolen = readings.steal_share(hold.from(), Duration::MAX).unwrap_or(0.0);
                         // Given up now it would be the hypervisor's doing; what is so bad is seen again when that is small beside it.
-                        hopeless = hopeless.filter(|_| stolen <= self.settings.most_steal);
+                        let seen = watch.see(second).filter(|_| stolen <= self.settings.most_steal);
+                        hopeless = hopeless.or(seen);
                         if is_judged_early(spec.load) && decided.is_none() && stopped_early.is_none() {
                             if hold.leave_out_theft(stolen) {
                                 watch.begin_again(hold.from());
