@@ -333,7 +333,7 @@ fn noise(trials: &[Trial]) -> serde_json::Value {
 
 fn minimum_json(minimum: Option<&Minimum>) -> serde_json::Value {
     let Some(minimum) = minimum else { return json!({ "held": false }) };
-    let Minimum { point, below_cpus, below_memory, second_below_cpus, second_below_memory } = minimum;
+    let Minimum { point, below_cpus, below_memory } = minimum;
     json!({
         "held": true,
         "cpus": point.limits.cpus,
@@ -342,7 +342,5 @@ fn minimum_json(minimum: Option<&Minimum>) -> serde_json::Value {
         "total": { "cpus": point.total_cpus(), "memory_bytes": point.total_memory_bytes() },
         "below_cpus": below_cpus,
         "below_memory": below_memory,
-        "second_below_cpus": second_below_cpus,
-        "second_below_memory": second_below_memory,
     })
 }

@@ -161,7 +161,7 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Tab
         "cost",
     ]);
     for known in &answer.per_replicas {
-        let minimum = match known.finding {
+        let minimum = match &known.finding {
             Finding::Minimum(minimum) => minimum,
             other => {
                 let words = match other {

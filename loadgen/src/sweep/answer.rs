@@ -31,7 +31,7 @@ pub struct ReplicaAnswer {
 }
 
 /// What can be found for a replica count.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The smallest limits that hold the objective.
     Minimum(Minimum),
@@ -70,8 +70,8 @@ impl Finding {
 impl ReplicaAnswer {
     /// The minimum, if one was found.
     pub fn minimum(&self) -> Option<Minimum> {
-        match self.finding {
-            Finding::Minimum(minimum) => Some(minimum),
+        match &self.finding {
+            Finding::Minimum(minimum) => Some(minimum.clone()),
             _ => None,
         }
     }
@@ -86,24 +86,20 @@ impl ReplicaAnswer {
 }
 
 /// The smallest limits of each replica that hold the objective, confirmed by a ramp through all steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Minimum {
     /// Where.
     pub point: Point,
-    /// With the next smaller CPU limit.
-    pub below_cpus: Below,
-    /// With the next smaller memory limit.
-    pub below_memory: Below,
-    /// With the second smaller CPU limit, where the next one is too close to call.
-    pub second_below_cpus: Option<Below>,
+    /// With the next smaller CPU limit, and with the ones after it as long as each is too close to call.
+    pub below_cpus: Vec<Below>,
     /// The same for memory.
-    pub second_below_memory: Option<Below>,
+    pub below_memory: Vec<Below>,
 }
 
 impl Minimum {
     /// Whether the rungs below it were looked at.
     pub fn is_refined(&self) -> bool {
-        (self.below_cpus, self.below_memory) != (Below::NotTried, Below::NotTried)
+        [&self.below_cpus, &self.below_memory].iter().any(|below| ***below != [Below::NotTried])
     }
 
     /// The last ramp that it passed: the machine may have changed after the first.

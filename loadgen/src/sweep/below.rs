@@ -11,6 +11,8 @@ use crate::verdict::{Together, Verdict};
 const LOOKS: usize = 4;
 /// From so many trials on, those that together miss no more than is allowed are not likely to be turned by another one.
 const ENOUGH: usize = 3;
+/// Rungs below a winner that are looked at, as long as each is too close to call.
+const DEEPEST: usize = 3;
 
 /// What the valid trials at a point say together of all users; `None` if none got so far.
 pub fn together(settings: &Settings, trials: &[Trial], point: Point) -> Option<Together> {
@@ -29,28 +31,28 @@ impl Search<'_> {
     pub(super) fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {
         let less_cpu = |rungs| at.cpu.checked_sub(rungs).map(|cpu| Rungs { cpu, ..at });
         let less_memory = |rungs| at.memory.checked_sub(rungs).map(|memory| Rungs { memory, ..at });
-        let (below_cpus, second_below_cpus) = self.both_below(replicas, at, less_cpu)?;
-        let (below_memory, second_below_memory) = self.both_below(replicas, at, less_memory)?;
-        let point = self.point(replicas, at);
-        Ok(Minimum { point, below_cpus, below_memory, second_below_cpus, second_below_memory })
+        let below_cpus = self.rungs_below(replicas, at, less_cpu)?;
+        let below_memory = self.rungs_below(replicas, at, less_memory)?;
+        Ok(Minimum { point: self.point(replicas, at), below_cpus, below_memory })
     }
 
-    /// What is known of the rung below the winner, and, where that is too close to call, of the second one.
-    fn both_below(
-        &self,
-        replicas: u32,
-        winner: Rungs,
-        less: impl Fn(usize) -> Option<Rungs>,
-    ) -> Asked<(Below, Option<Below>)> {
-        let Some(rungs) = less(1) else { return Ok((Below::Lowest, None)) };
-        let first = match self.seen_below(replicas, winner, rungs)? {
-            Below::Undecided => self.seen_together(self.point(replicas, rungs))?,
-            known => known,
-        };
-        match less(2).filter(|_| first == Below::Undecided) {
-            Some(rungs) => Ok((first, Some(self.seen_below(replicas, winner, rungs)?))),
-            None => Ok((first, None)),
+    /// What is known of the rung below the winner, and of those after it until one is not too close to call.
+    fn rungs_below(&self, replicas: u32, winner: Rungs, less: impl Fn(usize) -> Option<Rungs>) -> Asked<Vec<Below>> {
+        let mut known = Vec::new();
+        for rungs in (1..=DEEPEST).map(less) {
+            let below = match rungs {
+                None => Below::Lowest,
+                Some(rungs) => match self.seen_below(replicas, winner, rungs)? {
+                    Below::Undecided => self.seen_together(self.point(replicas, rungs))?,
+                    known => known,
+                },
+            };
+            known.push(below);
+            if below != Below::Undecided {
+                break;
+            }
         }
+        Ok(known)
     }
 
     /// What single trials say of a rung below the winner that does not hold: what missed a ramp with as much of everything, or more, did

@@ -99,14 +99,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The points with the next smaller CPU limit and with the second smaller one, where there are such, and the same for memory.
-    pub fn rungs_below(&self, point: Point) -> [(Option<Point>, Option<Point>); 2] {
+    /// The point with a CPU limit so many rungs smaller, where there is one, and the same for memory.
+    pub fn rungs_below(&self, point: Point, rungs: usize) -> (Option<Point>, Option<Point>) {
         let (millis, bytes) = (u64::from(point.limits.cpus.millis), point.limits.memory_bytes);
-        let below = |ladder: &Ladder, value: u64, rungs| Some(ladder.rung(ladder.at_most(value)?.checked_sub(rungs)?));
-        let less_cpu = |rungs| below(&self.cpus, millis, rungs).map(|millis| Point::new(point.replicas, millis, bytes));
-        let less_memory =
-            |rungs| below(&self.memory, bytes, rungs).map(|bytes| Point::new(point.replicas, millis, bytes));
-        [(less_cpu(1), less_cpu(2)), (less_memory(1), less_memory(2))]
+        let below = |ladder: &Ladder, value: u64| Some(ladder.rung(ladder.at_most(value)?.checked_sub(rungs)?));
+        let less_cpu = below(&self.cpus, millis).map(|millis| Point::new(point.replicas, millis, bytes));
+        let less_memory = below(&self.memory, bytes).map(|bytes| Point::new(point.replicas, millis, bytes));
+        (less_cpu, less_memory)
     }
 
     /// What all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory

@@ -44,8 +44,8 @@ pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswe
 }
 
 /// The minimum that other counts are seeded by.
-fn first_minimum(known: &[ReplicaAnswer]) -> Option<Minimum> {
-    known.iter().find_map(ReplicaAnswer::minimum)
+fn first_minimum(known: &[ReplicaAnswer]) -> Option<Point> {
+    known.iter().find_map(ReplicaAnswer::minimum).map(|minimum| minimum.point)
 }
 
 /// What was found, and the trial that has to be made first.
@@ -60,8 +60,8 @@ fn finding(asked: Asked<Finding>) -> (Option<Finding>, Option<TrialSpec>) {
 pub(super) struct Search<'a> {
     pub(super) settings: &'a Settings,
     pub(super) history: History<'a>,
-    /// Minima whose trials a change of the machine took away.
-    taken: Vec<Minimum>,
+    /// Where the minima were whose trials a change of the machine took away.
+    taken: Vec<Point>,
 }
 
 /// Indices of rungs.
@@ -86,10 +86,11 @@ impl<'a> Search<'a> {
     fn new(settings: &'a Settings, trials: &'a [Trial]) -> Self {
         let affected = drift::affected(trials);
         let (before, lost) = (&trials[..affected.end], &trials[affected]);
-        let has_lost = |minimum: &Minimum| lost.iter().any(|t| t.spec.point.replicas == minimum.point.replicas);
+        let has_lost = |minimum: &Point| lost.iter().any(|t| t.spec.point.replicas == minimum.replicas);
         // Without a change there is nothing to ask those before it.
         let known = if lost.is_empty() { Vec::new() } else { answers(settings, before) };
-        let taken = known.iter().filter_map(ReplicaAnswer::minimum).filter(has_lost).collect();
+        let taken =
+            known.iter().filter_map(ReplicaAnswer::minimum).map(|minimum| minimum.point).filter(has_lost).collect();
         Self { settings, history: History::new(trials), taken }
     }
 
@@ -112,11 +113,11 @@ impl<'a> Search<'a> {
 
     /// The answer for one replica count, seeded by the minimum of another where there is one; and what is still to be tried,
     /// which may be there when the answer is.
-    fn replicas(&self, replicas: u32, seed: Option<Minimum>) -> (Option<Finding>, Option<TrialSpec>) {
+    fn replicas(&self, replicas: u32, seed: Option<Point>) -> (Option<Finding>, Option<TrialSpec>) {
         let Some(top) = self.top(replicas) else { return (Some(Finding::NotTried), None) };
         let (found, missing) = finding(self.find(replicas, top, seed));
-        let Some(known) = found else { return (None, missing) };
-        match self.after(replicas, top, &known) {
+        let Some(known) = &found else { return (None, missing) };
+        match self.after(replicas, top, known) {
             Err(Missing::Trial(spec)) => (found, Some(spec)),
             // What is known stays so, whatever cannot be measured beside it.
             Err(Missing::Unmeasurable) | Ok(()) => (found, None),
@@ -138,9 +139,9 @@ impl<'a> Search<'a> {
         self.history.reference(replicas, self.reference(replicas, top))
     }
 
-    fn find(&self, replicas: u32, top: Rungs, seed: Option<Minimum>) -> Asked<Finding> {
+    fn find(&self, replicas: u32, top: Rungs, seed: Option<Point>) -> Asked<Finding> {
         let seed = match seed {
-            Some(one) => self.seeded(one.point, replicas, top),
+            Some(one) => self.seeded(one, replicas, top),
             None => {
                 let calibration = self.ask(Purpose::Calibrate, replicas, top)?;
                 // One without which the sweep goes on.
@@ -157,8 +158,8 @@ impl<'a> Search<'a> {
             }
         };
         // A machine that changed is asked where it was settled before.
-        let found = match self.taken.iter().find(|minimum| minimum.point.replicas == replicas) {
-            Some(minimum) => self.rungs(minimum.point),
+        let found = match self.taken.iter().find(|minimum| minimum.replicas == replicas) {
+            Some(minimum) => self.rungs(*minimum),
             None => self.search(replicas, top, &seed)?,
         };
         if let Some(found) = found
@@ -174,10 +175,8 @@ impl<'a> Search<'a> {
         Ok(match self.history.confirmation(ramp, CONFIRMATIONS)? {
             Confirmation::Held => Finding::Minimum(Minimum {
                 point: ramp.point,
-                below_cpus: Below::NotTried,
-                below_memory: Below::NotTried,
-                second_below_cpus: None,
-                second_below_memory: None,
+                below_cpus: vec![Below::NotTried],
+                below_memory: vec![Below::NotTried],
             }),
             Confirmation::Failed(ramp) | Confirmation::Undecided(ramp) => Finding::not_held(ramp),
         })

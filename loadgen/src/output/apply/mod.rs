@@ -88,13 +88,7 @@ mod tests {
 
     pub(super) fn minimum(replicas: u32) -> Minimum {
         let point = Point::new(replicas, 100, 64 << 20);
-        Minimum {
-            point,
-            below_cpus: Below::Fails,
-            below_memory: Below::Fails,
-            second_below_cpus: None,
-            second_below_memory: None,
-        }
+        Minimum { point, below_cpus: vec![Below::Fails], below_memory: vec![Below::Fails] }
     }
 
     #[test]

@@ -110,28 +110,28 @@ fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
                 would do."
             .to_owned();
     }
-    let [(less_cpu, second_cpu), (less_memory, second_memory)] = settings.rungs_below(minimum.point);
-    let one = |what: &str, rungs: &str, below: Below, point: Option<Point>| {
+    let one = |what: &str, rungs: usize, below: Below, point: Option<Point>| {
         let why = match (below, point) {
             (Below::Fails | Below::Undecided, Some(point)) => evidence(below, point, settings, trials),
             _ => String::new(),
         };
+        let less = if rungs == 1 { format!("one rung less {what}") } else { format!("{rungs} rungs less {what}") };
         match below {
-            Below::Fails => format!("{rungs} less {what} fails{why}"),
-            Below::Undecided => format!("{rungs} less {what} is too close to call{why}"),
-            Below::NotTried => format!("{rungs} less {what} was not tried"),
-            Below::Unmeasurable => format!("{rungs} less {what} could not be measured"),
+            Below::Fails => format!("{less} fails{why}"),
+            Below::Undecided => format!("{less} is too close to call{why}"),
+            Below::NotTried => format!("{less} was not tried"),
+            Below::Unmeasurable => format!("{less} could not be measured"),
             Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
         }
     };
-    let both = |what: &str, first, first_point, second: Option<Below>, second_point| {
-        let second = second.map(|second| format!(", {}", one(what, "two rungs", second, second_point)));
-        one(what, "one rung", first, first_point) + &second.unwrap_or_default()
+    let all = |what: &str, below: &[Below], point: &dyn Fn(usize) -> Option<Point>| {
+        let each = (1..).zip(below).map(|(rungs, below)| one(what, rungs, *below, point(rungs)));
+        each.collect::<Vec<_>>().join(", ")
     };
     format!(
         "Tried: {}; {}.",
-        both("CPU", minimum.below_cpus, less_cpu, minimum.second_below_cpus, second_cpu),
-        both("memory", minimum.below_memory, less_memory, minimum.second_below_memory, second_memory)
+        all("CPU", &minimum.below_cpus, &|rungs| settings.rungs_below(minimum.point, rungs).0),
+        all("memory", &minimum.below_memory, &|rungs| settings.rungs_below(minimum.point, rungs).1)
     )
 }
 

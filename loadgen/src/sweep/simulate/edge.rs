@@ -201,38 +201,42 @@ fn a_rung_below_that_cannot_be_measured_takes_nothing_from_what_was_confirmed() 
             _ => trial,
         }
     });
-    let Minimum { point, below_cpus, below_memory, .. } = answer;
-    assert_eq!(point, Point::new(1, 300, 64 * MIB));
-    assert_eq!((below_cpus, below_memory), (Below::Fails, Below::Unmeasurable));
+    assert_eq!(answer.point, Point::new(1, 300, 64 * MIB));
+    assert_eq!((answer.below_cpus, answer.below_memory), (vec![Below::Fails], vec![Below::Unmeasurable]));
 }
 
 /// What trials say of 0.25 CPU, where the ramp is too close to call: so many percent of requests are late, in one after the other.
 fn with_shares(late_percent: &[f64]) -> (Minimum, usize) {
-    let made = std::cell::Cell::new(0);
+    let (answer, made) = with_shares_at(&[(250, late_percent)]);
+    (answer, made[0])
+}
+
+/// The same for several CPU limits, in thousandths, of which the smaller ones are too close to call in every trial; and how many were
+/// made with each.
+fn with_shares_at(rungs: &[(u32, &[f64])]) -> (Minimum, Vec<usize>) {
+    let made = std::cell::RefCell::new(vec![0; rungs.len()]);
     let answer = answer(&settings(&[1], 1000), |spec, mut trial| {
         let Limits { cpus, memory_bytes } = spec.point.limits;
-        if (cpus.millis, memory_bytes) != (250, 48 * MIB) || spec.load == Load::Saturate {
-            return trial;
-        }
-        let percent = late_percent[made.get() % late_percent.len()];
-        made.set(made.get() + 1);
+        let at = rungs.iter().position(|(millis, _)| *millis == cpus.millis && memory_bytes == 48 * MIB);
+        let Some(at) = at.filter(|_| spec.load != Load::Saturate) else { return trial };
+        let (late_percent, count) = (rungs[at].1, &mut made.borrow_mut()[at]);
+        let share = late_percent[*count % late_percent.len()] / 100.0;
+        *count += 1;
         for step in &mut trial.steps {
-            step.missed =
-                vec![Missed { over_ms: Some(100), allowed: 0.05, share: percent / 100.0, standard_error: 0.01 }];
+            step.missed = vec![Missed { over_ms: Some(100), allowed: 0.05, share, standard_error: 0.01 }];
         }
-        match spec.load {
-            Load::Ramp => missed(trial, Verdict::Undecided, Binding::Cpu),
-            _ => trial,
+        match spec.load == Load::Ramp || at > 0 {
+            true => missed(trial, Verdict::Undecided, Binding::Cpu),
+            false => trial,
         }
     });
-    (answer, made.get())
+    (answer, made.into_inner())
 }
 
 #[test]
 fn a_rung_below_that_no_trial_decides_is_shown_to_fail_by_all_of_them() {
     let (answer, made) = with_shares(&[6.5, 7.5]);
-    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Fails));
-    assert_eq!(answer.second_below_cpus, None);
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), vec![Below::Fails]));
     assert!(made <= 5, "{made}");
 }
 
@@ -240,11 +244,37 @@ fn a_rung_below_that_no_trial_decides_is_shown_to_fail_by_all_of_them() {
 fn a_rung_below_that_stays_too_close_to_call_is_told_as_that_and_the_next_one_is_shown_to_fail() {
     let made = [[5.2, 5.6], [4.5, 5.5]].map(|late_percent| {
         let (answer, made) = with_shares(&late_percent);
-        assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Undecided));
-        assert_eq!(answer.second_below_cpus, Some(Below::Fails));
+        let below = vec![Below::Undecided, Below::Fails];
+        assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), below));
         made
     });
     assert_eq!(made, [5, 3], "four direct trials and the ramp, or fewer where they miss no more than is allowed");
+}
+
+#[test]
+fn below_a_rung_that_is_too_close_to_call_each_one_is_looked_at_until_one_fails() {
+    let (answer, _) = with_shares_at(&[(250, &[5.2, 5.6]), (200, &[5.2, 5.6])]);
+    let below = vec![Below::Undecided, Below::Undecided, Below::Fails];
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), below));
+}
+
+#[test]
+fn the_second_rung_below_is_shown_to_fail_by_all_its_trials_too() {
+    let (answer, made) = with_shares_at(&[(250, &[5.2, 5.6]), (200, &[6.5, 7.5])]);
+    let below = vec![Below::Undecided, Below::Fails];
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), below));
+    assert!(made[1] > 1, "one trial shows nothing: {made:?}");
+}
+
+#[test]
+fn a_rung_that_is_too_close_to_call_may_be_the_smallest() {
+    let two = Settings { cpus: cpu_ladder(Some("0.25:0.3:0.05"), 1000).unwrap(), ..settings(&[1], 1000) };
+    let answer = answer(&two, |spec, trial| match spec.load {
+        Load::Saturate => trial,
+        _ if spec.point.limits.cpus.millis == 250 => missed(trial, Verdict::Undecided, Binding::Cpu),
+        _ => trial,
+    });
+    assert_eq!(answer.below_cpus, [Below::Undecided, Below::Lowest]);
 }
 
 /// The search's trials are spent at 46 MiB; settling finds that 40 MiB is enough for a ramp, and then that it is not for three.
@@ -269,7 +299,7 @@ fn memory_that_a_search_had_no_trials_left_for_is_come_back_to() {
     });
     assert_eq!(ramps.borrow()[0], Point::new(1, 230, 46 * MIB), "where the search ended");
     assert_eq!(answer.point, Point::new(1, 230, 42 * MIB), "and not 240 with 40");
-    assert_eq!(answer.below_memory, Below::Undecided);
+    assert_eq!(answer.below_memory[0], Below::Undecided);
 }
 
 #[test]
@@ -291,7 +321,7 @@ fn a_rung_below_whose_trials_come_out_either_way_gets_no_ramp() {
         }
         if is_first { missed(trial, Verdict::Undecided, Binding::Cpu) } else { trial }
     });
-    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), Below::Undecided));
-    assert_eq!(answer.second_below_cpus, Some(Below::Fails));
+    let below = vec![Below::Undecided, Below::Fails];
+    assert_eq!((answer.point, answer.below_cpus), (Point::new(1, 300, 48 * MIB), below));
     assert_eq!((directs.get(), ramps.get()), (3, 0));
 }

@@ -21,7 +21,7 @@ fn a_sweep_goes_on_with_other_users_and_another_mode() {
         trials.push(service.trial(spec, &mut rng));
         assert!(trials.len() < before + 20, "no end");
     }
-    let finding = Answer::from_trials(&most, &trials).per_replicas[0].finding;
+    let finding = Answer::from_trials(&most, &trials).per_replicas[0].finding.clone();
     assert!(matches!(finding, Finding::Capacity { users: 5000, .. }), "{finding:?}");
 }
 
@@ -31,7 +31,7 @@ proptest! {
         let service = Service { demand, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise };
         let settings = Settings { mode: Mode::Capacity, ..settings(&[1], 1000) };
         let trials = sweep(&service, &settings, seed);
-        let finding = Answer::from_trials(&settings, &trials).per_replicas[0].finding;
+        let finding = Answer::from_trials(&settings, &trials).per_replicas[0].finding.clone();
         let Finding::Capacity { users, .. } = finding else { panic!("{finding:?}") };
         let truth = (1.0 / (RATE * demand) * f64::from(USERS)).min(f64::from(USERS));
         prop_assert!(f64::from(users) <= truth * (1.0 + noise) && f64::from(users) > truth * (1.0 - noise) - 1001.0, "{users}, truth {truth}");
@@ -53,7 +53,7 @@ fn a_grid_tries_every_point_and_those_near_the_edge_three_times() {
         [1, 1, 1, 3, 3, 1]
     );
     assert_eq!([made(300, 32), made(300, 48), made(500, 32)], [3, 3, 3]);
-    let finding = Answer::from_trials(&settings, &trials).per_replicas[0].finding;
+    let finding = Answer::from_trials(&settings, &trials).per_replicas[0].finding.clone();
     assert_eq!(finding, Finding::Grid { cheapest: Some(Point::new(1, 300, 48 << 20)) });
 }
 
