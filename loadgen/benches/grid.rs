@@ -49,7 +49,7 @@ fn play(grid: &Grid) -> f64 {
     for seed in 0..SEARCHES {
         let made = grid.search(seed);
         let answer = Answer::from_trials(&grid.settings, &made).cheapest(&grid.settings);
-        let distance = answer.map(|minimum| grid.distance(minimum.point, truth));
+        let distance = answer.as_ref().map(|minimum| grid.distance(minimum.point, truth));
         *distances.entry(distance).or_insert(0u64) += 1;
         let name = answer.map_or_else(|| "no answer".to_owned(), |minimum| minimum.point.to_string());
         *answers.entry(name).or_insert(0u64) += 1;
