@@ -99,7 +99,8 @@ pub struct Minimum {
 impl Minimum {
     /// Whether the rungs below it were looked at.
     pub fn is_refined(&self) -> bool {
-        [&self.below_cpus, &self.below_memory].iter().any(|below| ***below != [Below::NotTried])
+        let not_tried = [Below::NotTried];
+        self.below_cpus != not_tried || self.below_memory != not_tried
     }
 
     /// The last ramp that it passed: the machine may have changed after the first.

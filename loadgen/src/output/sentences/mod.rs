@@ -121,6 +121,7 @@ fn below(minimum: &Minimum, settings: &Settings, trials: &[Trial]) -> String {
             Below::Undecided => format!("{less} is too close to call{why}"),
             Below::NotTried => format!("{less} was not tried"),
             Below::Unmeasurable => format!("{less} could not be measured"),
+            Below::Lowest if rungs > 1 => format!("no {what} limit below that was tried"),
             Below::Lowest => format!("no smaller {what} limit was tried, so the answer is at or below it"),
         }
     };

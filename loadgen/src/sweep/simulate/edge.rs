@@ -268,7 +268,7 @@ fn the_second_rung_below_is_shown_to_fail_by_all_its_trials_too() {
 
 #[test]
 fn a_rung_that_is_too_close_to_call_may_be_the_smallest() {
-    let two = Settings { cpus: cpu_ladder(Some("0.25:0.3:0.05"), 1000).unwrap(), ..settings(&[1], 1000) };
+    let two = Settings { cpus: cpu_ladder(Some("0.25:0.3:0.05"), 1000).expect("a ladder"), ..settings(&[1], 1000) };
     let answer = answer(&two, |spec, trial| match spec.load {
         Load::Saturate => trial,
         _ if spec.point.limits.cpus.millis == 250 => missed(trial, Verdict::Undecided, Binding::Cpu),
