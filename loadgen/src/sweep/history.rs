@@ -73,8 +73,8 @@ impl<'a> History<'a> {
         valid.iter().rev().find(most).copied().ok_or(Missing::Unmeasurable)
     }
 
-    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once
-    /// more, unless it was given up since its longest window could not pass, or was not likely to be decided.
+    /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once more, unless it is
+    /// the first one and was given up, since its longest window could not pass or was not likely to be decided.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -87,9 +87,9 @@ impl<'a> History<'a> {
             return Ok(Confirmation::Held);
         }
         let undecided: Vec<&Trial> = ramps.iter().filter(|t| !t.passed()).copied().collect();
-        let given_up = undecided.iter().any(|t| t.stopped_early.is_some());
+        let is_given_up = ramps.first().is_some_and(|first| !first.passed() && first.stopped_early.is_some());
         match undecided.last() {
-            Some(last) if given_up || undecided.len() > 1 => Ok(Confirmation::Undecided(last)),
+            Some(last) if is_given_up || undecided.len() > 1 => Ok(Confirmation::Undecided(last)),
             _ => Err(self.missing(spec, ramps.len())),
         }
     }

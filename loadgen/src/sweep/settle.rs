@@ -105,15 +105,35 @@ impl Search<'_> {
         }
     }
 
-    /// What the first ramp says. None is made where trials that go straight to all users, and take a quarter of the time, did not pass
-    /// twice.
+    /// What the first ramp says. None is made where trials that go straight to all users, and take a quarter of the time, tell against it:
+    /// two at the point that did not pass, or as many with as much CPU and no less memory as did, unless all at the point itself passed,
+    /// and there are two.
     fn first_ramp(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
         let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
-        let has = |load| self.history.valid(spec(load)).next().is_some();
-        if has(Load::Direct) && !has(Load::Ramp) && !self.history.valid(spec(Load::Direct)).any(Trial::passed) {
-            return self.history.ask(spec(Load::Direct), 2).map(Confirmation::Failed);
+        let directs: Vec<&Trial> = self.history.valid(spec(Load::Direct)).collect();
+        if self.history.valid(spec(Load::Ramp)).next().is_none() {
+            let has_passed = directs.iter().any(|direct| direct.passed());
+            let (passed, missed) = self.record(replicas, at);
+            let is_in_doubt = missed.len() >= passed.max(1);
+            if !directs.is_empty() && (!has_passed || is_in_doubt) {
+                let most = self.history.ask(spec(Load::Direct), 2)?;
+                if !has_passed || !most.passed() {
+                    return Ok(Confirmation::Failed(most));
+                }
+            } else if let Some(last) = missed.last().filter(|_| is_in_doubt) {
+                return Ok(Confirmation::Failed(last));
+            }
         }
         self.ramps(self.point(replicas, at), 1)
+    }
+
+    /// Trials that go straight to all users, with as much CPU as at a point and no less memory: how many passed, and those that did not.
+    /// What a point with more memory does not hold, that point is not likely to.
+    pub(super) fn record(&self, replicas: u32, at: Rungs) -> (usize, Vec<&Trial>) {
+        let with = |memory| self.at(self.point(replicas, Rungs { memory, ..at }), Load::Direct);
+        let made = (at.memory..=self.settings.memory.top()).flat_map(|memory| self.history.valid(with(memory)));
+        let (passed, missed): (Vec<&Trial>, Vec<&Trial>) = made.partition(|trial| trial.passed());
+        (passed.len(), missed)
     }
 
     fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {
@@ -136,8 +156,10 @@ impl Search<'_> {
             let mut more = (at.memory + 1..=top.memory).map(|memory| Rungs { memory, ..at });
             more.any(|more| self.ask(Purpose::Confirm, replicas, more).is_ok_and(Trial::passed))
         };
-        // So may what passes with more memory, and twice not with less: pages that a program reads, and does not map, are missed untold.
-        let is_suspect = trial.may_lack_memory() || self.never_passed(replicas, at);
+        // So may what always passes with more memory, and twice not with less: pages that a program reads, and does not map, are missed
+        // untold.
+        let always_passed_with_more = || self.record(replicas, Rungs { memory: at.memory + 1, ..at }).1.is_empty();
+        let is_suspect = trial.may_lack_memory() || self.never_passed(replicas, at) && always_passed_with_more();
         let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
         if lacked_memory && at.memory < top.memory {
             Some(Rungs { memory: (at.memory + strides.memory.next()).min(top.memory), ..at })

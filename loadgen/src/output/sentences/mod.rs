@@ -361,14 +361,20 @@ fn limit(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
         return format!("Confirmed, and not beaten in CPU, memory and replicas by others: {}.", front.join("; "));
     }
     if let Some(minimum) = answer.cheapest(settings) {
-        let confirmed = trials
-            .iter()
-            .filter(|t| t.spec.point == minimum.point && t.spec.load == Load::Ramp)
-            .filter(|t| t.verdict == Verdict::Pass)
-            .count();
+        let ramps = |verdict| {
+            let is_one =
+                |t: &&Trial| t.spec.point == minimum.point && t.spec.load == Load::Ramp && t.verdict == verdict;
+            trials.iter().filter(is_one).count()
+        };
+        let close = match ramps(Verdict::Undecided) {
+            0 => String::new(),
+            close => format!(" ({close} more stayed too close to call)"),
+        };
         return format!(
-            "{} users were reached, {} at a time; the winner went through every step {confirmed} time(s) on fresh replicas.",
-            settings.max_users, settings.step
+            "{} users were reached, {} at a time; the winner went through every step {} time(s) on fresh replicas{close}.",
+            settings.max_users,
+            settings.step,
+            ramps(Verdict::Pass)
         );
     }
     let best = answer.per_replicas.iter().filter(|a| a.held_users().is_some()).max_by_key(|a| a.held_users());
