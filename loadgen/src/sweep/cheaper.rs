@@ -98,11 +98,12 @@ impl Search<'_> {
 
     /// Whether a point holds, by trials that go straight to all users: by each of them, since one that comes out either way is not likely
     /// to hold for three ramps, and they take ten times as long; by two, where more memory left it too close to call. One that holds where
-    /// more failed is made again, and so is the other one.
+    /// more failed is made again, and so is the one that failed.
     fn holds(&self, replicas: u32, at: Rungs) -> Asked<bool> {
         let point = self.point(replicas, at);
         let always_passed = || self.history.valid(self.at(point, Load::Direct)).all(Trial::passed);
-        let is_close = self.record(replicas, at).1.iter().any(|missed| missed.verdict == Verdict::Undecided);
+        let missed = self.record(replicas, at).1;
+        let is_close = !missed.is_empty() && missed.iter().all(|missed| missed.verdict == Verdict::Undecided);
         if !self.missed_ramps(point).is_empty() || !self.passes(replicas, at)? || !always_passed() {
             return Ok(false);
         }
