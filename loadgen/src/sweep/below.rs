@@ -10,7 +10,7 @@ use crate::verdict::{Together, Verdict};
 /// Direct trials at a rung that none of them decides by itself, those that were made before included.
 const LOOKS: usize = 4;
 /// From so many trials on, those that together miss no more than is allowed are not likely to be turned by another one.
-const ENOUGH: usize = 2;
+const ENOUGH: usize = 3;
 /// Rungs below a winner that are looked at, as long as each is too close to call.
 const DEEPEST: usize = 3;
 

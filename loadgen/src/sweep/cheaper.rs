@@ -21,8 +21,10 @@ impl Search<'_> {
                 return Ok(lower);
             }
         }
-        let is_worth_a_ramp =
-            |at| -> Asked<bool> { Ok(!self.is_refuted(replicas, at) && self.has_memory(replicas, at)?) };
+        let is_worth_a_ramp = |at| -> Asked<bool> {
+            let is_refuted = self.never_passed(replicas, at) || !self.missed_ramps(self.point(replicas, at)).is_empty();
+            Ok(!is_refuted && self.has_memory(replicas, at)? && self.told_against(replicas, at)?.is_none())
+        };
         let least = least_memory(at, is_worth_a_ramp)?;
         match at.memory.checked_sub(2).map(|memory| Rungs { memory, ..at }) {
             Some(second) if least == at && is_worth_a_ramp(second)? => Ok(second),
@@ -97,19 +99,17 @@ impl Search<'_> {
     }
 
     /// Whether a point holds, by trials that go straight to all users: by each of them, since one that comes out either way is not likely
-    /// to hold for three ramps, and they take ten times as long; by two, where more memory left it too close to call. One that holds where
-    /// more failed is made again, and so is the one that failed.
+    /// to hold for three ramps, and they take ten times as long; and by two, where one with as much CPU and more memory did not pass. One
+    /// that holds where more of something failed is made again, and so is the one that failed.
     fn holds(&self, replicas: u32, at: Rungs) -> Asked<bool> {
         let point = self.point(replicas, at);
         let always_passed = || self.history.valid(self.at(point, Load::Direct)).all(Trial::passed);
-        let missed = self.record(replicas, at).1;
-        let is_close = !missed.is_empty() && missed.iter().all(|missed| missed.verdict == Verdict::Undecided);
         if !self.missed_ramps(point).is_empty() || !self.passes(replicas, at)? || !always_passed() {
             return Ok(false);
         }
-        if is_close {
-            measurable(self.history.ask(self.at(point, Load::Direct), 2))?;
-            return Ok(always_passed());
+        let wanted = if self.record(replicas, at).1.is_empty() { 1 } else { 2 };
+        if measurable(self.history.ask(self.at(point, Load::Direct), wanted))?.is_none() || !always_passed() {
+            return Ok(false);
         }
         for point in self.history.contradictions(replicas, self.settings.max_users) {
             measurable(self.history.ask(self.at(point, Load::Direct), 2))?;
@@ -127,11 +127,6 @@ impl Search<'_> {
             return Ok(false);
         }
         Ok(measurable(self.ask(Purpose::Confirm, replicas, at))?.is_some_and(Trial::had_memory))
-    }
-
-    /// Whether a point missed a ramp, or will get none.
-    fn is_refuted(&self, replicas: u32, at: Rungs) -> bool {
-        self.never_passed(replicas, at) || !self.missed_ramps(self.point(replicas, at)).is_empty()
     }
 
     /// Whether two trials that go straight to all users were made, and none passed.

@@ -30,7 +30,7 @@ pub fn measurable<T>(asked: Result<T, Missing>) -> Result<Option<T>, Missing> {
 pub enum Confirmation<'a> {
     /// As many as were wanted passed, and none failed.
     Held,
-    /// One failed.
+    /// One failed, or none was made since this direct trial tells against it.
     Failed(&'a Trial),
     /// Not enough passed, and none failed.
     Undecided(&'a Trial),
@@ -74,7 +74,8 @@ impl<'a> History<'a> {
     }
 
     /// What the trials of the same as `spec` say, if `wanted` of them have to pass. One that is undecided is made once more, unless it is
-    /// the first one and was given up, since its longest window could not pass or was not likely to be decided.
+    /// the first one and was given up, since its longest window could not pass or was not likely to be decided (`Search::ramps` makes no
+    /// second one after such a first one at all where there is a rung to give way to).
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -129,15 +130,17 @@ impl<'a> History<'a> {
         points
     }
 
-    /// Points of a replica count that contradict others: one passes, and one that has at least as much of everything does not.
-    /// Only direct trials with so many users are compared.
+    /// Points of a replica count that contradict others: one passes, and one that has at least as much of everything fails. What is too close
+    /// to call contradicts nothing. Only direct trials with so many users are compared.
     pub fn contradictions(&self, replicas: u32, users: u32) -> Vec<Point> {
         let direct = |point| TrialSpec { purpose: Purpose::Confirm, point, load: Load::Direct, users };
-        let passes = |point| self.ask(direct(point), 1).ok().map(Trial::passed);
-        let judged: Vec<(Point, bool)> =
-            self.points(replicas, users).into_iter().filter_map(|point| Some((point, passes(point)?))).collect();
-        let contradict = |less: &(Point, bool), more: &(Point, bool)| less.1 && !more.1 && less.0.is_within(more.0);
-        let is_contradicted = |one: &&(Point, bool)| judged.iter().any(|o| contradict(one, o) || contradict(o, one));
+        let verdict = |point| self.ask(direct(point), 1).ok().map(|trial| trial.verdict);
+        let judged: Vec<(Point, Verdict)> =
+            self.points(replicas, users).into_iter().filter_map(|point| Some((point, verdict(point)?))).collect();
+        let contradict = |less: &(Point, Verdict), more: &(Point, Verdict)| {
+            less.1 == Verdict::Pass && more.1 == Verdict::Fail && less.0.is_within(more.0)
+        };
+        let is_contradicted = |one: &&(Point, Verdict)| judged.iter().any(|o| contradict(one, o) || contradict(o, one));
         judged.iter().filter(is_contradicted).map(|(point, _)| *point).collect()
     }
 

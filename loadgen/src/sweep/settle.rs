@@ -2,7 +2,7 @@
 
 use super::{
     Binding, Load, Minimum, Point, Purpose, Trial,
-    history::Confirmation,
+    history::{Confirmation, measurable},
     strategy::{Asked, Rungs, Search},
 };
 use crate::verdict::Verdict;
@@ -105,26 +105,30 @@ impl Search<'_> {
         }
     }
 
-    /// What the first ramp says. None is made where trials that go straight to all users, and take a quarter of the time, tell against it:
-    /// two at the point that did not pass, or as many with as much CPU and no less memory as did, unless all at the point itself passed,
-    /// and there are two.
+    /// What the first ramp says; none is made where direct trials tell against it.
     fn first_ramp(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
-        let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
-        let directs: Vec<&Trial> = self.history.valid(spec(Load::Direct)).collect();
-        if self.history.valid(spec(Load::Ramp)).next().is_none() {
-            let has_passed = directs.iter().any(|direct| direct.passed());
-            let (passed, missed) = self.record(replicas, at);
-            let is_in_doubt = missed.len() >= passed.max(1);
-            if !directs.is_empty() && (!has_passed || is_in_doubt) {
-                let most = self.history.ask(spec(Load::Direct), 2)?;
-                if !has_passed || !most.passed() {
-                    return Ok(Confirmation::Failed(most));
-                }
-            } else if let Some(last) = missed.last().filter(|_| is_in_doubt) {
-                return Ok(Confirmation::Failed(last));
-            }
+        match self.told_against(replicas, at)? {
+            Some(direct) => Ok(Confirmation::Failed(direct)),
+            None => self.ramps(self.point(replicas, at), 1),
         }
-        self.ramps(self.point(replicas, at), 1)
+    }
+
+    /// The trial that tells against a ramp at a point, where one that goes straight to all users and takes a quarter of the time does. The
+    /// point is asked twice where its own did not pass, or where of those with as much CPU and no less memory no more passed than did not
+    /// and there is a rung to give way to: most of its own have to pass then.
+    pub(super) fn told_against(&self, replicas: u32, at: Rungs) -> Asked<Option<&Trial>> {
+        let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
+        if self.history.valid(spec(Load::Ramp)).next().is_some() {
+            return Ok(None);
+        }
+        let (passed, missed) = self.record(replicas, at);
+        let has_next = self.top(replicas).is_some_and(|top| at.cpu < top.cpu);
+        let is_in_doubt = has_next && missed.len() >= passed;
+        let never_passed = !self.history.valid(spec(Load::Direct)).any(Trial::passed);
+        let is_tried = self.history.valid(spec(Load::Direct)).next().is_some();
+        let Some(last) = missed.last().filter(|_| is_in_doubt || (is_tried && never_passed)) else { return Ok(None) };
+        let most = measurable(self.history.ask(spec(Load::Direct), 2))?.unwrap_or(last);
+        Ok((!most.passed()).then_some(most))
     }
 
     /// Trials that go straight to all users, with as much CPU as at a point and no less memory: how many passed, and those that did not.
