@@ -26,6 +26,14 @@ pub fn passed(settings: &Settings, trials: &[Trial], point: Point) -> (usize, us
     (verdicts.iter().filter(|passed| **passed).count(), verdicts.len())
 }
 
+/// How many of the valid ramps at a point passed, and how many stayed too close to call.
+pub fn ramps(settings: &Settings, trials: &[Trial], point: Point) -> (usize, usize) {
+    let history = History::new(trials);
+    let spec = TrialSpec { purpose: Purpose::Confirm, point, load: Load::Ramp, users: settings.max_users };
+    let with = |verdict| history.valid(spec).filter(|ramp| ramp.verdict == verdict).count();
+    (with(Verdict::Pass), with(Verdict::Undecided))
+}
+
 impl Search<'_> {
     /// A confirmed point, with what is known of the rungs below it.
     pub(super) fn minimum(&self, replicas: u32, at: Rungs) -> Asked<Minimum> {

@@ -28,7 +28,7 @@ mod trial;
 pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
 pub(crate) use attribution::THROTTLED;
 pub use attribution::{Binding, attribute};
-pub use below::{passed, together};
+pub use below::{passed, ramps, together};
 pub use drift::{largest as largest_drift, unevenness};
 pub use estimate::seconds_left;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};

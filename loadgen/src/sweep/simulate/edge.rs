@@ -4,25 +4,32 @@ use super::*;
 
 /// Needs 229 thousandths of a processor and 40 MiB.
 const SERVICE: Service = Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, noise: 0.0 };
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// The minimum of a search in which trials come out as `turned` has them.
-fn minimum(turned: impl Fn(TrialSpec, Trial) -> Trial) -> Point {
+pub(super) fn minimum(turned: impl Fn(TrialSpec, Trial) -> Trial) -> Point {
     answer(&settings(&[1], 1000), turned).point
 }
 
 /// The same, for these settings.
 fn answer(settings: &Settings, turned: impl Fn(TrialSpec, Trial) -> Trial) -> Minimum {
+    let made = trials(settings, turned);
+    assert!(made.len() < 60, "no end");
+    Answer::from_trials(settings, &made).per_replicas[0].minimum().expect("a minimum")
+}
+
+/// The trials of a search for one replica in which trials come out as `turned` has them.
+pub(super) fn trials(settings: &Settings, turned: impl Fn(TrialSpec, Trial) -> Trial) -> Vec<Trial> {
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials: Vec<Trial> = Vec::new();
     while let Next::Try(spec) = next(settings, &trials) {
         trials.push(turned(spec, SERVICE.trial(spec, &mut rng)));
-        assert!(trials.len() < 60, "no end");
+        assert!(trials.len() < 100, "no end");
     }
-    Answer::from_trials(settings, &trials).per_replicas[0].minimum().expect("a minimum")
+    trials
 }
 
-fn missed(trial: Trial, verdict: Verdict, binding: Binding) -> Trial {
+pub(super) fn missed(trial: Trial, verdict: Verdict, binding: Binding) -> Trial {
     Trial { verdict, binding_resource: Some(binding), ..trial }
 }
 
@@ -53,84 +60,6 @@ fn a_rung_that_passes_one_ramp_and_leaves_the_others_open_gives_way_too() {
         _ => trial,
     });
     assert_eq!(answer, Point::new(1, 300, 48 * MIB));
-}
-
-/// The winner, and the ramps at 0.25 CPU and 48 MiB, of which those counted in `undecided` are too close to call.
-fn with_undecided_ramps(undecided: &[u32], stopped_early: Option<&str>) -> (Point, u32) {
-    let ramps = std::cell::Cell::new(0);
-    let answer = minimum(|spec, trial| {
-        if spec.load != Load::Ramp || spec.point != Point::new(1, 250, 48 * MIB) {
-            return trial;
-        }
-        ramps.set(ramps.get() + 1);
-        if !undecided.contains(&ramps.get()) {
-            return trial;
-        }
-        let stopped_early = stopped_early.map(str::to_owned);
-        Trial { stopped_early, ..missed(trial, Verdict::Undecided, Binding::Cpu) }
-    });
-    (answer, ramps.get())
-}
-
-#[test]
-fn an_undecided_ramp_is_made_once_more_after_one_that_passed() {
-    for stopped_early in [None, Some("too many were late")] {
-        let gave_way = Point::new(1, 300, 48 * MIB);
-        assert_eq!(with_undecided_ramps(&[1], stopped_early), (gave_way, 1), "the first one");
-        assert_eq!(with_undecided_ramps(&[2, 3], stopped_early), (gave_way, 3), "two of them");
-        let kept = Point::new(1, 250, 48 * MIB);
-        assert_eq!(with_undecided_ramps(&[2], stopped_early), (kept, 4), "one beside three that passed");
-    }
-}
-
-/// The winner, and the points of all trials with 0.25 CPU and not less than 48 MiB, where those that go straight to all users pass in this
-/// order, or are too close to call.
-fn with_directs(passed: &[bool]) -> (Point, Vec<TrialSpec>) {
-    let made: std::cell::RefCell<Vec<TrialSpec>> = std::cell::RefCell::default();
-    let answer = minimum(|spec, trial| {
-        let Limits { cpus, memory_bytes } = spec.point.limits;
-        if cpus.millis != 250 || memory_bytes < 48 * MIB {
-            return trial;
-        }
-        let directs = made.borrow().iter().filter(|made| made.load == Load::Direct).count();
-        made.borrow_mut().push(spec);
-        match spec.load == Load::Direct && !passed.get(directs).copied().unwrap_or(true) {
-            true => missed(trial, Verdict::Undecided, Binding::Cpu),
-            false => trial,
-        }
-    });
-    (answer, made.into_inner())
-}
-
-#[test]
-fn a_rung_of_which_no_more_trials_passed_than_did_not_gets_no_ramp() {
-    let ramps = |made: &[TrialSpec]| made.iter().filter(|made| made.load == Load::Ramp).count();
-    // With 112, 64 and 48 MiB; in doubt once more with 48.
-    let (answer, made) = with_directs(&[true, false, true]);
-    assert_eq!((answer, ramps(&made)), (Point::new(1, 250, 48 * MIB), 3));
-    let (answer, made) = with_directs(&[true, false, false, true]);
-    assert_eq!((answer, ramps(&made)), (Point::new(1, 300, 48 * MIB), 0));
-}
-
-#[test]
-fn memory_is_no_suspect_where_more_of_it_did_not_always_help() {
-    let memory =
-        |made: Vec<TrialSpec>| made.iter().map(|made| made.point.limits.memory_bytes / MIB).collect::<Vec<_>>();
-    let (answer, made) = with_directs(&[true, false, false, false]);
-    assert_eq!((answer, memory(made)), (Point::new(1, 300, 48 * MIB), vec![112, 64, 48, 48]));
-    let (answer, made) = with_directs(&[true, true, false, false]);
-    assert_eq!((answer, memory(made)), (Point::new(1, 250, 64 * MIB), vec![112, 64, 48, 48, 64, 64, 64]));
-}
-
-#[test]
-fn a_rung_that_was_too_close_to_call_with_more_memory_has_to_pass_twice_to_be_gone_down_to() {
-    let loads = |made: Vec<TrialSpec>| made.iter().map(|made| made.load).collect::<Vec<_>>();
-    let (answer, made) = with_directs(&[false, true, false]);
-    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
-    assert!(!loads(made).contains(&Load::Ramp));
-    let (answer, made) = with_directs(&[false, true, true]);
-    assert_eq!(answer, Point::new(1, 250, 48 * MIB));
-    assert_eq!(loads(made), [[Load::Direct; 3], [Load::Ramp; 3]].concat());
 }
 
 /// With less CPU more requests wait, and they take memory: so much with 0.25 CPU. The search ends a rung above that, from which settling
@@ -243,95 +172,6 @@ fn the_largest_limits_get_one_more_ramp_where_the_first_is_undecided() {
         _ => trial,
     });
     assert_eq!((answer.point, ramps.get()), (Point::new(1, 250, 48 * MIB), 4));
-}
-
-/// The trials of a search for one replica in which trials come out as `turned` has them.
-fn trials(settings: &Settings, turned: impl Fn(TrialSpec, Trial) -> Trial) -> Vec<Trial> {
-    let mut rng = Pcg32::seed_from_u64(1);
-    let mut trials: Vec<Trial> = Vec::new();
-    while let Next::Try(spec) = next(settings, &trials) {
-        trials.push(turned(spec, SERVICE.trial(spec, &mut rng)));
-        assert!(trials.len() < 100, "no end");
-    }
-    trials
-}
-
-#[test]
-fn a_first_ramp_of_the_largest_limits_that_was_given_up_is_not_made_once_more() {
-    let one = Settings {
-        cpus: cpu_ladder(Some("0.25"), 1000).expect("a ladder"),
-        memory: memory_ladder(Some("48Mi"), 16 << 30).expect("a ladder"),
-        ..settings(&[1], 1000)
-    };
-    let made = trials(&one, |spec, trial| match spec.load {
-        Load::Ramp => {
-            let given_up = Some("too many were late".to_owned());
-            Trial { stopped_early: given_up, ..missed(trial, Verdict::Undecided, Binding::Cpu) }
-        }
-        _ => trial,
-    });
-    assert_eq!(made.iter().filter(|trial| trial.spec.load == Load::Ramp).count(), 1);
-}
-
-/// Of the direct trials with 48 MiB or more the second and the third are too close to call.
-#[test]
-fn with_one_cpu_rung_there_is_none_to_give_way_to_and_a_ramp_decides() {
-    let one = Settings { cpus: cpu_ladder(Some("0.25"), 1000).expect("a ladder"), ..settings(&[1], 1000) };
-    let directs = std::cell::Cell::new(0);
-    let made = trials(&one, |spec, trial| {
-        if spec.load != Load::Direct || spec.point.limits.memory_bytes < 48 * MIB {
-            return trial;
-        }
-        directs.set(directs.get() + 1);
-        match (2..=3).contains(&directs.get()) {
-            true => missed(trial, Verdict::Undecided, Binding::Cpu),
-            false => trial,
-        }
-    });
-    let answer = Answer::from_trials(&one, &made).per_replicas[0].minimum().expect("a minimum");
-    assert_eq!(answer.point, Point::new(1, 250, 48 * MIB));
-}
-
-#[test]
-fn a_second_trial_that_cannot_be_measured_takes_nothing_from_what_held() {
-    let directs = std::cell::Cell::new(0);
-    let answer = minimum(|spec, trial| {
-        let Limits { cpus, memory_bytes } = spec.point.limits;
-        if spec.load != Load::Direct || cpus.millis != 250 || memory_bytes < 48 * MIB {
-            return trial;
-        }
-        directs.set(directs.get() + 1);
-        match directs.get() {
-            1 => missed(trial, Verdict::Undecided, Binding::Cpu),
-            2 => trial,
-            _ => Trial { verdict: Verdict::Invalid, ..trial },
-        }
-    });
-    assert_eq!(answer, Point::new(1, 300, 48 * MIB));
-}
-
-proptest! {
-    /// Higher rungs hold, so that an answer of the largest limits would be one that was lost on the way.
-    #[test]
-    fn an_edge_that_comes_out_by_chance_loses_no_answer(seed: u64, undecided in 0.0..0.8, memory_undecided in 0.0..0.8) {
-        let rng = std::cell::RefCell::new(Pcg32::seed_from_u64(seed));
-        let settings = settings(&[1], 1000);
-        let made = trials(&settings, |spec, trial| {
-            let Limits { cpus, memory_bytes } = spec.point.limits;
-            if spec.load == Load::Saturate || !trial.passed() || cpus.millis > 300 {
-                return trial;
-            }
-            let share = if memory_bytes < 60 * MIB { memory_undecided } else { undecided };
-            match rng.borrow_mut().random_bool(share) {
-                true => missed(trial, Verdict::Undecided, Binding::Cpu),
-                false => trial,
-            }
-        });
-        let answer = Answer::from_trials(&settings, &made).per_replicas[0].minimum().expect("a minimum");
-        prop_assert!(answer.point.limits.cpus.millis <= 400 && answer.below_cpus != [Below::NotTried], "{answer:?}");
-        let ramps = made.iter().filter(|trial| trial.spec.point == answer.point && trial.spec.load == Load::Ramp);
-        prop_assert_eq!(ramps.filter(|ramp| ramp.passed()).count(), 3);
-    }
 }
 
 #[test]

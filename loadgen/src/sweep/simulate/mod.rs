@@ -1,5 +1,6 @@
 //! A simulated service, on which whole searches run in microseconds: the search's property tests.
 
+mod doubt;
 mod edge;
 mod minimal;
 mod modes;
@@ -13,7 +14,7 @@ use rand_pcg::Pcg32;
 
 use super::{
     Answer, Below, Binding, Cheapest, Finding, Load, Minimum, Mode, Next, Point, Purpose, Settings, StepResult, Trial,
-    TrialSpec, TrialUsage, cpu_ladder, memory_ladder, next, unevenness,
+    TrialSpec, TrialUsage, cpu_ladder, memory_ladder, next, ramps, unevenness,
 };
 use crate::{
     measure::Percentiles,
