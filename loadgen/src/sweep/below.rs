@@ -10,7 +10,7 @@ use crate::verdict::{Together, Verdict};
 /// Direct trials at a rung that none of them decides by itself, those that were made before included.
 const LOOKS: usize = 4;
 /// From so many trials on, those that together miss no more than is allowed are not likely to be turned by another one.
-const ENOUGH: usize = 3;
+pub(super) const ENOUGH: usize = 3;
 /// Rungs below a winner that are looked at, as long as each is too close to call.
 const DEEPEST: usize = 3;
 
@@ -114,7 +114,11 @@ fn with_all_users<'a>(history: &History<'a>, users: u32, point: Point) -> impl I
 }
 
 fn of_all_users(history: &History<'_>, users: u32, point: Point) -> Option<Together> {
-    let trials = with_all_users(history, users, point);
+    all_together(users, with_all_users(history, users, point))
+}
+
+/// What these trials say together of so many users; `None` if none got so far.
+pub(super) fn all_together<'a>(users: u32, trials: impl Iterator<Item = &'a Trial>) -> Option<Together> {
     let last = trials.filter_map(|trial| trial.steps.last().filter(|step| step.users == users && step.requests > 0));
     let windows: Vec<_> = last.map(|step| (step.requests, step.missed.as_slice())).collect();
     Together::of(&windows)

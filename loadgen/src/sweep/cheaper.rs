@@ -107,14 +107,14 @@ impl Search<'_> {
         if !self.missed_ramps(point).is_empty() || !self.passes(replicas, at)? || !always_passed() {
             return Ok(false);
         }
-        let wanted = if self.record(replicas, at).1.is_empty() { 1 } else { 2 };
+        let wanted = if self.missed_directs(replicas, at).is_empty() { 1 } else { 2 };
         if measurable(self.history.ask(self.at(point, Load::Direct), wanted))?.is_none() || !always_passed() {
             return Ok(false);
         }
         for point in self.history.contradictions(replicas, self.settings.max_users) {
             measurable(self.history.ask(self.at(point, Load::Direct), 2))?;
         }
-        Ok(always_passed())
+        Ok(always_passed() && self.told_against(replicas, at)?.is_none())
     }
 
     fn passes(&self, replicas: u32, at: Rungs) -> Asked<bool> {

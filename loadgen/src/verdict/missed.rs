@@ -77,6 +77,11 @@ impl Together {
         self.at_least > self.missed.allowed
     }
 
+    /// Whether it is kept.
+    pub fn passes(&self) -> bool {
+        self.at_most <= self.missed.allowed
+    }
+
     fn of_part(windows: &[(u64, &[Missed])], part: usize) -> Self {
         let windows: Vec<(f64, Missed)> = windows.iter().map(|(n, missed)| (*n as f64, missed[part])).collect();
         let n: f64 = windows.iter().map(|(n, _)| n).sum();
