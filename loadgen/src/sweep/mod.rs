@@ -13,6 +13,7 @@ mod below;
 mod bisect;
 mod capacity;
 mod cheaper;
+mod doubt;
 mod drift;
 mod estimate;
 mod frontier;

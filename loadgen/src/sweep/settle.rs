@@ -2,20 +2,15 @@
 
 use super::{
     Binding, Load, Minimum, Point, Purpose, Trial,
-    below::{ENOUGH, all_together},
-    history::{Confirmation, measurable},
+    history::Confirmation,
     strategy::{Asked, Rungs, Search},
 };
-use crate::verdict::{Together, Verdict};
+use crate::verdict::Verdict;
 
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
 /// Points that may be tried to be confirmed before the search gives up on finding one smaller than the largest.
 const POINTS: usize = 16;
-/// Of the share of requests that may miss the objective, what direct trials miss from which a ramp is not likely to be proved passing:
-/// where the truth is half of what is allowed, seven ramps of ten are (`verdict::simulate`, table in `benches/README.md`), and one point
-/// in three passes three of them.
-const NEAR_LIMIT: f64 = 0.5;
 
 /// How far up a resource is raised next, after trials in a row that failed.
 #[derive(Debug, Default)]
@@ -116,51 +111,6 @@ impl Search<'_> {
             Some(direct) => Ok(Confirmation::Failed(direct)),
             None => self.ramps(self.point(replicas, at), 1),
         }
-    }
-
-    /// The trial that tells against a ramp at a point, where those do that go straight to all users and take a quarter of the time. The
-    /// point is asked twice where its own did not pass, and, if there is a rung to give way to, where of those with as much CPU and no less
-    /// memory no more passed than did not, or all are near the limit together: most of its own have to pass then, and not near the limit.
-    pub(super) fn told_against(&self, replicas: u32, at: Rungs) -> Asked<Option<&Trial>> {
-        let spec = |load| self.spec(Purpose::Confirm, replicas, at, load);
-        if self.history.valid(spec(Load::Ramp)).next().is_some() {
-            return Ok(None);
-        }
-        let own: Vec<&Trial> = self.history.valid(spec(Load::Direct)).collect();
-        let never_passed = !own.is_empty() && !own.iter().any(|direct| direct.passed());
-        let has_next = self.top(replicas).is_some_and(|top| at.cpu < top.cpu);
-        let missed = self.missed_directs(replicas, at);
-        let is_mixed = !missed.is_empty() && missed.len() * 2 >= self.directs(replicas, at).len();
-        let is_in_doubt = || is_mixed || self.is_near_limit(replicas, at);
-        if !never_passed && !(has_next && is_in_doubt()) {
-            return Ok(None);
-        }
-        let Some(most) = measurable(self.history.ask(spec(Load::Direct), 2))? else { return Ok(missed.last().copied()) };
-        Ok((!most.passed() || has_next && self.is_near_limit(replicas, at)).then_some(most))
-    }
-
-    /// Whether the trials that go straight to all users, with as much CPU as at a point and no less memory, miss so much together that
-    /// three ramps are not likely to pass, as long as several do not prove that it is less than allowed, and with the largest limits it is
-    /// far less: else no CPU would help.
-    fn is_near_limit(&self, replicas: u32, at: Rungs) -> bool {
-        let users = self.settings.max_users;
-        let miss = |trials: Vec<&Trial>| all_together(users, trials.into_iter());
-        let share = |together: &Together| together.missed.share / together.missed.allowed;
-        let is_far = |calibration: Together| share(&calibration) < NEAR_LIMIT / 2.0;
-        miss(self.directs(replicas, at)).is_some_and(|all| share(&all) > NEAR_LIMIT && (all.trials < ENOUGH || !all.passes()))
-            && miss(self.history.calibrations().collect()).is_none_or(is_far)
-    }
-
-    /// Trials that go straight to all users, with as much CPU as at a point and no less memory, the one with most memory last. What a point
-    /// with more memory does not hold, that point is not likely to.
-    fn directs(&self, replicas: u32, at: Rungs) -> Vec<&Trial> {
-        let with = |memory| self.at(self.point(replicas, Rungs { memory, ..at }), Load::Direct);
-        (at.memory..=self.settings.memory.top()).flat_map(|memory| self.history.valid(with(memory))).collect()
-    }
-
-    /// Those of [`Self::directs`] that did not pass.
-    pub(super) fn missed_directs(&self, replicas: u32, at: Rungs) -> Vec<&Trial> {
-        self.directs(replicas, at).into_iter().filter(|direct| !direct.passed()).collect()
     }
 
     fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {

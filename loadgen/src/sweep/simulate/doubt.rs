@@ -106,6 +106,53 @@ fn a_rung_that_was_too_close_to_call_with_more_memory_has_to_pass_twice_to_be_go
     assert_eq!(loads(made), [[Load::Direct; 3], [Load::Ramp; 3]].concat());
 }
 
+/// The winner, and what was made with 0.25 CPU and not less than 48 MiB, where so many percent of the requests of trials that go straight to
+/// all users are late, in this order and then as in the last one; five may be.
+fn with_late(settings: &Settings, percent: &[f64], with_largest_limits: f64) -> (Point, Vec<Load>) {
+    let late = |mut trial: Trial, percent: f64| {
+        let missed =
+            Missed { over_ms: Some(100), allowed: 0.05, share: percent / 100.0, standard_error: percent / 1000.0 };
+        trial.steps.iter_mut().for_each(|step| step.missed = vec![missed]);
+        trial
+    };
+    let made: std::cell::RefCell<Vec<Load>> = std::cell::RefCell::default();
+    let all = trials(settings, |spec, trial| {
+        let Limits { cpus, memory_bytes } = spec.point.limits;
+        if spec.purpose == Purpose::Calibrate {
+            return late(trial, with_largest_limits);
+        }
+        if spec.load == Load::Saturate || cpus.millis != 250 || memory_bytes < 48 * MIB {
+            return trial;
+        }
+        let directs = made.borrow().iter().filter(|made| **made == Load::Direct).count();
+        made.borrow_mut().push(spec.load);
+        match spec.load {
+            Load::Direct => late(trial, percent[directs.min(percent.len() - 1)]),
+            _ => trial,
+        }
+    });
+    let answer = Answer::from_trials(settings, &all).per_replicas[0].minimum().expect("a minimum");
+    (answer.point, made.into_inner())
+}
+
+#[test]
+fn a_rung_whose_direct_trials_pass_near_the_limit_gets_no_ramp() {
+    let [kept, gave_way] = [250, 300].map(|millis| Point::new(1, millis, 48 * MIB));
+    let ramps = |made: Vec<Load>| made.iter().filter(|load| **load == Load::Ramp).count();
+    let settings = settings(&[1], 1000);
+    let (answer, made) = with_late(&settings, &[3.5, 1.5, 4.0], 0.0);
+    assert_eq!((answer, made), (gave_way, vec![Load::Direct; 5]), "112 MiB, 64, 48, once more, and as the rung below");
+    let (answer, made) = with_late(&settings, &[3.5, 1.5, 4.0, 0.1], 0.0);
+    assert_eq!((answer, ramps(made)), (kept, 3), "far from the limit together, once asked again");
+    let (answer, made) = with_late(&settings, &[3.0], 0.0);
+    assert_eq!((answer, ramps(made)), (kept, 3), "three that prove it together");
+    let (answer, made) = with_late(&settings, &[3.5, 1.5, 4.0], 2.0);
+    assert_eq!((answer, ramps(made)), (kept, 3), "no CPU would help");
+    let one = Settings { cpus: cpu_ladder(Some("0.25"), 1000).expect("a ladder"), ..settings };
+    let (answer, made) = with_late(&one, &[3.5, 1.5, 4.0], 0.0);
+    assert_eq!((answer, ramps(made)), (kept, 3), "no rung to give way to");
+}
+
 #[test]
 fn a_first_ramp_of_the_largest_limits_that_was_given_up_is_not_made_once_more() {
     let one = Settings {
