@@ -82,7 +82,7 @@ impl Search<'_> {
     }
 
     /// What all trials of a rung say together that none of them decides: more are made until they show it to fail, or as long as they may.
-    /// They cannot show it to hold: some ramp did not.
+    /// They cannot show it to hold: some ramp did not, or they tell against one.
     fn seen_together(&self, point: Point) -> Asked<Below> {
         let direct = self.at(point, Load::Direct);
         for looks in 1..=LOOKS {
@@ -114,11 +114,11 @@ fn with_all_users<'a>(history: &History<'a>, users: u32, point: Point) -> impl I
 }
 
 fn of_all_users(history: &History<'_>, users: u32, point: Point) -> Option<Together> {
-    all_together(users, with_all_users(history, users, point))
+    Together::most(all_together(users, with_all_users(history, users, point)))
 }
 
-/// What these trials say together of so many users; `None` if none got so far.
-pub(super) fn all_together<'a>(users: u32, trials: impl Iterator<Item = &'a Trial>) -> Option<Together> {
+/// What these trials say together of so many users, of each part of the objective; nothing if none got so far.
+pub(super) fn all_together<'a>(users: u32, trials: impl Iterator<Item = &'a Trial>) -> Vec<Together> {
     let last = trials.filter_map(|trial| trial.steps.last().filter(|step| step.users == users && step.requests > 0));
     let windows: Vec<_> = last.map(|step| (step.requests, step.missed.as_slice())).collect();
     Together::of(&windows)

@@ -100,12 +100,6 @@ impl<'a> History<'a> {
         self.same(spec).filter(|t| t.verdict != Verdict::Invalid)
     }
 
-    /// Valid trials under the largest limits that were made to calibrate.
-    pub fn calibrations(&self) -> impl Iterator<Item = &'a Trial> {
-        let is_one = |t: &&Trial| t.spec.purpose == Purpose::Calibrate && t.verdict != Verdict::Invalid;
-        self.counted.iter().map(|(_, trial)| *trial).filter(is_one)
-    }
-
     /// Valid trials of a replica count, with so many users, that were made to calibrate or to search.
     pub fn searched(&self, replicas: u32, users: u32) -> usize {
         let is_one = |t: &Trial| is_search(t) && t.spec.users == users && t.verdict != Verdict::Invalid;

@@ -35,7 +35,8 @@ impl Stride {
 
 impl Search<'_> {
     /// The confirmed point of which both rungs below do not hold, beginning with the one that was found. One that fails a
-    /// ramp gives way to the next rung of what bound it, or to a cheaper one that went through a ramp before.
+    /// ramp, or gets none since direct trials tell against it, gives way to the next rung of what bound it, or to a cheaper one that went
+    /// through a ramp before.
     pub(super) fn settled(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Minimum>> {
         let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
         let mut at = found;
@@ -135,8 +136,10 @@ impl Search<'_> {
         };
         // So may what always passes with more memory, and twice not with less: pages that a program reads, and does not map, are missed
         // untold.
-        let always_passed_with_more = || self.missed_directs(replicas, Rungs { memory: at.memory + 1, ..at }).is_empty();
+        let always_passed_with_more =
+            || self.missed_directs(replicas, Rungs { memory: at.memory + 1, ..at }).is_empty();
         let is_suspect = trial.may_lack_memory() || self.never_passed(replicas, at) && always_passed_with_more();
+        let is_suspect = is_suspect || trial.passed() && self.is_near_for_memory(replicas, at);
         let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
         if lacked_memory && at.memory < top.memory {
             Some(Rungs { memory: (at.memory + strides.memory.next()).min(top.memory), ..at })

@@ -1,5 +1,7 @@
 //! What is gained and lost with more replicas, in plain words.
 
+use std::collections::BTreeMap;
+
 use crate::{
     sweep::{Answer, Binding, Load, Point, Settings, THROTTLED, Trial},
     verdict::Verdict,
@@ -42,10 +44,12 @@ pub(super) fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: 
         .join(" ")
 }
 
-/// What became of requests when one of several replicas was killed.
+/// What became of requests when one of several replicas was killed, of each count the last time: what a change of the machine had made
+/// again is told as it is now.
 fn losses(trials: &[Trial]) -> Vec<String> {
     let lost = trials.iter().filter(|t| t.spec.load == Load::Loss && t.verdict != Verdict::Invalid);
-    lost.filter_map(|trial| {
+    let last: BTreeMap<u32, &Trial> = lost.map(|trial| (trial.spec.point.replicas, trial)).collect();
+    last.into_values().filter_map(|trial| {
         let [before, .., after] = &trial.steps[..] else { return None };
         let replicas = trial.spec.point.replicas;
         let failures: u64 = trial.steps.iter().map(|s| s.failures).sum();
@@ -122,7 +126,7 @@ fn replica_cost(answer: &Answer<'_>, trials: &[Trial]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::{Mode, Purpose, TrialUsage};
+    use crate::sweep::{Mode, Purpose, StepResult, TrialUsage};
 
     /// A trial that was measured, as if it had been made elsewhere.
     fn trial(point: Point, load: Load, verdict: Verdict) -> Trial {
@@ -170,5 +174,27 @@ mod tests {
         assert!(as_much.starts_with("With 4 replicas the stops of their quotas break"), "{as_much}");
         assert!(as_much.contains("4 x 0.05 CPU, 64 MiB is 0.20 CPU in all, with which 1 x 0.2 CPU"), "{as_much}");
         assert_eq!(stalls(&settings(), one, &[], &[]), None, "nothing to compare");
+    }
+
+    /// After a change of the machine what is lost with one of several replicas is asked again.
+    #[test]
+    fn a_killed_replica_is_told_of_once_for_each_count() {
+        let lost = |replicas, failures, verdict| {
+            let mut trial = trial(Point::new(replicas, 250, 48 << 20), Load::Loss, verdict);
+            let step = trial.steps[0].clone();
+            trial.steps = vec![step.clone(), StepResult { failures, ..step }];
+            trial
+        };
+        let trials = [
+            lost(2, 11, Verdict::Fail),
+            lost(4, 12, Verdict::Fail),
+            lost(4, 13, Verdict::Fail),
+            lost(4, 14, Verdict::Invalid),
+        ];
+        let failures: Vec<String> = losses(&trials)
+            .iter()
+            .filter_map(|told| told.split(" users, ").nth(1)?.split(' ').next().map(str::to_owned))
+            .collect();
+        assert_eq!(failures, ["11", "13"]);
     }
 }
