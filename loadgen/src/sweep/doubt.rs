@@ -29,7 +29,8 @@ impl Search<'_> {
         let missed = self.missed_directs(replicas, at);
         let is_mixed = !missed.is_empty() && missed.len() * 2 >= self.directs(replicas, at).len();
         let is_near = has_next && self.is_near_limit(replicas, at);
-        if !never_passed && !(has_next && is_mixed) && !is_near {
+        let is_in_doubt = never_passed || is_near || (has_next && is_mixed);
+        if !is_in_doubt {
             return Ok(None);
         }
         // As many as can prove it, as long as none leaves it open.
