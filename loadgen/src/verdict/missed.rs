@@ -128,7 +128,7 @@ mod tests {
         let failed = Missed { over_ms: None, allowed: 0.001, share: 0.0, standard_error: 1e-5 };
         let parts: Vec<[Missed; 2]> = percent.iter().map(|percent| [missed(percent), failed]).collect();
         let windows: Vec<(u64, &[Missed])> = parts.iter().map(|parts| (100_000, parts.as_slice())).collect();
-        Together::most(Together::of(&windows)).unwrap()
+        Together::most(Together::of(&windows)).expect("some windows")
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
     fn the_part_that_is_missed_most_is_told() {
         let ok = Missed { over_ms: Some(100), allowed: 0.05, share: 0.01, standard_error: 0.001 };
         let failed = Missed { over_ms: None, allowed: 0.001, share: 0.004, standard_error: 0.0005 };
-        let all = Together::most(Together::of(&[(50_000, &[ok, failed]), (40_000, &[ok, failed])])).unwrap();
+        let all = Together::most(Together::of(&[(50_000, &[ok, failed]), (40_000, &[ok, failed])])).expect("two windows");
         assert!(all.fails() && all.missed.over_ms.is_none(), "{all:?}");
         let all = together(&[0.1, 0.7, 16.4], 0.1);
         assert!(!all.fails() && all.at_least == 0.0 && all.missed.over_ms == Some(100), "{all:?}");
@@ -186,7 +186,7 @@ mod tests {
             let objective = "p95<100ms".parse().unwrap();
             let verdict = judge(&window, &objective, None, Scope::Whole).verdict;
             let missed = Missed::of(&window, &objective);
-            let alone = Together::most(Together::of(&[(requests, &missed)])).unwrap();
+            let alone = Together::most(Together::of(&[(requests, &missed)])).expect("a window");
             prop_assert_eq!(alone.fails(), verdict == Verdict::Fail);
             prop_assert_eq!(alone.at_most <= alone.missed.allowed, verdict == Verdict::Pass);
         }
