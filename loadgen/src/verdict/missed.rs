@@ -149,7 +149,8 @@ mod tests {
     fn the_part_that_is_missed_most_is_told() {
         let ok = Missed { over_ms: Some(100), allowed: 0.05, share: 0.01, standard_error: 0.001 };
         let failed = Missed { over_ms: None, allowed: 0.001, share: 0.004, standard_error: 0.0005 };
-        let all = Together::most(Together::of(&[(50_000, &[ok, failed]), (40_000, &[ok, failed])])).expect("two windows");
+        let all =
+            Together::most(Together::of(&[(50_000, &[ok, failed]), (40_000, &[ok, failed])])).expect("two windows");
         assert!(all.fails() && all.missed.over_ms.is_none(), "{all:?}");
         let all = together(&[0.1, 0.7, 16.4], 0.1);
         assert!(!all.fails() && all.at_least == 0.0 && all.missed.over_ms == Some(100), "{all:?}");
