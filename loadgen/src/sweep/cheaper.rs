@@ -99,9 +99,8 @@ impl Search<'_> {
     }
 
     /// Whether a point holds, by trials that go straight to all users: by each of them, since one that comes out either way is not likely
-    /// to hold for three ramps, and they take ten times as long; by two, where one with as much CPU and more memory did not pass; and by none
-    /// that tell against a ramp. One
-    /// that holds where more of something failed is made again, and so is the one that failed.
+    /// to hold for three ramps, and they take ten times as long; by two, where one with as much CPU and more memory did not pass. Nor
+    /// may they tell against a ramp. One that holds where more of something failed is made again, and so is the one that failed.
     fn holds(&self, replicas: u32, at: Rungs) -> Asked<bool> {
         let point = self.point(replicas, at);
         let always_passed = || self.history.valid(self.at(point, Load::Direct)).all(Trial::passed);

@@ -138,8 +138,9 @@ impl Search<'_> {
         // untold.
         let always_passed_with_more =
             || self.missed_directs(replicas, Rungs { memory: at.memory + 1, ..at }).is_empty();
-        let is_suspect = trial.may_lack_memory() || self.never_passed(replicas, at) && always_passed_with_more();
-        let is_suspect = is_suspect || trial.passed() && self.is_near_for_memory(replicas, at);
+        let is_suspect = trial.may_lack_memory()
+            || self.never_passed(replicas, at) && always_passed_with_more()
+            || trial.passed() && self.is_near_for_memory(replicas, at);
         let lacked_memory = trial.binding_resource == Some(Binding::Memory) || is_suspect && holds_with_more();
         if lacked_memory && at.memory < top.memory {
             Some(Rungs { memory: (at.memory + strides.memory.next()).min(top.memory), ..at })
