@@ -44,16 +44,21 @@ impl Search<'_> {
         let mut strides = Strides::default();
         let mut falls = Stride::default();
         for _ in 0..POINTS {
-            // One ramp tells a point that does not hold from one whose rungs below are worth a look; the others are for the point
-            // whose rungs below fail.
-            let confirmation = match self.first_ramp(replicas, at)? {
-                Confirmation::Held => {
-                    held.push(at);
+            let point = self.point(replicas, at);
+            let confirmation = match self.told_against(replicas, at)? {
+                Some(direct) => Confirmation::Failed(direct),
+                None if !self.missed_ramps(point).is_empty() => self.ramps(point, CONFIRMATIONS)?,
+                // What is below is looked at first: it has to be shown not to hold in any case, and a ramp, which takes as long as three
+                // direct trials, is lost on a point that is not the last one.
+                None => {
                     strides = Strides::default();
                     let mut further = falls;
                     let stride = further.next();
                     let refined = self.refined(replicas, top, at, stride)?;
                     if refined != at {
+                        if self.has_passed_a_ramp(point) {
+                            held.push(at);
+                        }
                         falls = match at.cpu.saturating_sub(refined.cpu) {
                             0 => falls,
                             rungs if rungs == stride => further,
@@ -62,11 +67,8 @@ impl Search<'_> {
                         at = refined;
                         continue;
                     }
-                    // Before the other ramps, which take longest: a closer look at what is below may show that it holds.
-                    self.minimum(replicas, at)?;
-                    self.ramps(self.point(replicas, at), CONFIRMATIONS)?
+                    self.confirmed(replicas, at)?
                 }
-                failed => failed,
             };
             match confirmation {
                 Confirmation::Held => return self.minimum(replicas, at).map(Some),
@@ -106,12 +108,20 @@ impl Search<'_> {
         }
     }
 
-    /// What the first ramp says; none is made where direct trials tell against it.
-    fn first_ramp(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
-        match self.told_against(replicas, at)? {
-            Some(direct) => Ok(Confirmation::Failed(direct)),
-            None => self.ramps(self.point(replicas, at), 1),
+    /// What the ramps say. The first one tells a point that does not hold from one whose rungs below are worth a closer look, and that look
+    /// comes before the others, which take longest: it may show that one below holds.
+    fn confirmed(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
+        match self.ramps(self.point(replicas, at), 1)? {
+            Confirmation::Held => {
+                self.minimum(replicas, at)?;
+                self.ramps(self.point(replicas, at), CONFIRMATIONS)
+            }
+            failed => Ok(failed),
         }
+    }
+
+    fn has_passed_a_ramp(&self, point: Point) -> bool {
+        self.history.valid(self.at(point, Load::Ramp)).any(Trial::passed)
     }
 
     fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {

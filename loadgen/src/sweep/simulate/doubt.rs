@@ -106,6 +106,17 @@ fn a_rung_that_was_too_close_to_call_with_more_memory_has_to_pass_twice_to_be_go
     assert_eq!(loads(made), [[Load::Direct; 3], [Load::Ramp; 3]].concat());
 }
 
+/// The machine was busy when the search asked, and not any more: what is below is looked at before a ramp is.
+#[test]
+fn no_ramp_is_spent_above_a_rung_that_holds_after_all() {
+    let made = trials(&settings(&[1], 1000), |spec, trial| match spec.purpose {
+        Purpose::Search if spec.point.limits.cpus.millis == 250 => missed(trial, Verdict::Undecided, Binding::Cpu),
+        _ => trial,
+    });
+    let ramped: Vec<Point> = made.iter().map(|t| t.spec).filter(|s| s.load == Load::Ramp).map(|s| s.point).collect();
+    assert_eq!(ramped, [Point::new(1, 250, 48 * MIB); 3]);
+}
+
 /// A trial of which so many percent of the requests were late, and in which another part of the objective was kept for sure.
 fn late(mut trial: Trial, percent: f64) -> Trial {
     let kept = Missed { over_ms: Some(50), allowed: 0.5, share: 0.2, standard_error: 0.001 };
@@ -247,5 +258,36 @@ proptest! {
         prop_assert!(answer.point.limits.cpus.millis <= 400 && answer.below_cpus != [Below::NotTried], "{answer:?}");
         let ramps = made.iter().filter(|trial| trial.spec.point == answer.point && trial.spec.load == Load::Ramp);
         prop_assert_eq!(ramps.filter(|ramp| ramp.passed()).count(), 3);
+    }
+}
+
+/// The answer of a search in which late requests become fewer by the power `steepness` of the quota.
+fn with_late_by_quota(service: &Service, settings: &Settings, steepness: f64, seed: u64) -> Option<Point> {
+    let mut rng = Pcg32::seed_from_u64(seed);
+    let mut made: Vec<Trial> = Vec::new();
+    while let Next::Try(spec) = next(settings, &made) {
+        let needed = service.cpus_needed(spec.point.replicas);
+        let trial = service.trial(spec, &mut rng);
+        let percent = 5.0 * (needed / spec.point.limits.cpus.as_f64()).powf(steepness);
+        made.push(late(trial, percent.min(100.0)));
+        assert!(made.len() < 100, "no end");
+    }
+    Answer::from_trials(settings, &made).per_replicas[0].minimum().map(|minimum| minimum.point)
+}
+
+proptest! {
+    /// On rungs that lie close together too, however far up it went at once.
+    #[test]
+    fn a_search_gives_way_no_further_than_to_where_half_as_many_are_late(service in services(), seed: u64, steepness in 4.0..15.0) {
+        let cpus = cpu_ladder(Some("0.01:1:0.01"), 1000).expect("a ladder");
+        let settings = Settings { cpus, ..settings(&[1], 1000) };
+        let Some(answer) = with_late_by_quota(&service, &settings, steepness, seed) else {
+            return Err(TestCaseError::fail("a processor holds every one of these"));
+        };
+        let needed = service.cpus_needed(1);
+        let half_as_many = needed * (1.0 + service.noise) * 2_f64.powf(1.0 / steepness);
+        let (found, a_rung) = (answer.limits.cpus.as_f64(), 0.01);
+        prop_assert!(found >= needed * (1.0 - service.noise), "{found} of {needed}");
+        prop_assert!(found <= half_as_many + 2.0 * a_rung, "{found}, where {half_as_many} is enough");
     }
 }

@@ -269,19 +269,23 @@ fn memory_that_a_search_had_no_trials_left_for_is_come_back_to() {
         memory: memory_ladder(Some("20Mi:400Mi:2Mi"), 16 << 30).unwrap(),
         ..settings(&[1], 1000)
     };
-    let ramps = std::cell::RefCell::new(Vec::new());
+    let (searched, ramped) = (std::cell::RefCell::new(Vec::new()), std::cell::RefCell::new(Vec::new()));
     let answer = answer(&fine, |spec, trial| {
+        if spec.purpose == Purpose::Search && trial.passed() {
+            searched.borrow_mut().push(spec.point);
+        }
         if spec.load != Load::Ramp {
             return trial;
         }
-        let before = ramps.borrow().iter().filter(|point| **point == spec.point).count();
-        ramps.borrow_mut().push(spec.point);
+        let before = ramped.borrow().iter().filter(|point| **point == spec.point).count();
+        ramped.borrow_mut().push(spec.point);
         match spec.point.limits.memory_bytes == 40 * MIB && before > 0 {
             true => missed(trial, Verdict::Undecided, Binding::Cpu),
             false => trial,
         }
     });
-    assert_eq!(ramps.borrow()[0], Point::new(1, 230, 46 * MIB), "where the search ended");
+    assert_eq!(searched.borrow().last(), Some(&Point::new(1, 230, 46 * MIB)), "where the search ended");
+    assert_eq!(ramped.borrow()[0], Point::new(1, 230, 40 * MIB), "no ramp is spent above it");
     assert_eq!(answer.point, Point::new(1, 230, 42 * MIB), "and not 240 with 40");
     assert_eq!(answer.below_memory[0], Below::Undecided);
 }
