@@ -9,7 +9,7 @@ use crate::verdict::Verdict;
 
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
-/// Points that may be tried to be confirmed before the search gives up on finding one smaller than the largest.
+/// Points that may fail to be confirmed before the search gives up on finding one smaller than the largest.
 const POINTS: usize = 16;
 
 /// How far up a resource is raised next, after trials in a row that failed.
@@ -43,7 +43,8 @@ impl Search<'_> {
         let mut held: Vec<Rungs> = Vec::new();
         let mut strides = Strides::default();
         let mut falls = Stride::default();
-        for _ in 0..POINTS {
+        let mut failures = 0;
+        while failures < POINTS {
             let point = self.point(replicas, at);
             let confirmation = match self.told_against(replicas, at)? {
                 Some(direct) => Confirmation::Failed(direct),
@@ -73,6 +74,7 @@ impl Search<'_> {
             match confirmation {
                 Confirmation::Held => return self.minimum(replicas, at).map(Some),
                 failed => {
+                    failures += 1;
                     falls = Stride::default();
                     held.retain(|held| *held != at);
                     let raised = self.raised(replicas, top, at, failed, &mut strides);

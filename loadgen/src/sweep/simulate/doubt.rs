@@ -117,6 +117,20 @@ fn no_ramp_is_spent_above_a_rung_that_holds_after_all() {
     assert_eq!(ramped, [Point::new(1, 250, 48 * MIB); 3]);
 }
 
+/// As far above it as there is, with rungs that lie close together.
+#[test]
+fn a_long_way_down_loses_no_answer() {
+    let fine = Settings { cpus: cpu_ladder(Some("0.01:1:0.002"), 1000).expect("a ladder"), ..settings(&[1], 1000) };
+    let made = trials(&fine, |spec, mut trial| {
+        if matches!(spec.load, Load::Saturate) || spec.purpose == Purpose::Calibrate {
+            trial.usage.cpu_seconds_per_request = Some(170e-6);
+        }
+        trial
+    });
+    let answer = Answer::from_trials(&fine, &made).per_replicas[0].minimum().expect("a minimum");
+    assert_eq!(answer.point, Point::new(1, 230, 48 * MIB));
+}
+
 /// A trial of which so many percent of the requests were late, and in which another part of the objective was kept for sure.
 fn late(mut trial: Trial, percent: f64) -> Trial {
     let kept = Missed { over_ms: Some(50), allowed: 0.5, share: 0.2, standard_error: 0.001 };

@@ -32,6 +32,8 @@ struct Service {
     memory_floor: u64,
     /// What it uses where nothing limits it, in terms of what it needs.
     ease: f64,
+    /// What it uses for as many requests where one waits behind the other, in the same terms.
+    saturated: f64,
     /// Share of the needed CPU by which a trial's need may differ from the true one.
     noise: f64,
 }
@@ -66,7 +68,10 @@ impl Service {
         // `ease` times what it needs.
         let replicas = f64::from(spec.point.replicas);
         let (needed, limit) = (self.cpus_needed(spec.point.replicas) * replicas, cpus.as_f64() * replicas);
-        let cpus_used = limit.min(needed * self.ease);
+        let cpus_used = match spec.load {
+            Load::Saturate => limit.min(needed * self.saturated),
+            _ => limit.min(needed * self.ease),
+        };
         let answered = (limit / needed).min(1.0);
         let cost = cpus_used / (RATE * answered);
         let step = |users: u32| StepResult {
@@ -150,7 +155,14 @@ fn sweep(service: &Service, settings: &Settings, seed: u64) -> Vec<Trial> {
 }
 
 fn services() -> impl Strategy<Value = Service> {
-    (10e-6..150e-6, 0.0..0.1, 34u64..400, 0.0..0.04, 1.0..1.6).prop_map(|(demand, split_cost, mib, noise, ease)| {
-        Service { demand, split_cost, memory_floor: mib << 20, ease, noise }
-    })
+    (10e-6..150e-6, 0.0..0.1, 34u64..400, 0.0..0.04, 1.0..2.2, 0.4..1.0).prop_map(
+        |(demand, split_cost, mib, noise, ease, saturated)| Service {
+            demand,
+            split_cost,
+            memory_floor: mib << 20,
+            ease,
+            saturated,
+            noise,
+        },
+    )
 }
