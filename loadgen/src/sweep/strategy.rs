@@ -1,8 +1,8 @@
 //! The order in which trials are made.
 //!
 //! Physics first, bisection second. One trial under the largest limits tells whether the target can be reached and what a
-//! request costs (D, CPU seconds); the utilization law U = X D then says which quota the planned rate needs, and the search
-//! begins there and asks it again of every trial. Memory is searched at the CPU limit that was found, beginning at what the
+//! request costs (D, CPU seconds), and a reference what it costs behind others; the utilization law U = X D then says which quota the
+//! planned rate needs by the one and the other, and the search begins between them and asks it again of every trial. Memory is searched at the CPU limit that was found, beginning at what the
 //! replicas really held. What the search found is settled by `settle`.
 
 use orchestrator::Limits;
