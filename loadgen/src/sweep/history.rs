@@ -111,6 +111,13 @@ impl<'a> History<'a> {
         self.same(spec).any(is_search)
     }
 
+    /// The first valid trial of the same as `spec`, if it is older than every one that was made to search for a replica count.
+    pub fn before_search(&self, replicas: u32, spec: TrialSpec) -> Option<&'a Trial> {
+        let is_search = |t: &Trial| t.spec.purpose == Purpose::Search && t.spec.point.replicas == replicas;
+        let before = self.counted.iter().map(|(_, trial)| *trial).take_while(|trial| !is_search(trial));
+        before.filter(|t| t.verdict != Verdict::Invalid).find(|t| t.spec.is_same(&spec))
+    }
+
     /// Valid direct trials at the point of `spec`, with any users.
     pub fn tried_at(&self, spec: TrialSpec) -> usize {
         let is_there =

@@ -9,7 +9,7 @@ use crate::verdict::Verdict;
 
 /// Ramps on fresh replicas that a winner has to pass, without failing one.
 pub(super) const CONFIRMATIONS: usize = 3;
-/// Points that may fail to be confirmed before the search gives up on finding one smaller than the largest.
+/// Points that may be told against before the search gives up on finding one smaller than the largest.
 const POINTS: usize = 16;
 
 /// How far up a resource is raised next, after trials in a row that failed.
@@ -34,67 +34,64 @@ impl Stride {
 }
 
 impl Search<'_> {
-    /// The confirmed point of which both rungs below do not hold, beginning with the one that was found. One that fails a
-    /// ramp, or gets none since direct trials tell against it, gives way to the next rung of what bound it, or to a cheaper one that went
-    /// through a ramp before.
+    /// The confirmed point of which both rungs below do not hold, beginning with the one that was found.
     pub(super) fn settled(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Minimum>> {
-        let cost = |at: Rungs| self.settings.cost(self.point(replicas, at));
-        let mut at = found;
-        let mut held: Vec<Rungs> = Vec::new();
-        let mut strides = Strides::default();
-        let mut falls = Stride::default();
-        let mut failures = 0;
-        while failures < POINTS {
-            let point = self.point(replicas, at);
-            let confirmation = match self.told_against(replicas, at)? {
-                Some(direct) => Confirmation::Failed(direct),
-                None if !self.missed_ramps(point).is_empty() => self.ramps(point, CONFIRMATIONS)?,
-                // What is below is looked at first: it has to be shown not to hold in any case, and a ramp, which takes as long as three
-                // direct trials, is lost on a point that is not the last one.
-                None => {
-                    strides = Strides::default();
-                    let mut further = falls;
-                    let stride = further.next();
-                    let refined = self.refined(replicas, top, at, stride)?;
-                    if refined != at {
-                        if self.has_passed_a_ramp(point) {
-                            held.push(at);
-                        }
-                        falls = match at.cpu.saturating_sub(refined.cpu) {
-                            0 => falls,
-                            rungs if rungs == stride => further,
-                            _ => Stride::default(),
-                        };
-                        at = refined;
-                        continue;
-                    }
-                    self.confirmed(replicas, at)?
-                }
-            };
-            match confirmation {
-                Confirmation::Held => return self.minimum(replicas, at).map(Some),
-                failed => {
-                    failures += 1;
-                    falls = Stride::default();
-                    held.retain(|held| *held != at);
-                    let raised = self.raised(replicas, top, at, failed, &mut strides);
-                    let back = self.cheapest_of(replicas, &held);
-                    at = match (raised, back) {
-                        (raised, Some(back)) if raised.is_none_or(|raised| cost(raised) >= cost(back)) => back,
-                        (Some(raised), _) => self.slimmed(replicas, raised, at)?,
-                        (None, _) => return Ok(None),
-                    };
-                }
-            }
+        let Some(raised) = self.not_told_against(replicas, top, found)? else { return Ok(None) };
+        let at = self.lowered(replicas, top, raised)?;
+        let point = self.point(replicas, at);
+        // One ramp tells a point that does not hold from one whose rungs below are worth a closer look, and that look comes before the
+        // other ramps, which take longest: it may show that one below holds.
+        self.ramps(point, 1)?;
+        self.minimum(replicas, at)?;
+        match self.ramps(point, CONFIRMATIONS)? {
+            Confirmation::Held => self.minimum(replicas, at).map(Some),
+            Confirmation::Failed(_) | Confirmation::Undecided(_) => Ok(None),
         }
-        // There is no end to what is too close to call; what went through a ramp is worth two more.
-        while let Some(at) = self.cheapest_of(replicas, &held) {
-            if self.ramps(self.point(replicas, at), CONFIRMATIONS)? == Confirmation::Held {
-                return self.minimum(replicas, at).map(Some);
-            }
-            held.retain(|held| *held != at);
+    }
+
+    /// The point that was found, or the first one above it, by rungs of what bound those before, that missed no ramp and that no direct
+    /// trials tell against.
+    fn not_told_against(&self, replicas: u32, top: Rungs, found: Rungs) -> Asked<Option<Rungs>> {
+        let mut at = found;
+        let mut strides = Strides::default();
+        for _ in 0..POINTS {
+            let point = self.point(replicas, at);
+            let failed = match self.told_against(replicas, at)? {
+                Some(direct) => Confirmation::Failed(direct),
+                None if self.missed_ramps(point).is_empty() => return Ok(Some(at)),
+                None => self.ramps(point, CONFIRMATIONS)?,
+            };
+            let Some(raised) = self.raised(replicas, top, at, failed, &mut strides) else { return Ok(None) };
+            at = self.slimmed(replicas, raised, at)?;
         }
         Ok(None)
+    }
+
+    /// The last of the points that are gone down to from this one. What is below is looked at before a ramp is made: it has to be shown
+    /// not to hold in any case, and a ramp, which takes as long as three direct trials, is lost on a point that is not the last one. But
+    /// where a ramp was missed, direct trials do not tell enough: there each point has to hold for one first.
+    fn lowered(&self, replicas: u32, top: Rungs, from: Rungs) -> Asked<Rungs> {
+        let points = self.history.points(replicas, self.settings.max_users);
+        let needs_ramps = points.into_iter().any(|point| !self.missed_ramps(point).is_empty());
+        let mut at = from;
+        let mut falls = Stride::default();
+        loop {
+            if needs_ramps {
+                self.ramps(self.point(replicas, at), 1)?;
+            }
+            let mut further = falls;
+            let stride = further.next();
+            let refined = self.refined(replicas, top, at, stride)?;
+            if refined == at {
+                return Ok(at);
+            }
+            falls = match at.cpu.saturating_sub(refined.cpu) {
+                0 => falls,
+                rungs if rungs == stride => further,
+                _ => Stride::default(),
+            };
+            at = refined;
+        }
     }
 
     /// What the ramps at a point say, if `wanted` of them have to pass. Where there is a rung to give way to, a first one that stays
@@ -108,27 +105,6 @@ impl Search<'_> {
             (Some(only), None) if only.verdict == Verdict::Undecided && !is_top => Ok(Confirmation::Undecided(only)),
             _ => self.history.confirmation(spec, wanted),
         }
-    }
-
-    /// What the ramps say. The first one tells a point that does not hold from one whose rungs below are worth a closer look, and that look
-    /// comes before the others, which take longest: it may show that one below holds.
-    fn confirmed(&self, replicas: u32, at: Rungs) -> Asked<Confirmation<'_>> {
-        match self.ramps(self.point(replicas, at), 1)? {
-            Confirmation::Held => {
-                self.minimum(replicas, at)?;
-                self.ramps(self.point(replicas, at), CONFIRMATIONS)
-            }
-            failed => Ok(failed),
-        }
-    }
-
-    fn has_passed_a_ramp(&self, point: Point) -> bool {
-        self.history.valid(self.at(point, Load::Ramp)).any(Trial::passed)
-    }
-
-    fn cheapest_of(&self, replicas: u32, rungs: &[Rungs]) -> Option<Rungs> {
-        let cost = |at: &Rungs| self.settings.cost(self.point(replicas, *at));
-        rungs.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
 
     /// A rung with more of what bound the trial.

@@ -207,9 +207,7 @@ impl<'a> Search<'a> {
         let need = self.need_millis(calibration).unwrap_or(usage.cpus_used * 1000.0);
         // Just enough is a quota under which a server answers what waited, and then is woken for each request: between what requests cost
         // with others behind them and what they cost alone. With 0.07 and 0.36 CPU, 0.16 to 0.18 were measured to be.
-        // The first reference, whatever later ones say: a search that began elsewhere each time it is played back would not end.
-        let reference = self.history.valid(self.reference(calibration.spec.point.replicas, top)).next();
-        let saturated = reference.and_then(|reference| self.need_millis(reference));
+        let saturated = self.saturated_millis(calibration.spec.point.replicas, top);
         let tight = saturated.map_or(need * TIGHT_COST, |saturated| (need * saturated).sqrt());
         let cpu = settings.cpus.at_least(tight).min(top.cpu);
         let peak = usage.memory_peak_bytes as f64;
@@ -217,6 +215,15 @@ impl<'a> Search<'a> {
         // Page cache can be given back, but not all of it: the program's own pages are in it.
         let memory = settings.memory.at_least(peak - usage.file_bytes as f64 * CACHE_TO_SPARE).min(top.memory);
         Seed { guess: Rungs { cpu, memory }, room, top_passes: true, trials: TRIALS_FIRST }
+    }
+
+    /// What `need_millis` is where requests wait behind each other: by the reference that was made before the search, whatever later ones
+    /// say, for a search that began elsewhere each time it is played back would find nothing.
+    fn saturated_millis(&self, replicas: u32, top: Rungs) -> Option<f64> {
+        let reference = self.reference(replicas, top);
+        let first = self.history.before_search(replicas, reference)?;
+        let of_all = self.need_millis(first)? * f64::from(reference.point.replicas);
+        Some(of_all / f64::from(replicas))
     }
 
     /// Where to begin with r replicas, from the minimum of one count.

@@ -131,6 +131,22 @@ fn a_long_way_down_loses_no_answer() {
     assert_eq!(answer.point, Point::new(1, 230, 48 * MIB));
 }
 
+/// Of memory that only a ramp takes: going up is not undone by going down again, a ramp each time.
+#[test]
+fn what_direct_trials_do_not_tell_is_galloped_to_by_ramps() {
+    let memory = memory_ladder(Some("20Mi:400Mi:2Mi"), 16 << 30).expect("a ladder");
+    let fine = Settings { memory, ..settings(&[1], 1000) };
+    let made = trials(&fine, |spec, trial| match spec.load {
+        Load::Ramp if spec.point.limits.memory_bytes < 102 * MIB => missed(trial, Verdict::Fail, Binding::Memory),
+        _ => trial,
+    });
+    let answer = Answer::from_trials(&fine, &made).per_replicas[0].minimum().expect("a minimum");
+    assert_eq!(answer.point, Point::new(1, 250, 102 * MIB));
+    let mut ramps = made.iter().filter(|trial| trial.spec.load == Load::Ramp);
+    let failed = ramps.by_ref().take_while(|ramp| !ramp.passed()).count();
+    assert!(failed <= 7, "with 0, 1, 2, 3, 5, 9 and 17 rungs more, and not {failed}");
+}
+
 /// A trial of which so many percent of the requests were late, and in which another part of the objective was kept for sure.
 fn late(mut trial: Trial, percent: f64) -> Trial {
     let kept = Missed { over_ms: Some(50), allowed: 0.5, share: 0.2, standard_error: 0.001 };
