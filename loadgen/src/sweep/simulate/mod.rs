@@ -4,6 +4,7 @@ mod doubt;
 mod edge;
 mod minimal;
 mod modes;
+mod reference;
 
 use std::collections::BTreeMap;
 
