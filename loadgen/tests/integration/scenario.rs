@@ -187,7 +187,7 @@ fn an_answer_that_is_too_large_to_be_checked_fails_and_says_why() {
     let text = "wait_time = 'constant(0.1)'\n[[task]]\npath = '/'\ncheck = [{ json = '/ok', equals = true }]\n";
     std::fs::write(&scenario, text).unwrap();
     let host = format!("http://{}", server.addr);
-    let words = ["run", "-H", &host, "-u", "1", "-t", "1s", "--no-calibrate", "--slo", "failures<1%", "-f"];
+    let words = ["run", "-H", &host, "-u", "1", "-t", "1s", "--no-calibrate", "--slo", "p95<5s,failures<1%", "-f"];
     let output = loadgen(&words).arg(&scenario).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
