@@ -91,8 +91,7 @@ proptest! {
 
 #[test]
 fn a_machine_that_drifts_has_its_trials_made_again_once() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1, 2], 1000);
     let count = |drifts: &[f64]| {
         let mut rng = Pcg32::seed_from_u64(1);
@@ -127,8 +126,7 @@ fn a_machine_that_drifts_has_its_trials_made_again_once() {
 
 #[test]
 fn what_was_known_before_the_machine_changed_is_told_until_it_is_known_again() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials: Vec<Trial> = Vec::new();
@@ -157,8 +155,7 @@ fn what_was_known_before_the_machine_changed_is_told_until_it_is_known_again() {
 
 #[test]
 fn a_machine_is_as_uneven_as_the_worst_of_its_references() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let mut rng = Pcg32::seed_from_u64(1);
     let mut made = |load, mean: f64| {
         let (purpose, point) = (Purpose::Reference, Point::new(1, 1000, 1 << 30));
@@ -175,8 +172,7 @@ fn a_machine_is_as_uneven_as_the_worst_of_its_references() {
 
 #[test]
 fn points_that_contradict_each_other_are_made_again() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials: Vec<Trial> = Vec::new();
@@ -204,8 +200,7 @@ fn points_that_contradict_each_other_are_made_again() {
 
 #[test]
 fn memory_that_only_ramps_show_to_be_short_costs_no_cpu() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let edge = settings.cpus.rung(settings.cpus.at_least(service.cpus_needed(1) * 1000.0));
     let mut rng = Pcg32::seed_from_u64(1);
@@ -230,8 +225,7 @@ fn memory_that_only_ramps_show_to_be_short_costs_no_cpu() {
 
 #[test]
 fn a_point_that_went_through_a_ramp_is_come_back_to() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let edge = settings.cpus.rung(settings.cpus.at_least(service.cpus_needed(1) * 1000.0));
     let mut rng = Pcg32::seed_from_u64(1);
@@ -257,8 +251,7 @@ fn a_point_that_went_through_a_ramp_is_come_back_to() {
 
 #[test]
 fn all_users_are_never_said_to_be_held_by_a_ramp_that_did_not_pass() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let spec = TrialSpec {
         purpose: Purpose::Confirm,
@@ -279,8 +272,7 @@ fn all_users_are_never_said_to_be_held_by_a_ramp_that_did_not_pass() {
 
 #[test]
 fn a_target_out_of_reach_is_said_to_be_so() {
-    let service =
-        Service { demand: 500e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = Service { demand: 500e-6, ..STEADY };
     let settings = settings(&[1, 2], 1000);
     let trials = sweep(&service, &settings, 1);
     let answer = Answer::from_trials(&settings, &trials);
@@ -291,8 +283,7 @@ fn a_target_out_of_reach_is_said_to_be_so() {
 
 #[test]
 fn the_most_it_took_is_what_the_fastest_reference_took() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 34 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = Service { memory_floor: 34 << 20, ..STEADY };
     let settings = settings(&[1], 1000);
     let mut trials = sweep(&service, &settings, 1);
     let saturated = |t: &Trial| t.spec.load == Load::Saturate;
@@ -304,8 +295,7 @@ fn the_most_it_took_is_what_the_fastest_reference_took() {
 
 #[test]
 fn a_chance_failure_far_from_the_memory_limit_is_not_taken_for_memory() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 34 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = Service { memory_floor: 34 << 20, ..STEADY };
     let settings = settings(&[1], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials: Vec<Trial> = Vec::new();
@@ -329,8 +319,7 @@ fn a_chance_failure_far_from_the_memory_limit_is_not_taken_for_memory() {
 
 #[test]
 fn a_generator_that_is_always_the_limit_ends_the_search_without_an_answer() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1, 2], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials = Vec::new();
@@ -345,8 +334,7 @@ fn a_generator_that_is_always_the_limit_ends_the_search_without_an_answer() {
 
 #[test]
 fn a_calibration_that_fails_by_chance_is_not_the_end() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut trials = Vec::new();
@@ -362,8 +350,7 @@ fn a_calibration_that_fails_by_chance_is_not_the_end() {
 
 #[test]
 fn the_search_replays_from_a_journal() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.02, memory_floor: 50 << 20, ease: 1.3, saturated: 0.83, noise: 0.02 };
+    let service = Service { split_cost: 0.02, memory_floor: 50 << 20, noise: 0.02, ..STEADY };
     let settings = settings(&[1, 2], 1000);
     let trials = sweep(&service, &settings, 7);
     for made in 0..trials.len() {

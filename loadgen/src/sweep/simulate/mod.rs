@@ -39,6 +39,10 @@ struct Service {
     noise: f64,
 }
 
+/// What most tests search on: needs 229 thousandths of a processor and 40 MiB, and each trial of it comes out the same.
+const STEADY: Service =
+    Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+
 const RATE: f64 = 5714.0;
 const USERS: u32 = 10_000;
 

@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn a_sweep_goes_on_with_other_users_and_another_mode() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let mut trials = sweep(&service, &settings(&[1], 1000), 1);
     let mut rng = Pcg32::seed_from_u64(2);
     let fewer = Settings { max_users: 5000, ..settings(&[1], 1000) };
@@ -29,7 +28,7 @@ fn a_sweep_goes_on_with_other_users_and_another_mode() {
 proptest! {
     #[test]
     fn the_most_users_are_found(demand in 40e-6..400e-6, seed: u64, noise in 0.0..0.02) {
-        let service = Service { demand, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise };
+        let service = Service { demand, noise, ..STEADY };
         let settings = Settings { mode: Mode::Capacity, ..settings(&[1], 1000) };
         let trials = sweep(&service, &settings, seed);
         let finding = Answer::from_trials(&settings, &trials).per_replicas[0].finding.clone();
@@ -42,8 +41,7 @@ proptest! {
 
 #[test]
 fn a_grid_tries_every_point_and_those_near_the_edge_three_times() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let memory = memory_ladder(Some("32Mi:80Mi:16Mi"), 16 << 30).unwrap();
     let cpus = cpu_ladder(Some("0.1:0.5:0.1"), 1000).unwrap();
     let settings = Settings { mode: Mode::Grid, cpus, memory, ..settings(&[1], 1000) };
@@ -61,8 +59,7 @@ fn a_grid_tries_every_point_and_those_near_the_edge_three_times() {
 
 #[test]
 fn a_front_trades_cpu_for_memory_where_a_service_does() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = Settings { mode: Mode::Frontier, ..settings(&[1, 2], 1000) };
     let trials = sweep(&service, &settings, 1);
     let front = Answer::front(&settings, &trials);

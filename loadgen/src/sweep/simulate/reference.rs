@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn a_search_for_several_replicas_begins_at_what_each_of_them_needs() {
-    let service =
-        Service { demand: 70e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = Service { demand: 70e-6, ..STEADY };
     let cpus = cpu_ladder(Some("0.05:0.3:0.05"), 1000).expect("a ladder");
     let made = sweep(&service, &Settings { cpus, ..settings(&[1, 2], 1000) }, 1);
     let first = made.iter().find(|t| t.spec.purpose == Purpose::Search).expect("one that searches").spec.point;
@@ -14,8 +13,7 @@ fn a_search_for_several_replicas_begins_at_what_each_of_them_needs() {
 
 #[test]
 fn a_reference_that_comes_after_the_search_reopens_nothing() {
-    let service =
-        Service { demand: 40e-6, split_cost: 0.0, memory_floor: 40 << 20, ease: 1.3, saturated: 0.83, noise: 0.0 };
+    let service = STEADY;
     let settings = settings(&[1], 1000);
     let mut rng = Pcg32::seed_from_u64(1);
     let mut made: Vec<Trial> = Vec::new();
