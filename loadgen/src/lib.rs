@@ -14,6 +14,7 @@ pub mod measure;
 pub mod null_server;
 pub mod output;
 pub mod runner;
+pub mod simulator;
 pub mod slo;
 pub mod sweep;
 pub mod ui;

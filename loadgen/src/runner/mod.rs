@@ -10,6 +10,7 @@ mod pin;
 mod restart;
 mod result;
 mod server_times;
+mod simulate;
 mod sum_up;
 mod target;
 mod timing;
@@ -24,6 +25,7 @@ pub use budget::Budget;
 pub use hold::Hold;
 pub use hopeless::{Expectation, Hopeless, Watch};
 pub use pin::{Pin, Pinning};
+pub use simulate::simulated;
 pub use target::Reached;
 pub use timing::Timing;
 

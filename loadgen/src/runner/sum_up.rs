@@ -4,27 +4,35 @@ use std::time::{Duration, Instant};
 
 use super::{Sweep, Timing, result, trial::Driven};
 use crate::{
-    sweep::{Binding, Load, Trial, TrialSpec, TrialUsage, attribute},
+    slo::Objective,
+    sweep::{Binding, Load, Settings, Trial, TrialSpec, TrialUsage, attribute},
     verdict::Verdict,
 };
 
 impl Sweep {
     pub(super) fn sum_up(&self, spec: TrialSpec, driven: Driven, began: Instant) -> Trial {
+        Trial { wall_seconds: began.elapsed().as_secs_f64(), ..sum_up(&self.settings, &self.objective, spec, driven) }
+    }
+}
+
+/// What a trial says of itself.
+pub(super) fn sum_up(settings: &Settings, objective: &Objective, spec: TrialSpec, driven: Driven) -> Trial {
+    {
         let Driven { mut outcome, readings, idle_bytes, server_ms, hold, decided, stopped_early } = driven;
-        let plan = Timing::new(self.settings.wait_time).plan(&self.settings, spec.load, spec.users);
+        let plan = Timing::new(settings.wait_time).plan(settings, spec.load, spec.users);
         let mut times = plan.times();
         times.truncate(outcome.steps.len().max(1));
         if let Some(last) = times.last_mut().filter(|_| hold.is_judged_alone(stopped_early.is_some())) {
             hold.narrow(&mut outcome);
             last.measured_from = hold.from();
         }
-        let mut steps = result::steps(&plan, &outcome, &self.objective, decided.as_ref());
+        let mut steps = result::steps(&plan, &outcome, objective, decided.as_ref());
         result::charge_ends(&mut steps, &readings.ended());
         for (step, times) in steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail) {
             let usage = readings.summary(times.measured_from, times.end, step.requests_per_second);
             step.binding_resource = Some(attribute(&usage, spec.point));
         }
-        let judgement = result::overall(&plan, &steps, &outcome, &self.objective, stopped_early.as_ref(), spec.load);
+        let judgement = result::overall(&plan, &steps, &outcome, objective, stopped_early.as_ref(), spec.load);
         let (from, to) = times.last().map_or((Duration::ZERO, Duration::MAX), |last| (last.measured_from, last.end));
         // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for seconds and untold. Without it a
         // saturated service answers most: that is the machine.
@@ -42,7 +50,7 @@ impl Sweep {
             thefts: hold.thefts(),
             ..readings.summary(from, to, rate)
         };
-        let judgement = result::without_steal(judgement, &usage, self.settings.most_steal);
+        let judgement = result::without_steal(judgement, &usage, settings.most_steal);
         let is_attributed = is_missed(judgement.verdict) && spec.load != Load::Loss;
         let binding_resource = is_attributed.then(|| attribute(&usage, spec.point));
         Trial {
@@ -55,7 +63,7 @@ impl Sweep {
             cold: false,
             warm_because: None,
             stopped_early: stopped_early.as_ref().map(|hopeless| hopeless.why().to_owned()),
-            wall_seconds: began.elapsed().as_secs_f64(),
+            wall_seconds: 0.0,
         }
     }
 }

@@ -32,6 +32,11 @@ impl Readings {
         self.killed = Some(replica.to_owned());
     }
 
+    /// Whether one was killed on purpose.
+    pub fn is_killed(&self) -> bool {
+        self.killed.is_some()
+    }
+
     /// Adds the share that was stolen since the last one was added; none is added where the kernel does not tell.
     pub fn add_steal(&mut self, at: Duration, share: Option<f64>) {
         self.steal.extend(share.map(|share| (at, share)));
