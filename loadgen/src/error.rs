@@ -3,7 +3,7 @@
 use crate::{
     engine::EngineError,
     slo::ObjectiveError,
-    sweep::LadderError,
+    trial::LadderError,
     workload::{HostError, ScenarioError, WaitTimeError},
 };
 

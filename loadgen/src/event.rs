@@ -1,8 +1,9 @@
-//! The one stream of events that every view reads: console, page and journal. None measures for itself.
+//! The one stream of events that every view reads: terminal, page and files. None measures for itself.
 
 use crate::{
     measure::{Second, Window},
-    sweep::{Trial, TrialSpec},
+    sweep::{Estimate, Planned, ReplicaAnswer},
+    trial::{Reading, Trial},
 };
 
 /// What happens in a run or a sweep, as it happens.
@@ -11,7 +12,7 @@ use crate::{
 pub enum Event {
     /// A step's ramp began.
     StepStarted {
-        /// Which step.
+        /// Index of the step.
         index: usize,
         /// Users at the end of its ramp.
         users: u32,
@@ -20,22 +21,29 @@ pub enum Event {
     Second(Box<Second>),
     /// A step is over and all its requests have ended.
     StepEnded {
-        /// Which step.
+        /// Index of the step.
         index: usize,
         /// What became of them.
         window: Box<Window>,
     },
-    /// A trial of a sweep began.
-    TrialStarted {
-        /// What is tried.
-        spec: TrialSpec,
-        /// How many trials there were before.
+    /// A trial of a sweep begins.
+    Next {
+        /// The trial, why it is the next one, and how long the sweep still takes.
+        planned: Planned,
+        /// Its number, from 1.
         number: usize,
-        /// About how many seconds the sweep still takes, this trial included.
-        seconds_left: u64,
     },
+    /// A running probe has read what happens under the limits that it set.
+    Reading(Box<Reading>),
+    /// What is known of the edge by now.
+    Estimate(Estimate),
     /// A trial is over.
-    TrialEnded(Box<Trial>),
+    TrialEnded {
+        /// The trial.
+        trial: Box<Trial>,
+        /// What is known of its replica count with it.
+        known: Option<Box<ReplicaAnswer>>,
+    },
     /// A line for people.
     Log(String),
 }

@@ -39,6 +39,14 @@ impl Objective {
     }
 }
 
+/// `p95<100ms,failures<0.1%,rate>=95%`.
+impl Default for Objective {
+    fn default() -> Self {
+        let p95 = LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) };
+        Self { latency: vec![p95], failures: Some(0.001), rate: Some(0.95) }
+    }
+}
+
 impl LatencyLimit {
     /// The share of requests that may be over the limit.
     pub fn allowed_over(&self) -> f64 {
@@ -149,6 +157,7 @@ mod tests {
         let text = "p95<100ms,failures<0.1%,rate>=95%";
         let objective: Objective = text.parse().unwrap();
         assert_eq!(objective.to_string(), text);
+        assert_eq!(Objective::default().to_string(), text);
         assert_eq!(objective.limits(), [Duration::from_millis(100)]);
         assert_eq!("p99.9<1.5s".parse::<Objective>().unwrap().to_string(), "p99.9<1500ms");
     }

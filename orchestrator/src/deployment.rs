@@ -126,6 +126,9 @@ pub struct Deployment {
     pub ready_timeout: Duration,
     /// Whether the files that the replicas run from are evicted from the page cache before the first one starts.
     pub cold: bool,
+    /// Whether containers of others that run already go on running, with other limits. Backends that start replicas of their own start
+    /// them in any case.
+    pub in_place: bool,
 }
 
 /// One running copy.

@@ -62,6 +62,11 @@ pub trait Orchestrator: Send + Sync {
     /// Changes the limits of every running replica in place, without a restart.
     async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()>;
 
+    /// Whether [`Self::set_limits`] works here.
+    fn can_set_limits(&self) -> bool {
+        true
+    }
+
     /// What each replica has used since it was started, in the order of `service.replicas`. A replica that died (for
     /// instance by an OOM kill) is still reported, with `running: false` and what is known of its end.
     async fn usage(&self, service: &Service) -> Result<Vec<Usage>>;

@@ -20,7 +20,7 @@ use crate::{
     measure::Window,
     output::{self, Prometheus, RunReport, console},
     slo::{LatencyLimit, Objective},
-    verdict::{Verdict, judge_run},
+    verdict::{Verdict, judge_steps},
     workload::{Plan, Segment, parse_run_time},
 };
 
@@ -115,7 +115,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     outcome.stopped &= decided.is_none();
 
     let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
-    let judged = judge_run(&plan, &windows, &objective, decided.as_ref());
+    let judged = judge_steps(&plan, &windows, &objective, decided.as_ref());
     let report = RunReport {
         hosts: hosts.iter().map(ToString::to_string).collect(),
         scenario,

@@ -7,7 +7,7 @@ use crate::{
     event::Event,
     measure::{Second, Window},
     slo::Objective,
-    verdict::{Judgement, Scope, Verdict, judge, scope_of},
+    verdict::{Judgement, Look, Looks, Scope, Verdict, judge, scope_of},
     workload::{Plan, StepTimes},
 };
 
@@ -99,10 +99,11 @@ impl Watch {
                 let now = Duration::from_secs(second.index);
                 let step = self.times.iter().position(|t| now > t.measured_from && now <= t.end)?;
                 let held = held(seconds, self.times[step]);
-                let is_time = |count: u64| count.is_multiple_of(FIRST_LOOK) && (count / FIRST_LOOK).is_power_of_two();
                 // Of an open window the rate is what it happens to be by now.
                 let objective = Objective { rate: None, ..objective.clone() };
-                is_time(held.clone().count() as u64).then(|| failed(&Window::so_far(held), step, &objective))?
+                Looks::doubling(FIRST_LOOK)
+                    .is_due(held.clone().count() as u64)
+                    .then(|| failed(&Window::so_far(held), step, &objective))?
             }
             _ => None,
         }
@@ -112,17 +113,20 @@ impl Watch {
     fn decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
         let last = self.times.last().filter(|_| self.extension > Duration::ZERO)?;
         let asked = last.end - self.extension;
-        let mut looks = (0..LOOKS).map(|look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64);
-        let look = looks.position(|look| look == second.index)?;
+        let at = |look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64;
+        let looks = Looks::after((0..LOOKS).map(at));
+        if !looks.is_due(second.index) {
+            return None;
+        }
         let held = Window::so_far(held(seconds, *last));
         let planned = self.plan.planned_per_second(self.times.len() - 1);
-        let judged = judge(&held, objective, planned, scope_of(&self.plan));
-        if judged.verdict != Verdict::Undecided {
-            return Some(judged);
-        }
-        if look == 0 {
-            let (reasons, more) = (judged.reasons.join("; "), self.extension.as_secs());
-            self.tell(&Event::Log(format!("undecided: {reasons}; held for up to {more} s more")));
+        match looks.look(&held, objective, planned, scope_of(&self.plan)) {
+            Look::Decided(judged) => return Some(judged),
+            Look::Open(judged) | Look::Futile(judged) if second.index == at(0) => {
+                let (reasons, more) = (judged.reasons.join("; "), self.extension.as_secs());
+                self.tell(&Event::Log(format!("undecided: {reasons}; held for up to {more} s more")));
+            }
+            Look::Open(_) | Look::Futile(_) => {}
         }
         None
     }

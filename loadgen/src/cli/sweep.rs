@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::mpsc,
+    thread::JoinHandle,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,16 +14,17 @@ use super::{
     interrupt::stop_on_signal,
     sweep_context::context,
     sweep_place::{Place, place},
-    sweep_plan::{DEFAULT_MODEL, deployment, settings, source},
+    sweep_plan::{DEFAULT_MODEL, deployment, prices, settings, source},
     sweep_words,
 };
 use crate::{
     Error, ExitStatus,
     engine::Control,
     event::Event,
-    output::{Environment, Journal, Report, Source, console},
-    runner::{Budget, Ending, Pinning, Sweep, valid},
-    sweep::{Answer, Finding, Settings},
+    output::{Environment, EventLog, Journal, Report, Source, watch_sweep},
+    runner::{Budget, Ending, Pinning, Sweep},
+    sweep::{Answer, Finding, answer},
+    trial::Settings,
     workload::Request,
 };
 
@@ -57,8 +59,8 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         Source { image: image.clone(), service: service.clone(), ..source(options, &planned.deployment, *port)? };
     let context = context(options, &host, &planned, &source, place)?;
     let Planned { settings, deployment, image: image_id, request, pinning } = planned;
-    let environment = Environment::new(run, &options.slo, &settings, &host, &pinning, image.as_deref(), image_id);
-    let mut report = Report::create(&out, environment, source)?;
+    let environment = Environment::new(run, &settings, &host, &pinning, image.as_deref(), image_id);
+    let mut report = Report::create(&out, environment, prices(options)?, source)?;
     let (journal, mut trials) = match &options.resume {
         Some(dir) => Journal::resume(dir, &context)?,
         None => (Journal::create(&out, &context)?, Vec::new()),
@@ -67,7 +69,12 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
-    let view = console::watch_sweep(inbox, settings.clone(), valid(&trials));
+    let views = views(options, &settings, inbox)?;
+    if !settings.can_probe {
+        let _ = events.send(Event::Log(
+            "limits of running replicas cannot be changed in place here: the sweep makes fresh trials only, which takes longer".to_owned(),
+        ));
+    }
     cleaned.into_iter().for_each(|line| drop(events.send(Event::Log(line))));
     let _ = events.send(Event::Log(format!(
         "Looking for the smallest limits that hold {} users on {} ({}); results go to {}{}",
@@ -85,20 +92,55 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         path: options.payload.path.clone(),
         // One without steps may have ended before anybody was asked, with the Engine.
         answered: trials.iter().any(|trial| !trial.steps.is_empty()),
-        objective: options.slo.clone(),
         settings: settings.clone(),
         pinning,
         budget: Budget::new(options.max_trials, options.max_duration),
     };
     let ended = sweep.run(&mut trials, |trial| journal.add(trial), &events, &control).await;
     drop(events);
-    let _ = view.join();
+    for view in views {
+        let _ = view.join();
+    }
     report.source.open_files = orchestrator.file_limit();
     // What was measured is written whatever ended the sweep.
-    report.finish(&settings, &trials, &journal)?;
-    let ending = ended?;
-    println!("{}", report.text(&settings, &trials));
-    Ok(status(ending, &Answer::from_trials(&settings, &trials)))
+    let is_whole = matches!(ended, Ok(Ending::Complete));
+    report.finish(&settings, &trials, &journal, is_whole)?;
+    if is_shown(options) {
+        println!("{}", report.text(&settings, &trials, is_whole));
+    }
+    Ok(status(ended?, &answer(&settings, &trials)))
+}
+
+/// Whether the result goes to standard output, and not the events.
+fn is_shown(options: &SweepOptions) -> bool {
+    options.events.as_deref() != Some(Path::new("-"))
+}
+
+/// Starts the views of a sweep's events: the terminal, and a file if there is to be one.
+fn views(
+    options: &SweepOptions,
+    settings: &Settings,
+    inbox: mpsc::Receiver<Event>,
+) -> Result<Vec<JoinHandle<()>>, Error> {
+    let (to_terminal, at_terminal) = mpsc::channel();
+    let mut views = vec![watch_sweep(at_terminal, settings.clone(), options.quiet)];
+    let to_file = match &options.events {
+        Some(path) => {
+            let (to_file, at_file) = mpsc::channel();
+            views.push(EventLog::open(path)?.watch(at_file));
+            Some(to_file)
+        }
+        None => None,
+    };
+    views.push(std::thread::spawn(move || {
+        for event in inbox {
+            if let Some(to_file) = &to_file {
+                let _ = to_file.send(event.clone());
+            }
+            let _ = to_terminal.send(event);
+        }
+    }));
+    Ok(views)
 }
 
 /// Removes what killed runs left: it would share processors with the replicas, and hold on to the page cache that is to be cold.
@@ -134,7 +176,7 @@ async fn plan(
 ) -> Result<Planned, Error> {
     let shared = options.pin.share(host.cpus as usize);
     let pinning = shared.map_err(|why| Error::Usage(format!("--pin: {why}")))?;
-    let settings = settings(options, host, &pinning)?;
+    let settings = settings(options, host, &pinning, orchestrator.can_set_limits())?;
     let named = options.model.as_deref().or_else(|| image.is_none().then(|| Path::new(DEFAULT_MODEL)));
     let request = options.payload.request(named)?;
     let image = match (image_id, image) {

@@ -5,8 +5,8 @@ use orchestrator::{Host, Workload};
 use super::{sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place};
 use crate::{
     Error,
-    output::{Context, Source, digest, kernel},
-    runner::Timing,
+    output::{Context, JOURNAL_VERSION, Source, digest, kernel},
+    trial::Timing,
 };
 
 /// Of this sweep, here.
@@ -30,6 +30,7 @@ pub(super) fn context(
         }
     };
     Ok(Context {
+        schema_version: JOURNAL_VERSION,
         workload,
         port,
         service: place.made_as.as_ref().map(|service| digest(service.as_bytes())),

@@ -7,17 +7,19 @@ use orchestrator::{Choice, Pull, docker::Attachment};
 
 use super::payload::PayloadOptions;
 use crate::{
+    output::Price,
     runner::Pin,
     slo::Objective,
-    sweep::{Cheapest, Mode},
+    trial::{Cheapest, Headroom, Mode},
     workload::{WaitTime, parse_run_time},
 };
 
 /// `loadgen sweep …`.
 #[derive(Debug, Args)]
 pub(super) struct SweepOptions {
-    /// minimal: the smallest limits that hold --max-users. capacity: the most users, up to --max-users, that the largest limits
-    /// hold. frontier: the smallest limits, and what less memory costs in CPU. grid: every point, those near the edge three times.
+    /// minimal: the smallest limits that hold --max-users. demand: the least CPU for each step of users, in one service. capacity: the
+    /// most users, up to --max-users, that the largest limits hold. frontier: the smallest limits, and what less memory costs in CPU.
+    /// grid: every point, those near the edge three times.
     #[arg(long, value_enum, default_value_t)]
     pub(super) mode: Mode,
 
@@ -99,21 +101,29 @@ pub(super) struct SweepOptions {
     #[arg(long, value_enum, default_value_t)]
     pub(super) objective: Cheapest,
 
-    /// What a processor costs, in any unit.
-    #[arg(long, default_value_t = 1.0, value_parser = parse_price)]
-    pub(super) cpu_price: f64,
+    /// Share of fresh starts that hold the objective at the answer, above 0.5 and below 1.
+    #[arg(long, default_value_t = 0.95, value_parser = parse_confidence)]
+    pub(super) confidence: f64,
 
-    /// What a GiB of memory costs, in the same unit.
-    #[arg(long, default_value_t = 0.11, value_parser = parse_price)]
-    pub(super) memory_price: f64,
+    /// Room above the minimum in the manifests, rounded up to a rung and confirmed by a fresh trial, for instance cpu=20%,memory=15%.
+    #[arg(long, value_parser = parse_headroom, default_value = "cpu=0%,memory=0%", hide_default_value = true)]
+    pub(super) headroom: Headroom,
+
+    /// Price of a processor with currency and period, for instance "31.5 USD/month"; needs --memory-price [default: 1, without a unit].
+    #[arg(long)]
+    pub(super) cpu_price: Option<Price>,
+
+    /// Price of a GiB of memory, in the same currency [default: 0.11, without a unit].
+    #[arg(long)]
+    pub(super) memory_price: Option<Price>,
 
     /// Who runs where: auto keeps generator and replicas on processors of their own, none does not, 2,3 gives these to the
     /// generator and the others to the replicas.
     #[arg(long, default_value = "auto")]
     pub(super) pin: Pin,
 
-    /// Percent of the machine's processor time that a hypervisor may give to others in a trial before that is invalid: what it takes
-    /// is taken for the server's. On a shared machine that is never calm, more brings an answer, and a worse one.
+    /// Largest CPU steal (percent) in a window that fails a trial; a pass stands with any. Raise it on busy shared machines at the price of a
+    /// less reliable answer.
     #[arg(long, default_value_t = 2.0, value_parser = parse_percent)]
     pub(super) max_steal: f64,
 
@@ -121,13 +131,21 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
 
-    /// End after so many trials, with the best by then.
+    /// End after so many trials; what was confirmed by then is the answer.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_trials: Option<u32>,
 
-    /// End after so long, with the best by then, for instance 20m: no trial is begun later.
+    /// End after so long, for instance 20m: no trial is begun later. What was confirmed by then is the answer.
     #[arg(long, value_parser = parse_run_time)]
     pub(super) max_duration: Option<Duration>,
+
+    /// Show no progress, only the result.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+
+    /// Write every event as a line of JSON to this file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) events: Option<PathBuf>,
 
     /// Where results go [default: sweep-DATE-TIME].
     #[arg(long)]
@@ -178,9 +196,23 @@ fn parse_mount(text: &str) -> Result<(PathBuf, PathBuf), String> {
     }
 }
 
-fn parse_price(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(price) if (0.0..1e12).contains(&price) => Ok(price),
-        _ => Err("a number from 0 up".to_owned()),
+fn parse_confidence(text: &str) -> Result<f64, String> {
+    let confidence = text.parse().ok().filter(|confidence| *confidence > 0.5 && *confidence < 1.0);
+    confidence.ok_or_else(|| "a share above 0.5 and below 1, for instance 0.95".to_owned())
+}
+
+fn parse_headroom(text: &str) -> Result<Headroom, String> {
+    let mut headroom = Headroom::default();
+    for part in text.split(',') {
+        let (name, share) = part.split_once('=').ok_or_else(|| format!("{part:?}: write cpu=20%,memory=15%"))?;
+        let number = share.trim().strip_suffix('%').ok_or_else(|| format!("{share:?} is no percentage: write 20%"))?;
+        let share = number.trim().parse::<f64>().ok().filter(|share| (0.0..=1000.0).contains(share));
+        let share = share.ok_or_else(|| format!("{number:?}%: headroom is from 0% to 1000%"))? / 100.0;
+        match name.trim() {
+            "cpu" => headroom.cpu = share,
+            "memory" => headroom.memory = share,
+            other => return Err(format!("{other:?}: headroom is of cpu or memory")),
+        }
     }
+    Ok(headroom)
 }

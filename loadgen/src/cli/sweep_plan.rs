@@ -7,13 +7,15 @@ use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Workload};
 use super::sweep_options::SweepOptions;
 use crate::{
     Error,
-    output::{Source, inside, model_mounts},
+    output::{Prices, Source, inside, model_mounts},
     runner::Pinning,
-    sweep::{Settings, cpu_ladder, memory_ladder},
+    trial::{Settings, cpu_ladder, memory_ladder},
 };
 
 /// Memory that the host keeps for itself and the generator.
 const HOST_RESERVE_BYTES: u64 = 512 << 20;
+/// Of a processor and of a GiB of memory, where no prices are given: their usual ratio.
+const RELATIVE_PRICES: (f64, f64) = (1.0, 0.11);
 /// Served as a process where no model is named.
 pub(super) const DEFAULT_MODEL: &str = "models/iris.onnx";
 
@@ -21,7 +23,12 @@ pub(super) const DEFAULT_MODEL: &str = "models/iris.onnx";
 ///
 /// # Errors
 /// When a ladder is beyond the host, or there is no rate to keep.
-pub(super) fn settings(options: &SweepOptions, host: &Host, pinning: &Pinning) -> Result<Settings, Error> {
+pub(super) fn settings(
+    options: &SweepOptions,
+    host: &Host,
+    pinning: &Pinning,
+    can_probe: bool,
+) -> Result<Settings, Error> {
     let cores = pinning.replicas.as_ref().map_or(host.cpus as usize, Vec::len);
     let host_cpus = cores as u64 * 1000;
     let host_memory_bytes = host.memory_bytes.saturating_sub(HOST_RESERVE_BYTES);
@@ -33,8 +40,11 @@ pub(super) fn settings(options: &SweepOptions, host: &Host, pinning: &Pinning) -
             "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep".to_owned(),
         ));
     }
+    let prices = prices(options)?;
+    let (cpu_price, memory_price) = prices.map_or(RELATIVE_PRICES, |prices| prices.per_month());
     Ok(Settings {
         mode: options.mode,
+        objective: options.slo.clone(),
         max_users: options.max_users,
         step: options.step,
         wait_time: options.wait_time,
@@ -44,11 +54,22 @@ pub(super) fn settings(options: &SweepOptions, host: &Host, pinning: &Pinning) -
         host_cpus,
         host_memory_bytes,
         cheapest: options.objective,
-        cpu_price: options.cpu_price,
-        memory_price: options.memory_price,
-        most_steal: options.max_steal / 100.0,
+        cpu_price,
+        memory_price,
+        confidence: options.confidence,
+        can_probe,
+        headroom: options.headroom,
+        max_steal: options.max_steal / 100.0,
         seed: options.seed,
     })
+}
+
+/// The prices that were given.
+///
+/// # Errors
+/// When there is one of the two, or they are in different currencies.
+pub(super) fn prices(options: &SweepOptions) -> Result<Option<Prices>, Error> {
+    Prices::new(options.cpu_price.clone(), options.memory_price.clone()).map_err(Error::Usage)
 }
 
 /// What a replica is: of the image, or, without one, a process.
@@ -70,6 +91,7 @@ pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: 
         ready_path: options.ready_path.clone(),
         ready_timeout: options.ready_timeout,
         cold: true,
+        in_place: false,
     })
 }
 

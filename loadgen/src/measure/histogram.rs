@@ -26,6 +26,12 @@ impl Latencies {
         let _ = self.0.record(us);
     }
 
+    /// Adds so many of one latency.
+    pub fn record_many(&mut self, latency: Duration, count: u64) {
+        let us = u64::try_from(latency.as_micros()).unwrap_or(MAX_US).clamp(1, MAX_US);
+        let _ = self.0.record_n(us, count);
+    }
+
     /// One with nothing in it yet, that need not grow for what this one has.
     pub fn emptied(&self) -> Self {
         if self.0.is_empty() {

@@ -1,4 +1,4 @@
-//! Live lines on standard error, tables on standard output.
+//! A run on the terminal: a live line on standard error, a table on standard output.
 
 use std::{
     io::{IsTerminal, Write},
@@ -10,8 +10,7 @@ use std::{
 use crate::{
     event::Event,
     measure::Second,
-    output::{RunReport, sentences, tables},
-    sweep::{Answer, Settings, Trial, TrialSpec},
+    output::{RunReport, tables},
     workload::Plan,
 };
 
@@ -67,50 +66,6 @@ pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> Jo
     })
 }
 
-/// Shows a sweep's progress until its events end; `trials` were made before.
-pub fn watch_sweep(events: Receiver<Event>, settings: Settings, mut trials: Vec<Trial>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut line = Line::new();
-        let mut told = Answer::from_trials(&settings, &trials).per_replicas.len();
-        let mut current: Option<(TrialSpec, usize, Instant, u64)> = None;
-        for event in events {
-            match event {
-                Event::TrialStarted { spec, number, seconds_left } => {
-                    current = Some((spec, number, Instant::now(), seconds_left));
-                    line.keep(&format!(
-                        "trial {number}: {} · {} · about {} left",
-                        spec.point,
-                        sentences::purpose(&spec),
-                        minutes(seconds_left)
-                    ));
-                }
-                Event::Second(second) => {
-                    if let Some((_, number, began, seconds)) = &current {
-                        let left = seconds.saturating_sub(began.elapsed().as_secs());
-                        let users = settings.max_users;
-                        line.show(&format!(
-                            "  trial {number}: {} · about {} left",
-                            pulse(&second, users),
-                            minutes(left)
-                        ));
-                    }
-                }
-                Event::TrialEnded(trial) => {
-                    line.keep(&format!("  {}", sentences::trial(&trial)));
-                    trials.push(*trial);
-                    let answer = Answer::from_trials(&settings, &trials);
-                    for known in answer.per_replicas.iter().skip(told) {
-                        line.keep(&format!("==> {}", sentences::replicas(known, &settings, &trials)));
-                    }
-                    told = answer.per_replicas.len();
-                }
-                Event::Log(text) => line.keep(&text),
-                _ => {}
-            }
-        }
-    })
-}
-
 /// The tables at the end of a run.
 pub fn run_table(report: &RunReport) -> String {
     tables::run(report)
@@ -126,8 +81,4 @@ fn pulse(second: &Second, users: u32) -> String {
         ms(0.95),
         second.failures
     )
-}
-
-fn minutes(seconds: u64) -> String {
-    if seconds < 90 { format!("{seconds} s") } else { format!("{} min", seconds.div_ceil(60)) }
 }

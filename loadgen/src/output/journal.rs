@@ -10,18 +10,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    Error,
-    sweep::{Load, Trial},
-};
+use crate::{Error, trial::Trial};
 
 /// The journal's file.
 pub const TRIALS: &str = "trials.jsonl";
 const CONTEXT: &str = "context.json";
 
+/// Version of the journal and of its context.
+pub const JOURNAL_VERSION: u32 = 2;
+
 /// What has to be the same for trials to belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Context {
+    /// Version of the journal.
+    pub schema_version: u32,
     /// What a replica runs: the image's id, or the program's digest.
     pub workload: String,
     /// The port that the program in the image listens on.
@@ -91,10 +93,10 @@ pub struct Journal {
 
 /// A trial as it is written, with the name of the sweep's context, the point and the load.
 #[derive(Serialize)]
-pub struct Record<'a> {
+pub struct Record {
     key: String,
     #[serde(flatten)]
-    trial: &'a Trial,
+    trial: Trial,
 }
 
 impl Journal {
@@ -127,7 +129,16 @@ impl Journal {
             Error::Usage(format!("--resume {}: {name}: {why}\n  help: --out FOLDER begins anew", dir.display()))
         };
         let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
-        let begun: Context = serde_json::from_str(&read(CONTEXT)?).map_err(|e| wrong(CONTEXT, e.to_string()))?;
+        let text = read(CONTEXT)?;
+        let version =
+            serde_json::from_str::<Value>(&text).ok().map(|context| context["schema_version"].as_u64().unwrap_or(1));
+        if let Some(version) = version.filter(|version| *version != u64::from(JOURNAL_VERSION)) {
+            let why = format!(
+                "its trials are of schema {version}; this version reads schema {JOURNAL_VERSION} and leaves them as they are"
+            );
+            return Err(wrong(TRIALS, why));
+        }
+        let begun: Context = serde_json::from_str(&text).map_err(|e| wrong(CONTEXT, e.to_string()))?;
         let differences = context.differences(&begun);
         if !differences.is_empty() {
             return Err(wrong(TRIALS, format!("its trials were made of something else: {}", differences.join("; "))));
@@ -161,17 +172,12 @@ impl Journal {
     }
 
     /// A trial with its key.
-    pub fn record<'a>(&self, trial: &'a Trial) -> Record<'a> {
+    pub fn record(&self, trial: &Trial) -> Record {
         let (point, users) = (trial.spec.point, trial.spec.users);
-        let load = match trial.spec.load {
-            Load::Direct => "direct",
-            Load::Ramp => "ramp",
-            Load::Saturate => "saturate",
-            Load::Loss => "loss",
-        };
+        let purpose = trial.spec.purpose.name();
         let memory = point.limits.memory_bytes >> 20;
-        let key = format!("{}-{}x{}cpu-{memory}MiB-{users}-{load}", self.context, point.replicas, point.limits.cpus);
-        Record { key, trial }
+        let key = format!("{}-{}x{}cpu-{memory}MiB-{users}-{purpose}", self.context, point.replicas, point.limits.cpus);
+        Record { key, trial: trial.clone() }
     }
 
     fn in_folder(dir: &Path, context: &Context) -> Self {
@@ -195,6 +201,7 @@ mod tests {
 
     fn context() -> Context {
         Context {
+            schema_version: JOURNAL_VERSION,
             workload: "sha256:0".to_owned(),
             port: Some(8000),
             service: None,
@@ -238,6 +245,18 @@ mod tests {
             let told = Journal::resume(dir.path(), &other).unwrap_err().to_string();
             assert!(told.contains(says) && told.contains("--out FOLDER begins anew"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_journal_of_an_earlier_schema_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = serde_json::to_value(context()).unwrap();
+        old.as_object_mut().unwrap().remove("schema_version");
+        fs::write(dir.path().join(CONTEXT), old.to_string()).unwrap();
+        fs::write(dir.path().join(TRIALS), "{\"purpose\":\"search\"}\n").unwrap();
+        let told = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
+        assert!(told.contains("schema 1") && told.contains("--out FOLDER begins anew"), "{told}");
+        assert_eq!(fs::read_to_string(dir.path().join(TRIALS)).unwrap(), "{\"purpose\":\"search\"}\n");
     }
 
     #[test]

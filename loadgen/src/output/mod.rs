@@ -1,19 +1,19 @@
 //! Views of results. None measures or decides.
 
 mod apply;
+mod charts;
 mod compare;
 pub mod console;
 mod journal;
 mod prometheus;
-mod report;
 mod run;
-mod sentences;
+mod sweep;
 mod tables;
 
 pub use apply::{Source, inside, model_mounts};
 pub use compare::{RunFile, compare};
-pub use journal::{Context, Journal, digest, hexadecimal};
+pub use journal::{Context, JOURNAL_VERSION, Journal, digest, hexadecimal};
 pub use prometheus::Prometheus;
-pub use report::{Environment, Report, kernel};
 use run::failure_text;
 pub use run::{FileOptions, RunReport};
+pub use sweep::{Environment, EventLog, Price, PriceError, Prices, Report, kernel, terminal::watch as watch_sweep};

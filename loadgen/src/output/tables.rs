@@ -8,7 +8,9 @@ use comfy_table::{
 use crate::{
     measure::{GeneratorLoad, Window},
     output::RunReport,
-    sweep::{Answer, Finding, Settings, Trial},
+    output::sweep::Prices,
+    sweep::{Answer, DemandPoint, Finding},
+    trial::{Settings, Trial},
 };
 
 /// The result of a run: each step, and all requests with those of the ramps.
@@ -121,7 +123,7 @@ pub fn steps(trial: &Trial) -> Table {
         "run-queue delay",
         "steal",
         "verdict",
-        "limit",
+        "bottleneck",
     ]);
     for step in &trial.steps {
         let ms = step.intended_ms;
@@ -139,62 +141,112 @@ pub fn steps(trial: &Trial) -> Table {
             share(step.generator_run_delay),
             share(step.generator_steal),
             step.verdict.to_string(),
-            step.binding_resource.map_or_else(String::new, |binding| binding.to_string()),
+            step.bottleneck.map_or_else(String::new, |bottleneck| bottleneck.to_string()),
         ]);
     }
     table
 }
 
-/// The minimum for each replica count.
-pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Table {
+/// The readings of a probe.
+pub fn readings(trial: &Trial) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header([
-        "replicas",
-        "CPU each",
-        "memory each",
-        "CPU total",
-        "memory total",
-        "p95 ms",
-        "p99 ms",
-        "throttled",
-        "cost",
-    ]);
+    table.set_header(["users", "CPU", "memory", "req/s", "p50 ms", "p95 ms", "violations", "throttled", "verdict", ""]);
+    for reading in &trial.readings {
+        let ms = reading.intended_ms;
+        let worst = reading.violation_rates.iter().map(|rate| rate.share).fold(0.0, f64::max);
+        let what = match (&reading.refused, reading.is_recovery, reading.is_memory) {
+            (Some(_), ..) => "refused",
+            (None, true, _) => "recovery",
+            (None, false, true) => "memory",
+            (None, false, false) => "",
+        };
+        table.add_row([
+            reading.users.to_string(),
+            reading.limits.cpus.to_string(),
+            format!("{} MiB", reading.limits.memory_bytes >> 20),
+            format!("{:.0}", reading.requests_per_second),
+            format!("{:.1}", ms.p50),
+            format!("{:.1}", ms.p95),
+            format!("{:.2}%", worst * 100.0),
+            share(Some(reading.usage.throttled_share)),
+            reading.verdict.to_string(),
+            what.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// The least CPU by users.
+pub fn demand(curve: &[DemandPoint]) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header(["users", "least CPU", "edge of the usual start", "verified"]);
+    for point in curve {
+        table.add_row([
+            point.users.to_string(),
+            format!("{:.3}", point.cpus),
+            format!("{:.3}", point.edge),
+            if point.is_verified { "yes" } else { "" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// The minimum for each replica count, with its cost.
+pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], prices: Option<&Prices>) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    let (month, million) = match prices {
+        Some(_) => ("cost / month", "cost / million requests"),
+        None => ("relative cost", ""),
+    };
+    let header =
+        ["replicas", "CPU each", "memory each", "CPU", "memory", "p_hold", "p95 ms", "throttled", month, million];
+    let is_shown = |column: &&str| !column.is_empty();
+    table.set_header(header.into_iter().filter(is_shown));
     for known in &answer.per_replicas {
         let minimum = match &known.finding {
             Finding::Minimum(minimum) => minimum,
             other => {
-                let words = match other {
-                    Finding::NotHeld { held_users, is_close: false } => format!("not held; {held_users} users are"),
-                    Finding::NotHeld { held_users, is_close: true } => {
-                        format!("too close to call; {held_users} users are held")
-                    }
-                    Finding::Capacity { users, .. } => format!("{users} users"),
-                    Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
-                    Finding::NotTried => "not tried".to_owned(),
-                    _ => "not known".to_owned(),
-                };
-                table.add_row([known.replicas.to_string(), words]);
+                table.add_row([known.replicas.to_string(), unanswered(other)]);
                 continue;
             }
         };
         let point = minimum.point;
         let ramp = minimum.confirmation(trials);
         let last = ramp.and_then(|t| t.steps.last());
-        let ms = |f: fn(&crate::measure::Percentiles) -> f64| {
-            last.map_or_else(String::new, |s| format!("{:.1}", f(&s.intended_ms)))
+        let cost = prices.zip(last).map(|(prices, last)| prices.cost(point, last.requests_per_second));
+        let costs = match cost {
+            Some(cost) => vec![
+                format!("{:.2} {}", cost.per_month, cost.currency),
+                format!("{:.4} {}", cost.per_million_requests, cost.currency),
+            ],
+            None => vec![format!("{:.3}", settings.cost(point))],
         };
-        table.add_row([
+        let row = [
             known.replicas.to_string(),
             point.limits.cpus.to_string(),
             format!("{} MiB", point.limits.memory_bytes >> 20),
             format!("{:.2}", point.total_cpus()),
             format!("{} MiB", point.total_memory_bytes() >> 20),
-            ms(|p| p.p95),
-            ms(|p| p.p99),
+            super::sweep::percent(minimum.p_hold),
+            last.map_or_else(String::new, |step| format!("{:.0}", step.intended_ms.p95)),
             ramp.map_or_else(String::new, |t| format!("{:.0}%", t.usage.throttled_share * 100.0)),
-            format!("{:.3}", settings.cost(point)),
-        ]);
+        ];
+        table.add_row(row.into_iter().chain(costs));
     }
     table
+}
+
+fn unanswered(finding: &Finding) -> String {
+    match finding {
+        Finding::NotHeld { held_users, is_undecided: false } => format!("not held; {held_users} users are"),
+        Finding::NotHeld { held_users, is_undecided: true } => format!("undecided; {held_users} users are held"),
+        Finding::Capacity { users, .. } => format!("{users} users"),
+        Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
+        Finding::NotTried => "not tried".to_owned(),
+        Finding::Unconfirmed { .. } => "not confirmed".to_owned(),
+        _ => "unknown".to_owned(),
+    }
 }

@@ -1,40 +1,29 @@
 //! Makes trials: deploys, drives the engine, reads what the replicas used, tears down.
 //!
-//! The one owner of run state. What to try next comes from [`crate::sweep`], which is pure; what happens goes out as
+//! The one owner of run state. The next trial comes from [`crate::sweep`], which is pure; what happens goes out as
 //! [`Event`]s; every finished trial goes to the journal before the next begins.
 
 mod budget;
-mod hold;
-mod hopeless;
 mod pin;
 mod restart;
-mod result;
 mod server_times;
-mod simulate;
-mod sum_up;
 mod target;
-mod timing;
 mod trial;
-mod usage;
 
 use std::sync::{Arc, mpsc};
 
 use orchestrator::{Deployment, Orchestrator};
 
 pub use budget::Budget;
-pub use hold::Hold;
-pub use hopeless::{Expectation, Hopeless, Watch};
 pub use pin::{Pin, Pinning};
-pub use simulate::simulated;
 pub use target::Reached;
-pub use timing::Timing;
 
 use crate::{
     Error,
     engine::Control,
     event::Event,
-    slo::Objective,
-    sweep::{Next, Settings, Trial, next, seconds_left},
+    sweep::{Next, answer, estimate, next},
+    trial::{Settings, Trial},
     verdict::Verdict,
     workload::Request,
 };
@@ -52,9 +41,7 @@ pub struct Sweep {
     pub answered: bool,
     /// Path of the request, where the replicas are asked for its body.
     pub path: String,
-    /// What has to hold.
-    pub objective: Objective,
-    /// What is searched.
+    /// What is searched, and the objective that has to hold.
     pub settings: Settings,
     /// Which processors the generator and the replicas run on.
     pub pinning: Pinning,
@@ -87,32 +74,41 @@ impl Sweep {
         events: &mpsc::Sender<Event>,
         control: &Control,
     ) -> Result<Ending, Error> {
-        let timing = Timing::new(self.settings.wait_time);
         let mut counted = valid(trials);
-        while let Next::Try(spec) = next(&self.settings, &counted) {
+        while let Next::Try(planned) = next(&self.settings, &counted) {
             if control.is_stopped() {
                 return Ok(Ending::Interrupted);
             }
             if self.budget.is_spent() {
                 return Ok(Ending::Spent);
             }
-            let seconds_left = seconds_left(&self.settings, &counted, |load| timing.length(&self.settings, load));
+            let (spec, number) = (planned.spec, trials.len() + 1);
             // A view that has gone away does not end the sweep.
-            let _ = events.send(Event::TrialStarted { spec, number: trials.len() + 1, seconds_left });
-            let Some(trial) = self.trial_or_restart(spec, events, control).await? else {
+            let _ = events.send(Event::Next { planned, number });
+            let Some(trial) = self.trial_or_restart(spec, &counted, events, control).await? else {
                 return Ok(Ending::Interrupted);
             };
             self.budget.spend();
             journal(&trial)?;
-            let _ = events.send(Event::TrialEnded(Box::new(trial.clone())));
             counted.push(trial.clone());
-            trials.push(trial);
+            trials.push(trial.clone());
+            self.tell(trial, &counted, events);
         }
         Ok(Ending::Complete)
     }
+
+    /// Tells views of a finished trial and of what is known with it.
+    fn tell(&self, trial: Trial, counted: &[Trial], events: &mpsc::Sender<Event>) {
+        let replicas = trial.spec.point.replicas;
+        let known = answer(&self.settings, counted).per_replicas.into_iter().find(|known| known.replicas == replicas);
+        let _ = events.send(Event::TrialEnded { trial: Box::new(trial), known: known.map(Box::new) });
+        if let Some(estimate) = estimate(&self.settings, counted, None) {
+            let _ = events.send(Event::Estimate(estimate));
+        }
+    }
 }
 
-/// Trials that say something of the server.
+/// Returns the trials that say something of the service.
 pub fn valid(trials: &[Trial]) -> Vec<Trial> {
     trials.iter().filter(|trial| trial.verdict != Verdict::Invalid).cloned().collect()
 }

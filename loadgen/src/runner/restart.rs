@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Sweep, sum_up::without_load};
+use super::Sweep;
 use crate::{
     Error,
     engine::Control,
     event::Event,
-    sweep::{Trial, TrialSpec, TrialUsage},
+    trial::{Trial, TrialSpec, TrialUsage, without_load},
     verdict::Verdict,
 };
 
@@ -27,12 +27,13 @@ impl Sweep {
     pub(super) async fn trial_or_restart(
         &mut self,
         spec: TrialSpec,
+        trials: &[Trial],
         events: &mpsc::Sender<Event>,
         control: &Control,
     ) -> Result<Option<Trial>, Error> {
         let began = Instant::now();
         let life = self.orchestrator.life().await?;
-        let made = self.trial(spec, events, control).await;
+        let made = self.trial(spec, trials, events, control).await;
         let is_retryable = |error: &Error| matches!(error, Error::Orchestrator(error) if error.is_retryable());
         let is_suspect = match &made {
             Ok(Some(trial)) => !trial.usage.ended.is_empty() || trial.steps.is_empty(),
@@ -54,8 +55,9 @@ impl Sweep {
         // What was left in its former life.
         self.orchestrator.close().await?;
         let why = "the Engine was started again in the middle of the trial".to_owned();
-        let trial = without_load(spec, TrialUsage::default(), why, began);
-        Ok(Some(Trial { verdict: Verdict::Invalid, binding_resource: None, ..trial }))
+        let trial = without_load(spec, TrialUsage::default(), why);
+        let wall_seconds = began.elapsed().as_secs_f64();
+        Ok(Some(Trial { verdict: Verdict::Invalid, bottleneck: None, wall_seconds, ..trial }))
     }
 
     /// Waits for the Engine; whether it came before somebody said stop.

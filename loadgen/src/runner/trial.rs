@@ -1,44 +1,40 @@
-//! One trial.
+//! One trial: drives the engine and the replicas as a monitor says.
 
 use std::{
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Service};
+use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Replica, Service};
 
-use super::{
-    Expectation, Hold, Hopeless, Reached, Sweep, Timing, Watch, result,
-    server_times::ServerTimes,
-    sum_up::{not_started, without_load},
-    usage::Readings,
-};
+use super::{Reached, Sweep, server_times::ServerTimes};
 use crate::{
     Error,
     engine::{self, Control, EngineError, Outcome, Steal},
     event::Event,
-    measure::{Second, Window},
-    sweep::{Load, Purpose, Trial, TrialSpec},
-    verdict::{Judgement, LEAST_CHANCE, Scope, Verdict, chance_to_decide, judge},
-    workload::{Plan, Request, Segment, Targets},
+    sweep,
+    trial::{
+        Action, Idle, Measurements, Monitor, Purpose, Trial, TrialSpec, UsageLog, not_started, summarize, without_load,
+    },
+    workload::{Request, Segment, Targets},
 };
 
 const POLL: Duration = Duration::from_millis(250);
 
-/// What the engine and the watching of it brought.
-pub(super) struct Driven {
-    pub outcome: Outcome,
-    pub readings: Readings,
-    /// Memory of the largest replica before its users came, and the anonymous part of it.
-    pub idle_bytes: (u64, u64),
-    /// Mean milliseconds in the first replica's queue and inference, by its own metrics.
-    pub server_ms: Option<(f64, f64)>,
-    /// The last step's window.
-    pub hold: Hold,
-    /// The verdict on the last step that ended it.
-    pub decided: Option<Judgement>,
-    /// Why it could not pass any more, which ended it.
-    pub stopped_early: Option<Hopeless>,
+/// A trial that is running: what is known of it so far.
+struct Drive<'a> {
+    spec: TrialSpec,
+    service: &'a mut Service,
+    monitor: Monitor,
+    log: UsageLog,
+    began: Instant,
+    /// The replica that is to be killed, until it is.
+    victim: Option<Replica>,
+    /// Whether the last second brought answers.
+    answers: bool,
+    /// Readings of a probe that views were told of.
+    told: usize,
+    events: &'a mpsc::Sender<Event>,
 }
 
 impl Sweep {
@@ -50,6 +46,7 @@ impl Sweep {
     pub(super) async fn trial(
         &mut self,
         spec: TrialSpec,
+        trials: &[Trial],
         events: &mpsc::Sender<Event>,
         control: &Control,
     ) -> Result<Option<Trial>, Error> {
@@ -58,6 +55,7 @@ impl Sweep {
             replicas: spec.point.replicas,
             limits: spec.point.limits,
             cpuset: self.pinning.replicas.clone(),
+            in_place: matches!(spec.purpose, Purpose::Calibrate | Purpose::Probe),
             ..self.deployment.clone()
         };
         let deployed = tokio::select! {
@@ -65,223 +63,181 @@ impl Sweep {
             // What was begun is removed when the orchestrator is closed.
             () = control.stopped() => return Ok(None),
         };
-        let service = match deployed {
+        let wall = |trial: Trial| Trial { wall_seconds: began.elapsed().as_secs_f64(), ..trial };
+        let mut service = match deployed {
             Ok(service) => service,
             // What does not start under the largest limits never will.
             Err(error) if error.blame() == Blame::Replica && spec.purpose != Purpose::Calibrate => {
-                return Ok(Some(not_started(spec, &error, began)));
+                return Ok(Some(wall(not_started(spec, &error))));
             }
             Err(error) => return Err(error.into()),
         };
-        let driven = self.load(&service, spec, events, control).await;
+        let measured = self.load(&mut service, spec, trials, events, control).await;
         let usage = self.orchestrator.usage(&service).await;
         let warm_because = match &service.page_cache {
             PageCache::Cold => None,
             PageCache::Warm(why) => Some(why.clone()),
         };
         self.orchestrator.tear_down(service).await?;
-        let trial = match driven {
+        let trial = match measured {
             _ if control.is_stopped() => return Ok(None),
-            Ok(driven) => self.sum_up(spec, driven, began),
+            Ok((monitor, measured)) => summarize(&self.settings, spec, monitor, measured),
             // A replica that was asked before and does not answer now has its limits to blame.
             Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
-                let mut readings = Readings::default();
-                readings.add(Duration::ZERO, usage?);
-                let usage = readings.summary(Duration::ZERO, Duration::MAX, 0.0);
-                without_load(spec, usage, why, began)
+                let mut log = UsageLog::default();
+                log.add(Duration::ZERO, usage?);
+                without_load(spec, log.summary(Duration::ZERO, Duration::MAX, 0.0), why)
             }
             Err(error) => return Err(error),
         };
-        Ok(Some(Trial { cold: warm_because.is_none(), warm_because, ..trial }))
+        Ok(Some(Trial { cold_start: warm_because.is_none(), warm_because, ..wall(trial) }))
     }
 
     async fn load(
         &mut self,
-        service: &Service,
+        service: &mut Service,
         spec: TrialSpec,
+        trials: &[Trial],
         events: &mpsc::Sender<Event>,
         control: &Control,
-    ) -> Result<Driven, Error> {
+    ) -> Result<(Monitor, Measurements), Error> {
         let addrs: Vec<_> = service.replicas.iter().map(|r| r.addr).collect();
         let nobody = || Error::Machine("the service has no replica".to_owned());
         let first = Reached::replica(*addrs.first().ok_or_else(nobody)?);
-        let request = match &self.request {
-            Some(request) => request.clone(),
-            None => Request::post_json(&self.path, first.example().await?),
-        };
-        if self.request.is_none() {
-            self.request = Some(request.clone());
-        }
+        let request = self.request_for(&first).await?;
         first.check(&request).await?;
         self.answered = true;
         let times_before = ServerTimes::of(&first).await;
-        let idle = self.orchestrator.usage(service).await?;
-        let largest = |bytes: fn(&MemoryUsage) -> u64| idle.iter().map(|usage| bytes(&usage.memory)).max().unwrap_or(0);
-        let idle_bytes = (largest(|memory| memory.current_bytes), largest(|memory| memory.anon_bytes));
+        let idle = self.idle(service).await?;
 
-        let timing = Timing::new(self.settings.wait_time);
-        let plan = timing.plan(&self.settings, spec.load, spec.users);
-        let held_from = plan.times().last().map_or(Duration::ZERO, |t| t.measured_from);
+        let monitor = Monitor::new(&self.settings, spec);
         let segment = Segment {
             busy_poll: self.pinning.is_apart(),
-            ..Segment::whole(plan.clone(), self.pinning.generator.clone())
+            ..Segment::whole(monitor.plan().clone(), self.pinning.generator.clone())
         };
         let targets = Targets::replicas(&addrs, &request);
-        let limits = self.objective.limits();
+        let limits = self.settings.objective.limits();
         let (sender, inbox) = mpsc::channel();
         let trial_control = Control::default();
         let engine = {
             let control = trial_control.clone();
             tokio::task::spawn_blocking(move || engine::run(&segment, &targets, &limits, &sender, &control))
         };
-
-        let began = Instant::now();
-        let mut readings = Readings::default();
+        let victim = service.replicas.last().filter(|_| monitor.failure_at().is_some()).cloned();
+        let mut drive = Drive {
+            spec,
+            service,
+            monitor,
+            log: UsageLog::default(),
+            began: Instant::now(),
+            victim,
+            answers: true,
+            told: 0,
+            events,
+        };
         let mut steal = Steal::new(&[]);
-        let planned = plan.planned_per_second(plan.steps.len() - 1);
-        let mut watch = Watch::new(Expectation {
-            objective: self.objective.clone(),
-            held_from,
-            window_requests: planned.unwrap_or(f64::INFINITY) * timing.longest_look(spec.load) as f64,
-            patience: timing.patience,
-        });
-        let mut victim = service.replicas.last().filter(|_| spec.load == Load::Loss);
-        let loss_at = plan.times().first().map_or(Duration::MAX, |t| t.end);
-        let mut hold = Hold::new(timing, spec.load, held_from, plan.duration(), self.settings.most_steal);
-        let mut answers = true;
-        let mut stopped_early = None;
-        let mut decided = None;
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
-            let lost = victim.take_if(|_| began.elapsed() >= loss_at);
-            let killed = match lost {
-                Some(lost) => {
-                    readings.kill(&lost.name);
-                    self.orchestrator.kill(lost).await
-                }
-                None => Ok(()),
-            };
-            let usage = match killed {
-                Ok(()) => self.orchestrator.usage(service).await,
-                Err(error) => Err(error),
-            };
-            match usage {
-                Ok(usage) => readings.add(began.elapsed(), usage),
-                Err(error) => {
-                    // The load ends before the replicas do.
-                    trial_control.stop();
-                    let _ = engine.await;
-                    return Err(error.into());
-                }
-            }
-            let mut hopeless = None;
-            for event in inbox.try_iter() {
-                match &event {
-                    Event::Second(second) => {
-                        // What ends after a stop are requests that had to be waited for.
-                        if second.requests > 0 && decided.is_none() && stopped_early.is_none() {
-                            answers = second.requests > second.failures;
-                        }
-                        // Of a second after the stop, part has no load.
-                        if !trial_control.is_stopped() {
-                            hold.add(second);
-                        }
-                        let stolen = readings.steal_share(hold.from(), Duration::MAX).unwrap_or(0.0);
-                        // Given up now it would be the hypervisor's doing; what is so bad is seen again when that is small beside it.
-                        let seen = watch.see(second).filter(|_| stolen <= self.settings.most_steal);
-                        hopeless = hopeless.or(seen);
-                        if is_judged_early(spec.load) && decided.is_none() && stopped_early.is_none() {
-                            if hold.leave_out_theft(stolen) {
-                                watch.begin_again(hold.from());
-                            } else if hold.is_time_to_look(stolen) {
-                                match self.look(spec, hold.seconds()) {
-                                    Some(Ok(judged)) => {
-                                        decided = Some(judged);
-                                        trial_control.stop();
-                                    }
-                                    Some(Err(open)) => hopeless = hopeless.or(Some(open)),
-                                    None => {}
-                                }
-                            }
-                            if hold.is_over() {
-                                trial_control.stop();
-                            }
-                        }
-                    }
-                    Event::StepEnded { index, window } => {
-                        hopeless = hopeless.or(self.lost_step(&plan, *index, window));
-                    }
-                    _ => {}
-                }
-                // A view that has gone away does not end the trial.
-                let _ = events.send(event);
-            }
-            readings.add_steal(began.elapsed(), steal.take());
-            let is_ended = !readings.ended().is_empty();
-            if is_ended {
-                hopeless = hopeless.or_else(|| Some(Hopeless::Broken("a replica ended".to_owned())));
-            }
-            // What was decided stands.
-            let is_open = decided.is_none() && stopped_early.is_none();
-            if let Some(why) = hopeless.filter(|_| (is_judged_early(spec.load) || is_ended) && is_open) {
-                stopped_early = Some(why);
+            if let Err(error) = self.step(&mut drive, &inbox, trials).await {
+                // The load ends before the replicas do.
                 trial_control.stop();
+                let _ = engine.await;
+                return Err(error);
             }
-            if control.is_stopped() {
+            drive.log.add_steal(drive.began.elapsed(), steal.take());
+            if control.is_stopped() || drive.monitor.is_stopped() {
                 trial_control.stop();
-            }
-            if trial_control.is_stopped() {
-                readings.end_load(began.elapsed());
+                drive.log.end_load(drive.began.elapsed());
             }
         }
-        let outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
-        readings.add(began.elapsed(), self.orchestrator.usage(service).await?);
+        let outcome: Outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
+        let Drive { service, monitor, mut log, began, answers, .. } = drive;
+        log.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
             // One that answers no user would be waited for, and not tell.
             Some(before) if answers => ServerTimes::of(&first).await.and_then(|after| after.since(&before)),
             _ => None,
         };
-        Ok(Driven {
-            outcome,
-            readings,
-            idle_bytes,
-            server_ms,
-            hold,
-            decided,
-            stopped_early: stopped_early.filter(|_| !control.is_stopped()),
-        })
+        Ok((monitor, Measurements { outcome, log, idle, server_ms }))
     }
 
-    /// At one of the times to look: the verdict that the seconds of the deciding window are enough for, or why more of them are not likely
-    /// to be.
-    fn look(&self, spec: TrialSpec, held: &[Second]) -> Option<Result<Judgement, Hopeless>> {
-        let window = Window::so_far(held.iter());
-        let planned = self.settings.wait_time.planned_per_second(spec.users.into());
-        let judged = judge(&window, &self.objective, planned, Scope::Whole);
-        if judged.verdict != Verdict::Undecided {
-            return Some(Ok(judged));
+    /// Reads what the replicas used, tells the monitor of what happened since the last time, and does what it says.
+    async fn step(&self, drive: &mut Drive<'_>, inbox: &mpsc::Receiver<Event>, trials: &[Trial]) -> Result<(), Error> {
+        let now = drive.began.elapsed();
+        let is_due = drive.monitor.failure_at().is_some_and(|at| now >= at);
+        if let Some(victim) = drive.victim.take_if(|_| is_due) {
+            drive.log.kill(&victim.name);
+            self.orchestrator.kill(&victim).await?;
         }
-        let longest = Timing::new(self.settings.wait_time).longest_look(spec.load);
-        let chance = chance_to_decide(&window, &self.objective, Duration::from_secs(longest));
-        let is_open = (held.len() as u64) < longest && chance < LEAST_CHANCE;
-        let why = || format!("too close to call after {} s, and not likely to be decided in {longest} s", held.len());
-        is_open.then(|| Err(Hopeless::Open(why())))
+        drive.log.add(now, self.orchestrator.usage(drive.service).await?);
+        for event in inbox.try_iter() {
+            let action = match &event {
+                Event::Second(second) => {
+                    // What ends after a stop are requests that had to be waited for.
+                    if second.requests > 0 && !drive.monitor.is_stopped() {
+                        drive.answers = second.requests > second.failures;
+                    }
+                    drive.monitor.second(second, &drive.log)
+                }
+                Event::StepEnded { index, window } => drive.monitor.step_ended(*index, window),
+                _ => Action::Continue,
+            };
+            // A view that has gone away does not end the trial.
+            let _ = drive.events.send(event);
+            if let Action::SetLimits(limits) = action {
+                self.set_limits(drive, limits).await;
+            }
+        }
+        if !drive.log.ended().is_empty() {
+            drive.monitor.replica_ended();
+        }
+        self.tell_readings(drive, trials);
+        Ok(())
     }
 
-    /// Why a step that is over makes going on pointless.
-    fn lost_step(&self, plan: &Plan, index: usize, window: &Window) -> Option<Hopeless> {
-        let users = plan.steps.get(index).filter(|_| index + 1 < plan.steps.len())?.users();
-        let step = result::step_result(plan, index, users, window, &self.objective, None);
-        let why = format!("at {users} users: {}", step.reasons.join("; "));
-        match step.verdict {
-            Verdict::Fail => Some(Hopeless::Broken(why)),
-            Verdict::Invalid => Some(Hopeless::Unmeasured(why)),
-            Verdict::Pass | Verdict::Undecided => None,
+    async fn set_limits(&self, drive: &mut Drive<'_>, limits: orchestrator::Limits) {
+        let memory_bytes = drive.service.deployment.limits.memory_bytes;
+        if let Err(error) = self.orchestrator.set_limits(drive.service, limits).await {
+            let why = error.to_string();
+            drive.monitor.refused(limits, &why);
+            if limits.memory_bytes == memory_bytes {
+                let log = format!(
+                    "limits cannot be changed in place ({why}); the sweep goes on with fresh trials, which takes longer"
+                );
+                let _ = drive.events.send(Event::Log(log));
+            }
         }
     }
-}
 
-/// Whether a trial is over as soon as it is known how it ends.
-fn is_judged_early(load: Load) -> bool {
-    matches!(load, Load::Direct | Load::Ramp)
+    /// Tells views of a probe's new readings, and of what is known with them.
+    fn tell_readings(&self, drive: &mut Drive<'_>, trials: &[Trial]) {
+        let readings = drive.monitor.readings(&self.settings, drive.spec, &drive.log);
+        if readings.len() == drive.told {
+            return;
+        }
+        for reading in &readings[drive.told..] {
+            let _ = drive.events.send(Event::Reading(Box::new(reading.clone())));
+        }
+        drive.told = readings.len();
+        let running = Trial::running(drive.spec, readings);
+        if let Some(estimate) = sweep::estimate(&self.settings, trials, Some(&running)) {
+            let _ = drive.events.send(Event::Estimate(estimate));
+        }
+    }
+
+    /// The request of all users; the first replica is asked for an example where none was given.
+    async fn request_for(&mut self, first: &Reached) -> Result<Request, Error> {
+        if let Some(request) = &self.request {
+            return Ok(request.clone());
+        }
+        let request = Request::post_json(&self.path, first.example().await?);
+        self.request = Some(request.clone());
+        Ok(request)
+    }
+
+    async fn idle(&self, service: &Service) -> Result<Idle, Error> {
+        let idle = self.orchestrator.usage(service).await?;
+        let largest = |bytes: fn(&MemoryUsage) -> u64| idle.iter().map(|usage| bytes(&usage.memory)).max().unwrap_or(0);
+        Ok(Idle { bytes: largest(|memory| memory.current_bytes), anon_bytes: largest(|memory| memory.anon_bytes) })
+    }
 }

@@ -24,7 +24,7 @@ const BATCHING: Service = Service {
     starts: 0.03,
     warm_up: (1.0, 1.0),
     resume: 0.8e-3,
-    connect: 150e-6,
+    connect: 60e-6,
     idle_bytes: 14.0 * MIB,
     connection_bytes: 1200.0,
     waiting_bytes: 3000.0,

@@ -4,11 +4,12 @@
 //! stands still until the next one. A request costs less when it waits behind others. Starts differ, the machine changes its speed
 //! between and within trials, other guests steal processor time in bursts, and waiting requests take memory.
 //!
-//! Requests are a fluid in steps of 2 ms, so that a sweep takes milliseconds. None of the formulas of the search's model appears here: a
+//! Requests are a fluid in steps of 4 ms, so that a sweep takes milliseconds. None of the formulas of the search's model appears here: a
 //! power law that judged a power law would prove nothing.
 
 mod kinds;
 mod machine;
+mod play;
 mod replica;
 mod service;
 
@@ -19,7 +20,7 @@ pub use service::{Running, Service};
 use std::time::Duration;
 
 /// Length of a step of the fluid.
-const TICK: Duration = Duration::from_millis(2);
+const TICK: Duration = Duration::from_millis(4);
 /// Period of a CPU quota.
 const PERIOD: Duration = Duration::from_millis(100);
 

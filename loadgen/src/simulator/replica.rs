@@ -12,11 +12,16 @@ pub(super) struct Done {
     pub(super) requests: f64,
     pub(super) failures: f64,
     pub(super) over: Vec<f64>,
+    /// Requests by how many ticks they took.
+    pub(super) ticks: Vec<f64>,
 }
+
+/// Longest time of a request that is told from longer ones, in ticks.
+const LONGEST: usize = 750;
 
 impl Done {
     pub(super) fn new(limits: usize) -> Self {
-        Self { requests: 0.0, failures: 0.0, over: vec![0.0; limits] }
+        Self { requests: 0.0, failures: 0.0, over: vec![0.0; limits], ticks: vec![0.0; LONGEST + 1] }
     }
 }
 
@@ -162,6 +167,7 @@ impl Replica {
             let served = (budget / cost).min(*waiting);
             let waited = self.age - *came;
             done.requests += served;
+            done.ticks[LONGEST.min(waited as usize)] += served;
             for (over, limit) in done.over.iter_mut().zip(limits) {
                 if waited > *limit {
                     *over += served;

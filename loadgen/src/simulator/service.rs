@@ -10,7 +10,7 @@ use super::{
     normal,
     replica::{Done, Replica},
 };
-use crate::measure::{GeneratorSecond, Second};
+use crate::measure::{GeneratorSecond, Latencies, Second};
 
 /// What a service needs. Times are CPU seconds.
 #[derive(Debug, Clone, Copy)]
@@ -145,12 +145,22 @@ impl Running {
         let whole = |count: f64| count.round().max(0.0) as u64;
         let mut over = [0; crate::measure::Window::MAX_LIMITS];
         over.iter_mut().zip(&done.over).for_each(|(to, over)| *to = whole(*over));
+        let mut intended = Latencies::default();
+        let mut carried = 0.0;
+        for (ticks, requests) in done.ticks.iter().enumerate().filter(|(_, requests)| **requests > 0.0) {
+            carried += requests;
+            let whole = carried.floor();
+            carried -= whole;
+            let half = TICK / 2;
+            intended.record_many(TICK * u32::try_from(ticks).unwrap_or(u32::MAX) + half, whole as u64);
+        }
         Second {
             index: self.seconds,
             users: self.users.round() as u32,
             requests: whole(done.requests),
             failures: whole(done.failures),
             over,
+            intended,
             kinds: match whole(done.failures) {
                 0 => Default::default(),
                 failures => [(crate::measure::FailureKind::ConnectionClosed, failures)].into(),

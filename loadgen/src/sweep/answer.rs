@@ -1,165 +1,184 @@
 //! What the trials say.
 
+use orchestrator::Cpus;
 use serde::Serialize;
 
-use super::{Load, Point, Settings, Trial, drift, frontier};
-use crate::verdict::Verdict;
-
-/// Evidence about the rung below the minimum, in one resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Below {
-    /// It was tried and failed.
-    Fails,
-    /// It was tried, and all the evidence was not enough to call it a pass or a fail.
-    Undecided,
-    /// There is none: the answer is "at or below".
-    Lowest,
-    /// Nothing smaller was confirmed, and this rung was not tried by itself.
-    NotTried,
-    /// Its trials were invalid, again and again.
-    Unmeasurable,
-}
+use super::{DemandPoint, capacity, count::Count, demand, frontier, grid, is_valid};
+use crate::{
+    trial::{Mode, Point, Purpose, Settings, Trial},
+    verdict::Verdict,
+};
 
 /// The answer for one replica count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaAnswer {
-    /// How many.
+    /// Number of replicas.
     pub replicas: u32,
     /// What was found.
     pub finding: Finding,
+    /// The minimum with headroom, if that was asked for and confirmed.
+    pub recommended: Option<Point>,
+    /// Where the edge is.
+    pub estimate: Option<Estimate>,
+    /// Every CPU limit that the replicas can have, ascending.
+    pub rungs: Vec<RungAnswer>,
+}
+
+/// What is known of a CPU limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RungAnswer {
+    /// The limit of each replica.
+    pub cpus: Cpus,
+    /// Probability that a fresh start holds the objective.
+    pub p_hold: f64,
+    /// Fresh trials and ramps that passed.
+    pub passed: usize,
+    /// Fresh trials and ramps that did not, and had memory.
+    pub failed: usize,
+}
+
+/// The edge of the usual start: the CPU limit with which it just holds the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Replicas for which it is.
+    pub replicas: u32,
+    /// Median of its posterior, in processors.
+    pub cpus: f64,
+    /// The 5% and 95% quantiles.
+    pub interval: [f64; 2],
 }
 
 /// What can be found for a replica count.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
-    /// The smallest limits that hold the objective.
+    /// The smallest limits that hold the objective, with all the evidence that an answer needs.
     Minimum(Minimum),
-    /// Even the largest limits do not hold it; so many users are held.
+    /// The smallest limits that are likely enough to hold it, with evidence missing: the sweep ended early.
+    Unconfirmed {
+        /// The limits.
+        minimum: Minimum,
+        /// Fresh trials that are missing.
+        fresh: usize,
+        /// Ramps that are missing.
+        ramps: usize,
+        /// Whether its memory was tried at all.
+        is_memory_known: bool,
+    },
+    /// No limits are likely enough to hold it yet: the sweep ended early.
+    Unknown,
+    /// Even the largest limits do not hold it.
     NotHeld {
         /// Users of the last step that passed before one that failed.
         held_users: u32,
-        /// Whether no step failed: all users were too close to call.
-        is_close: bool,
+        /// Whether no step failed: all users were undecided.
+        is_undecided: bool,
     },
-    /// The largest limits hold so many users, and more were not confirmed; 0 if not even the first step.
+    /// The most users that the largest limits hold.
     Capacity {
         /// The limits.
         point: Point,
-        /// Confirmed by ramps.
+        /// Users; 0 if not even the first step.
         users: u32,
+        /// Probability that a fresh start holds so many.
+        p_hold: f64,
     },
-    /// Every point was tried; this is the cheapest of which most trials pass.
+    /// Every point was tried.
     Grid {
-        /// None if none passes.
+        /// The cheapest point of which most trials passed; none if none passed.
         cheapest: Option<Point>,
     },
     /// So many replicas cannot have even the smallest limits on this host.
     NotTried,
-    /// Trials were invalid, again and again.
+    /// A trial that the answer needs was invalid, again and again.
     Unmeasurable,
+}
+
+/// The smallest limits of each replica that hold the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Minimum {
+    /// Replicas and limits.
+    pub point: Point,
+    /// Probability that a fresh start holds the objective.
+    pub p_hold: f64,
+    /// Whether no smaller CPU limit was to be tried: the answer is at or below it.
+    pub is_lowest_cpu: bool,
+    /// The same of memory.
+    pub is_lowest_memory: bool,
+    /// Whether a cold start with one memory rung less lacked memory.
+    pub less_memory_lacks: bool,
 }
 
 impl Finding {
     /// The ramp under the largest limits, which did not pass.
     pub(super) fn not_held(ramp: &Trial) -> Self {
-        Self::NotHeld { held_users: ramp.held_users(), is_close: ramp.verdict == Verdict::Undecided }
+        Self::NotHeld {
+            held_users: ramp.held_users(),
+            is_undecided: ramp.verdict == Verdict::Undecided || ramp.passed(),
+        }
     }
 }
 
 impl ReplicaAnswer {
-    /// The minimum, if one was found.
+    /// Returns the minimum, if one was confirmed.
     pub fn minimum(&self) -> Option<Minimum> {
-        match &self.finding {
-            Finding::Minimum(minimum) => Some(minimum.clone()),
+        match self.finding {
+            Finding::Minimum(minimum) => Some(minimum),
             _ => None,
         }
     }
 
-    /// Users that were held, where the target was not.
+    /// Returns the users that were held, where the target was not.
     pub fn held_users(&self) -> Option<u32> {
         match self.finding {
             Finding::NotHeld { held_users, .. } | Finding::Capacity { users: held_users, .. } => Some(held_users),
             _ => None,
         }
     }
-}
 
-/// The smallest limits of each replica that hold the objective, confirmed by a ramp through all steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Minimum {
-    /// Where.
-    pub point: Point,
-    /// With the next smaller CPU limit, and with the ones after it as long as each is too close to call.
-    pub below_cpus: Vec<Below>,
-    /// The same for memory.
-    pub below_memory: Vec<Below>,
-}
-
-impl Minimum {
-    /// Whether the rungs below it were looked at.
-    pub fn is_refined(&self) -> bool {
-        let not_tried = [Below::NotTried];
-        self.below_cpus != not_tried || self.below_memory != not_tried
-    }
-
-    /// The last ramp that it passed: the machine may have changed after the first.
-    pub fn confirmation<'t>(&self, trials: &'t [Trial]) -> Option<&'t Trial> {
-        trials.iter().rev().find(|t| t.spec.point == self.point && t.spec.load == Load::Ramp && t.passed())
+    /// Returns an answer of a finding alone.
+    pub(super) fn of(replicas: u32, finding: Finding) -> Self {
+        Self { replicas, finding, recommended: None, estimate: None, rungs: Vec::new() }
     }
 }
 
 /// All answers there are so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<'a> {
-    /// In the order of the replica counts, as far as they are known.
+    /// Answers of the replica counts that were begun, in their order.
     pub per_replicas: Vec<ReplicaAnswer>,
-    /// Of the trials without think time, with all the CPU that the smallest replica count can have, the one that took most.
+    /// The calibration that took most requests.
     pub capacity: Option<&'a Trial>,
+    /// Least CPU by users, if that was measured.
+    pub demand: Vec<DemandPoint>,
 }
 
 impl<'a> Answer<'a> {
-    /// What is known from these trials.
-    pub fn from_trials(settings: &Settings, trials: &'a [Trial]) -> Self {
+    /// Returns what is known from these trials.
+    pub(super) fn from_trials(settings: &Settings, trials: &'a [Trial]) -> Self {
+        let answers = match settings.mode {
+            Mode::Minimal | Mode::Frontier | Mode::Demand => {
+                Count::all(settings, trials).iter().filter_map(Count::answer).collect()
+            }
+            Mode::Capacity => capacity::answers(settings, trials),
+            Mode::Grid => grid::answers(settings, trials),
+        };
+        let mut per_replicas: Vec<ReplicaAnswer> = answers;
+        // A count that cannot be had is told of once those before it are answered.
+        let impossible = settings.replicas.iter().filter(|replicas| settings.top(**replicas).is_none());
+        per_replicas.extend(impossible.map(|replicas| ReplicaAnswer::of(*replicas, Finding::NotTried)));
+        let is_calibration =
+            |trial: &&Trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial) && !trial.steps.is_empty();
         Self {
-            per_replicas: super::strategy::answers(settings, trials),
+            per_replicas,
             capacity: trials
                 .iter()
-                .filter(|t| t.spec.load == Load::Saturate && t.verdict != Verdict::Invalid && !t.steps.is_empty())
+                .filter(is_calibration)
                 .max_by(|a, b| most_per_second(a).total_cmp(&most_per_second(b))),
+            demand: demand(settings, trials),
         }
     }
 
-    /// The cheapest point of which some trial passed with a 99th percentile under `limit_ms`, with that trial. The trials were made
-    /// for another objective: there may be a cheaper one.
-    pub fn cheapest_with_p99(settings: &Settings, trials: &'a [Trial], limit_ms: f64) -> Option<&'a Trial> {
-        let is_under = |t: &&Trial| t.steps.last().is_some_and(|s| s.intended_ms.p99 < limit_ms);
-        cheapest_of(settings, holding(settings, trials).filter(is_under))
-    }
-
-    /// The cheapest minimum by when the machine was seen to have changed, which took its trials away.
-    pub fn before_the_change(settings: &Settings, trials: &'a [Trial]) -> Option<Minimum> {
-        Self::from_trials(settings, drift::before(trials)).cheapest(settings)
-    }
-
-    /// The cheapest point of which some trial passed: what is known where nothing was confirmed.
-    pub fn best_so_far(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
-        cheapest_of(settings, holding(settings, trials))
-    }
-
-    /// The points that passed a ramp, failed none, and are not beaten in everything by another one.
-    pub fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
-        let mut points: Vec<Point> = holding(settings, trials).map(|t| t.spec.point).collect();
-        points.retain(|point| {
-            let is_ramp = |t: &&Trial| t.spec.point == *point && t.spec.load == Load::Ramp && is_full(settings, t);
-            let ramps = trials.iter().filter(is_ramp);
-            let (passed, all) = ramps.fold((0, 0), |(passed, all), t| (passed + usize::from(t.passed()), all + 1));
-            passed * 2 > all
-        });
-        frontier::front(&points)
-    }
-
-    /// The cheapest minimum of all replica counts; of equals the one with fewer replicas.
+    /// Returns the cheapest minimum of all replica counts; of equals the one with fewer replicas.
     pub fn cheapest(&self, settings: &Settings) -> Option<Minimum> {
         let cost = |m: &Minimum| settings.cost(m.point);
         self.per_replicas
@@ -168,34 +187,46 @@ impl<'a> Answer<'a> {
             // min_by keeps the first of equals, and the counts ascend.
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
+
+    /// Returns the point that manifests are written for: the cheapest minimum, with headroom where that was confirmed.
+    pub fn recommended(&self, settings: &Settings) -> Option<Point> {
+        let minimum = self.cheapest(settings)?;
+        let answer = self.per_replicas.iter().find(|answer| answer.replicas == minimum.point.replicas)?;
+        Some(answer.recommended.unwrap_or(minimum.point))
+    }
+
+    /// Returns the points that passed a ramp, failed none, and are not beaten in everything by another one.
+    pub fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
+        frontier::front(settings, trials)
+    }
+
+    /// Returns the cheapest point of which some fresh trial or ramp passed with a 99th percentile under `limit_ms`, with that trial. The
+    /// trials were made for another objective: there may be a cheaper one.
+    pub fn cheapest_with_p99(settings: &Settings, trials: &'a [Trial], limit_ms: f64) -> Option<&'a Trial> {
+        let is_one = |trial: &&Trial| {
+            matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
+                && trial.spec.users >= settings.max_users
+                && trial.passed()
+                && trial.steps.last().is_some_and(|step| step.intended_ms.p99 < limit_ms)
+        };
+        let cost = |trial: &Trial| settings.cost(trial.spec.point);
+        trials.iter().filter(is_one).min_by(|a, b| cost(a).total_cmp(&cost(b)))
+    }
+}
+
+impl Minimum {
+    /// Returns the ramp that it passed.
+    pub fn confirmation<'t>(&self, trials: &'t [Trial]) -> Option<&'t Trial> {
+        let is_ramp = |trial: &&Trial| {
+            trial.spec.purpose == Purpose::Ramp && trial.passed() && {
+                let (mine, its) = (self.point, trial.spec.point);
+                its == mine || its.is_within(mine) && its.limits.cpus == mine.limits.cpus
+            }
+        };
+        trials.iter().find(is_ramp)
+    }
 }
 
 fn most_per_second(trial: &Trial) -> f64 {
     trial.steps.iter().map(|step| step.requests_per_second).fold(0.0, f64::max)
-}
-
-/// Trials in which all users were held, at points that failed no ramp and not most of their other trials.
-fn holding<'a>(settings: &Settings, trials: &'a [Trial]) -> impl Iterator<Item = &'a Trial> {
-    let taken = drift::affected(trials);
-    let counts = move |(index, trial): &(usize, &Trial)| !taken.contains(index) && is_full(settings, trial);
-    let full: Vec<&Trial> = trials.iter().enumerate().filter(counts).map(|(_, trial)| trial).collect();
-    let is_refuted = {
-        let full = full.clone();
-        move |point: Point| {
-            let at = |load| full.iter().filter(move |t| t.spec.point == point && t.spec.load == load);
-            let passed = at(Load::Direct).filter(|t| t.passed()).count();
-            at(Load::Ramp).any(|t| t.verdict == Verdict::Fail) || at(Load::Direct).count() > passed * 2
-        }
-    };
-    full.into_iter().filter(move |t| t.passed() && !is_refuted(t.spec.point))
-}
-
-/// Whether a trial tells about all users.
-fn is_full(settings: &Settings, trial: &Trial) -> bool {
-    let is_held = matches!(trial.spec.load, Load::Direct | Load::Ramp);
-    is_held && trial.spec.users >= settings.max_users && trial.verdict != Verdict::Invalid
-}
-
-fn cheapest_of<'a>(settings: &Settings, trials: impl Iterator<Item = &'a Trial>) -> Option<&'a Trial> {
-    trials.min_by(|a, b| settings.cost(a.spec.point).total_cmp(&settings.cost(b.spec.point)))
 }

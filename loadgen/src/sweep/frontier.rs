@@ -1,50 +1,65 @@
 //! `--mode frontier`: which limits are not beaten in everything by others.
 
-use super::{
-    Load, Minimum, Point, Purpose,
-    bisect::{Probe, smallest},
-    history::Confirmation,
-    strategy::{Asked, Rungs, Search},
-};
+use super::{Planned, count::Count, planned};
+use crate::trial::{Point, Purpose, Rungs, Settings, Trial};
 
-/// Trades of memory for CPU that are looked for, for each replica count.
-const TRADES: usize = 4;
+/// Memory rungs below the minimum that are traded for CPU.
+const TRADES: usize = 3;
 
-impl Search<'_> {
-    /// Tries points with less memory and more CPU than the minimum of a replica count, each up to a ramp; those that hold are on
-    /// the front.
-    pub(super) fn trades(&self, replicas: u32, top: Rungs, minimum: &Minimum) -> Asked<()> {
-        let limits = minimum.point.limits;
-        let settings = self.settings;
-        let mut at = Rungs {
-            cpu: settings.cpus.at_least(f64::from(limits.cpus.millis)),
-            memory: settings.memory.at_least(limits.memory_bytes as f64),
+/// Returns the next trial with less memory and more CPU than the minimum of a replica count: less memory under all the CPU there is,
+/// and from there half way down to the minimum's CPU as long as it passes.
+pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
+    let settings = count.settings;
+    let minimum = settings.rungs(count.answer()?.minimum()?.point)?;
+    for memory in (minimum.memory.saturating_sub(TRADES)..minimum.memory).rev() {
+        let passes = |cpu: usize| {
+            let spec = count.spec(Purpose::Fresh, Rungs { cpu, memory });
+            let made: Vec<bool> =
+                count.trials.iter().filter(|trial| trial.spec == spec).map(|trial| trial.passed()).collect();
+            (!made.is_empty()).then(|| made.iter().all(|passed| *passed))
         };
-        for _ in 0..TRADES {
-            let Some(memory) = at.memory.checked_sub(1).filter(|_| at.cpu < top.cpu) else { break };
-            // What all CPU there is does not make up for, less does not either.
-            if !self.ask(Purpose::Search, replicas, Rungs { cpu: top.cpu, memory })?.passed() {
-                break;
-            }
-            let cpu = smallest(top.cpu, Some(top.cpu), at.cpu + 1, |cpu| {
-                let trial = self.ask(Purpose::Search, replicas, Rungs { cpu, memory })?;
-                Ok(Some(Probe { passes: trial.passed(), likely: None }))
-            })?;
-            let Some(cpu) = cpu else { break };
-            let traded = Rungs { cpu, memory };
-            let ramp = self.spec(Purpose::Confirm, replicas, traded, Load::Ramp);
-            if self.history.confirmation(ramp, 1)? != Confirmation::Held {
-                break;
-            }
-            at = traded;
+        let fresh = |cpu: usize| {
+            let spec = count.spec(Purpose::Fresh, Rungs { cpu, memory });
+            planned(settings, spec, format!("Looks whether {} holds: less memory for more CPU.", spec.point))
+        };
+        match passes(count.top.cpu) {
+            None => return Some(fresh(count.top.cpu)),
+            // What all the CPU there is does not make up for, less does not either.
+            Some(false) => return None,
+            Some(true) => {}
         }
-        Ok(())
+        let (mut low, mut high) = (minimum.cpu, count.top.cpu);
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            match passes(middle) {
+                None => return Some(fresh(middle)),
+                Some(true) => high = middle,
+                Some(false) => low = middle,
+            }
+        }
+        let ramp = count.spec(Purpose::Ramp, Rungs { cpu: high, memory });
+        if !count.trials.iter().any(|trial| trial.spec == ramp) {
+            let reason = format!("{} passed; a ramp confirms it.", ramp.point);
+            return Some(planned(settings, ramp, reason));
+        }
     }
+    None
 }
 
-/// The points that no other one beats: none has at most as much CPU in all, as much memory in all and as many replicas, and
-/// less of something.
-pub fn front(points: &[Point]) -> Vec<Point> {
+/// The points that passed a ramp, failed none, and that no other one beats: none has at most as much CPU in all, as much memory in all and
+/// as many replicas, and less of something.
+pub(super) fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
+    let is_ramp = |trial: &&Trial| {
+        trial.spec.purpose == Purpose::Ramp && trial.spec.users == settings.max_users && super::is_valid(trial)
+    };
+    let ramps: Vec<&Trial> = trials.iter().filter(is_ramp).collect();
+    let held = ramps.iter().map(|trial| trial.spec.point);
+    let points: Vec<Point> =
+        held.filter(|point| ramps.iter().filter(|t| t.spec.point == *point).all(|t| t.passed())).collect();
+    unbeaten(&points)
+}
+
+fn unbeaten(points: &[Point]) -> Vec<Point> {
     let figures =
         |p: &Point| (u64::from(p.replicas) * u64::from(p.limits.cpus.millis), p.total_memory_bytes(), p.replicas);
     let beats = |a: &Point, b: &Point| {
@@ -74,6 +89,6 @@ mod tests {
             point(1, 200, 64),
         ];
         // Two replicas with 180 in all are cheaper in CPU, and dearer in memory and in replicas.
-        assert_eq!(front(&points), [point(2, 90, 48), point(1, 200, 64), point(1, 300, 48)]);
+        assert_eq!(unbeaten(&points), [point(2, 90, 48), point(1, 200, 64), point(1, 300, 48)]);
     }
 }

@@ -1,60 +1,96 @@
 //! `--mode grid`: every point, and those near the edge again and again. Slow, and the truth that searches are judged by.
 
 use super::{
-    Finding, Load, Point, Purpose,
-    history::Missing,
-    strategy::{Asked, Rungs, Search},
+    Planned,
+    answer::{Finding, ReplicaAnswer},
+    is_measurable, is_valid, planned,
 };
+use crate::trial::{Point, Purpose, Rungs, Settings, Trial, TrialSpec};
 
 /// Trials of a point that has a neighbour of the other kind.
 const REPEATS: usize = 3;
 
-impl Search<'_> {
-    /// Every point that so many replicas can have.
-    pub(super) fn grid(&self, replicas: u32) -> Asked<Finding> {
-        let Some(top) = self.top(replicas) else { return Ok(Finding::NotTried) };
-        Ok(Finding::Grid { cheapest: self.every_point(replicas, top)? })
+/// Returns the next trial.
+pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
+    let wanted = settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
+    wanted.into_iter().find_map(|grid| grid.next())
+}
+
+/// Returns the cheapest point of each replica count that was tried whole.
+pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
+    let grids = settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
+    let begun = grids.filter(|grid| trials.iter().any(|trial| trial.spec.point.replicas == grid.replicas));
+    begun.map(|grid| ReplicaAnswer::of(grid.replicas, grid.finding())).collect()
+}
+
+struct Grid<'a> {
+    settings: &'a Settings,
+    trials: &'a [Trial],
+    replicas: u32,
+    top: Rungs,
+}
+
+impl<'a> Grid<'a> {
+    fn new(settings: &'a Settings, trials: &'a [Trial], replicas: u32) -> Option<Self> {
+        Some(Self { settings, trials, replicas, top: settings.top(replicas)? })
     }
 
-    /// The cheapest point of which most trials pass.
-    fn every_point(&self, replicas: u32, top: Rungs) -> Asked<Option<Point>> {
-        let memories = top.memory + 1;
-        let all = (0..=top.cpu).flat_map(|cpu| (0..memories).map(move |memory| Rungs { cpu, memory }));
+    fn next(&self) -> Option<Planned> {
         // The largest limits first: whether a replica can answer at all is known then.
-        self.tried(replicas, top, 1)?;
-        let mut passes = Vec::new();
-        for at in all.clone() {
-            passes.push(self.tried(replicas, at, 1)?);
-        }
-        let of = |at: Rungs| passes.get(at.cpu * memories + at.memory).copied();
-        for at in all.clone() {
-            let near = [
-                at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at }),
-                at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at }),
-                (at.cpu < top.cpu).then_some(Rungs { cpu: at.cpu + 1, ..at }),
-                (at.memory < top.memory).then_some(Rungs { memory: at.memory + 1, ..at }),
-            ];
-            if near.into_iter().flatten().any(|other| of(other) != of(at)) {
-                self.tried(replicas, at, REPEATS)?;
-            }
-        }
-        let mut cheapest: Option<Point> = None;
-        for at in all {
-            let point = self.point(replicas, at);
-            if self.tried(replicas, at, 1)?
-                && cheapest.is_none_or(|best| self.settings.cost(point) < self.settings.cost(best))
-            {
-                cheapest = Some(point);
-            }
-        }
-        Ok(cheapest)
+        let first = std::iter::once(self.top).chain(self.all());
+        let untried = first.clone().find(|at| self.missing(*at, 1));
+        let near = || self.all().find(|at| self.is_near_the_edge(*at) && self.missing(*at, REPEATS));
+        let (at, reason) = match untried {
+            Some(at) => (at, "Every point is tried."),
+            None => (near()?, "A neighbour came out otherwise; tried three times."),
+        };
+        Some(planned(self.settings, self.spec(at), reason.to_owned()))
     }
 
-    /// Whether most of at least `count` trials pass; a point that cannot be measured counts as one that does not.
-    fn tried(&self, replicas: u32, at: Rungs, count: usize) -> Asked<bool> {
-        match self.history.ask(self.spec(Purpose::Search, replicas, at, Load::Direct), count) {
-            Err(Missing::Unmeasurable) => Ok(false),
-            asked => asked.map(super::Trial::passed),
+    fn finding(&self) -> Finding {
+        if self.next().is_some() {
+            return Finding::Unknown;
         }
+        let holding = self.all().filter(|at| self.passes(*at)).map(|at| self.settings.point(self.replicas, at));
+        let cost = |point: &Point| self.settings.cost(*point);
+        Finding::Grid { cheapest: holding.min_by(|a, b| cost(a).total_cmp(&cost(b))) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Rungs> + Clone {
+        let top = self.top;
+        (0..=top.cpu).flat_map(move |cpu| (0..=top.memory).map(move |memory| Rungs { cpu, memory }))
+    }
+
+    fn spec(&self, at: Rungs) -> TrialSpec {
+        TrialSpec {
+            purpose: Purpose::Fresh,
+            point: self.settings.point(self.replicas, at),
+            users: self.settings.max_users,
+        }
+    }
+
+    fn valid(&self, at: Rungs) -> impl Iterator<Item = &Trial> {
+        let spec = self.spec(at);
+        self.trials.iter().filter(move |trial| trial.spec == spec && is_valid(trial))
+    }
+
+    /// Whether trials of a point are missing that can be measured.
+    fn missing(&self, at: Rungs, wanted: usize) -> bool {
+        self.valid(at).count() < wanted && is_measurable(self.trials, self.spec(at))
+    }
+
+    /// Whether most trials of a point passed; a point that cannot be measured counts as one that does not.
+    fn passes(&self, at: Rungs) -> bool {
+        self.valid(at).filter(|trial| trial.passed()).count() * 2 > self.valid(at).count()
+    }
+
+    fn is_near_the_edge(&self, at: Rungs) -> bool {
+        let near = [
+            at.cpu.checked_sub(1).map(|cpu| Rungs { cpu, ..at }),
+            at.memory.checked_sub(1).map(|memory| Rungs { memory, ..at }),
+            (at.cpu < self.top.cpu).then_some(Rungs { cpu: at.cpu + 1, ..at }),
+            (at.memory < self.top.memory).then_some(Rungs { memory: at.memory + 1, ..at }),
+        ];
+        near.into_iter().flatten().any(|other| self.passes(other) != self.passes(at))
     }
 }

@@ -1,132 +1,120 @@
 //! The search for the cheapest limits that hold the objective.
 //!
-//! Pure: given the trials so far, [`next`] says which trial to make next, or the answer. It knows nothing of Docker, clocks or
-//! files, so a whole search runs in microseconds on a simulated service, and a journal of trials replays to the same point.
+//! Pure: from the trials so far, [`next`] names the next trial or says that there is none, and [`answer`] says what is known. It knows
+//! nothing of Docker, clocks or files, and nothing of the order in which trials were made, so that a journal replays to the same point.
 //!
-//! How that is written: `strategy` reads as straight code that asks for the trials it needs. A trial that was not made yet
-//! ends the asking, through `?`, with its description; the caller makes it and calls [`next`] again, which walks the same
-//! path one trial further. There is no state to keep, and none to get wrong.
+//! Trials become measurements of the [`model`], which tells for every CPU limit the probability that a fresh start holds. [`choice`]
+//! weighs what a trial is expected to teach, and what the answer still needs, against the seconds that it takes.
 
 mod answer;
-mod attribution;
-mod below;
-mod bisect;
 mod capacity;
-mod cheaper;
-mod doubt;
-mod drift;
-mod estimate;
+mod choice;
+mod count;
+mod demand;
 mod frontier;
 mod grid;
-mod history;
-mod ladder;
-mod settle;
+mod memory;
+pub mod model;
 #[cfg(test)]
-mod simulate;
-mod strategy;
-mod trial;
+mod tests;
 
-pub use answer::{Answer, Below, Finding, Minimum, ReplicaAnswer};
-pub(crate) use attribution::THROTTLED;
-pub use attribution::{Binding, attribute};
-pub use below::{passed, ramps, together};
-pub use drift::{largest as largest_drift, unevenness};
-pub use estimate::seconds_left;
-pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
-pub use strategy::next;
-pub use trial::{Load, Point, Purpose, StepResult, Trial, TrialSpec, TrialUsage};
+pub use answer::{Answer, Estimate, Finding, Minimum, ReplicaAnswer, RungAnswer};
+pub use demand::{DemandPoint, demand};
 
-use crate::workload::WaitTime;
-
-/// What a sweep is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mode {
-    /// The smallest limits that hold all users.
-    #[default]
-    Minimal,
-    /// The most users that the largest limits hold.
-    Capacity,
-    /// The smallest limits, and what less memory costs in CPU.
-    Frontier,
-    /// Every point, and those near the edge three times.
-    Grid,
-}
-
-/// What is to be the least, of several answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Cheapest {
-    /// What processors and memory cost together, by their prices.
-    #[default]
-    Cost,
-    /// Processors in all.
-    Cpu,
-    /// Memory in all.
-    Memory,
-    /// Replicas.
-    Replicas,
-}
-
-/// What is searched for, and where.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What for.
-    pub mode: Mode,
-    /// Users to hold.
-    pub max_users: u32,
-    /// Users added at a time in a confirmation.
-    pub step: u32,
-    /// Of every user.
-    pub wait_time: WaitTime,
-    /// Replica counts to answer for, ascending and without repetition.
-    pub replicas: Vec<u32>,
-    /// Limits of one replica, in thousandths of a processor.
-    pub cpus: Ladder,
-    /// Limits of one replica, in bytes.
-    pub memory: Ladder,
-    /// What all replicas together may have, in thousandths of a processor.
-    pub host_cpus: u64,
-    /// What all replicas together may have.
-    pub host_memory_bytes: u64,
-    /// What of several answers is the cheapest.
-    pub cheapest: Cheapest,
-    /// What a processor costs.
-    pub cpu_price: f64,
-    /// What a GiB of memory costs, in the same unit.
-    pub memory_price: f64,
-    /// Share of the machine's processor time that a hypervisor may take before a trial is invalid.
-    pub most_steal: f64,
-    /// Of what users do in every trial: trials with the same load have the same think times.
-    pub seed: u64,
-}
-
-impl Settings {
-    /// The point with a CPU limit so many rungs smaller, where there is one, and the same for memory.
-    pub fn rungs_below(&self, point: Point, rungs: usize) -> (Option<Point>, Option<Point>) {
-        let (millis, bytes) = (u64::from(point.limits.cpus.millis), point.limits.memory_bytes);
-        let below = |ladder: &Ladder, value: u64| Some(ladder.rung(ladder.at_most(value)?.checked_sub(rungs)?));
-        let less_cpu = below(&self.cpus, millis).map(|millis| Point::new(point.replicas, millis, bytes));
-        let less_memory = below(&self.memory, bytes).map(|bytes| Point::new(point.replicas, millis, bytes));
-        (less_cpu, less_memory)
-    }
-
-    /// What all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory
-    /// price x GiB).
-    pub fn cost(&self, point: Point) -> f64 {
-        let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
-        match self.cheapest {
-            Cheapest::Cost => self.cpu_price * point.total_cpus() + self.memory_price * gib,
-            Cheapest::Cpu => point.total_cpus(),
-            Cheapest::Memory => gib,
-            Cheapest::Replicas => f64::from(point.replicas),
-        }
-    }
-}
+use crate::trial::{Mode, Point, Purpose, Settings, Timing, Trial, TrialSpec};
+use count::Count;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Make this trial.
-    Try(TrialSpec),
+    Try(Planned),
     /// There is nothing more to try.
     Done,
+}
+
+/// A trial to make, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// The trial.
+    pub spec: TrialSpec,
+    /// A sentence with figures.
+    pub reason: String,
+    /// About how many seconds the sweep still takes, this trial included.
+    pub seconds_left: u64,
+}
+
+/// Invalid trials of one kind after which it cannot be measured here.
+const RETRIES: usize = 3;
+
+/// Returns the next trial to make, given all that were made.
+pub fn next(settings: &Settings, trials: &[Trial]) -> Next {
+    let planned = calibration(settings, trials).or_else(|| match settings.mode {
+        Mode::Minimal | Mode::Frontier => minimal(settings, trials),
+        Mode::Demand => demand::next(settings, trials),
+        Mode::Capacity => capacity::next(settings, trials),
+        Mode::Grid => grid::next(settings, trials),
+    });
+    planned.filter(|planned| is_measurable(trials, planned.spec)).map_or(Next::Done, Next::Try)
+}
+
+/// Returns what the trials say.
+pub fn answer<'a>(settings: &Settings, trials: &'a [Trial]) -> Answer<'a> {
+    Answer::from_trials(settings, trials)
+}
+
+/// Returns what is known of the edge by all trials and by those readings of a probe that is still running, as an estimate for people.
+pub fn estimate(settings: &Settings, trials: &[Trial], running: Option<&Trial>) -> Option<Estimate> {
+    let all: Vec<Trial> = trials.iter().chain(running).cloned().collect();
+    let replicas = all.iter().rev().find(|trial| trial.spec.purpose != Purpose::Calibrate)?.spec.point.replicas;
+    Count::all(settings, &all).into_iter().find(|count| count.replicas == replicas)?.estimate()
+}
+
+/// The trial under the largest limits that tells what a request costs and what the service takes at most.
+fn calibration(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
+    let &replicas = settings.replicas.iter().find(|replicas| settings.top(**replicas).is_some())?;
+    let top = settings.top(replicas)?;
+    let spec =
+        TrialSpec { purpose: Purpose::Calibrate, point: settings.point(replicas, top), users: settings.max_users };
+    let made = trials.iter().filter(|trial| trial.spec.purpose == Purpose::Calibrate).count();
+    let is_made = trials.iter().any(|trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial));
+    let reason = format!("Measures what a request costs and the most that {} takes.", spec.point);
+    (!is_made && made <= RETRIES && settings.mode != Mode::Grid).then(|| planned(settings, spec, reason))
+}
+
+fn minimal(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
+    let counts = Count::all(settings, trials);
+    let expected: u64 = counts.iter().map(Count::seconds_left).sum();
+    let with_time = |planned: Planned| Planned { seconds_left: expected.max(planned.seconds_left), ..planned };
+    let next = counts.iter().find_map(|count| {
+        count.next().filter(|planned| is_measurable(trials, planned.spec)).or_else(|| match settings.mode {
+            Mode::Frontier => frontier::next(count),
+            _ => None,
+        })
+    });
+    next.map(with_time)
+}
+
+fn planned(settings: &Settings, spec: TrialSpec, reason: String) -> Planned {
+    let length = Timing::new(settings.wait_time).length(settings, spec.purpose, spec.users);
+    Planned { spec, reason, seconds_left: length.as_secs() }
+}
+
+/// Whether a trial was not invalid again and again.
+fn is_measurable<'a>(trials: impl IntoIterator<Item = &'a Trial>, spec: TrialSpec) -> bool {
+    trials.into_iter().filter(|trial| trial.spec == spec && !is_valid(trial)).count() <= RETRIES
+}
+
+fn is_valid(trial: &Trial) -> bool {
+    trial.verdict != crate::verdict::Verdict::Invalid
+}
+
+/// A limit of CPU, in words.
+fn cpu(point: Point) -> String {
+    format!("{} CPU", point.limits.cpus)
+}
+
+/// A probability in percent; never rounded to certainty.
+fn percent(p: f64) -> String {
+    format!("{:.0}%", (p * 100.0).clamp(0.0, 99.0))
 }

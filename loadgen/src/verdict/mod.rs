@@ -14,9 +14,10 @@
 
 mod bounds;
 mod curtail;
-mod missed;
+mod looks;
 mod run;
 pub mod simulate;
+mod violation;
 
 use std::{fmt, time::Duration};
 
@@ -29,8 +30,9 @@ use crate::{
 
 use bounds::Bounds;
 pub use curtail::{LEAST_CHANCE, chance_to_decide};
-pub use missed::{Missed, Together};
-pub use run::{RunJudgement, judge_run, scope_of};
+pub use looks::{Look, Looks};
+pub use run::{StepsJudgement, judge_steps, scope_of};
+pub use violation::ViolationRate;
 
 /// What the evidence says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -109,14 +111,25 @@ pub enum Scope {
 }
 
 /// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
+///
+/// Where the generator was the limit, a window that meets the objective is a pass: it is judged by intended time and by the planned rate,
+/// so that lateness can only make the service look worse. One that misses it says nothing of the service and is invalid, unless requests
+/// went unanswered in a way that lateness cannot explain.
 pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
-    if let Some(reason) = generator_limited(window, objective, planned_per_second) {
-        let (verdict, reasons) = match failed_anyway(window) {
-            Some(failed) => (Verdict::Fail, vec![failed, reason]),
-            None => (Verdict::Invalid, vec![reason]),
-        };
-        return Judgement { verdict, reasons };
+    let judged = judge_service(window, objective, planned_per_second, scope);
+    let Some(reason) = generator_limited(window, objective, planned_per_second) else { return judged };
+    let is_at_rate = planned_per_second.is_none_or(|planned| window.requests_per_second() >= COMPLETED * planned);
+    match (judged.verdict, failed_anyway(window)) {
+        (Verdict::Pass, _) if is_at_rate => {
+            Judgement { reasons: judged.reasons.into_iter().chain([reason]).collect(), ..judged }
+        }
+        (_, Some(failed)) => Judgement { verdict: Verdict::Fail, reasons: vec![failed, reason] },
+        (_, None) => Judgement { verdict: Verdict::Invalid, reasons: vec![reason] },
     }
+}
+
+/// Judges a window as if the generator had been in time.
+fn judge_service(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
     let mut reasons = Vec::new();
     let mut open = Vec::new();
     let mut notes = Vec::new();
@@ -330,10 +343,17 @@ mod tests {
     }
 
     #[test]
-    fn a_late_generator_makes_a_window_invalid() {
+    fn a_late_generator_makes_a_miss_invalid_and_leaves_a_pass() {
+        let objective = "p95<100ms".parse().unwrap();
+        let mut fast = window(&[(2500, 20); 20]);
+        (0..100).for_each(|_| fast.lag.record(Duration::from_millis(50)));
+        let judged = judge(&fast, &objective, Some(5000.0), Scope::Step);
+        assert_eq!(judged.verdict, Verdict::Pass, "lateness only makes the service look worse");
+        assert!(judged.reasons[0].contains("generator was late"), "{:?}", judged.reasons);
+        let too_few = judge(&fast, &objective, Some(6000.0), Scope::Step);
+        assert_eq!(too_few.verdict, Verdict::Invalid, "at less than the planned rate it proves nothing");
         let mut late = window(&[(2500, 2500); 20]);
         (0..100).for_each(|_| late.lag.record(Duration::from_millis(50)));
-        let objective = "p95<100ms".parse().unwrap();
         assert_eq!(judge(&late, &objective, Some(5000.0), Scope::Step).verdict, Verdict::Invalid);
         assert_eq!(
             judge(&late, &objective, None, Scope::Step).verdict,
@@ -346,14 +366,14 @@ mod tests {
     fn a_generator_that_waits_for_its_processor_makes_a_window_invalid_if_it_is_late_too() {
         let objective = "p95<100ms".parse().unwrap();
         let judged = |lag_ms: u64, run_delay: Option<f64>, steal: Option<f64>| {
-            let mut window = window(&[(2500, 0); 20]);
+            let mut window = window(&[(2500, 200); 20]);
             (0..100).for_each(|_| window.lag.record(Duration::from_millis(lag_ms)));
             window.generator = GeneratorLoad { run_delay_share: run_delay, steal_share: steal, ..window.generator };
             judge(&window, &objective, Some(5000.0), Scope::Step)
         };
-        assert_eq!(judged(1, Some(0.3), Some(0.3)).verdict, Verdict::Pass, "waits that make nothing late are harmless");
-        assert_eq!(judged(12, Some(0.04), Some(0.04)).verdict, Verdict::Pass);
-        assert_eq!(judged(12, None, None).verdict, Verdict::Pass);
+        assert_eq!(judged(1, Some(0.3), Some(0.3)).verdict, Verdict::Fail, "waits that make nothing late are harmless");
+        assert_eq!(judged(12, Some(0.04), Some(0.04)).verdict, Verdict::Fail);
+        assert_eq!(judged(12, None, None).verdict, Verdict::Fail);
         for (lag_ms, run_delay, steal, cause) in [
             (12, Some(0.06), Some(0.0), "waited for a processor for 6% of the time (run-queue delay)"),
             (25, Some(0.06), None, "waited for a processor for 6% of the time (run-queue delay)"),

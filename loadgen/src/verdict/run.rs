@@ -1,26 +1,34 @@
-//! The verdict of a run of several steps.
+//! The verdict of several steps, of a run as of a sweep's ramp.
 
 use super::{Judgement, Scope, Verdict, judge};
 use crate::{measure::Window, slo::Objective, workload::Plan};
 
-/// A run's verdict, and each step's.
+/// Verdict of several steps, and each step's.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunJudgement {
-    /// In order; those that were reached.
+pub struct StepsJudgement {
+    /// Verdicts of the steps that were reached, in order.
     pub steps: Vec<Judgement>,
-    /// Of the run: a failed step fails it, and the first one that failed is its reason; a window in which the generator was
-    /// the limit makes it invalid; it passes if every step does, and few enough requests of all steps together fail.
+    /// Verdict of all of them together.
     pub overall: Judgement,
 }
 
-/// What a plan's steps are judged as: a run of one step has to prove all by itself; of several, each has too few requests to
+/// Returns what a plan's steps are judged as: a run of one step has to prove all by itself; of several, each has too few requests to
 /// prove that few fail.
 pub fn scope_of(plan: &Plan) -> Scope {
     if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
 }
 
 /// Judges the windows of a plan's steps; `decided` is the judgement that ended the last one early, if one did.
-pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective, decided: Option<&Judgement>) -> RunJudgement {
+///
+/// Any step can fail the run, and one in which the generator was the limit makes it invalid; the first such step is the reason. Only the
+/// steps with the largest load have to prove that they pass: what less load leaves undecided, more load decides. Few enough requests of
+/// all steps together have to fail.
+pub fn judge_steps(
+    plan: &Plan,
+    windows: &[&Window],
+    objective: &Objective,
+    decided: Option<&Judgement>,
+) -> StepsJudgement {
     let scope = scope_of(plan);
     let decided = |index: usize| decided.filter(|_| index + 1 == windows.len());
     let steps: Vec<Judgement> = windows
@@ -30,35 +38,46 @@ pub fn judge_run(plan: &Plan, windows: &[&Window], objective: &Objective, decide
             judge(window, objective, plan.planned_per_second(index), scope).or_decided(decided(index))
         })
         .collect();
+    let overall = overall(plan, windows, objective, &steps);
+    StepsJudgement { steps, overall }
+}
+
+fn overall(plan: &Plan, windows: &[&Window], objective: &Objective, steps: &[Judgement]) -> Judgement {
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
-    let decisive = [Verdict::Invalid, Verdict::Fail, Verdict::Undecided].into_iter().find_map(first);
+    let most = plan.steps.iter().map(|step| step.target).fold(0.0, f64::max);
+    let is_largest = |index: usize| plan.steps[index].target >= most;
+    let open = (0..steps.len()).find(|&index| steps[index].verdict == Verdict::Undecided && is_largest(index));
+    match first(Verdict::Invalid).or(first(Verdict::Fail)).or(open) {
+        Some(index) if plan.steps.len() > 1 => {
+            let at = plan.steps[index].target;
+            let reasons = steps[index].reasons.iter().map(|reason| format!("at {at}: {reason}")).collect();
+            return Judgement { verdict: steps[index].verdict, reasons };
+        }
+        Some(index) => return steps[index].clone(),
+        None if steps.is_empty() => {
+            return Judgement { verdict: Verdict::Fail, reasons: vec!["nothing was measured".to_owned()] };
+        }
+        None => {}
+    }
+    if plan.steps.len() > 1 {
+        let over_all = judge_failures(windows, objective);
+        if over_all.verdict != Verdict::Pass {
+            let reasons = over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
+            return Judgement { verdict: over_all.verdict, reasons };
+        }
+    }
+    Judgement { verdict: Verdict::Pass, reasons: steps.iter().flat_map(|step| step.reasons.clone()).collect() }
+}
+
+/// Judges the failures of all windows together.
+fn judge_failures(windows: &[&Window], objective: &Objective) -> Judgement {
     let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
     let mut all = Window::default();
     for window in windows {
         all.requests += window.requests;
         all.slices.extend(&window.slices);
     }
-    let over_all = judge(&all, &failures_only, None, Scope::Whole);
-    let overall = match decisive {
-        Some(index) if steps.len() > 1 => {
-            let at = plan.steps[index].target;
-            let reasons = steps[index].reasons.iter().map(|reason| format!("at {at}: {reason}")).collect();
-            Judgement { verdict: steps[index].verdict, reasons }
-        }
-        Some(index) => steps[index].clone(),
-        None if steps.is_empty() => {
-            Judgement { verdict: Verdict::Fail, reasons: vec!["nothing was measured".to_owned()] }
-        }
-        None if steps.len() > 1 && over_all.verdict != Verdict::Pass => {
-            let reasons = over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
-            Judgement { verdict: over_all.verdict, reasons }
-        }
-        None => {
-            let reasons = steps.iter().flat_map(|step| step.reasons.clone()).collect();
-            Judgement { verdict: Verdict::Pass, reasons }
-        }
-    };
-    RunJudgement { steps, overall }
+    judge(&all, &failures_only, None, Scope::Whole)
 }
 
 #[cfg(test)]
@@ -83,19 +102,42 @@ mod tests {
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
         let plan = Plan { start: 0.0, steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
         let objective = "p95<100ms".parse().unwrap();
-        let judged = judge_run(&plan, &[&window(0), &window(500), &window(2000)], &objective, None);
+        let judged = judge_steps(&plan, &[&window(0), &window(500), &window(2000)], &objective, None);
         assert_eq!(judged.overall.verdict, Verdict::Fail);
         assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
-        assert_eq!(judge_run(&plan, &[&window(0); 3], &objective, None).overall.verdict, Verdict::Pass);
+        assert_eq!(judge_steps(&plan, &[&window(0); 3], &objective, None).overall.verdict, Verdict::Pass);
 
         let mut failing = window(0);
         failing.slices.iter_mut().for_each(|slice| slice.requests = 50);
         failing.slices[3].failures = 1;
         failing.slices[9].failures = 1;
         failing.slices[14].failures = 1;
-        let judged = judge_run(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
+        let judged = judge_steps(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
         assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
         assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
+    }
+
+    #[test]
+    fn an_undecided_step_matters_only_under_the_largest_load() {
+        let step =
+            |target| Step { target, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let traffic = Traffic::Closed("constant(0)".parse().unwrap());
+        let plan = |targets: &[f64]| Plan {
+            start: 0.0,
+            steps: targets.iter().map(|target| step(*target)).collect(),
+            traffic,
+            seed: 1,
+        };
+        let objective = "p95<100ms".parse().unwrap();
+        // 4% over, all of it in two of twenty slices.
+        let mut open = window(0);
+        open.slices[3].over[0] = 1000;
+        open.slices[11].over[0] = 1000;
+        let judged =
+            |targets: &[f64]| judge_steps(&plan(targets), &[&open, &window(0)], &objective, None).overall.verdict;
+        assert_eq!(judged(&[500.0, 1000.0]), Verdict::Pass);
+        assert_eq!(judged(&[1000.0, 500.0]), Verdict::Undecided);
+        assert_eq!(judged(&[500.0, 500.0]), Verdict::Undecided);
     }
 
     #[test]
@@ -108,7 +150,7 @@ mod tests {
             Judgement { verdict: Verdict::Fail, reasons: vec!["5.40% of requests took over 100 ms".to_owned()] };
         let mut near = window(125);
         near.slices.truncate(2);
-        let judged = |window: &Window, decided| judge_run(&plan, &[window], &objective, decided).overall;
+        let judged = |window: &Window, decided| judge_steps(&plan, &[window], &objective, decided).overall;
         assert_eq!(judged(&near, None).verdict, Verdict::Undecided);
         assert_eq!(judged(&near, Some(&decided)).verdict, Verdict::Fail);
         assert_eq!(judged(&near, Some(&decided)).reasons, decided.reasons);

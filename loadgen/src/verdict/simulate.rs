@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Binomial, Distribution, Poisson};
 use rand_pcg::Pcg64;
 
-use super::{Scope, Verdict, chance_to_decide, judge};
+use super::{Look, Looks, Scope, Verdict};
 use crate::{
     measure::{SLICE, Slice, Window},
     slo::{LatencyLimit, Objective},
@@ -45,8 +45,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 const OVER_IN_STALL: f64 = 0.8;
 const ALLOWED: f64 = 0.05;
 /// Seconds after which a window is looked at, as sweeps do it.
-const LOOKS: [u64; 4] = [15, 25, 40, LONGEST];
-const LONGEST: u64 = 60;
+const LOOKS: [u64; 4] = [15, 25, 40, 60];
 
 /// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit, against p95. A window that is less
 /// likely than `least_chance` to be decided is ended.
@@ -78,20 +77,21 @@ fn verdict_on(ratio: f64, least_chance: f64, rng: &mut Pcg64) -> (Verdict, u64) 
     let mut periods = Periods::new(ratio * ALLOWED / OVER_IN_STALL, persistence, rng);
     let mut window = Window::default();
     let slices_a_second = Duration::from_secs(1).div_duration_f64(SLICE) as usize;
-    for look in LOOKS {
-        while window.slices.len() < look as usize * slices_a_second {
+    let looks = Looks::after(LOOKS).give_up_below(least_chance);
+    for seconds in LOOKS {
+        while window.slices.len() < seconds as usize * slices_a_second {
             let slice = periods.slice(rng);
             window.requests += u64::from(slice.requests);
             window.slices.push(slice);
         }
-        window.length = Duration::from_secs(look);
-        let verdict = judge(&window, &objective, None, Scope::Whole).verdict;
-        let longest = Duration::from_secs(LONGEST);
-        if verdict != Verdict::Undecided || chance_to_decide(&window, &objective, longest) < least_chance {
-            return (verdict, look);
+        window.length = Duration::from_secs(seconds);
+        match looks.look(&window, &objective, None, Scope::Whole) {
+            Look::Decided(judged) => return (judged.verdict, seconds),
+            Look::Futile(_) => return (Verdict::Undecided, seconds),
+            Look::Open(_) => {}
         }
     }
-    (Verdict::Undecided, LONGEST)
+    (Verdict::Undecided, looks.longest())
 }
 
 /// A two-state Markov chain: stalled or not.

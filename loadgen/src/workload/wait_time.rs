@@ -33,6 +33,13 @@ const SHORTEST_PERIOD: f64 = 1e-4;
 /// A day: seconds of waiting, and requests a second.
 const MOST: f64 = 86_400.0;
 
+/// `between(1, 2.5)`.
+impl Default for WaitTime {
+    fn default() -> Self {
+        Self::Between(Duration::from_secs(1), Duration::from_millis(2500))
+    }
+}
+
 impl WaitTime {
     /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended. With
     /// pacing that may be before the end of the last one: the schedule does not slip, so that what a slow answer holds up is

@@ -28,7 +28,7 @@ use super::{
     original::{Original, put_back_all, start, stop},
 };
 use crate::{
-    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, PageCache, Pull, Replica, Result, Service, Usage,
     checks::check_deployment,
     page_cache::{all_here, make_cold},
 };
@@ -179,6 +179,27 @@ impl Attached {
         join_all(ready).await.into_iter().collect()
     }
 
+    /// Returns whether just so many of the service's containers run now.
+    async fn runs_as(&self, replicas: u32) -> Result<bool> {
+        let mut running = Vec::new();
+        for original in &self.originals {
+            running.push(Original::of(&self.engine.inspect(&original.id).await?).is_running);
+        }
+        let wanted = replicas as usize;
+        Ok(wanted <= running.len() && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
+    }
+
+    /// Lets the service's containers run on, with other limits.
+    async fn go_on(&self, deployment: &Deployment) -> Result<Service> {
+        let mut replicas = Vec::new();
+        for Original { id, name, .. } in &self.originals[..deployment.replicas as usize] {
+            update(&self.engine.docker, id, name, self.body(id, deployment).await?).await?;
+            replicas.push(self.ready(deployment, id.clone(), name.clone()).await?);
+        }
+        let page_cache = PageCache::Warm("the service went on running".to_owned());
+        Ok(Service { deployment: deployment.clone(), replicas, page_cache })
+    }
+
     /// Makes and starts a container that is as the first one.
     async fn copy(&self, deployment: &Deployment) -> Result<(String, String)> {
         let like = self.engine.inspect(&self.originals[0].id).await?;
@@ -284,6 +305,9 @@ impl Orchestrator for Attached {
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
         self.write_down()?;
+        if deployment.in_place && self.runs_as(deployment.replicas).await? {
+            return self.go_on(deployment).await;
+        }
         self.stop_all().await?;
         let image =
             container::Image::of(&deployment.workload).map(|image| image.reference.to_owned()).unwrap_or_default();
@@ -336,7 +360,7 @@ impl Orchestrator for Attached {
         self.engine.kill(replica).await
     }
 
-    /// Containers of the service stay, stopped; copies go.
+    /// Containers of the service stay, stopped unless they are to go on; copies go.
     async fn tear_down(&self, service: Service) -> Result<()> {
         for replica in service.replicas {
             if !self.originals.iter().any(|original| original.id == replica.id) {
@@ -344,7 +368,7 @@ impl Orchestrator for Attached {
                 remove_container(&self.engine.docker, &replica.id).await?;
             }
         }
-        self.stop_all().await
+        if service.deployment.in_place { Ok(()) } else { self.stop_all().await }
     }
 
     /// Puts back what was there, if it was changed.

@@ -156,6 +156,7 @@ mod tests {
             ready_path: "/".into(),
             ready_timeout: Duration::from_secs(1),
             cold: false,
+            in_place: false,
         };
         let owner = Owner::current("r").unwrap();
         let mut body = body(&deployment, Image::of(&workload).unwrap(), "n", "net", &owner);

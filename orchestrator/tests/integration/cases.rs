@@ -56,6 +56,7 @@ pub fn deployment(workload: Workload) -> Deployment {
         ready_path: "/health".to_owned(),
         ready_timeout: Duration::from_secs(20),
         cold: false,
+        in_place: false,
     }
 }
 

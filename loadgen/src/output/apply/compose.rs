@@ -3,15 +3,15 @@
 use orchestrator::MOST_PIDS;
 
 use super::{NO_HEALTH_CHECK, Source, comments, quoted};
-use crate::sweep::Minimum;
+use crate::trial::Point;
 
-/// A Compose file that starts what was measured with the limits of `minimum`. One replica is published on 8000 of the loopback
+/// A Compose file that starts what was measured with the limits of `point`. One replica is published on 8000 of the loopback
 /// interface, several on a range from there.
-pub fn file(source: &Source, minimum: &Minimum) -> String {
+pub fn file(source: &Source, point: Point) -> String {
     if let Some(service) = &source.service {
-        return beside(service, minimum);
+        return beside(service, point);
     }
-    let (point, port) = (minimum.point, source.port);
+    let port = source.port;
     let published = match point.replicas {
         1 => format!("127.0.0.1:8000:{port}"),
         r => format!("127.0.0.1:8000-{}:{port}", 8000 + r - 1),
@@ -43,15 +43,14 @@ pub fn file(source: &Source, minimum: &Minimum) -> String {
         text.push_str(&format!("    ulimits: {{ nofile: {} }}\n", source.open_files));
     }
     text.push_str("    cap_drop: [ALL]\n    security_opt: [\"no-new-privileges:true\"]\n");
-    text.push_str(&deploy(minimum));
+    text.push_str(&deploy(point));
     text.push_str(&format!("          pids: {MOST_PIDS}\n"));
     text
 }
 
 /// What is to be said beside the file of the project whose service was varied. That may say limits in either of Compose's two
 /// ways, and Compose refuses a project in which the two differ, and an Engine one with both of its ways for CPU: all are said.
-fn beside(service: &str, minimum: &Minimum) -> String {
-    let point = minimum.point;
+fn beside(service: &str, point: Point) -> String {
     format!(
         "# Written by loadgen sweep: the smallest limits found, to be said beside the project's own file:\n\
          # docker compose -f compose.yaml -f THIS up -d\nservices:\n  {}:\n    \
@@ -61,13 +60,12 @@ fn beside(service: &str, minimum: &Minimum) -> String {
         point.limits.cpus,
         point.limits.memory_bytes,
         point.replicas,
-        deploy(minimum)
+        deploy(point)
     )
 }
 
 /// Limits; trials swap nothing.
-fn deploy(minimum: &Minimum) -> String {
-    let point = minimum.point;
+fn deploy(point: Point) -> String {
     let memory = point.limits.memory_bytes;
     format!(
         "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: {}\n      resources:\n        limits:\n          \
@@ -97,7 +95,7 @@ mod tests {
     #[test]
     fn limits_are_per_replica() {
         let source = Source { image: Some("127.0.0.1:5000/x:1".to_owned()), port: 9000, ..Source::default() };
-        let text = file(&source, &minimum(2));
+        let text = file(&source, minimum(2));
         let api = api(&text);
         assert_eq!(
             (&api["image"], &api["ports"][0]),
@@ -118,7 +116,7 @@ mod tests {
     #[test]
     fn containers_are_as_those_of_trials() {
         let source = Source { image: Some("x".to_owned()), open_files: 65_536, ..Source::default() };
-        let text = file(&source, &minimum(1));
+        let text = file(&source, minimum(1));
         let api = api(&text);
         assert_eq!((&api["healthcheck"]["disable"], &api["ulimits"]["nofile"]), (&json!(true), &json!(65_536)));
         assert!(text.contains("# As it was measured, without the image's health check"), "{text}");
@@ -134,7 +132,7 @@ mod tests {
             mounts: vec![("/here".into(), "/inside".into())],
             ..Source::default()
         };
-        let api = api(&file(&source, &minimum(1)));
+        let api = api(&file(&source, minimum(1)));
         assert_eq!((&api["environment"]["A"], &api["command"]), (&json!("b$$c"), &json!(["--a=$$b"])));
         assert_eq!(api["volumes"], json!(["/here:/inside:ro"]));
     }
@@ -148,12 +146,12 @@ mod tests {
             "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "67108864", "memswap_limit": "67108864", "scale": 2,
             "deploy": { "replicas": 2, "resources": { "limits": limits } },
         });
-        assert_eq!(api(&file(&source, &minimum(2))), expected);
+        assert_eq!(api(&file(&source, minimum(2))), expected);
     }
 
     #[test]
     fn what_was_served_is_served_where_it_is_published() {
-        let text = file(&model_at_9000(None), &minimum(1));
+        let text = file(&model_at_9000(None), minimum(1));
         let api = api(&text);
         assert_eq!(api["command"], json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]));
         assert_eq!(api["ports"], json!(["127.0.0.1:8000:9000"]));

@@ -3,12 +3,12 @@
 use orchestrator::MOST_PIDS;
 
 use super::{NO_HEALTH_CHECK, Source, comments};
-use crate::sweep::Minimum;
+use crate::trial::Point;
 
-/// `docker run …` with the limits of `minimum`, for one replica, published on 8000 of the loopback interface; before it, as
+/// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback interface; before it, as
 /// comments of a shell's, what is to be known of it.
-pub fn line(source: &Source, minimum: &Minimum) -> String {
-    let limits = minimum.point.limits;
+pub fn line(source: &Source, point: Point) -> String {
+    let limits = point.limits;
     let mut words = vec![
         "docker run --rm --no-healthcheck".to_owned(),
         format!("--cpus {} --memory {} --memory-swap {}", limits.cpus, limits.memory_bytes, limits.memory_bytes),
@@ -52,7 +52,7 @@ mod tests {
             mounts: vec![("/here".into(), "/inside".into())],
             ..Source::default()
         };
-        let text = line(&source, &minimum(2));
+        let text = line(&source, minimum(2));
         let (comments, line) = text.rsplit_once('\n').unwrap();
         assert!(
             line.starts_with("docker run --rm --no-healthcheck --cpus 0.1 --memory 67108864 --memory-swap 67108864 "),
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_was_served_is_served_where_it_is_published() {
-        let text = line(&model_at_9000(None), &minimum(1));
+        let text = line(&model_at_9000(None), minimum(1));
         let serve = "inference-api serve --model '/mounted/my model.onnx' --bind 0.0.0.0:9000";
         assert!(text.contains("-p 127.0.0.1:8000:9000 ") && text.ends_with(serve), "{text}");
         assert!(text.starts_with("# The limits were found for processes"), "{text}");

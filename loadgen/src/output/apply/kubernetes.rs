@@ -1,7 +1,7 @@
 //! A Kubernetes manifest.
 
 use super::{Source, comments, quoted};
-use crate::sweep::{Minimum, Trial};
+use crate::trial::{Point, Trial};
 
 /// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all users, and an autoscaler that waits
 /// for all of a request never acts.
@@ -12,8 +12,7 @@ const MOST: u32 = 4;
 /// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the utilization at which the
 /// objective was held, as `confirmation` measured it, or somewhat less. Pods on nodes of their own do not share their files' pages: each
 /// gets `alone_bytes` of memory, what fewer replicas needed each, where that is known and more.
-pub fn file(source: &Source, minimum: &Minimum, alone_bytes: Option<u64>, confirmation: Option<&Trial>) -> String {
-    let point = minimum.point;
+pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmation: Option<&Trial>) -> String {
     let (millis, memory) = (point.limits.cpus.millis, point.limits.memory_bytes.max(alone_bytes.unwrap_or(0)));
     let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
     let how = match used {
@@ -117,7 +116,7 @@ mod tests {
             ready_path: "/ready".to_owned(),
             ..Source::default()
         };
-        let text = file(&source, &minimum(2), Some(80 << 20), None);
+        let text = file(&source, minimum(2), Some(80 << 20), None);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let kinds: Vec<&str> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler"]);
@@ -134,16 +133,16 @@ mod tests {
 
     #[test]
     fn pods_of_which_nothing_smaller_is_known_have_the_memory_that_was_measured() {
-        let more = file(&Source::default(), &minimum(2), Some(8 << 20), None);
+        let more = file(&Source::default(), minimum(2), Some(8 << 20), None);
         assert!(more.contains("memory: \"67108864\"") && more.contains("fewer replicas needed"), "{more}");
-        let unknown = file(&Source::default(), &minimum(2), None, None);
+        let unknown = file(&Source::default(), minimum(2), None, None);
         assert!(unknown.contains("may need more"), "{unknown}");
-        assert!(!file(&Source::default(), &minimum(1), None, None).contains("share the pages"));
+        assert!(!file(&Source::default(), minimum(1), None, None).contains("share the pages"));
     }
 
     #[test]
     fn what_was_served_is_served_where_it_is_asked_for() {
-        let text = file(&model_at_9000(None), &minimum(1), None, None);
+        let text = file(&model_at_9000(None), minimum(1), None, None);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
         let args = serde_json::json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]);

@@ -84,11 +84,10 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::Source;
-    use crate::sweep::{Below, Minimum, Point};
+    use crate::trial::Point;
 
-    pub(super) fn minimum(replicas: u32) -> Minimum {
-        let point = Point::new(replicas, 100, 64 << 20);
-        Minimum { point, below_cpus: vec![Below::Fails], below_memory: vec![Below::Fails] }
+    pub(super) fn minimum(replicas: u32) -> Point {
+        Point::new(replicas, 100, 64 << 20)
     }
 
     #[test]

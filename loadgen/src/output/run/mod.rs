@@ -18,7 +18,7 @@ use crate::{
     engine::Outcome,
     measure::{FailureKind, Second},
     slo::Objective,
-    verdict::{Judgement, RunJudgement, Verdict},
+    verdict::{Judgement, StepsJudgement, Verdict},
     workload::{Plan, Scenario, Traffic},
 };
 
@@ -34,7 +34,7 @@ pub struct RunReport {
     /// What had to hold, if anything had.
     pub objective: Option<Objective>,
     /// Whether it did; without an objective, whether the generator kept up.
-    pub judged: RunJudgement,
+    pub judged: StepsJudgement,
     /// Why it was ended early for having failed, if it was.
     pub aborted: Option<Judgement>,
     /// Requests a second that the generator had answered by a null server before, with 64 connections and no think time.

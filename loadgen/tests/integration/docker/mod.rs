@@ -43,11 +43,11 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
     assert_eq!(result["minimal"]["replicas"], 2);
     crate::server::check_schema(&result);
-    let lost = result["trials"].as_array().unwrap().iter().find(|trial| trial["load"] == "loss").unwrap();
+    let lost = result["trials"].as_array().unwrap().iter().find(|trial| trial["purpose"] == "replica_failure").unwrap();
     assert!(lost["usage"]["killed"].as_str().is_some_and(|how| how.contains(": ")), "one was killed: {lost}");
     assert_eq!(lost["usage"]["ended"], serde_json::json!([]), "the other one lives");
-    let told = result["answers"]["replicas_shrink"].as_str().unwrap();
-    assert!(told.contains("When one of 2 replicas was killed under all users"), "{told}");
+    let told = result["answers"]["instances"].as_str().unwrap();
+    assert!(told.contains("when 1 of 2 is killed"), "{told}");
     assert!(result["environment"]["image_id"]["id"].as_str().unwrap().starts_with("sha256:"));
     let run = result["environment"]["run"].as_str().unwrap();
     assert!(result["environment"]["orchestrator"].as_str().unwrap().starts_with("docker"));

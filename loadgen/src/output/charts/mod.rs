@@ -1,0 +1,9 @@
+//! Pictures as SVG: without scripts, readable on dark and light backgrounds, and by those who do not tell red from green.
+
+mod axis;
+mod curve;
+mod demand;
+mod frame;
+
+pub use curve::curve;
+pub use demand::demand;

@@ -1,0 +1,265 @@
+//! The files of a sweep at its end.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use orchestrator::{Host, ImageId};
+use serde::Serialize;
+
+use super::{Prices, Words, json, json::Written, markdown};
+use crate::{
+    Error,
+    output::{
+        Journal, Source,
+        apply::{compose, kubernetes},
+        charts, tables,
+    },
+    runner::Pinning,
+    sweep::{Answer, Minimum, ReplicaAnswer, answer},
+    trial::{Settings, Trial},
+};
+
+/// What stands behind the figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Environment {
+    run: String,
+    loadgen_version: &'static str,
+    command: Vec<String>,
+    objective: String,
+    model: &'static str,
+    wait_time: String,
+    /// Of every plan: the same schedule each time.
+    seed: u64,
+    orchestrator: String,
+    image: Option<String>,
+    image_id: Option<ImageId>,
+    kernel: String,
+    governor: Option<String>,
+    processor: Option<String>,
+    cpus: u32,
+    memory_bytes: u64,
+    cgroup_version: u8,
+    generator_cores: Vec<usize>,
+    replica_cores: Option<Vec<usize>>,
+    busy_poll: bool,
+    /// Largest share of the machine's processor time that a hypervisor may take in a window that fails a trial.
+    max_steal: f64,
+    network: &'static str,
+}
+
+impl Environment {
+    /// Of this machine and run.
+    pub fn new(
+        run: &str,
+        settings: &Settings,
+        host: &Host,
+        pinning: &Pinning,
+        image: Option<&str>,
+        image_id: Option<ImageId>,
+    ) -> Self {
+        Self {
+            run: run.to_owned(),
+            loadgen_version: env!("CARGO_PKG_VERSION"),
+            command: without_secrets(std::env::args()),
+            objective: settings.objective.to_string(),
+            model: "closed",
+            wait_time: settings.wait_time.to_string(),
+            seed: settings.seed,
+            orchestrator: host.description.clone(),
+            image: image.map(str::to_owned),
+            image_id,
+            kernel: kernel(),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            processor: processor(),
+            cpus: host.cpus,
+            memory_bytes: host.memory_bytes,
+            cgroup_version: host.cgroup_version,
+            generator_cores: pinning.generator.clone(),
+            replica_cores: pinning.replicas.clone(),
+            busy_poll: pinning.is_apart(),
+            max_steal: settings.max_steal,
+            network: if image.is_some() { "bridge, container addresses" } else { "loopback" },
+        }
+    }
+
+    /// Returns the conditions as a sentence.
+    pub(super) fn sentence(&self) -> String {
+        format!(
+            "Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}. Times are from when a request was \
+             due (intended) to its last byte.",
+            self.objective,
+            self.wait_time,
+            self.orchestrator,
+            self.cgroup_version,
+            self.cpus,
+            self.kernel,
+            self.network
+        )
+    }
+}
+
+/// A command line without the values of variables: results are shown around.
+fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut is_variable = false;
+    let hidden = |pair: &str| format!("{}=…", pair.split('=').next().unwrap_or_default());
+    words
+        .map(|word| match (std::mem::replace(&mut is_variable, word == "--env"), word.strip_prefix("--env=")) {
+            (true, _) => hidden(&word),
+            (false, Some(pair)) => format!("--env={}", hidden(pair)),
+            (false, None) => word,
+        })
+        .collect()
+}
+
+/// The kernel's release.
+pub fn kernel() -> String {
+    read("/proc/sys/kernel/osrelease").unwrap_or_default()
+}
+
+/// The processors' name, as the kernel tells it.
+fn processor() -> Option<String> {
+    let text = read("/proc/cpuinfo")?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// The folder of a sweep's results.
+#[derive(Debug)]
+pub struct Report {
+    dir: PathBuf,
+    environment: Environment,
+    prices: Option<Prices>,
+    /// What was measured.
+    pub source: Source,
+}
+
+impl Report {
+    /// Creates the folder.
+    ///
+    /// # Errors
+    /// When it cannot be written, which is better known before the sweep than after.
+    pub fn create(dir: &Path, environment: Environment, prices: Option<Prices>, source: Source) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
+        Ok(Self { dir: dir.to_owned(), environment, prices, source })
+    }
+
+    /// Writes `sweep.json`, `REPORT.md`, pictures and, if there is a minimum, manifests; `is_whole` says whether the sweep came to its end.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn finish(
+        &self,
+        settings: &Settings,
+        trials: &[Trial],
+        journal: &Journal,
+        is_whole: bool,
+    ) -> Result<(), Error> {
+        let answer = answer(settings, trials);
+        let words = Words::new(settings, &answer, trials, is_whole);
+        let written = self.written(settings, &answer, trials, &words, is_whole);
+        let path = self.dir.join("sweep.json");
+        let text = serde_json::to_string_pretty(&json::file(&written, journal))
+            .map_err(|e| Error::Write { path, source: io::Error::other(e) })?;
+        self.write("sweep.json", &(text + "\n"))?;
+        self.write("REPORT.md", &markdown::file(&written, &self.source))?;
+        self.write_or_remove("curve.svg", charts::curve(settings, &answer, trials))?;
+        self.write_or_remove("demand.svg", charts::demand(settings, &answer))?;
+        self.manifests(&written)
+    }
+
+    /// Returns the result for the terminal: at most 20 lines.
+    pub fn text(&self, settings: &Settings, trials: &[Trial], is_whole: bool) -> String {
+        let answer = answer(settings, trials);
+        let words = Words::new(settings, &answer, trials, is_whole);
+        let seconds: f64 = trials.iter().map(|t| t.wall_seconds).sum();
+        let table = tables::minima(settings, &answer, trials, self.prices.as_ref()).to_string();
+        let questions = [
+            ("The smallest limits?", &words.minimum),
+            ("Do more replicas let them shrink?", &words.replicas_shrink),
+            ("The most it takes?", &words.capacity),
+            ("One instance or several?", &words.instances),
+        ];
+        let mut lines: Vec<String> = vec![String::new(), table, String::new()];
+        lines.extend(questions.iter().map(|(question, words)| format!("{question} {words}")));
+        if !words.remaining.is_empty() {
+            lines.push(words.remaining.clone());
+        }
+        let mut files = vec!["sweep.json", "REPORT.md"];
+        files.extend(["curve.svg", "demand.svg"].into_iter().filter(|name| self.dir.join(name).exists()));
+        if answer.cheapest(settings).is_some() {
+            files.extend(self.source.files());
+        }
+        lines.push(String::new());
+        lines.push(format!(
+            "{} trials in {:.0} min; {} is in {}: {}",
+            trials.len(),
+            seconds / 60.0,
+            "the result",
+            self.dir.display(),
+            files.join(", ")
+        ));
+        lines.join("\n")
+    }
+
+    fn written<'a>(
+        &'a self,
+        settings: &'a Settings,
+        answer: &'a Answer<'a>,
+        trials: &'a [Trial],
+        words: &'a Words,
+        is_whole: bool,
+    ) -> Written<'a> {
+        let (environment, prices) = (&self.environment, self.prices.as_ref());
+        Written { settings, answer, trials, words, environment, prices, is_whole }
+    }
+
+    fn manifests(&self, written: &Written<'_>) -> Result<(), Error> {
+        let Written { settings, answer, trials, .. } = written;
+        let (Some(minimum), Some(point)) = (answer.cheapest(settings), answer.recommended(settings)) else {
+            // Those of an earlier sweep in this folder would be taken for this one's.
+            return ["compose.yaml", "kubernetes.yaml"].into_iter().try_for_each(|name| self.remove(name));
+        };
+        let confirmation = minimum.confirmation(trials);
+        let fewer = answer.per_replicas.iter().filter(|a| a.replicas < point.replicas);
+        let alone = fewer.filter_map(ReplicaAnswer::minimum).map(|minimum: Minimum| minimum.point.limits.memory_bytes);
+        self.write("compose.yaml", &compose::file(&self.source, point))?;
+        match self.source.service {
+            // Its image may be known by its id alone.
+            Some(_) => self.remove("kubernetes.yaml"),
+            None => {
+                let manifest = kubernetes::file(&self.source, point, alone.max(), confirmation);
+                self.write("kubernetes.yaml", &manifest)
+            }
+        }
+    }
+
+    fn write_or_remove(&self, name: &str, content: Option<String>) -> Result<(), Error> {
+        match content {
+            Some(content) => self.write(name, &content),
+            None => self.remove(name),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        // Beside it and then renamed: a reader sees the whole file or the one before.
+        let staged = self.dir.join(format!(".{name}.new"));
+        fs::write(&staged, text)
+            .and_then(|()| fs::rename(&staged, &path))
+            .map_err(|source| Error::Write { path, source })
+    }
+}

@@ -1,0 +1,129 @@
+//! `sweep.json`, schema 2.
+
+use serde_json::{Value, json};
+
+use super::{Environment, Prices, Words};
+use crate::{
+    output::Journal,
+    sweep::{Answer, Finding, Minimum, ReplicaAnswer},
+    trial::{Settings, Trial},
+    verdict::Verdict,
+};
+
+/// Version of `sweep.json`.
+const SCHEMA_VERSION: u32 = 2;
+
+/// Confidence of the estimate's interval.
+const INTERVAL: f64 = 0.9;
+
+/// How the figures of `sweep.json` came to be.
+pub(super) const PROVENANCE: [(&str, &str); 5] = [
+    ("trials: limits, rates, times, memory, CPU", "measured"),
+    ("p_hold, estimate: by the model, from all trials", "interpolated"),
+    ("cheaper limits than the minimum: hold no more often than the next dearer ones", "assumed"),
+    ("answers.capacity: users that the measured rate would serve, by X = N / (R + Z)", "interpolated"),
+    ("prices of processors and memory", "assumed"),
+];
+
+/// What is written of a sweep.
+pub(super) struct Written<'a> {
+    pub settings: &'a Settings,
+    pub answer: &'a Answer<'a>,
+    pub trials: &'a [Trial],
+    pub words: &'a Words,
+    pub environment: &'a Environment,
+    pub prices: Option<&'a Prices>,
+    pub is_whole: bool,
+}
+
+/// Returns the file's content.
+pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
+    let Written { settings, answer, trials, words, environment, is_whole, .. } = written;
+    let minimal = answer.cheapest(settings);
+    let about = minimal.map(|minimum| minimum.point.replicas);
+    let of_minimal = answer.per_replicas.iter().find(|known| about.is_none_or(|about| known.replicas == about));
+    let estimate = of_minimal.and_then(|known| known.estimate).map(|estimate| {
+        json!({ "replicas": estimate.replicas, "cpus": estimate.cpus, "interval": estimate.interval, "confidence": INTERVAL })
+    });
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "ended_early": !is_whole,
+        "provenance": PROVENANCE.map(|(what, how)| json!({ "figure": what, "is": how })),
+        "minimal": minimal.map(|minimum| minimum_json(&minimum)),
+        "estimate": estimate,
+        "max_users": settings.max_users,
+        "confidence": settings.confidence,
+        "front": Answer::front(settings, trials),
+        "per_replicas": answer.per_replicas.iter().map(|known| count_json(known, written)).collect::<Vec<_>>(),
+        "demand": answer.demand,
+        "answers": words,
+        "environment": environment,
+        "noise": noise(trials),
+        "trials": trials.iter().map(|trial| journal.record(&trial.without_histograms())).collect::<Vec<_>>(),
+    })
+}
+
+fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
+    let minimum = known.minimum();
+    let point = match known.finding {
+        Finding::Capacity { point, .. } => Some(point),
+        Finding::Grid { cheapest } => cheapest,
+        _ => minimum.map(|minimum| minimum.point),
+    };
+    let rate = minimum
+        .and_then(|minimum| minimum.confirmation(written.trials))
+        .and_then(|ramp| ramp.steps.last())
+        .map(|step| step.requests_per_second);
+    let money = written.prices.zip(minimum).zip(rate).map(|((prices, minimum), rate)| prices.cost(minimum.point, rate));
+    json!({
+        "replicas": known.replicas,
+        "finding": finding_name(&known.finding),
+        "minimal": minimum.map(|minimum| minimum_json(&minimum)),
+        "recommended": known.recommended,
+        "rungs": known.rungs,
+        "estimate": known.estimate,
+        "cost": minimum.map(|minimum| written.settings.cost(minimum.point)),
+        "price": money,
+        "held_users": known.held_users(),
+        "point": point,
+    })
+}
+
+fn finding_name(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Minimum(_) => "minimum",
+        Finding::Unconfirmed { .. } => "unconfirmed",
+        Finding::Unknown => "unknown",
+        Finding::NotHeld { is_undecided: false, .. } => "not_held",
+        Finding::NotHeld { is_undecided: true, .. } => "undecided",
+        Finding::Capacity { .. } => "capacity",
+        Finding::Grid { .. } => "grid",
+        Finding::NotTried => "not_tried",
+        Finding::Unmeasurable => "unmeasurable",
+    }
+}
+
+fn minimum_json(minimum: &Minimum) -> Value {
+    let Minimum { point, p_hold, is_lowest_cpu, is_lowest_memory, less_memory_lacks } = minimum;
+    json!({
+        "cpus": point.limits.cpus,
+        "memory_bytes": point.limits.memory_bytes,
+        "replicas": point.replicas,
+        "p_hold": p_hold,
+        "total": { "cpus": point.total_cpus(), "memory_bytes": point.total_memory_bytes() },
+        "is_lowest_cpu": is_lowest_cpu,
+        "is_lowest_memory": is_lowest_memory,
+        "less_memory_lacks": less_memory_lacks,
+    })
+}
+
+/// How quiet the machine was: what its hypervisor gave to others, by trial.
+fn noise(trials: &[Trial]) -> Value {
+    let mut stolen: Vec<f64> = trials.iter().filter_map(|t| t.usage.steal_share).collect();
+    stolen.sort_by(f64::total_cmp);
+    json!({
+        "steal_share_median": stolen.get(stolen.len() / 2),
+        "steal_share_most": stolen.last(),
+        "invalid_trials": trials.iter().filter(|t| t.verdict == Verdict::Invalid).count(),
+    })
+}

@@ -1,0 +1,16 @@
+//! The results of a sweep: its files, its table on the terminal, its answers in words.
+
+mod events;
+mod files;
+mod json;
+mod markdown;
+mod price;
+mod rows;
+pub mod terminal;
+mod words;
+
+pub use events::EventLog;
+pub use files::{Environment, Report, kernel};
+pub use price::{Price, PriceError, Prices};
+pub use rows::{HEADER, row};
+pub use words::{Words, count_line, percent};

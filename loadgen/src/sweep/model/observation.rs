@@ -1,0 +1,110 @@
+//! From trials to what the model learns from them.
+
+use crate::{
+    trial::{Purpose, Reading, StepResult, Trial},
+    verdict::{Verdict, ViolationRate},
+};
+
+/// What was seen of ln(latency / limit).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Seen {
+    /// This value.
+    Value(f64),
+    /// At most this value: the objective was held clearly.
+    AtMost(f64),
+    /// At least this value: the objective was missed.
+    AtLeast(f64),
+}
+
+/// A measurement under one limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observation {
+    /// Logarithm of the CPU limit, or of whatever gives the service room.
+    pub room: f64,
+    /// Violations that were seen.
+    pub seen: Seen,
+}
+
+/// The measurements of one start of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Measurements; of a probe, several.
+    pub observations: Vec<Observation>,
+    /// Spread of its edge beside that of any start: the machine was disturbed, or its limits were changed in place.
+    pub spread: f64,
+}
+
+/// ln(latency / limit) from which on it says how far the edge is: below it services differ in how fast they are when nothing holds them up.
+const CLEAR: f64 = -0.8;
+/// The same from which on it only says that the edge is above: past the edge latency grows without bound, and not along a power law.
+const MISSED: f64 = 0.1;
+/// A probe is not quite a fresh start: it is warm, and its limits changed while it ran.
+const PROBE_SPREAD: f64 = 0.04;
+/// Steal of this share of the machine makes an edge uncertain by as much, and a little more: the share that hit the replicas is unknown.
+const STEAL_SPREAD: f64 = 1.5;
+
+impl Start {
+    /// Returns what a trial tells of CPU; `None` of one that says nothing of it: it lacked memory, or the generator was the limit.
+    pub fn of(trial: &Trial) -> Option<Self> {
+        let replicas = trial.spec.point.replicas;
+        let room = |limits: orchestrator::Limits| f64::from(limits.cpus.millis).ln();
+        let (observations, extra) = match trial.spec.purpose {
+            Purpose::Calibrate | Purpose::ReplicaFailure => return None,
+            Purpose::Probe => {
+                let tells = |reading: &&Reading| {
+                    reading.refused.is_none() && !(reading.is_memory && reading.lacked_memory(replicas))
+                };
+                let readings = trial.readings.iter().filter(tells).filter(|reading| reading.requests > 0);
+                let of = |reading: &Reading| {
+                    let seen = seen(&reading.violation_rates, reading.verdict)?;
+                    Some(Observation { room: room(reading.limits), seen })
+                };
+                (readings.filter_map(of).collect(), PROBE_SPREAD)
+            }
+            Purpose::Fresh | Purpose::Ramp => {
+                let limit = room(trial.spec.point.limits);
+                (of_fresh(trial).into_iter().map(|seen| Observation { room: limit, seen }).collect::<Vec<_>>(), 0.0)
+            }
+        };
+        let spread = f64::hypot(extra, STEAL_SPREAD * trial.usage.steal_share.unwrap_or(0.0));
+        (!observations.is_empty()).then_some(Self { observations, spread })
+    }
+}
+
+/// What a fresh trial or a ramp tells, by its last step.
+fn of_fresh(trial: &Trial) -> Option<Seen> {
+    if trial.verdict == Verdict::Invalid || trial.lacked_memory() {
+        return None;
+    }
+    let last = trial.steps.last().filter(|step| step.users == trial.spec.users && step.requests > 0);
+    let missed = Seen::AtLeast(0.0);
+    let told = last.and_then(|step: &StepResult| seen(&step.violation_rates, step.verdict));
+    match (trial.verdict, told) {
+        // It broke down before its users were there, or at fewer.
+        (Verdict::Fail, None) => Some(missed),
+        (Verdict::Fail, Some(Seen::AtMost(_) | Seen::Value(f64::NEG_INFINITY..0.0))) => Some(missed),
+        (_, told) => told,
+    }
+}
+
+/// Returns what a step of a ramp tells.
+pub fn seen_in_step(step: &StepResult) -> Option<Seen> {
+    if step.requests == 0 { None } else { seen(&step.violation_rates, step.verdict) }
+}
+
+/// What a window tells, by the part of the objective that is nearest to its limit.
+fn seen(rates: &[ViolationRate], verdict: Verdict) -> Option<Seen> {
+    if verdict == Verdict::Invalid {
+        return None;
+    }
+    let latency = rates.iter().filter_map(|rate| Some((rate.quantile_ms? / rate.over_ms? as f64).ln()));
+    let nearest = latency.fold(f64::NEG_INFINITY, f64::max);
+    let fails = rates.iter().any(|rate| rate.over_ms.is_none() && rate.share > rate.allowed);
+    Some(match nearest {
+        // Failures, or the rate, miss the objective whatever the latency.
+        _ if fails || verdict == Verdict::Fail && nearest < 0.0 => Seen::AtLeast(0.0),
+        z if z > MISSED => Seen::AtLeast(0.0),
+        z if z < CLEAR => Seen::AtMost(CLEAR),
+        z => Seen::Value(z),
+    })
+}

@@ -1,0 +1,367 @@
+//! The posterior of edge, steepness and spread on a grid.
+
+use super::{Observation, Start, observation::Seen};
+
+/// What is known of the edge before any start of a service was measured: normal, in the logarithm of the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prior {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub sd: f64,
+}
+
+/// The posterior.
+#[derive(Debug, Clone)]
+pub struct Posterior {
+    thetas: Vec<f64>,
+    /// Probability of each θ and σ, β summed out.
+    weights: Vec<[f64; SPREADS.len()]>,
+}
+
+/// What a fresh start under a limit is worth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Worth {
+    /// By how much the entropy is expected to fall of which limit is the answer, in nats.
+    pub information: f64,
+    /// Probability that this limit is the answer.
+    pub is_answer: f64,
+}
+
+/// Steepness γ, with prior ln γ ~ N(ln 5, 0.8²).
+const STEEPNESS: [f64; 8] = [1.5, 2.5, 4.0, 6.0, 10.0, 16.0, 26.0, 40.0];
+/// Spread σ of the starts, with prior ln σ ~ N(ln 0.03, 0.8²).
+const SPREADS: [f64; 7] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13];
+/// Medians and standard deviations of these priors.
+const PRIORS: [(f64, f64); 2] = [(5.0, 0.8), (0.03, 0.8)];
+/// Standard deviation of ln(latency / limit) in a window.
+const NOISE: f64 = 0.08;
+/// Distance of neighbouring edges on the grid; of θ, twice that.
+const GRID: f64 = 0.0125;
+/// Standard deviation of a censored measurement.
+const CENSORED: f64 = 0.1;
+/// Probability that a start is like none of the model's: it keeps one odd start from outweighing all others.
+const ODD: f64 = 1e-4;
+
+impl Posterior {
+    /// Computes the posterior. It depends on the set of starts, not on their order.
+    pub fn new(prior: Prior, starts: &[Start]) -> Self {
+        let grid = Grid::covering(prior, starts);
+        let mut tables: Vec<Table> = starts.iter().map(|start| Table::new(&grid, start)).collect();
+        // Sums of floating-point numbers depend on their order.
+        tables.sort_by(|a, b| a.order().total_cmp(&b.order()));
+        let mut log = vec![[[0.0; SPREADS.len()]; STEEPNESS.len()]; grid.thetas.len()];
+        for (theta, cells) in grid.thetas.iter().zip(&mut log) {
+            let at = -0.5 * ((theta - prior.mean) / prior.sd).powi(2);
+            for (cells, steepness) in cells.iter_mut().zip(STEEPNESS) {
+                for (cell, spread) in cells.iter_mut().zip(SPREADS) {
+                    let [(steep, steep_sd), (wide, wide_sd)] = PRIORS;
+                    *cell = at + log_normal(steepness / steep, steep_sd) + log_normal(spread / wide, wide_sd);
+                }
+            }
+        }
+        for table in &tables {
+            table.add_to(&grid, &mut log);
+        }
+        Self::normalised(grid.thetas, &log)
+    }
+
+    fn normalised(thetas: Vec<f64>, log: &[[[f64; SPREADS.len()]; STEEPNESS.len()]]) -> Self {
+        let most = log.iter().flatten().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut weights: Vec<[f64; SPREADS.len()]> = log
+            .iter()
+            .map(|cells| {
+                let mut sums = [0.0; SPREADS.len()];
+                for cells in cells {
+                    sums.iter_mut().zip(cells).for_each(|(sum, cell)| *sum += (cell - most).exp());
+                }
+                sums
+            })
+            .collect();
+        let all: f64 = weights.iter().flatten().sum();
+        weights.iter_mut().flatten().for_each(|weight| *weight /= all);
+        Self { thetas, weights }
+    }
+
+    /// Returns the probability that a fresh start with this room holds the objective.
+    pub fn p_hold(&self, room: f64) -> f64 {
+        self.cells().map(|(theta, spread, weight)| weight * student_t4((room - theta) / spread)).sum()
+    }
+
+    /// Returns the room at which the edge of the usual start is no higher with this probability.
+    pub fn quantile(&self, probability: f64) -> f64 {
+        let mut sum = 0.0;
+        for (theta, weights) in self.thetas.iter().zip(&self.weights) {
+            sum += weights.iter().sum::<f64>();
+            if sum >= probability {
+                return *theta;
+            }
+        }
+        self.thetas.last().copied().unwrap_or(0.0)
+    }
+
+    /// Returns mean and standard deviation of θ.
+    pub fn moments(&self) -> (f64, f64) {
+        let mean: f64 = self.cells().map(|(theta, _, weight)| weight * theta).sum();
+        let variance: f64 = self.cells().map(|(theta, _, weight)| weight * (theta - mean).powi(2)).sum();
+        (mean, variance.sqrt())
+    }
+
+    /// Returns what a fresh start is worth under each of the ascending `rooms`, if the answer is the first of them that holds in a share
+    /// `confidence` of all starts.
+    pub fn worth(&self, rooms: &[f64], confidence: f64) -> Vec<Worth> {
+        let quantile = student_t4_quantile(confidence);
+        let answer = |theta: f64, spread: f64| rooms.partition_point(|room| *room < theta + spread * quantile);
+        let mut before = vec![0.0; rooms.len() + 1];
+        for (theta, spread, weight) in self.cells() {
+            before[answer(theta, spread)] += weight;
+        }
+        let (_, uncertain) = entropy(&before);
+        let of = |(index, room): (usize, &f64)| {
+            let (mut held, mut failed) = (vec![0.0; rooms.len() + 1], vec![0.0; rooms.len() + 1]);
+            for (theta, spread, weight) in self.cells() {
+                let (at, holds) = (answer(theta, spread), student_t4((room - theta) / spread));
+                held[at] += weight * holds;
+                failed[at] += weight * (1.0 - holds);
+            }
+            let after: f64 = [entropy(&held), entropy(&failed)].into_iter().map(|(p, entropy)| p * entropy).sum();
+            Worth { information: (uncertain - after).max(0.0), is_answer: before[index] }
+        };
+        rooms.iter().enumerate().map(of).collect()
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        let of = |(theta, weights): (&f64, &[f64; SPREADS.len()])| {
+            let theta = *theta;
+            let weights = *weights;
+            SPREADS.into_iter().zip(weights).map(move |(spread, weight)| (theta, spread, weight))
+        };
+        self.thetas.iter().zip(&self.weights).flat_map(of)
+    }
+}
+
+/// The sum of unnormalised probabilities, and the entropy of the normalised ones in nats.
+fn entropy(weights: &[f64]) -> (f64, f64) {
+    let sum: f64 = weights.iter().sum();
+    let terms = weights.iter().filter(|p| **p > 0.0).map(|p| -p / sum * (p / sum).ln());
+    (sum, terms.sum())
+}
+
+/// Edges of starts, and the θ among them.
+struct Grid {
+    edges: Vec<f64>,
+    thetas: Vec<f64>,
+}
+
+impl Grid {
+    /// Covers what the prior and the measurements leave possible.
+    fn covering(prior: Prior, starts: &[Start]) -> Self {
+        let (mut low, mut high) = (prior.mean - 3.0 * prior.sd, prior.mean + 3.0 * prior.sd);
+        for Observation { room, seen } in starts.iter().flat_map(|start| &start.observations) {
+            // The edge is near where violations begin.
+            if let Seen::Value(_) = seen {
+                (low, high) = (low.min(room - 0.5), high.max(room + 0.5));
+            }
+            if let Seen::AtLeast(_) = seen {
+                high = high.max(room + 0.3);
+            }
+        }
+        let count = ((high - low) / GRID).ceil() as usize + 1;
+        let edges: Vec<f64> = (0..count).map(|i| low + GRID * i as f64).collect();
+        let thetas = edges.iter().step_by(2).copied().collect();
+        Self { edges, thetas }
+    }
+}
+
+/// The likelihood of a start's measurements, by its edge and by the steepness.
+struct Table {
+    likelihood: [Vec<f64>; STEEPNESS.len()],
+    spread: f64,
+}
+
+impl Table {
+    fn new(grid: &Grid, start: &Start) -> Self {
+        let mut observations = start.observations.clone();
+        observations.sort_by(|a, b| a.room.total_cmp(&b.room).then(order(a.seen).total_cmp(&order(b.seen))));
+        let mut likelihood = STEEPNESS.map(|steepness| {
+            let at = |edge: &f64| {
+                observations.iter().map(|observation| likelihood(observation, steepness, *edge)).product::<f64>()
+            };
+            grid.edges.iter().map(at).collect::<Vec<f64>>()
+        });
+        // Relative to what explains the start best, so that an odd one is odd however many readings it has.
+        let most = likelihood.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+        likelihood.iter_mut().flatten().for_each(|value| *value /= most);
+        Self { likelihood, spread: start.spread }
+    }
+
+    /// A number by which equal tables are equal.
+    fn order(&self) -> f64 {
+        self.likelihood.iter().flatten().enumerate().map(|(i, value)| value * (i + 1) as f64).sum::<f64>() + self.spread
+    }
+
+    /// Adds the logarithm of the likelihood of each cell: that of the edges which its starts have.
+    fn add_to(&self, grid: &Grid, log: &mut [[[f64; SPREADS.len()]; STEEPNESS.len()]]) {
+        let count = grid.edges.len();
+        for (s, spread) in SPREADS.into_iter().enumerate() {
+            let spread = f64::hypot(spread, self.spread);
+            let cumulated = |steps: f64| student_t4(steps * GRID / spread);
+            // Probability of an edge that is so many steps of the grid away.
+            let kernel: Vec<f64> = (0..count).map(|d| cumulated(d as f64 + 0.5) - cumulated(d as f64 - 0.5)).collect();
+            let reach = kernel.iter().position(|p| *p < 1e-5).unwrap_or(count);
+            for (b, likelihood) in self.likelihood.iter().enumerate() {
+                for (t, cells) in log.iter_mut().enumerate() {
+                    let centre = t * 2;
+                    let (from, to) = (centre.saturating_sub(reach), (centre + reach).min(count));
+                    let near = &likelihood[from..to];
+                    let sum: f64 = near.iter().enumerate().map(|(i, p)| p * kernel[(from + i).abs_diff(centre)]).sum();
+                    cells[b][s] += (sum + ODD).ln();
+                }
+            }
+        }
+    }
+}
+
+fn order(seen: Seen) -> f64 {
+    match seen {
+        Seen::Value(z) => z,
+        Seen::AtMost(z) => z - 100.0,
+        Seen::AtLeast(z) => z + 100.0,
+    }
+}
+
+/// Likelihood of a measurement, if its start has this edge.
+fn likelihood(observation: &Observation, steepness: f64, edge: f64) -> f64 {
+    let expected = -steepness * (observation.room - edge);
+    match observation.seen {
+        Seen::Value(z) => (-0.5 * ((z - expected) / NOISE).powi(2)).exp(),
+        Seen::AtMost(z) => normal((z - expected) / CENSORED),
+        Seen::AtLeast(z) => normal((expected - z) / CENSORED),
+    }
+}
+
+/// Logarithm of the density of a lognormal variable relative to its median, up to a constant.
+fn log_normal(ratio: f64, sd: f64) -> f64 {
+    -0.5 * (ratio.ln() / sd).powi(2)
+}
+
+/// The standard normal distribution, by the logistic one that is never more than 0.01 from it.
+fn normal(z: f64) -> f64 {
+    1.0 / (1.0 + (-1.702 * z).exp())
+}
+
+/// Student's t distribution with 4 degrees of freedom.
+fn student_t4(t: f64) -> f64 {
+    let scaled = 1.0 + t * t / 4.0;
+    let x = t / scaled.sqrt();
+    0.5 + 0.375 * x * (1.0 - x * x / 12.0)
+}
+
+/// Its quantiles, by bisection.
+fn student_t4_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-100.0, 100.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if student_t4(middle) < p { low = middle } else { high = middle }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PRIOR: Prior = Prior { mean: 5.0, sd: 0.5 };
+
+    fn start(observations: &[(f64, Seen)]) -> Start {
+        let observations = observations.iter().map(|(room, seen)| Observation { room: *room, seen: *seen }).collect();
+        Start { observations, spread: 0.0 }
+    }
+
+    /// A probe that held above an edge and was overloaded below it.
+    fn probe(edge: f64) -> Start {
+        let rungs = (0..8).map(|i| edge + 0.35 - 0.1 * f64::from(i));
+        let seen = |room: f64| if room > edge { Seen::AtMost(-0.8) } else { Seen::AtLeast(0.0) };
+        start(&rungs.map(|room| (room, seen(room))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_probe_brackets_the_edge() {
+        let posterior = Posterior::new(PRIOR, &[probe(5.0)]);
+        let (low, high) = (posterior.quantile(0.05), posterior.quantile(0.95));
+        assert!(low > 4.8 && high < 5.2, "{low} to {high}");
+        assert!(posterior.p_hold(5.5) > 0.95 && posterior.p_hold(4.5) < 0.05);
+    }
+
+    #[test]
+    fn fresh_trials_that_hold_make_a_rung_likelier() {
+        let holds = || start(&[(5.1, Seen::AtMost(-0.8))]);
+        let p = |count: usize| {
+            let starts: Vec<Start> = std::iter::once(probe(5.0)).chain((0..count).map(|_| holds())).collect();
+            Posterior::new(PRIOR, &starts).p_hold(5.1)
+        };
+        assert!(p(0) < p(1) && p(1) < p(3), "{} {} {}", p(0), p(1), p(3));
+        let fails = start(&[(5.1, Seen::AtLeast(0.0))]);
+        assert!(Posterior::new(PRIOR, &[probe(5.0), fails]).p_hold(5.1) < p(0));
+    }
+
+    #[test]
+    fn a_disturbed_start_tells_less() {
+        let failed = |spread| Start { spread, ..start(&[(5.2, Seen::AtLeast(0.0))]) };
+        let p = |spread| Posterior::new(PRIOR, &[probe(5.0), failed(spread)]).p_hold(5.2);
+        assert!(p(0.3) > p(0.0) + 0.05, "{} {}", p(0.3), p(0.0));
+    }
+
+    #[test]
+    fn one_odd_start_does_not_outweigh_many() {
+        let mut starts = vec![probe(5.0)];
+        starts.extend((0..8).map(|_| start(&[(5.15, Seen::AtMost(-0.8))])));
+        let before = Posterior::new(PRIOR, &starts).p_hold(5.15);
+        starts.push(start(&[(6.5, Seen::AtLeast(0.0))]));
+        let after = Posterior::new(PRIOR, &starts).p_hold(5.15);
+        assert!(after > before - 0.25, "{before} {after}");
+    }
+
+    #[test]
+    fn trials_near_the_edge_are_worth_more() {
+        let posterior = Posterior::new(PRIOR, &[probe(5.0)]);
+        let rooms: Vec<f64> = (0..15).map(|i| 4.3 + 0.1 * f64::from(i)).collect();
+        let worth = posterior.worth(&rooms, 0.95);
+        let best = (0..rooms.len()).max_by(|a, b| worth[*a].information.total_cmp(&worth[*b].information)).unwrap();
+        assert!((4.8..5.4).contains(&rooms[best]), "{}", rooms[best]);
+        let all: f64 = worth.iter().map(|worth| worth.is_answer).sum();
+        assert!(all <= 1.0 + 1e-9 && worth.iter().all(|worth| worth.information >= 0.0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn more_room_never_holds_less_often(edge in 4.2f64..5.8, a in 3.0f64..7.0, b in 3.0f64..7.0) {
+            let posterior = Posterior::new(PRIOR, &[probe(edge)]);
+            let (less, more) = (a.min(b), a.max(b));
+            prop_assert!(posterior.p_hold(less) <= posterior.p_hold(more) + 1e-12);
+            prop_assert!((0.0..=1.0 + 1e-9).contains(&posterior.p_hold(a)));
+        }
+
+        #[test]
+        fn the_order_of_starts_does_not_matter(edges in proptest::collection::vec(4.5f64..5.5, 1..6), room in 4.5f64..5.5) {
+            let mut starts: Vec<Start> = edges.iter().map(|edge| probe(*edge)).collect();
+            let forwards = Posterior::new(PRIOR, &starts).p_hold(room);
+            starts.reverse();
+            starts.iter_mut().for_each(|start| start.observations.reverse());
+            prop_assert_eq!(forwards, Posterior::new(PRIOR, &starts).p_hold(room));
+        }
+    }
+
+    /// Quantiles of the tables (Student, 1908).
+    #[test]
+    fn students_distribution_is_that_of_the_tables() {
+        for (t, p) in [(0.0, 0.5), (2.132, 0.95), (3.747, 0.99), (-2.132, 0.05)] {
+            assert!((student_t4(t) - p).abs() < 1e-4, "{t}");
+            assert!((student_t4_quantile(p) - t).abs() < 1e-2, "{p}");
+        }
+    }
+}

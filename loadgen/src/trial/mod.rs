@@ -1,0 +1,28 @@
+//! A trial: what is tried, what users do in it, when it ends, and what it says.
+//!
+//! Pure: seconds and readings of the kernel's counters go in, limits to set and a verdict come out. The same code judges trials on a
+//! real service ([`crate::runner`]) and on a simulated one ([`crate::simulator`]).
+
+mod bottleneck;
+mod deciding;
+mod futility;
+mod ladder;
+mod monitor;
+mod probe;
+mod record;
+mod settings;
+mod spec;
+mod steps;
+mod summary;
+mod timing;
+mod usage;
+
+pub use bottleneck::{Bottleneck, THROTTLED, bottleneck};
+pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
+pub use monitor::{Action, Monitor};
+pub use record::{Histograms, Reading, StepResult, Trial, TrialUsage};
+pub use settings::{Cheapest, Headroom, Mode, Rungs, Settings};
+pub use spec::{Point, Purpose, TrialSpec};
+pub use summary::{Idle, Measurements, not_started, summarize, without_load};
+pub use timing::Timing;
+pub use usage::UsageLog;
