@@ -30,7 +30,10 @@ fn main() {
     let near = grid();
     let is_half_enough = processes();
     if near < WANTED || !is_half_enough {
-        eprintln!("{:.0}% within one rung, and the journal's answer from half of its trials are wanted", WANTED * 100.0);
+        eprintln!(
+            "{:.0}% within one rung, and the journal's answer from half of its trials are wanted",
+            WANTED * 100.0
+        );
         std::process::exit(1);
     }
 }
@@ -105,7 +108,10 @@ fn processes() -> bool {
     let settings = Settings { can_probe: false, ..Settings::example() };
     // What the search that made them answered.
     let answered = 180;
-    println!("a sweep over processes, {} trials, answered 0.18 CPU:\n\n| trials | rung named | p_hold at 0.14, 0.16, 0.18, 0.20 |\n|---|---|---|", trials.len());
+    println!(
+        "a sweep over processes, {} trials, answered 0.18 CPU:\n\n| trials | rung named | p_hold at 0.14, 0.16, 0.18, 0.20 |\n|---|---|---|",
+        trials.len()
+    );
     let named = |count: usize| {
         let known = answer(&settings, &trials[..count]);
         let known = known.per_replicas.first()?;

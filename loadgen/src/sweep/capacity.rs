@@ -106,8 +106,9 @@ impl<'a> Capacity<'a> {
 
     fn answer(&self) -> ReplicaAnswer {
         let confidence = self.settings.confidence;
-        let complete = (0..self.rungs.len()).filter(|rung| self.rungs[*rung].is_complete());
-        let confirmed = complete.clone().find(|rung| self.rungs[*rung].is_candidate(confidence)).or(complete.last());
+        let mut complete = (0..self.rungs.len()).filter(|rung| self.rungs[*rung].is_complete());
+        let likely = complete.clone().find(|rung| self.rungs[*rung].is_candidate(confidence));
+        let confirmed = likely.or(complete.next_back());
         let finding = match (confirmed, candidate(&self.rungs, confidence)) {
             (Some(rung), _) => {
                 Finding::Capacity { point: self.point, users: self.users[rung], p_hold: self.rungs[rung].p_hold }

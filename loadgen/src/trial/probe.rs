@@ -76,6 +76,8 @@ pub(super) struct Probe {
     limits: Limits,
     /// When the limits were set.
     since: Duration,
+    /// Whether a demand probe has found this step's edge: nothing more is measured until the next one.
+    is_step_done: bool,
     seconds: Vec<Second>,
     readings: Vec<Probed>,
 }
@@ -95,6 +97,7 @@ impl Probe {
             step: 0,
             limits: point.limits,
             since,
+            is_step_done: false,
             seconds: Vec::new(),
             readings: Vec::new(),
         }
@@ -119,7 +122,7 @@ impl Probe {
             let since = next.measured_from.saturating_sub(self.settle);
             return self.next_step(at, since);
         }
-        if self.is_over() || at <= self.since + self.settle {
+        if self.is_over() || self.is_step_done || at <= self.since + self.settle {
             return None;
         }
         if self.phase == Phase::Recovery && self.seconds.is_empty() && !self.has_recovered(second, at) {
@@ -278,8 +281,7 @@ impl Probe {
             return Some(self.with_cpus(millis(used * DEMAND_GUESS * DEMAND_FIRST)));
         }
         if ratio > 1.0 {
-            // Nothing more is measured at this step.
-            self.since = Duration::MAX - self.settle * 2;
+            self.is_step_done = true;
             return Some(self.with_cpus(millis(self.quota() / DEMAND_NEXT / DEMAND_NEXT)));
         }
         Some(self.with_cpus(millis(self.quota() * DEMAND_NEXT)))
@@ -291,6 +293,7 @@ impl Probe {
         let grown = f64::from(self.users[self.step + 1]) / f64::from(self.users[self.step].max(1));
         let edge = self.edge_millis().unwrap_or(self.quota() / DEMAND_FIRST);
         self.step += 1;
+        self.is_step_done = false;
         self.set(self.with_cpus(millis(edge * grown * DEMAND_FIRST)), at);
         self.since = since;
         Some(self.limits)
@@ -441,7 +444,8 @@ mod tests {
         for users in [2500, 5000, 7500, 10_000] {
             let here: Vec<&Reading> = trial.readings.iter().filter(|reading| reading.users == users).collect();
             assert!(here.len() >= 2, "{users}: {} readings", here.len());
-            assert!(here.windows(2).all(|pair| pair[0].limits.cpus > pair[1].limits.cpus), "{users}");
+            let all: Vec<_> = here.iter().map(|r| (r.limits.cpus.millis, r.violation_ratio())).collect();
+            assert!(all.windows(2).all(|pair| pair[0].0 > pair[1].0), "{users}: {all:?}");
         }
     }
 }

@@ -136,11 +136,14 @@ mod tests {
 
     use crate::measure::Slice;
 
+    /// Half a second in which every request was over the limit.
+    const MISSED: Slice = Slice { requests: 5, failures: 0, over: [5, 0, 0, 0] };
+
     #[test]
     fn an_end_is_the_replicas_and_not_the_generators() {
         let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
         let in_time = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
-        let mut late = in_time.clone();
+        let mut late = Window { slices: vec![MISSED; 10], ..in_time.clone() };
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let objective = "p95<100ms".parse().unwrap();
         let judged_as = |window: &Window, decided: Option<&Judgement>, ended: &[String]| {
@@ -165,7 +168,8 @@ mod tests {
         let one = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
         let plan = Plan { steps: vec![one.steps[0]; 2], ..one };
         let objective = "p95<100ms".parse().unwrap();
-        let mut late = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
+        let slices = vec![MISSED; 10];
+        let mut late = Window { length: Duration::from_secs(5), requests: 50, slices, ..Window::default() };
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let together = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
         let mut reached = vec![judge_step(&plan, 0, &late, &objective, None)];

@@ -39,7 +39,8 @@ impl Axis {
         }
         let rough = (high - low) / 6.0;
         let power = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|step| *step >= rough).unwrap_or(power);
+        let step =
+            [1.0, 2.0, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|step| *step >= rough).unwrap_or(power);
         let first = (low / step).ceil() as i64;
         (first..).map(|i| i as f64 * step).take_while(|value| *value <= high * 1.001).collect()
     }

@@ -16,6 +16,9 @@ const RIGHT: f64 = 870.0;
 /// Violation rates below this are drawn at it.
 const LEAST_RATE: f64 = 1e-5;
 
+/// CPU limits up to so many times the edge are drawn.
+const SHOWN: f64 = 3.0;
+
 /// A measurement that is drawn.
 struct Mark {
     cpus: f64,
@@ -30,11 +33,17 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     let cheapest = answer.cheapest(settings).map(|minimum| minimum.point.replicas);
     let known = answer.per_replicas.iter().find(|known| cheapest.is_none_or(|cheapest| known.replicas == cheapest))?;
     let mine = || {
-        trials.iter().filter(|trial| trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users)
+        trials
+            .iter()
+            .filter(|trial| trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users)
     };
-    let starts: Vec<Mark> = mine().filter_map(|trial| start(settings, trial)).collect();
+    // Far above the edge there is nothing to see.
+    let most = known.estimate.map_or(f64::MAX, |estimate| estimate.cpus * SHOWN);
+    let is_near = |mark: &Mark| mark.cpus <= most;
+    let starts: Vec<Mark> = mine().filter_map(|trial| start(settings, trial)).filter(is_near).collect();
+    let probed = mine().filter(|trial| trial.spec.purpose == Purpose::Probe);
     let probes: Vec<Vec<Mark>> =
-        mine().filter(|trial| trial.spec.purpose == Purpose::Probe).map(|probe| readings(settings, probe)).collect();
+        probed.map(|probe| readings(settings, probe).into_iter().filter(is_near).collect()).collect();
     let all = || starts.iter().chain(probes.iter().flatten());
     let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), mark| (low.min(mark.cpus), high.max(mark.cpus)));
     if high <= 0.0 {
@@ -56,7 +65,13 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     frame.text(RIGHT, latency.y.at(limit) - 6.0, "s", "end", &format!("objective: {limit} ms"));
     let allowed = allowed(settings);
     frame.line("slo", (LEFT, rates.y.at(allowed)), (RIGHT, rates.y.at(allowed)));
-    frame.text(RIGHT, rates.y.at(allowed) - 6.0, "s", "end", &format!("allowed: {:.4}%", allowed * 100.0).replace(".0000%", "%"));
+    frame.text(
+        RIGHT,
+        rates.y.at(allowed) - 6.0,
+        "s",
+        "end",
+        &format!("allowed: {:.4}%", allowed * 100.0).replace(".0000%", "%"),
+    );
     for probe in &probes {
         draw_probe(&mut frame, probe, &latency, |mark| mark.ms);
         draw_probe(&mut frame, probe, &rates, |mark| mark.rate);
@@ -80,9 +95,9 @@ fn title(settings: &Settings, answer: &Answer<'_>, known: &ReplicaAnswer) -> Str
 fn subtitle(settings: &Settings, known: &ReplicaAnswer) -> String {
     let edge = known.estimate.map_or_else(String::new, |estimate| {
         let [low, high] = estimate.interval;
-        format!(" · the usual start breaks at {:.3} CPU ({low:.3} to {high:.3})", estimate.cpus)
+        format!("; edge of the usual start: {:.3} CPU ({low:.3} to {high:.3})", estimate.cpus)
     });
-    format!("Objective {}; closed model, think time {}{edge}", settings.objective, settings.wait_time)
+    format!("{}; closed, {}{edge}", settings.objective, settings.wait_time)
 }
 
 fn panels(frame: &mut Frame, settings: &Settings, known: &ReplicaAnswer, [latency, rates, holding]: [&Panel; 3]) {
@@ -134,7 +149,9 @@ fn legend(frame: &mut Frame) {
     frame.dot("dot", (LEFT + 13.0, y - 4.0), 3.0);
     frame.text(LEFT + 32.0, y, "s", "start", "probe");
     for (index, (verdict, name)) in
-        [(Verdict::Pass, "passed"), (Verdict::Fail, "failed"), (Verdict::Undecided, "undecided")].into_iter().enumerate()
+        [(Verdict::Pass, "passed"), (Verdict::Fail, "failed"), (Verdict::Undecided, "undecided")]
+            .into_iter()
+            .enumerate()
     {
         let x = LEFT + 110.0 + 110.0 * index as f64;
         frame.trial(verdict, (x, y - 4.0), name);

@@ -74,7 +74,8 @@ impl Frame {
     }
 
     pub fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
-        self.body.push_str(&format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", at.0, at.1));
+        self.body
+            .push_str(&format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", at.0, at.1));
     }
 
     /// A trial: a filled circle if it passed, a cross if it failed, a ring otherwise.

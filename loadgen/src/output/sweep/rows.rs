@@ -7,7 +7,7 @@ use crate::{
 
 /// The table's header.
 pub const HEADER: &str =
-    "  #  kind       limits                     verdict           p95      rate  throttled  p_hold  notes";
+    "  #  kind       limits                  verdict           p95      rate  throttled  p_hold  notes";
 
 /// Returns a trial's row; `known` is what is known of its replica count with it.
 pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> String {
@@ -25,7 +25,7 @@ pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> Strin
         .map_or_else(|| "-".to_owned(), |rung| super::words::percent(rung.p_hold));
     let (kind, limits, verdict) = (kind(trial.spec.purpose), trial.spec.point.to_string(), verdict(trial));
     let row = format!(
-        "{number:>3}  {kind:<9}  {limits:<25}  {verdict:<13}  {p95:>8}  {rate:>8}  {throttled:>9}  {p_hold:>6}  {}",
+        "{number:>3}  {kind:<9}  {limits:<22}  {verdict:<13}  {p95:>8}  {rate:>8}  {throttled:>9}  {p_hold:>6}  {}",
         notes(trial)
     );
     row.trim_end().to_owned()
