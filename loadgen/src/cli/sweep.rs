@@ -38,6 +38,8 @@ pub(super) struct Planned {
 }
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
+    // Before anything is touched.
+    prices(&options)?;
     let run = run_id();
     let place = place(&options, &run).await?;
     let done = swept(&options, &run, &place).await;
@@ -160,6 +162,9 @@ fn status(ending: Ending, answer: &Answer<'_>) -> ExitStatus {
     let some = |is: &dyn Fn(&Finding) -> bool| answer.per_replicas.iter().any(|a| is(&a.finding));
     match ending {
         Ending::Interrupted => ExitStatus::Interrupted,
+        Ending::Complete | Ending::Spent if answer.demand.last().is_some_and(|last| last.is_verified) => {
+            ExitStatus::Met
+        }
         Ending::Complete | Ending::Spent if some(&holds) => ExitStatus::Met,
         Ending::Complete if some(&|finding| *finding == Finding::Unmeasurable) => ExitStatus::GeneratorLimited,
         Ending::Complete | Ending::Spent => ExitStatus::Missed,

@@ -9,7 +9,7 @@ use crate::{
     Error,
     output::{Prices, Source, inside, model_mounts},
     runner::Pinning,
-    trial::{Settings, cpu_ladder, memory_ladder},
+    trial::{Mode, Settings, cpu_ladder, memory_ladder},
 };
 
 /// Memory that the host keeps for itself and the generator.
@@ -38,6 +38,13 @@ pub(super) fn settings(
     if options.wait_time.planned_per_second(1.0).is_none() {
         return Err(Error::Usage(
             "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep".to_owned(),
+        ));
+    }
+    if options.mode == Mode::Demand && !can_probe {
+        return Err(Error::Usage(
+            "--mode demand lowers limits of a running service in place, which cannot be done here\n  help: --mode minimal with \
+             each --max-users makes fresh trials alone"
+                .to_owned(),
         ));
     }
     let prices = prices(options)?;

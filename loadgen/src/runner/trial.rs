@@ -34,6 +34,8 @@ struct Drive<'a> {
     answers: bool,
     /// Readings of a probe that views were told of.
     told: usize,
+    /// Whether a CPU limit could not be changed in place.
+    is_refused: bool,
     events: &'a mpsc::Sender<Event>,
 }
 
@@ -133,6 +135,7 @@ impl Sweep {
             victim,
             answers: true,
             told: 0,
+            is_refused: false,
             events,
         };
         let mut steal = Steal::new(&[]);
@@ -151,7 +154,9 @@ impl Sweep {
             }
         }
         let outcome: Outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
-        let Drive { service, monitor, mut log, began, answers, .. } = drive;
+        let Drive { service, monitor, mut log, began, answers, is_refused, .. } = drive;
+        // What was refused once is not asked for again.
+        self.settings.can_probe &= !is_refused;
         log.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
             // One that answers no user would be waited for, and not tell.
@@ -201,6 +206,7 @@ impl Sweep {
             let why = error.to_string();
             drive.monitor.refused(limits, &why);
             if limits.memory_bytes == memory_bytes {
+                drive.is_refused = true;
                 let log = format!(
                     "limits cannot be changed in place ({why}); the sweep goes on with fresh trials, which takes longer"
                 );
@@ -211,10 +217,10 @@ impl Sweep {
 
     /// Tells views of a probe's new readings, and of what is known with them.
     fn tell_readings(&self, drive: &mut Drive<'_>, trials: &[Trial]) {
-        let readings = drive.monitor.readings(&self.settings, drive.spec, &drive.log);
-        if readings.len() == drive.told {
+        if drive.monitor.reading_count() == drive.told {
             return;
         }
+        let readings = drive.monitor.readings(&self.settings, drive.spec, &drive.log);
         for reading in &readings[drive.told..] {
             let _ = drive.events.send(Event::Reading(Box::new(reading.clone())));
         }

@@ -7,7 +7,7 @@ use super::{
     answer::{Finding, ReplicaAnswer},
     choice::{Choice, FRESH, RAMPS, Rung, candidate, choose},
     is_measurable, is_valid,
-    model::{Observation, Posterior, Prior, Start},
+    model::{Observation, Posterior, Prior, Seen, Start, seen_in_step},
     percent, planned,
 };
 use crate::{
@@ -54,7 +54,7 @@ impl<'a> Capacity<'a> {
         let (max, step) = (settings.max_users, settings.step.clamp(1, settings.max_users));
         let users: Vec<u32> = (1..=max.div_ceil(step)).rev().map(|i| (i * step).min(max)).collect();
         let valid = || all.iter().copied().filter(|trial| is_valid(trial));
-        let starts: Vec<Start> = valid().filter_map(start).collect();
+        let starts: Vec<Start> = valid().filter_map(|trial| start(trial, step)).collect();
         let prior = Prior { mean: -f64::from(max).ln(), sd: 1.0 };
         let posterior = Posterior::new(prior, &starts);
         let rungs = users
@@ -70,7 +70,7 @@ impl<'a> Capacity<'a> {
                 Rung {
                     room,
                     p_hold: posterior.p_hold(room),
-                    has_failed: valid().any(failed),
+                    is_out: valid().any(failed),
                     needs_fresh: FRESH.saturating_sub(passed(Purpose::Fresh)),
                     needs_ramps: RAMPS.saturating_sub(passed(Purpose::Ramp)),
                 }
@@ -80,6 +80,11 @@ impl<'a> Capacity<'a> {
     }
 
     fn next(&self) -> Option<Planned> {
+        self.next_unchecked().filter(|planned| is_measurable(self.all.iter().copied(), planned.spec))
+    }
+
+    /// The trial to make next, be it invalid again and again.
+    fn next_unchecked(&self) -> Option<Planned> {
         let spec = |purpose, users| TrialSpec { purpose, point: self.point, users };
         if self.all.len() >= MOST_TRIALS {
             return None;
@@ -101,7 +106,7 @@ impl<'a> Capacity<'a> {
             let what = if purpose == Purpose::Ramp { "a ramp confirms it" } else { "a fresh trial decides" };
             planned(self.settings, spec(purpose, users), format!("{users} users are held in {p} of starts; {what}."))
         };
-        is_measurable(self.all.iter().copied(), planned.spec).then_some(planned)
+        Some(planned)
     }
 
     fn answer(&self) -> ReplicaAnswer {
@@ -113,8 +118,15 @@ impl<'a> Capacity<'a> {
             (Some(rung), _) => {
                 Finding::Capacity { point: self.point, users: self.users[rung], p_hold: self.rungs[rung].p_hold }
             }
-            (None, None) if self.rungs.last().is_some_and(|rung| rung.has_failed) => {
+            (None, None)
+                if self.all.iter().any(|trial| is_valid(trial) && trial.steps.len() < 2 && !trial.passed()) =>
+            {
                 Finding::Capacity { point: self.point, users: 0, p_hold: 0.0 }
+            }
+            (None, _)
+                if self.next_unchecked().is_some_and(|next| !is_measurable(self.all.iter().copied(), next.spec)) =>
+            {
+                Finding::Unmeasurable
             }
             (None, _) => Finding::Unknown,
         };
@@ -122,17 +134,18 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// What a trial tells of users: a ramp, of each of its steps.
-fn start(trial: &Trial) -> Option<Start> {
-    let fresh = Start::of(trial)?;
+/// What a trial tells of users: of each of its steps, and where it failed, of the first step that was not passed, whatever it lacked.
+fn start(trial: &Trial, step: u32) -> Option<Start> {
     let room = |users: u32| -f64::from(users).ln();
-    let last = trial.steps.last().map_or(trial.spec.users, |step| step.users);
-    let mut observations: Vec<Observation> =
-        fresh.observations.iter().map(|observation| Observation { room: room(last), ..*observation }).collect();
-    let earlier = trial.steps.iter().filter(|step| step.users < last);
-    observations.extend(
-        earlier
-            .filter_map(|step| Some(Observation { room: room(step.users), seen: super::model::seen_in_step(step)? })),
-    );
-    Some(Start { observations, ..fresh })
+    let passed = trial.steps.iter().take_while(|step| step.verdict != Verdict::Fail);
+    let of_step =
+        |step: &crate::trial::StepResult| Some(Observation { room: room(step.users), seen: seen_in_step(step)? });
+    let mut observations: Vec<Observation> = passed.clone().filter_map(of_step).collect();
+    if trial.verdict == Verdict::Fail {
+        let before = passed.last().map_or(0, |step| step.users);
+        let failed = trial.steps.iter().find(|step| step.verdict == Verdict::Fail).map(|step| step.users);
+        let users = failed.unwrap_or_else(|| (before + step).min(trial.spec.users));
+        observations.push(Observation { room: room(users), seen: Seen::AtLeast(0.0) });
+    }
+    (!observations.is_empty()).then_some(Start { observations, spread: 0.0 })
 }

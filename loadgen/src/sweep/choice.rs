@@ -22,8 +22,8 @@ pub(super) struct Rung {
     pub room: f64,
     /// Probability that a fresh start holds.
     pub p_hold: f64,
-    /// Whether a trial failed, and memory was not what it lacked.
-    pub has_failed: bool,
+    /// Whether it cannot be the answer any more: a trial failed that did not lack memory, or its trials come out either way.
+    pub is_out: bool,
     /// Fresh trials that the rung still needs to be the answer.
     pub needs_fresh: usize,
     /// Ramps of the same.
@@ -46,12 +46,12 @@ pub(super) enum Choice {
 impl Rung {
     /// Returns whether it may be the answer.
     pub fn is_candidate(&self, confidence: f64) -> bool {
-        self.p_hold >= confidence && !self.has_failed
+        self.p_hold >= confidence && !self.is_out
     }
 
     /// Returns whether it has all the trials that an answer needs.
     pub fn is_complete(&self) -> bool {
-        !self.has_failed && self.needs_fresh == 0 && self.needs_ramps == 0
+        !self.is_out && self.needs_fresh == 0 && self.needs_ramps == 0
     }
 }
 
@@ -74,8 +74,8 @@ pub(super) fn choose(
     let candidate = candidate(rungs, confidence);
     let mut options = Vec::new();
     for (index, (rung, worth)) in rungs.iter().zip(posterior.worth(&rooms, confidence)).enumerate() {
-        // What has failed cannot be the answer, and what is dearer than the candidate need not be.
-        if rung.has_failed || candidate.is_some_and(|candidate| index > candidate) {
+        // What is out cannot be the answer, and what is dearer than the candidate need not be.
+        if rung.is_out || candidate.is_some_and(|candidate| index > candidate) {
             continue;
         }
         let value = worth.information + NEED * worth.is_answer;

@@ -27,8 +27,12 @@ const UNKNOWN_SD: f64 = 1.0;
 const PROBE_ABOVE: f64 = 0.5;
 /// Probes of a replica count: from the next whole processor, or from the largest limits, where one did not reach the edge.
 const MOST_PROBES: usize = 3;
-/// Trials of a replica count after which its search ends with what is known.
-const MOST_TRIALS: usize = 40;
+/// Fresh trials and ramps of a rung after which it is not tried again: they come out either way.
+const MOST_TRIALS: usize = 12;
+/// Probes that begin alike and bring nothing.
+const MOST_ALIKE: usize = 2;
+/// CPU above what was used with room, from which a probe goes down.
+const PROBE_ROOM: f64 = 1.25;
 
 /// What is known of a replica count.
 #[derive(Debug)]
@@ -87,9 +91,6 @@ impl<'a> Count<'a> {
 
     /// Returns the trial to make next, if there is one.
     pub fn next(&self) -> Option<Planned> {
-        if self.all.len() >= MOST_TRIALS {
-            return None;
-        }
         if let Some(probe) = self.probe() {
             return Some(probe);
         }
@@ -200,12 +201,15 @@ impl<'a> Count<'a> {
                 None => 0,
             };
             let unsettled = usize::from(memory.next().is_some());
+            let needs_fresh = FRESH.saturating_sub(passed(Purpose::Fresh)).max(unsettled);
+            let needs_ramps = RAMPS.saturating_sub(passed(Purpose::Ramp));
+            let is_open = needs_fresh > 0 || needs_ramps > 0;
             Rung {
                 room: (self.settings.cpus.rung(index) as f64).ln(),
                 p_hold,
-                has_failed: self.has_failed(index),
-                needs_fresh: FRESH.saturating_sub(passed(Purpose::Fresh)).max(unsettled),
-                needs_ramps: RAMPS.saturating_sub(passed(Purpose::Ramp)),
+                is_out: self.has_failed(index) || is_open && self.is_spent(index),
+                needs_fresh,
+                needs_ramps,
             }
         };
         self.p_hold.iter().enumerate().map(of).collect()
@@ -223,7 +227,15 @@ impl<'a> Count<'a> {
 
     /// Whether a trial under a CPU rung failed, and memory was not what it lacked.
     fn has_failed(&self, cpu: usize) -> bool {
-        self.at(cpu).any(|trial| trial.verdict == Verdict::Fail && !trial.lacked_memory())
+        let is_at_top =
+            |trial: &Trial| self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.memory >= self.top.memory);
+        // With no more memory to give, the lack of it is one more failure.
+        self.at(cpu).any(|trial| trial.verdict == Verdict::Fail && (!trial.lacked_memory() || is_at_top(trial)))
+    }
+
+    /// Whether so many trials of a CPU rung were made that one more is not expected to settle it.
+    fn is_spent(&self, cpu: usize) -> bool {
+        self.at(cpu).count() >= MOST_TRIALS
     }
 
     /// Fresh trials and ramps under a CPU rung that passed, and those that did not though they had memory.
@@ -267,39 +279,49 @@ impl<'a> Count<'a> {
 
     /// The probe that is to be made, if one is.
     fn probe(&self) -> Option<Planned> {
-        let probes: Vec<&&Trial> = self.all.iter().filter(|trial| trial.spec.purpose == Purpose::Probe).collect();
-        let has_read = |trial: &&&&Trial| !trial.readings.is_empty();
-        if !self.settings.can_probe || probes.len() >= MOST_PROBES {
+        let probes = || self.all.iter().filter(|trial| trial.spec.purpose == Purpose::Probe);
+        if !self.settings.can_probe || probes().count() >= MOST_PROBES {
             return None;
         }
-        let whole = |millis: f64| self.settings.cpus.at_least((millis / 1000.0).ceil() * 1000.0).min(self.top.cpu);
-        let start = match probes.iter().rfind(has_read) {
+        // Of several, the one that began lowest: the others did not reach the edge.
+        let read = probes().filter(|trial| !trial.readings.is_empty());
+        let start = match read.min_by_key(|trial| trial.spec.point.limits.cpus) {
+            Some(probe) => self.next_start(probe)?,
             None if self.is_seeded() => {
                 self.settings.cpus.at_least((self.prior.mean + PROBE_ABOVE).exp()).min(self.top.cpu)
             }
-            None => whole((self.prior.mean + 2.0 * self.prior.sd).exp()),
-            Some(probe) => {
-                let first = self.settings.rungs(probe.spec.point)?.cpu;
-                let broke = |ratio: f64| ratio > 1.0;
-                let cpus: Vec<_> = probe.readings.iter().filter(|reading| !reading.is_memory).collect();
-                let lowest = cpus.iter().map(|reading| reading.limits.cpus.millis).min()?;
-                let is_edge_passed = cpus.iter().any(|reading| broke(reading.violation_ratio()));
-                if cpus.first().is_some_and(|reading| broke(reading.violation_ratio())) && first < self.top.cpu {
-                    self.top.cpu
-                } else if !is_edge_passed && lowest > 1000 {
-                    whole(f64::from(lowest) - 1000.0)
-                } else {
-                    return None;
-                }
-            }
+            None => self.whole((self.prior.mean + 2.0 * self.prior.sd).exp()),
         };
         let spec = self.spec(Purpose::Probe, Rungs { cpu: start, memory: self.top.memory });
-        let is_new = !probes.iter().filter(has_read).any(|probe| probe.spec == spec);
+        let alike = || probes().filter(|probe| probe.spec == spec);
+        let is_new = alike().count() < MOST_ALIKE && alike().all(|probe| probe.readings.is_empty());
         let reason = format!(
             "Lowers the limits of one running service under all {} users to see where the objective breaks.",
             self.settings.max_users
         );
         is_new.then(|| planned(self.settings, spec, reason))
+    }
+
+    /// Where another probe begins, if this one did not reach the edge: at the top, where its first limits broke; in the whole processor
+    /// that the service needs, where that is another one.
+    fn next_start(&self, probe: &Trial) -> Option<usize> {
+        let cpus: Vec<_> = probe.readings.iter().filter(|reading| !reading.is_memory).collect();
+        let first = cpus.first()?;
+        let start = self.settings.rungs(probe.spec.point)?.cpu;
+        if first.violation_ratio() > 1.0 {
+            return (start < self.top.cpu).then_some(self.top.cpu);
+        }
+        let is_edge_passed = cpus.iter().any(|reading| reading.violation_ratio() > 1.0);
+        let used = first.usage.cpus_used * 1000.0 / f64::from(self.replicas);
+        let needed = self.whole(used * PROBE_ROOM);
+        (!is_edge_passed && needed < start).then_some(needed)
+    }
+
+    /// The highest rung within the whole processor that so many thousandths are in, or the lowest that is so many.
+    fn whole(&self, millis: f64) -> usize {
+        let cpus = &self.settings.cpus;
+        let within = cpus.at_most(((millis / 1000.0).ceil() * 1000.0) as u64);
+        within.filter(|rung| cpus.rung(*rung) as f64 >= millis).unwrap_or(cpus.at_least(millis)).min(self.top.cpu)
     }
 
     fn is_seeded(&self) -> bool {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::{
-    Planned, is_valid,
+    Planned, is_measurable, is_valid,
     model::{Posterior, Prior, Start},
     percent, planned,
 };
@@ -41,7 +41,7 @@ pub fn demand(settings: &Settings, trials: &[Trial]) -> Vec<DemandPoint> {
     let mut least: f64 = 0.0;
     let mut curve = Vec::new();
     for users in users {
-        let posterior = posterior(settings, trials, probe, users, before);
+        let posterior = posterior(trials, probe, users, before);
         let edge = posterior.quantile(0.5);
         before = Some((users, edge));
         // More users never need less.
@@ -72,7 +72,8 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     }
     let curve = demand(settings, trials);
     let (top, middle) = (curve.last()?, curve.get(curve.len() / 2)?);
-    [top, middle].into_iter().find(|point| !point.is_verified && tried(trials, point.users) < MOST_TRIALS).map(|at| {
+    let is_open = |point: &&DemandPoint| !point.is_verified && tried(trials, point.users) < MOST_TRIALS;
+    let mut open = [top, middle].into_iter().filter(is_open).map(|at| {
         let point = verified_point(settings, replicas, at.cpus * 1000.0);
         let spec = TrialSpec { purpose: Purpose::Fresh, point, users: at.users };
         let reason = format!(
@@ -83,15 +84,18 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
             point.limits.cpus
         );
         planned(settings, spec, reason)
-    })
+    });
+    open.find(|planned| is_measurable(trials, planned.spec))
 }
 
 fn probe<'a>(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
+    // One that was cut short is not the curve.
+    let is_whole = |trial: &Trial| trial.readings.last().is_some_and(|last| last.users == settings.max_users);
     let is_one = |trial: &&Trial| {
         trial.spec.purpose == Purpose::Probe
             && is_valid(trial)
             && trial.spec.users == settings.max_users
-            && trial.readings.iter().any(|reading| reading.users < settings.max_users)
+            && is_whole(trial)
     };
     trials.iter().filter(|_| settings.mode == Mode::Demand).find(is_one)
 }
@@ -107,13 +111,7 @@ fn tried(trials: &[Trial], users: u32) -> usize {
 }
 
 /// What is known of the edge at a step of users.
-fn posterior(
-    settings: &Settings,
-    trials: &[Trial],
-    probe: &Trial,
-    users: u32,
-    before: Option<(u32, f64)>,
-) -> Posterior {
+fn posterior(trials: &[Trial], probe: &Trial, users: u32, before: Option<(u32, f64)>) -> Posterior {
     let readings: Vec<_> = probe.readings.iter().filter(|reading| reading.users == users).cloned().collect();
     let prior = match before {
         Some((fewer, edge)) => Prior { mean: edge + (f64::from(users) / f64::from(fewer)).ln(), sd: STEP_SD },
@@ -122,9 +120,9 @@ fn posterior(
             Prior { mean: f64::from(lowest).ln(), sd: FIRST_SD }
         }
     };
-    let of_probe = Trial { readings, ..probe.clone() };
+    let spec = TrialSpec { users, ..probe.spec };
+    let of_probe = Trial { spec, readings, ..probe.clone() };
     let starts = std::iter::once(&of_probe).chain(fresh(trials, users)).filter_map(Start::of).collect::<Vec<_>>();
-    debug_assert!(settings.confidence < 1.0, "no limit holds always");
     Posterior::new(prior, &starts)
 }
 

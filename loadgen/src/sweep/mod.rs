@@ -88,7 +88,7 @@ fn minimal(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     let with_time = |planned: Planned| Planned { seconds_left: expected.max(planned.seconds_left), ..planned };
     let next = counts.iter().find_map(|count| {
         count.next().filter(|planned| is_measurable(trials, planned.spec)).or_else(|| match settings.mode {
-            Mode::Frontier => frontier::next(count),
+            Mode::Frontier => frontier::next(count).filter(|planned| is_measurable(trials, planned.spec)),
             _ => None,
         })
     });

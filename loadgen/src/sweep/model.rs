@@ -22,6 +22,5 @@
 mod observation;
 mod posterior;
 
-pub(super) use observation::seen_in_step;
-pub use observation::{Observation, Seen, Start};
+pub use observation::{Observation, Seen, Start, seen_in_step};
 pub use posterior::{Posterior, Prior, Worth};

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_before_it_and_a_little_theft_do_not_matter() {
+    fn seconds_before_it_and_a_little_steal_do_not_matter() {
         let mut deciding = opened();
         assert!(play(&mut deciding, 1..=25, |_| 0.019).is_empty());
         assert_eq!((deciding.seconds().len(), deciding.steal_restarts()), (15, 0));

@@ -38,7 +38,7 @@ pub enum Futility {
     Missed(String),
     /// A step in which the generator was the limit: the trial is invalid, whatever follows.
     Unmeasured(String),
-    /// Too close to call, and not likely to be decided by the longest window.
+    /// Undecided, and not likely to be decided by the longest window.
     Open(String),
 }
 

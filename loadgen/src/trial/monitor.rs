@@ -163,6 +163,11 @@ impl Monitor {
         self.stop()
     }
 
+    /// Returns how many readings a probe has by now.
+    pub fn reading_count(&self) -> usize {
+        self.probed().len()
+    }
+
     /// Returns what a probe has read so far.
     pub(super) fn probed(&self) -> &[Probed] {
         self.probe.as_ref().map_or(&[], Probe::readings)

@@ -3,6 +3,8 @@
 //! It begins under its first limits, goes down the ladder of CPU limits to the first rung that is overloaded, returns to one that holds
 //! to see the service recover, and lowers memory there until it is short. A demand probe does the first part at each step of users.
 
+mod demand;
+
 use std::time::Duration;
 
 use orchestrator::Limits;
@@ -10,7 +12,6 @@ use orchestrator::Limits;
 use super::{Mode, Point, Settings, Timing, TrialUsage, UsageLog, bottleneck::misses_pages};
 use crate::{
     measure::{Second, Window},
-    slo::Objective,
     verdict::ViolationRate,
     workload::StepTimes,
 };
@@ -23,6 +24,10 @@ const CLEAR: f64 = 0.5;
 /// Seconds in a row in which so many requests violate the objective end a rung's window at once.
 const HOPELESS_SECONDS: usize = 2;
 const HOPELESS_SHARE: f64 = 0.5;
+/// Of at least so many requests: of fewer, half may be two.
+const HOPELESS_REQUESTS: u64 = 20;
+/// Smallest share of the planned rate that may be missing, where the objective allows none.
+const LEAST_SHARE: f64 = 0.01;
 /// Longest time that the service may take to recover.
 const RECOVERY: Duration = Duration::from_secs(15);
 /// First rung below the first limits, as a multiple of the CPU that was used under them.
@@ -31,11 +36,6 @@ const FIRST_RUNG: f64 = 1.25;
 const EASY: f64 = 0.2;
 /// Memory rungs that are tried at most above what the program itself holds.
 const MEMORY_RUNGS: usize = 3;
-/// Quotas of a demand probe at a step of users, as a multiple of the expected edge, and what each next one is of the one before.
-const DEMAND_FIRST: f64 = 1.4;
-const DEMAND_NEXT: f64 = 0.82;
-/// Share of the CPU that a step of users uses unlimited that is expected at its edge, before anything is known.
-const DEMAND_GUESS: f64 = 0.8;
 /// Smallest quota that the kernel enforces, in thousandths of a processor.
 const LEAST_MILLIS: f64 = 10.0;
 
@@ -156,7 +156,7 @@ impl Probe {
 
     fn complete(&mut self, at: Duration, log: &UsageLog) -> Option<Limits> {
         let from = self.read(at, None);
-        let usage = log.summary(from, at, 0.0);
+        let usage = log.window(from, at, 0.0);
         let next = if self.settings.mode == Mode::Demand { self.demand_rung(&usage) } else { self.next_rung(&usage) };
         match next {
             Some(limits) => self.set(limits, at),
@@ -217,8 +217,7 @@ impl Probe {
 
     /// Whether a higher rung held clearly.
     fn has_room_above(&self) -> bool {
-        let holds = |probed: &&Probed| ratio(&probed.window, &self.settings.objective) <= CLEAR;
-        self.readings.iter().filter(holds).any(|probed| probed.limits.cpus > self.limits.cpus)
+        self.readings.iter().any(|probed| self.ratio(probed) <= CLEAR && probed.limits.cpus > self.limits.cpus)
     }
 
     fn end(&mut self) -> Option<Limits> {
@@ -238,10 +237,10 @@ impl Probe {
 
     /// Returns to a rung that holds: first to the one above, if that was passed over, and then to the lowest that held clearly.
     fn recover(&mut self, usage: &TrialUsage) -> Option<Limits> {
-        let holds = |probed: &&Probed| ratio(&probed.window, &self.settings.objective) <= CLEAR;
-        let Some(lowest) = self.readings.iter().filter(holds).map(|probed| probed.limits).min_by_key(|l| l.cpus) else {
-            return self.end();
-        };
+        // A rung that held before the overload, and not after it, is not returned to again.
+        let broke = |limits: Limits| self.readings.iter().any(|p| p.limits == limits && self.ratio(p) > CLEAR);
+        let holding = self.readings.iter().map(|probed| probed.limits).filter(|limits| !broke(*limits));
+        let Some(lowest) = holding.min_by_key(|limits| limits.cpus) else { return self.end() };
         if lowest == self.limits {
             return self.first_memory(usage);
         }
@@ -272,47 +271,6 @@ impl Probe {
         }
     }
 
-    /// The next quota at this step of users; the same until its next step once the edge is passed.
-    fn demand_rung(&mut self, usage: &TrialUsage) -> Option<Limits> {
-        let ratio = self.last_ratio();
-        if self.phase == Phase::First {
-            self.phase = Phase::Down;
-            let used = usage.cpus_used * 1000.0 / f64::from(self.point.replicas);
-            return Some(self.with_cpus(millis(used * DEMAND_GUESS * DEMAND_FIRST)));
-        }
-        if ratio > 1.0 {
-            self.is_step_done = true;
-            return Some(self.with_cpus(millis(self.quota() / DEMAND_NEXT / DEMAND_NEXT)));
-        }
-        Some(self.with_cpus(millis(self.quota() * DEMAND_NEXT)))
-    }
-
-    /// Begins the next step of users with a quota above what it is expected to need.
-    fn next_step(&mut self, at: Duration, since: Duration) -> Option<Limits> {
-        self.seconds.clear();
-        let grown = f64::from(self.users[self.step + 1]) / f64::from(self.users[self.step].max(1));
-        let edge = self.edge_millis().unwrap_or(self.quota() / DEMAND_FIRST);
-        self.step += 1;
-        self.is_step_done = false;
-        self.set(self.with_cpus(millis(edge * grown * DEMAND_FIRST)), at);
-        self.since = since;
-        Some(self.limits)
-    }
-
-    /// Between the lowest quota that held at this step of users and the highest that did not.
-    fn edge_millis(&self) -> Option<f64> {
-        let users = self.users[self.step];
-        let here = || self.readings.iter().filter(|probed| probed.users == users);
-        let holds = |probed: &&Probed| ratio(&probed.window, &self.settings.objective) <= 1.0;
-        let millis = |probed: &Probed| f64::from(probed.limits.cpus.millis);
-        let held = here().filter(holds).map(millis).reduce(f64::min);
-        let broke = here().filter(|probed| !holds(probed)).map(millis).reduce(f64::max);
-        match (held, broke) {
-            (Some(held), Some(broke)) => Some((held * broke).sqrt()),
-            (held, broke) => held.map(|held| held * DEMAND_NEXT).or(broke.map(|broke| broke / DEMAND_NEXT)),
-        }
-    }
-
     fn quota(&self) -> f64 {
         f64::from(self.limits.cpus.millis)
     }
@@ -332,7 +290,24 @@ impl Probe {
     }
 
     fn last_ratio(&self) -> f64 {
-        self.readings.last().map_or(0.0, |probed| ratio(&probed.window, &self.settings.objective))
+        self.readings.last().map_or(0.0, |probed| self.ratio(probed))
+    }
+
+    /// The worst violation rate of a reading as a multiple of what is allowed; infinite without a request.
+    fn ratio(&self, probed: &Probed) -> f64 {
+        let (window, objective) = (&probed.window, &self.settings.objective);
+        if window.requests == 0 {
+            return f64::INFINITY;
+        }
+        let latency = ViolationRate::of(window, objective).into_iter().filter(|rate| rate.over_ms.is_some());
+        let failed = window.failed() as f64 / window.requests as f64;
+        let failures = objective.failures.map_or(0.0, |allowed| if failed > allowed { failed / allowed } else { 0.0 });
+        let planned = self.settings.wait_time.planned_per_second(probed.users.into());
+        let rate = objective.rate.zip(planned).map_or(0.0, |(share, planned)| {
+            let missing = 1.0 - window.requests_per_second() / planned;
+            if missing > 1.0 - share { missing / (1.0 - share).max(LEAST_SHARE) } else { 0.0 }
+        });
+        latency.map(|rate| rate.share / rate.allowed).fold(failures.max(rate), f64::max)
     }
 
     /// Whether the last window was far from the objective.
@@ -346,7 +321,9 @@ impl Probe {
     }
 
     fn is_hopeless(&self) -> bool {
-        let bad = |second: &Second| violated(second) as f64 > HOPELESS_SHARE * second.requests as f64;
+        let bad = |second: &Second| {
+            second.requests >= HOPELESS_REQUESTS && violated(second) as f64 > HOPELESS_SHARE * second.requests as f64
+        };
         self.phase != Phase::First
             && self.seconds.len() >= HOPELESS_SECONDS
             && self.seconds.iter().rev().take(HOPELESS_SECONDS).all(bad)
@@ -355,7 +332,7 @@ impl Probe {
     /// Whether a second after the overload keeps the objective again, or it has been waited for long enough.
     fn has_recovered(&self, second: &Second, at: Duration) -> bool {
         let allowed = self.settings.objective.latency.iter().map(|limit| limit.allowed_over()).fold(0.05, f64::max);
-        let is_well = violated(second) as f64 <= allowed * second.requests as f64;
+        let is_well = second.requests > 0 && violated(second) as f64 <= allowed * second.requests as f64;
         is_well || at > self.since + self.settle + RECOVERY
     }
 }
@@ -366,17 +343,6 @@ fn violated(second: &Second) -> u64 {
 
 fn millis(cpus: f64) -> u64 {
     cpus.max(LEAST_MILLIS).round() as u64
-}
-
-/// The worst violation rate of a window, as a multiple of what is allowed; a window without requests is overloaded.
-fn ratio(window: &Window, objective: &Objective) -> f64 {
-    if window.requests == 0 {
-        return f64::INFINITY;
-    }
-    let latency = ViolationRate::of(window, objective).into_iter().filter(|rate| rate.over_ms.is_some());
-    let failed = window.failed() as f64 / window.requests as f64;
-    let failures = objective.failures.map_or(0.0, |allowed| if failed > allowed { failed / allowed } else { 0.0 });
-    latency.map(|rate| rate.share / rate.allowed).fold(failures, f64::max)
 }
 
 #[cfg(test)]

@@ -205,6 +205,8 @@ pub struct TrialUsage {
 /// Share of a limit from which it is reached: the kernel charges memory by a few hundred KiB at a time.
 const FILLED: f64 = 0.97;
 
+/// Violation ratio of a window that failed, whatever for.
+const MISSED: f64 = 1.01;
 /// Share of a limit that anonymous memory may take: starts differ by some percent.
 const TIGHT: f64 = 0.9;
 
@@ -260,10 +262,14 @@ impl Trial {
 }
 
 impl Reading {
-    /// Returns the worst part of the objective: its violation rate as a multiple of what is allowed; a rate that misses the planned one
-    /// by more than the objective's share counts as that many times too much.
+    /// Returns the violation rate of the worst part of the objective as a multiple of what is allowed: above 1 where the window failed for
+    /// any part of it, infinite without a request.
     pub fn violation_ratio(&self) -> f64 {
-        self.violation_rates.iter().map(|rate| rate.share / rate.allowed).fold(0.0, f64::max)
+        if self.requests == 0 {
+            return f64::INFINITY;
+        }
+        let least = if self.verdict == Verdict::Fail { MISSED } else { 0.0 };
+        self.violation_rates.iter().map(|rate| rate.share / rate.allowed).fold(least, f64::max)
     }
 
     /// Returns whether memory was short under these limits.

@@ -135,11 +135,12 @@ impl Settings {
         })
     }
 
-    /// Returns the rungs of a point; of limits between two rungs, the lower one.
+    /// Returns the rungs of a point; `None` of one whose limits are on no rung, as of a sweep with other ladders.
     pub fn rungs(&self, point: Point) -> Option<Rungs> {
+        let rung = |ladder: &Ladder, value: u64| ladder.at_most(value).filter(|rung| ladder.rung(*rung) == value);
         Some(Rungs {
-            cpu: self.cpus.at_most(point.limits.cpus.millis.into())?,
-            memory: self.memory.at_most(point.limits.memory_bytes)?,
+            cpu: rung(&self.cpus, point.limits.cpus.millis.into())?,
+            memory: rung(&self.memory, point.limits.memory_bytes)?,
         })
     }
 

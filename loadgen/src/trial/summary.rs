@@ -117,12 +117,9 @@ fn reading(settings: &Settings, spec: TrialSpec, probed: &Probed, log: &UsageLog
     let window = &probed.window;
     let planned_per_second = settings.wait_time.planned_per_second(probed.users.into());
     let judged = judge(window, &settings.objective, planned_per_second, Scope::Step);
-    let usage = log.summary(probed.from, probed.to, window.requests_per_second());
+    let usage = log.window(probed.from, probed.to, window.requests_per_second());
     let point = Point { limits: probed.limits, ..spec.point };
-    let judged = match probed.refused {
-        Some(_) => Judgement { verdict: Verdict::Fail, reasons: Vec::new() },
-        None => steps::without_steal(judged, &usage, settings.max_steal),
-    };
+    let verdict = if probed.refused.is_some() { Verdict::Fail } else { judged.verdict };
     Reading {
         limits: point.limits,
         users: probed.users,
@@ -135,7 +132,7 @@ fn reading(settings: &Settings, spec: TrialSpec, probed: &Probed, log: &UsageLog
         service_ms: window.service.percentiles(),
         intended_ms: window.intended.percentiles(),
         usage,
-        verdict: judged.verdict,
+        verdict,
         is_recovery: probed.is_recovery,
         is_memory: probed.is_memory,
         refused: probed.refused.clone(),

@@ -95,6 +95,20 @@ impl UsageLog {
         usage
     }
 
+    /// Sums up a window of a probe, which goes on: as [`Self::summary`], with the memory and the endings of that window alone.
+    pub fn window(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
+        let is_within = |at: &Duration| *at >= from && *at <= to;
+        let usage = self.usage.iter().filter(|(at, _)| is_within(at)).cloned().collect();
+        let steal = self.steal.iter().filter(|(at, _)| is_within(at)).copied().collect();
+        let part = Self { usage, steal, load_ended: self.load_ended, killed: self.killed.clone() };
+        let before = self.usage.iter().take_while(|(at, _)| *at < from).last();
+        let kills = |usages: Option<&(Duration, Vec<Usage>)>| {
+            usages.map_or(0, |(_, usages)| usages.iter().map(|usage| usage.oom_kills).sum::<u64>())
+        };
+        let summary = part.summary(from, to, requests_per_second);
+        TrialUsage { oom_kills: summary.oom_kills.saturating_sub(kills(before)), ..summary }
+    }
+
     /// The share of the machine's processor time within `from..=to` that a hypervisor gave to others; `None` if nothing is known.
     pub fn steal_share(&self, from: Duration, to: Duration) -> Option<f64> {
         let stolen: Vec<f64> =

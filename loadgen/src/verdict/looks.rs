@@ -69,3 +69,40 @@ impl Looks {
         if is_futile { Look::Futile(judged) } else { Look::Open(judged) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Slice;
+
+    /// So many seconds in which so many of 5,000 requests are over the limit, all of them in every fifth second.
+    fn window(seconds: u64, over: u32) -> Window {
+        let slice = |i: u64| Slice { requests: 5000, failures: 0, over: [if i % 5 == 2 { over } else { 0 }, 0, 0, 0] };
+        let slices: Vec<Slice> = (0..seconds).map(slice).collect();
+        Window { length: Duration::from_secs(seconds), requests: seconds * 5000, slices, ..Window::default() }
+    }
+
+    #[test]
+    fn a_look_decides_waits_or_gives_up() {
+        let looks = Looks::after([15, 25, 40, 60]).give_up_below(0.1);
+        let objective = "p95<100ms".parse().unwrap();
+        let look = |seconds, over| looks.look(&window(seconds, over), &objective, Some(5000.0), Scope::Whole);
+        assert!(matches!(look(15, 0), Look::Decided(judged) if judged.verdict == Verdict::Pass));
+        assert!(matches!(look(60, 5000), Look::Decided(judged) if judged.verdict == Verdict::Fail));
+        assert!(matches!(look(40, 1250), Look::Futile(_)), "5% are over, as many as may be");
+        assert!(matches!(look(60, 1250), Look::Open(_)), "at the end there is nothing to give up");
+    }
+
+    #[test]
+    fn looks_are_at_times_that_are_fixed_before() {
+        let looks = Looks::after([15, 25, 40, 60]);
+        assert_eq!(
+            (looks.next(0), looks.next(15), looks.next(16), looks.next(61)),
+            (Some(15), Some(15), Some(25), None)
+        );
+        assert_eq!((looks.longest(), looks.is_due(25), looks.is_due(26)), (60, true, false));
+        let doubling = Looks::doubling(5);
+        assert!([5, 10, 20, 40, 5120].into_iter().all(|seconds| doubling.is_due(seconds)));
+        assert!([0, 15, 30].into_iter().all(|seconds| !doubling.is_due(seconds)));
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ViolationRate {
     /// Latency limit that the requests failed to keep, in milliseconds; none for the part about failures.
-    pub over_ms: Option<u64>,
+    pub over_ms: Option<f64>,
     /// Share that the objective allows.
     pub allowed: f64,
     /// Share that was measured.
@@ -32,7 +32,7 @@ impl ViolationRate {
         };
         let is_measured = window.intended.count() > 0;
         let latency = objective.latency.iter().enumerate().map(|(i, limit)| {
-            let over_ms = u64::try_from(limit.limit.as_millis()).ok();
+            let over_ms = Some(limit.limit.as_secs_f64() * 1e3);
             let quantile_ms = is_measured.then(|| window.intended.quantile(limit.quantile).as_secs_f64() * 1e3);
             of(over_ms, limit.allowed_over(), quantile_ms, &|slice| slice.over[i])
         });

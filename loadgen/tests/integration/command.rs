@@ -115,6 +115,13 @@ fn wrong_words_are_exit_code_2_and_say_what_is_right() {
         (&["run", "--host", "http://127.0.0.1:1", "--run-time", "soon"][..], "60s, 5m or 1h30m"),
         (&["sweep", "--slo", "p95<fast"][..], "p95<100ms,failures<0.1%,rate>=95%"),
         (&["sweep", "--replicas", "0"][..], "1..=256"),
+        (&["sweep", "--confidence", "1"][..], "above 0.5 and below 1"),
+        (&["sweep", "--confidence", "0.5"][..], "above 0.5 and below 1"),
+        (&["sweep", "--headroom", "cpu=-20%"][..], "headroom is from 0% to 1000%"),
+        (&["sweep", "--headroom", "cpu=20"][..], "no percentage: write 20%"),
+        (&["sweep", "--headroom", "disk=20%"][..], "headroom is of cpu or memory"),
+        (&["sweep", "--cpu-price", "31.5"][..], "31.5 USD/month"),
+        (&["sweep", "--cpu-price", "31.5 USD/month"][..], "--memory-price"),
     ] {
         let output = loadgen(args).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

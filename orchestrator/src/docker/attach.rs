@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, PageCache, Pull, Replica, Result, Service, Usage,
-    checks::check_deployment,
+    checks::{check_deployment, check_in_use, check_limits},
     page_cache::{all_here, make_cold},
 };
 
@@ -179,6 +179,14 @@ impl Attached {
         join_all(ready).await.into_iter().collect()
     }
 
+    async fn update_all(&self, replicas: &[Replica], deployment: &Deployment) -> Result<()> {
+        for replica in replicas {
+            let body = self.body(&replica.id, deployment).await?;
+            update(&self.engine.docker, &replica.id, &replica.name, body).await?;
+        }
+        Ok(())
+    }
+
     /// Returns whether just so many of the service's containers run now.
     async fn runs_as(&self, replicas: u32) -> Result<bool> {
         let mut running = Vec::new();
@@ -305,8 +313,12 @@ impl Orchestrator for Attached {
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
         self.write_down()?;
-        if deployment.in_place && self.runs_as(deployment.replicas).await? {
-            return self.go_on(deployment).await;
+        // Limits that it cannot be given while it runs, it is started under.
+        if deployment.in_place
+            && self.runs_as(deployment.replicas).await?
+            && let Ok(service) = self.go_on(deployment).await
+        {
+            return Ok(service);
         }
         self.stop_all().await?;
         let image =
@@ -331,10 +343,12 @@ impl Orchestrator for Attached {
     }
 
     async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
+        check_limits(limits, service.deployment.cpuset.as_deref(), &self.host().await?)?;
+        check_in_use(limits, &self.usage(service).await?)?;
         let deployment = Deployment { limits, ..service.deployment.clone() };
-        for replica in &service.replicas {
-            let body = self.body(&replica.id, &deployment).await?;
-            update(&self.engine.docker, &replica.id, &replica.name, body).await?;
+        if let Err(error) = self.update_all(&service.replicas, &deployment).await {
+            let _ = self.update_all(&service.replicas, &service.deployment).await;
+            return Err(error);
         }
         service.deployment = deployment;
         Ok(())

@@ -40,10 +40,9 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     // Far above the edge there is nothing to see.
     let most = known.estimate.map_or(f64::MAX, |estimate| estimate.cpus * SHOWN);
     let is_near = |mark: &Mark| mark.cpus <= most;
-    let starts: Vec<Mark> = mine().filter_map(|trial| start(settings, trial)).filter(is_near).collect();
+    let starts: Vec<Mark> = mine().filter_map(start).filter(is_near).collect();
     let probed = mine().filter(|trial| trial.spec.purpose == Purpose::Probe);
-    let probes: Vec<Vec<Mark>> =
-        probed.map(|probe| readings(settings, probe).into_iter().filter(is_near).collect()).collect();
+    let probes: Vec<Vec<Mark>> = probed.map(|probe| readings(probe).into_iter().filter(is_near).collect()).collect();
     let all = || starts.iter().chain(probes.iter().flatten());
     let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), mark| (low.min(mark.cpus), high.max(mark.cpus)));
     if high <= 0.0 {
@@ -61,8 +60,10 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     panels(&mut frame, settings, known, [&latency, &rates, &holding]);
     shade(&mut frame, known, [&latency, &rates, &holding]);
     let limit = limit_ms(settings);
-    frame.line("slo", (LEFT, latency.y.at(limit)), (RIGHT, latency.y.at(limit)));
-    frame.text(RIGHT, latency.y.at(limit) - 6.0, "s", "end", &format!("objective: {limit} ms"));
+    if !settings.objective.latency.is_empty() {
+        frame.line("slo", (LEFT, latency.y.at(limit)), (RIGHT, latency.y.at(limit)));
+        frame.text(RIGHT, latency.y.at(limit) - 6.0, "s", "end", &format!("objective: {limit} ms"));
+    }
     let allowed = allowed(settings);
     frame.line("slo", (LEFT, rates.y.at(allowed)), (RIGHT, rates.y.at(allowed)));
     frame.text(
@@ -163,10 +164,10 @@ fn legend(frame: &mut Frame) {
     frame.text(LEFT + 592.0, y, "s", "start", "edge, 90% interval");
 }
 
-fn start(settings: &Settings, trial: &Trial) -> Option<Mark> {
+fn start(trial: &Trial) -> Option<Mark> {
     let step = trial.steps.last().filter(|step| step.requests > 0)?;
     let is_start = matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp);
-    let ms = percentile(settings, &step.intended_ms);
+    let ms = percentile(&step.violation_rates, &step.intended_ms);
     is_start.then(|| Mark {
         cpus: trial.spec.point.limits.cpus.as_f64(),
         ms,
@@ -176,11 +177,11 @@ fn start(settings: &Settings, trial: &Trial) -> Option<Mark> {
     })
 }
 
-fn readings(settings: &Settings, probe: &Trial) -> Vec<Mark> {
+fn readings(probe: &Trial) -> Vec<Mark> {
     let cpus = probe.readings.iter().filter(|reading| !reading.is_memory && !reading.is_recovery);
     let mark = |reading: &crate::trial::Reading| Mark {
         cpus: reading.limits.cpus.as_f64(),
-        ms: percentile(settings, &reading.intended_ms),
+        ms: percentile(&reading.violation_rates, &reading.intended_ms),
         rate: worst(&reading.violation_rates),
         verdict: reading.verdict,
         what: String::new(),
@@ -188,14 +189,9 @@ fn readings(settings: &Settings, probe: &Trial) -> Vec<Mark> {
     cpus.map(mark).collect()
 }
 
-/// The percentile that the objective is about, of those that are kept.
-fn percentile(settings: &Settings, ms: &crate::measure::Percentiles) -> f64 {
-    match settings.objective.latency.first().map(|limit| limit.quantile) {
-        Some(quantile) if quantile <= 0.5 => ms.p50,
-        Some(quantile) if quantile > 0.99 => ms.p99_9,
-        Some(quantile) if quantile > 0.95 => ms.p99,
-        _ => ms.p95,
-    }
+/// The time at the objective's percentile; p95 without one.
+fn percentile(rates: &[ViolationRate], ms: &crate::measure::Percentiles) -> f64 {
+    rates.iter().find_map(|rate| rate.quantile_ms).unwrap_or(ms.p95)
 }
 
 fn worst(rates: &[ViolationRate]) -> f64 {

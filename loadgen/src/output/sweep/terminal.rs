@@ -22,6 +22,9 @@ use crate::{
 /// How often a progress line is written where lines cannot be redrawn.
 const INTERVAL: Duration = Duration::from_secs(60);
 
+/// An interval whose ends differ by at least so many times says no more than its upper end.
+const BRACKETED: f64 = 2.0;
+
 /// Shows a sweep's progress until its events end.
 pub fn watch(events: Receiver<Event>, settings: Settings, is_quiet: bool) -> JoinHandle<()> {
     std::thread::spawn(move || {
@@ -138,7 +141,11 @@ impl Terminal {
         let estimate = self.estimate.map_or_else(String::new, |estimate| {
             let [low, high] = estimate.interval;
             let each = if estimate.replicas == 1 { String::new() } else { format!("{} × ", estimate.replicas) };
-            format!(" · edge ≈ {each}{:.3} CPU, {low:.3}–{high:.3}", estimate.cpus)
+            // Before anything broke, all that is known is what held.
+            match high / low < BRACKETED {
+                true => format!(" · edge ≈ {each}{:.3} CPU, {low:.3}–{high:.3}", estimate.cpus),
+                false => format!(" · edge below {each}{high:.3} CPU"),
+            }
         });
         let kind = self.spec.map_or("", |spec| match spec.purpose {
             Purpose::ReplicaFailure => "failure",

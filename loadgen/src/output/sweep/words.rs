@@ -3,7 +3,7 @@
 use crate::{
     output::sweep::rows::thousands,
     sweep::{Answer, Finding, Minimum, ReplicaAnswer},
-    trial::{Bottleneck, Mode, Point, Purpose, Settings, THROTTLED, Trial},
+    trial::{Bottleneck, Headroom, Mode, Point, Purpose, Settings, THROTTLED, Trial},
     verdict::Verdict,
 };
 
@@ -139,7 +139,8 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
     match its {
         Some((minimum, known)) => {
             let early = if is_whole { "" } else { "The sweep ended early; confirmed by then: " };
-            format!("{early}{}. Beside it: {}", holds(&minimum, settings), neighbours(known, &minimum))
+            let headroom = headroom(settings, known);
+            format!("{early}{}. Beside it: {}{headroom}", holds(&minimum, settings), neighbours(known, &minimum))
         }
         None if !is_whole => {
             let known: Vec<String> = answer.per_replicas.iter().map(|known| count_line(known, settings)).collect();
@@ -149,6 +150,15 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
             }
         }
         None => answer.per_replicas.iter().map(|known| count_line(known, settings)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// What the manifests have, where headroom was asked for.
+fn headroom(settings: &Settings, known: &ReplicaAnswer) -> String {
+    match (settings.headroom == Headroom::default(), known.recommended) {
+        (true, _) => String::new(),
+        (false, Some(point)) => format!(" The manifests have {point}, with headroom."),
+        (false, None) => " The headroom was not confirmed: the manifests have the minimum.".to_owned(),
     }
 }
 

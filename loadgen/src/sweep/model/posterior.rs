@@ -34,8 +34,6 @@ const STEEPNESS: [f64; 8] = [1.5, 2.5, 4.0, 6.0, 10.0, 16.0, 26.0, 40.0];
 const SPREADS: [f64; 7] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13];
 /// Medians and standard deviations of these priors.
 const PRIORS: [(f64, f64); 2] = [(5.0, 0.8), (0.03, 0.8)];
-/// Standard deviation of ln(latency / limit) in a window.
-const NOISE: f64 = 0.08;
 /// Distance of neighbouring edges on the grid; of θ, twice that.
 const GRID: f64 = 0.0125;
 /// Standard deviation of a censored measurement.
@@ -159,11 +157,13 @@ impl Grid {
         let (mut low, mut high) = (prior.mean - 3.0 * prior.sd, prior.mean + 3.0 * prior.sd);
         for Observation { room, seen } in starts.iter().flat_map(|start| &start.observations) {
             // The edge is near where violations begin.
-            if let Seen::Value(_) = seen {
+            if let Seen::Value(..) = seen {
                 (low, high) = (low.min(room - 0.5), high.max(room + 0.5));
             }
-            if let Seen::AtLeast(_) = seen {
-                high = high.max(room + 0.3);
+            match seen {
+                Seen::AtLeast(_) => high = high.max(room + 0.5),
+                Seen::AtMost(_) => low = low.min(room - 0.5),
+                Seen::Value(..) => {}
             }
         }
         let count = ((high - low) / GRID).ceil() as usize + 1;
@@ -224,7 +224,7 @@ impl Table {
 
 fn order(seen: Seen) -> f64 {
     match seen {
-        Seen::Value(z) => z,
+        Seen::Value(z, sd) => z + sd,
         Seen::AtMost(z) => z - 100.0,
         Seen::AtLeast(z) => z + 100.0,
     }
@@ -234,7 +234,7 @@ fn order(seen: Seen) -> f64 {
 fn likelihood(observation: &Observation, steepness: f64, edge: f64) -> f64 {
     let expected = -steepness * (observation.room - edge);
     match observation.seen {
-        Seen::Value(z) => (-0.5 * ((z - expected) / NOISE).powi(2)).exp(),
+        Seen::Value(z, sd) => (-0.5 * ((z - expected) / sd).powi(2)).exp(),
         Seen::AtMost(z) => normal((z - expected) / CENSORED),
         Seen::AtLeast(z) => normal((expected - z) / CENSORED),
     }

@@ -83,6 +83,25 @@ async fn an_oom_kill_is_not_undone_by_the_containers_restart_policy() {
 }
 
 #[tokio::test]
+async fn a_service_that_runs_goes_on_in_place_under_other_limits() {
+    let (project, run) = (Project::up().await, run_id());
+    let started = || docker(&["inspect", &project.id, "--format", "{{.State.StartedAt}}"]);
+    let (attached, before) = (project.attached(&run).await, started());
+    let in_place = Deployment { in_place: true, ..deployment(128) };
+    let mut service = attached.deploy(&in_place).await.unwrap();
+    assert_eq!((started(), project.state().as_str()), (before.clone(), "true 1000000000 134217728 no"));
+    attached.set_limits(&mut service, cases::limits(200, 128)).await.unwrap();
+    assert!(get(service.replicas[0].addr, "/").is_ok());
+    attached.tear_down(service).await.unwrap();
+    assert_eq!((started(), project.state().as_str()), (before.clone(), "true 200000000 134217728 no"));
+    let fresh = attached.deploy(&deployment(128)).await.unwrap();
+    assert_ne!(started(), before, "a fresh start is one");
+    attached.tear_down(fresh).await.unwrap();
+    attached.close().await.unwrap();
+    assert_eq!(project.state(), BEFORE);
+}
+
+#[tokio::test]
 async fn clean_puts_back_what_a_killed_owner_had_changed() {
     let (project, run) = (Project::up().await, run_id());
     let mut owner = std::process::Command::new(std::env::current_exe().unwrap())
