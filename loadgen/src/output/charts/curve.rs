@@ -38,7 +38,12 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
             .filter(|trial| trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users)
     };
     // Far above the edge there is nothing to see.
-    let most = known.estimate.map_or(f64::MAX, |estimate| estimate.cpus * SHOWN);
+    let lowest = mine().flat_map(|trial| {
+        let readings = trial.readings.iter().map(|reading| reading.limits.cpus);
+        readings.chain([trial.spec.point.limits.cpus]).map(orchestrator::Cpus::as_f64)
+    });
+    let lowest = lowest.fold(f64::MAX, f64::min);
+    let most = known.estimate.map_or(f64::MAX, |estimate| estimate.cpus.max(lowest) * SHOWN);
     let is_near = |mark: &Mark| mark.cpus <= most;
     let starts: Vec<Mark> = mine().filter_map(start).filter(is_near).collect();
     let probed = mine().filter(|trial| trial.spec.purpose == Purpose::Probe);
@@ -227,5 +232,18 @@ mod tests {
         assert!(svg.starts_with("<svg") && svg.contains("holds 10000 users") && !svg.contains("<script"));
         assert!(svg.matches("class=\"pass\"").count() >= 6, "two for each trial that passed");
         assert_eq!(curve(&settings, &answer(&settings, &[]), &[]), None);
+    }
+
+    #[test]
+    fn a_service_that_the_smallest_limit_holds_has_a_curve_too() {
+        let settings = Settings::example();
+        let mut world = World::new(KINDS[0].service.scaled(0.05), KINDS[0].machine, 3);
+        let mut trials = Vec::new();
+        while let Next::Try(planned) = next(&settings, &trials) {
+            trials.push(world.trial(&settings, planned.spec));
+        }
+        let found = answer(&settings, &trials);
+        assert!(found.cheapest(&settings).is_some_and(|minimum| minimum.is_lowest_cpu));
+        assert!(curve(&settings, &found, &trials).is_some());
     }
 }

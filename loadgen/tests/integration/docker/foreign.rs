@@ -24,7 +24,7 @@ fn a_container_that_is_not_ours_is_sized() {
     let output = loadgen(&["sweep", "--file"]).arg(&file).arg("--out").arg(&out).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
-    assert_eq!(result["minimal"]["below_cpus"], serde_json::json!(["lowest"]), "one rung: at or below");
+    assert_eq!(result["minimal"]["is_lowest_cpu"], true, "one rung: at or below");
     let compose = std::fs::read_to_string(out.join("compose.yaml")).unwrap();
     assert!(compose.contains("OMP_NUM_THREADS: \"1\"") && compose.contains(":9000\""), "{compose}");
     let manifest = std::fs::read_to_string(out.join("kubernetes.yaml")).unwrap();
