@@ -3,7 +3,7 @@
 //! Pure: from the trials so far, [`next`] names the next trial or says that there is none, and [`answer`] says what is known. It knows
 //! nothing of Docker, clocks or files, and nothing of the order in which trials were made, so that a journal replays to the same point.
 //!
-//! Trials become measurements of the [`model`], which tells for every CPU limit the probability that a fresh start holds. [`choice`]
+//! Trials become measurements of the [`model`], which tells for every CPU limit the probability that a fresh start holds. `choice`
 //! weighs what a trial is expected to teach, and what the answer still needs, against the seconds that it takes.
 
 mod answer;
