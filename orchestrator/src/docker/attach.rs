@@ -4,6 +4,8 @@
 //! made where more are wanted, and those that are too many stay stopped. What was there is written down before anything is
 //! changed, so that `clean` can put it back for a run that was killed.
 
+mod in_place;
+
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -28,7 +30,7 @@ use super::{
     original::{Original, put_back_all, start, stop},
 };
 use crate::{
-    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, PageCache, Pull, Replica, Result, Service, Usage,
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
     checks::{check_deployment, check_in_use, check_limits},
     page_cache::{all_here, make_cold},
 };
@@ -177,35 +179,6 @@ impl Attached {
         }
         let ready = started.into_iter().map(|(id, name)| self.ready(deployment, id, name));
         join_all(ready).await.into_iter().collect()
-    }
-
-    async fn update_all(&self, replicas: &[Replica], deployment: &Deployment) -> Result<()> {
-        for replica in replicas {
-            let body = self.body(&replica.id, deployment).await?;
-            update(&self.engine.docker, &replica.id, &replica.name, body).await?;
-        }
-        Ok(())
-    }
-
-    /// Returns whether just so many of the service's containers run now.
-    async fn runs_as(&self, replicas: u32) -> Result<bool> {
-        let mut running = Vec::new();
-        for original in &self.originals {
-            running.push(Original::of(&self.engine.inspect(&original.id).await?).is_running);
-        }
-        let wanted = replicas as usize;
-        Ok(wanted <= running.len() && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
-    }
-
-    /// Lets the service's containers run on, with other limits.
-    async fn go_on(&self, deployment: &Deployment) -> Result<Service> {
-        let mut replicas = Vec::new();
-        for Original { id, name, .. } in &self.originals[..deployment.replicas as usize] {
-            update(&self.engine.docker, id, name, self.body(id, deployment).await?).await?;
-            replicas.push(self.ready(deployment, id.clone(), name.clone()).await?);
-        }
-        let page_cache = PageCache::Warm("the service went on running".to_owned());
-        Ok(Service { deployment: deployment.clone(), replicas, page_cache })
     }
 
     /// Makes and starts a container that is as the first one.

@@ -1,0 +1,36 @@
+//! A service that goes on running under other limits.
+
+use super::{Attached, Original, update};
+use crate::{Deployment, PageCache, Replica, Result, Service};
+
+impl Attached {
+    /// Gives containers the limits of a deployment while they run.
+    pub(super) async fn update_all(&self, replicas: &[Replica], deployment: &Deployment) -> Result<()> {
+        for replica in replicas {
+            let body = self.body(&replica.id, deployment).await?;
+            update(&self.engine.docker, &replica.id, &replica.name, body).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether just so many of the service's containers run now.
+    pub(super) async fn runs_as(&self, replicas: u32) -> Result<bool> {
+        let mut running = Vec::new();
+        for original in &self.originals {
+            running.push(Original::of(&self.engine.inspect(&original.id).await?).is_running);
+        }
+        let wanted = replicas as usize;
+        Ok(wanted <= running.len() && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
+    }
+
+    /// Lets the service's containers run on, with other limits.
+    pub(super) async fn go_on(&self, deployment: &Deployment) -> Result<Service> {
+        let mut replicas = Vec::new();
+        for Original { id, name, .. } in &self.originals[..deployment.replicas as usize] {
+            update(&self.engine.docker, id, name, self.body(id, deployment).await?).await?;
+            replicas.push(self.ready(deployment, id.clone(), name.clone()).await?);
+        }
+        let page_cache = PageCache::Warm("the service went on running".to_owned());
+        Ok(Service { deployment: deployment.clone(), replicas, page_cache })
+    }
+}
