@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
@@ -10,8 +11,15 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What has lines of its own: every request, this program, ONNX Runtime, and how registries are asked.
 const PARTS: [&str; 5] = ["access", "inference_api", "ort", "ureq", "rustls"];
 
-/// Starts logging to standard error.
-pub fn start(filter: &str, format: LogFormat) {
+/// Lines that wait for a reader of the log; more are dropped.
+const MOST_LINES: usize = 8192;
+
+/// Starts logging to standard error, on a thread of its own: who stops reading the log must not stop the server. What waits is written when the
+/// result is dropped.
+#[must_use]
+pub fn start(filter: &str, format: LogFormat) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(MOST_LINES).lossy(true).finish(std::io::stderr());
     // A part that is named alone must not turn off all others.
     let has_level = filter.split(',').any(|directive| !directive.contains('='));
     let rest = if has_level { "" } else { "info," };
@@ -22,11 +30,12 @@ pub fn start(filter: &str, format: LogFormat) {
         // A line that nobody reads any more would be told of on the same standard error, by a macro that panics then: a server outlives
         // its log's reader.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    guard
 }
 
 /// Reads `LEVEL` and `PART=LEVEL`, with commas between them. What tracing makes of a misspelt level is a part of that name, and

@@ -47,7 +47,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     match cli.command {
         Command::Serve(options) => {
-            logging::start(&options.log, options.log_format);
+            let _log = logging::start(&options.log, options.log_format);
             Ok(serve::run(&options)?)
         }
         Command::Runtime(RuntimeCommand::Install { dir }) => {

@@ -41,7 +41,7 @@ pub enum Error {
 pub enum ExitStatus {
     /// The objective was met, or there was none.
     Met = 0,
-    /// It was missed, or no limits hold it.
+    /// It was missed, no limits hold it, or every request failed.
     Missed = 1,
     /// A flag or file is wrong.
     Usage = 2,

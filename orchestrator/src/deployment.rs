@@ -105,6 +105,15 @@ pub struct ImageId {
     pub digests: Vec<String>,
 }
 
+/// What a container of ours runs as. Without more it has no capability of the kernel's, whoever it runs as.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// Capabilities, `CHOWN`, `SETUID`, …, or `ALL`.
+    pub cap_add: Vec<String>,
+    /// `USER` or `USER:GROUP`, instead of the image's.
+    pub user: Option<String>,
+}
+
 /// A service to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
@@ -114,6 +123,8 @@ pub struct Deployment {
     pub workload: Workload,
     /// Added to the environment of every replica.
     pub env: BTreeMap<String, String>,
+    /// What containers may do beyond what ours may.
+    pub rights: Rights,
     /// How many copies.
     pub replicas: u32,
     /// Limits of each copy.

@@ -18,9 +18,7 @@ pub enum Blame {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No Engine answers.
-    #[error(
-        "no Docker Engine answers at {at}: {cause}\n  help: start it (systemctl start docker), or use --orchestrator process"
-    )]
+    #[error("no Docker Engine answers at {at}: {cause}\n  help: {}", connect_help(.cause))]
     NoEngine {
         /// Socket or address tried.
         at: String,
@@ -65,7 +63,7 @@ pub enum Error {
         cause: String,
     },
     /// A replica ended or did not become ready.
-    #[error("replica {replica} {what}{}", last_lines(.logs))]
+    #[error("replica {replica} {what}{}{}", last_lines(.logs), help(.hint.as_deref()))]
     NotReady {
         /// Its name.
         replica: String,
@@ -75,6 +73,8 @@ pub enum Error {
         logs: String,
         /// Whether the kernel killed it for memory.
         oom_killed: bool,
+        /// What may help.
+        hint: Option<String>,
     },
     /// A file of the kernel or of ours could not be read or written.
     #[error("cannot {action} {path}: {source}")]
@@ -109,9 +109,34 @@ impl Error {
     }
 }
 
+fn help(hint: Option<&str>) -> String {
+    hint.map(|hint| format!("\n  help: {hint}")).unwrap_or_default()
+}
+
+/// What helps where no Engine answers.
+fn connect_help(cause: &str) -> &'static str {
+    if cause.to_ascii_lowercase().contains("permission denied") {
+        "the socket is not yours to use: become a member of its group (sudo usermod -aG docker $USER, then log in again), or use sudo"
+    } else {
+        "start it (systemctl start docker), or use --orchestrator process"
+    }
+}
+
 fn last_lines(logs: &str) -> String {
     if logs.trim().is_empty() {
         return String::new();
     }
     format!("; it wrote:\n{}", logs.trim_end().lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_without_permission_is_no_engine_that_is_down() {
+        let told = |cause: &str| Error::NoEngine { at: "unix:///x".to_owned(), cause: cause.to_owned() }.to_string();
+        assert!(told("Permission denied (os error 13)").contains("usermod -aG docker"));
+        assert!(told("No such file or directory").contains("systemctl start docker"));
+    }
 }

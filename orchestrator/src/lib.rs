@@ -25,7 +25,7 @@ mod usage;
 
 use async_trait::async_trait;
 
-pub use deployment::{Cpus, Deployment, ImageId, Limits, Program, Pull, Replica, Service, Workload};
+pub use deployment::{Cpus, Deployment, ImageId, Limits, Program, Pull, Replica, Rights, Service, Workload};
 pub use error::{Blame, Error, Result};
 pub use owner::Owner;
 pub use page_cache::PageCache;

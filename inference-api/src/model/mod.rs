@@ -1,5 +1,7 @@
 //! A model: what it takes, what it puts out, and how to run it.
 
+mod kind_of_file;
+mod labels;
 mod onnxruntime;
 mod sidecar;
 mod signature;
@@ -10,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+pub use labels::Labels;
 pub use onnxruntime::{Kind, LoadedModel, Port, Runtime};
 pub use sidecar::{Sidecar, SidecarFeature};
 pub use signature::{Classifier, Feature, Layout, Signature};

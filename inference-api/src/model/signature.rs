@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use super::{Element, Kind, LoadError, Port, Sidecar, SidecarFeature};
+use super::{Element, Kind, Labels, LoadError, Port, Sidecar, SidecarFeature};
 
 /// What a request row and an answer look like.
 #[derive(Debug)]
@@ -62,8 +62,12 @@ pub struct Classifier {
     pub label: usize,
     /// The output with a probability a class a row.
     pub probabilities: usize,
-    /// Class names in the order of the probabilities; empty if neither file tells.
+    /// Class names in the order of the probabilities: the sidecar's, or the file's own labels; empty if neither tells.
     pub classes: Vec<String>,
+    /// The file's own labels, in the same order.
+    pub labels: Option<Labels>,
+    /// Whether a sidecar names the classes.
+    pub is_named: bool,
 }
 
 impl Signature {
@@ -105,7 +109,8 @@ impl Signature {
                 feature.nullable = told.nullable;
             }
         }
-        let classifier = classifier(outputs, sidecar.as_ref()).map_err(misfit)?;
+        let labels = |label: &str, scores: &str| Labels::read(path, label, scores);
+        let classifier = classifier(outputs, sidecar.as_ref(), labels).map_err(misfit)?;
         let example = match sidecar.and_then(|s| s.example) {
             Some(example) => compact(&example).map_err(|e| misfit(e.to_string()))?,
             None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
@@ -190,8 +195,13 @@ fn features(inputs: &[Port], layout: Layout) -> Vec<Feature> {
     }
 }
 
-/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a probability a class.
-fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Classifier>, String> {
+/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a probability a class. A clustering or an
+/// outlier detector has the same shape, and no labels of classes: what is beside its label are distances or scores.
+fn classifier(
+    outputs: &[Port],
+    sidecar: Option<&Sidecar>,
+    labels_of: impl Fn(&str, &str) -> Option<Labels>,
+) -> Result<Option<Classifier>, String> {
     let find = |name: &str| {
         let all = || outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", ");
         outputs.iter().position(|o| o.name == name).ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
@@ -207,6 +217,7 @@ fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Clas
         Kind::Map { .. } | Kind::Sequence => false,
     };
     let classes = sidecar.map(|s| s.classes.clone()).unwrap_or_default();
+    let is_named = !classes.is_empty();
     if let Some((label, probabilities)) =
         sidecar.and_then(|s| Some((s.label_output.as_ref()?, s.probability_output.as_ref()?)))
     {
@@ -224,11 +235,38 @@ fn classifier(outputs: &[Port], sidecar: Option<&Sidecar>) -> Result<Option<Clas
         if let Some(width) = width.filter(|&width| !classes.is_empty() && classes.len() != width) {
             return Err(format!("it names {} classes, the model has {width}", classes.len()));
         }
-        return Ok(Some(Classifier { label, probabilities, classes }));
+        let own = labels_of(&outputs[label].name, &outputs[probabilities].name);
+        return named(Classifier { label, probabilities, classes, labels: own, is_named }).map(Some);
     }
     match outputs {
-        [a, b] if labels(a) && scores(b) => Ok(Some(Classifier { label: 0, probabilities: 1, classes })),
+        [a, b] if labels(a) && scores(b) => {
+            let own = labels_of(&a.name, &b.name);
+            if own.is_none() && classes.is_empty() && b.kind != Kind::Maps {
+                return Ok(None);
+            }
+            named(Classifier { label: 0, probabilities: 1, classes, labels: own, is_named }).map(Some)
+        }
         _ => Ok(None),
+    }
+}
+
+/// Brings the sidecar's names and the file's own labels together.
+fn named(classifier: Classifier) -> Result<Classifier, String> {
+    let Classifier { classes, labels, .. } = &classifier;
+    let Some(own) = labels else { return Ok(classifier) };
+    if classes.is_empty() {
+        return Ok(Classifier { classes: own.names(), ..classifier });
+    }
+    if classes.len() != own.len() {
+        return Err(format!("it names {} classes, the model has the labels {}", classes.len(), own.names().join(", ")));
+    }
+    match own {
+        Labels::Names(names) if names != classes => Err(format!(
+            "it names the classes {}, the model calls them {}, in this order",
+            classes.join(", "),
+            names.join(", ")
+        )),
+        _ => Ok(classifier),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::{
-    model::{Buffer, Classifier, Key, RunError, Signature, Tensor, Value, room},
+    model::{Buffer, Classifier, Key, Labels, RunError, Signature, Tensor, Value, room},
     with_elements,
 };
 
@@ -128,28 +128,33 @@ impl Serialize for Predictions<'_> {
         }
         let mut seq = serializer.serialize_seq(Some(self.rows))?;
         for row in 0..self.rows {
-            seq.serialize_element(&Prediction { classes: &self.classifier.classes, labels, scores, row })?;
+            seq.serialize_element(&Prediction { classifier: self.classifier, labels, scores, row })?;
         }
         seq.end()
     }
 }
 
 struct Prediction<'a> {
-    classes: &'a [String],
+    classifier: &'a Classifier,
     labels: &'a Value,
     scores: &'a Value,
     row: usize,
 }
 
 impl Prediction<'_> {
-    /// The sidecar's name for an integer label: `ZipMap`'s keys are all labels, in the order of the classes; beside a
-    /// bare list of probabilities a label is an index into it.
+    /// The sidecar's name for an integer label, which is a place among the file's own labels, or among `ZipMap`'s keys; where neither is known it
+    /// is an index into the probabilities. Labels that are not renamed stay the numbers that they are.
     fn name_of(&self, label: i64) -> Option<&String> {
-        let index = match self.scores {
-            Value::Maps(maps) => maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?,
-            Value::Tensor(_) | Value::Sequence(_) => usize::try_from(label).ok()?,
+        let Classifier { classes, labels, is_named, .. } = self.classifier;
+        if !is_named {
+            return None;
+        }
+        let index = match (labels, self.scores) {
+            (Some(Labels::Numbers(own)), _) => own.iter().position(|number| *number == label)?,
+            (_, Value::Maps(maps)) => maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?,
+            (_, Value::Tensor(_) | Value::Sequence(_)) => usize::try_from(label).ok()?,
         };
-        self.classes.get(index)
+        classes.get(index)
     }
 }
 
@@ -178,7 +183,7 @@ struct Probabilities<'a>(&'a Prediction<'a>);
 
 impl Serialize for Probabilities<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Prediction { classes, scores, row, .. } = self.0;
+        let Prediction { classifier: Classifier { classes, .. }, scores, row, .. } = self.0;
         match scores {
             Value::Maps(maps) => {
                 let mut map = serializer.serialize_map(Some(maps[*row].len()))?;

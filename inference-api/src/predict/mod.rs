@@ -12,3 +12,4 @@ pub use decode::{Batch, decode, decode_rows};
 pub use encode::{encode, encode_columns, encode_records, large};
 pub use fault::{Fault, shorten};
 pub use flat::{flat, shaped};
+pub use scalar::without_python_numbers;

@@ -8,6 +8,48 @@ use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use super::fault::{Trail, refuse, shorten};
 use crate::model::Buffer;
 
+/// Before a word of Python's JSON that stands for a number; no string that a model takes has it in it.
+const PYTHON: char = '\0';
+
+/// Rewrites the words that Python's JSON has and JSON has not, `NaN`, `Infinity` and `-Infinity`, to strings that floats are read from; none
+/// where there is none.
+pub fn without_python_numbers(json: &[u8]) -> Option<Vec<u8>> {
+    const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+    if !json.windows(3).any(|three| three == b"NaN" || three == b"Inf") {
+        return None;
+    }
+    let mut out = Vec::with_capacity(json.len() + 64);
+    let (mut in_string, mut at) = (false, 0);
+    while at < json.len() {
+        let word = WORDS.iter().find(|word| !in_string && json[at..].starts_with(word));
+        if let Some(word) = word {
+            out.extend_from_slice(b"\"\\u0000");
+            out.extend_from_slice(word);
+            out.push(b'"');
+            at += word.len();
+            continue;
+        }
+        if in_string && json[at] == b'\\' {
+            out.push(json[at]);
+            at += 1;
+        } else {
+            in_string ^= json[at] == b'"';
+        }
+        out.extend(json.get(at));
+        at += 1;
+    }
+    Some(out)
+}
+
+fn python_number(text: &str) -> Option<f64> {
+    match text.strip_prefix(PYTHON)? {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
 pub(super) struct Scalar<'a> {
     pub(super) buffer: &'a mut Buffer,
     pub(super) nullable: bool,
@@ -118,6 +160,16 @@ impl<'de> Visitor<'de> for Scalar<'_> {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        if let Some(number) = python_number(value) {
+            match self.buffer {
+                Buffer::Float16(v) => v.push(f16::from_f64(number)),
+                Buffer::Bfloat16(v) => v.push(bf16::from_f64(number)),
+                Buffer::Float32(v) => v.push(number as f32),
+                Buffer::Float64(v) => v.push(number),
+                _ => return Err(self.wrong(value.trim_start_matches('\0').to_owned())),
+            }
+            return Ok(());
+        }
         match self.buffer {
             // The runtime ends its strings at a NUL.
             Buffer::Text(v) if !value.contains('\0') => {
@@ -140,4 +192,21 @@ impl<'de> Visitor<'de> for Scalar<'_> {
     }
 
     refuse!(list, object);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pythons_numbers_are_told_from_text() {
+        let rewritten = |json: &str| {
+            without_python_numbers(json.as_bytes()).map(|out| String::from_utf8(out).unwrap()).unwrap_or_default()
+        };
+        assert_eq!(rewritten(r#"[1, NaN, -Infinity]"#), r#"[1, "\u0000NaN", "\u0000-Infinity"]"#);
+        assert_eq!(rewritten(r#"{"NaN": "a \" NaN", "b\\": NaN}"#), r#"{"NaN": "a \" NaN", "b\\": "\u0000NaN"}"#);
+        assert_eq!(without_python_numbers(b"[1, 2]"), None);
+        assert!(python_number("\0NaN").unwrap().is_nan());
+        assert_eq!((python_number("\0Infinity"), python_number("NaN")), (Some(f64::INFINITY), None));
+    }
 }

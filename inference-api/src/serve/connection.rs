@@ -22,7 +22,7 @@
 //! incomplete (hyper sets one for every head); and the socket is hyper's own while a request is on it, since tokio then
 //! knows from a short read that the socket is empty, where reading through a shared handle asks the system again.
 
-use std::{io::ErrorKind, sync::Arc, task::Poll, time::Duration};
+use std::{io::ErrorKind, mem::MaybeUninit, sync::Arc, task::Poll, time::Duration};
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
@@ -61,8 +61,8 @@ pub(super) struct Patience {
     pub(super) body: Duration,
 }
 
-/// Serves one connection until the client closes it, breaks the protocol, or the server stops: at once if it is idle,
-/// after the answer if there is a request.
+/// Serves one connection until the client closes it, breaks the protocol, or the server stops: after the answer to the next request, and,
+/// if none comes, once the grace is over.
 pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     let _open = Open::new(&shared.server.metrics);
     let _listening = shared.stop.listen().await;
@@ -80,17 +80,26 @@ pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     }
 }
 
-/// Waits until the system tells of something to read, or an end, without a buffer to read into. An error if the server stops: what the client
-/// has sent before that is a request in flight.
+/// Waits until the system tells of something to read, or an end, without a buffer to read into. An error once the grace of a server that stops
+/// is over: what the client has sent before that is a request in flight.
 ///
 /// There is no need to look first: a fresh socket was not told of yet, and one that comes back here was found empty, so that the next event is
 /// news. Were it none, the live connection would find nothing and come back. How many events are taken at once is the worker's to say.
 async fn first_byte(stream: &TcpStream, stop: &Stop) -> std::io::Result<()> {
     std::future::poll_fn(|cx| {
         let first = stream.poll_read_ready(cx);
-        if first.is_pending() && stop.is_told() { Poll::Ready(Err(ErrorKind::Interrupted.into())) } else { first }
+        if first.is_pending() && stop.is_over() && !has_sent(stream) {
+            return Poll::Ready(Err(ErrorKind::Interrupted.into()));
+        }
+        first
     })
     .await
+}
+
+/// Whether there is something to read that the runtime was not told of yet.
+fn has_sent(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    socket2::SockRef::from(stream).peek(&mut byte).is_ok_and(|count| count > 0)
 }
 
 /// Counts an open connection, however its task ends.

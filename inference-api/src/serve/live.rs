@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::Request, http::HeaderName};
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, header::CONNECTION},
+};
 use bytes::Bytes;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use tokio::{
@@ -50,7 +53,6 @@ enum Step {
 
 /// Serves requests on `stream` until none is under way. `early` are bytes that were read from it before.
 pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut early: Bytes) -> Ended {
-    let mut told = false;
     loop {
         let progress = Arc::new(Progress::default());
         let service = service_fn(|request: Request<Incoming>| {
@@ -62,6 +64,11 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
                 let access = shared.access.begin(&request);
                 let mut response = shared.routes.answer(request).await;
                 response.headers_mut().insert(REPLICA, shared.replica.clone());
+                // What is left of the request's body would be taken for the next request, and a server that stops takes no next one: the
+                // client is told, so that it does not send one here.
+                if progress.body_left() || shared.stop.is_told() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 access.end(&mut response);
                 Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, progress)))
             }
@@ -72,10 +79,6 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             http1::Builder::new().half_close(true).max_header_size(HEAD_BYTES).serve_connection(socket, service);
         let mut timer = ClientTimer::new(shared.patience);
         let step = poll_fn(|cx| {
-            if !told && shared.stop.is_told() {
-                told = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
             if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(Step::Done(ended));
             }
@@ -90,7 +93,6 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
         match step {
             // The beginning of the next request came with the end of this one.
             Step::Idle if !parts.read_buf.is_empty() => early = parts.read_buf,
-            Step::Idle if told => return Ended::Closed,
             Step::Idle => return Ended::Idle(stream),
             // Half an answer is written, so that there is nothing more to say.
             Step::TooSlow(Owed::Reading(_)) => return Ended::Closed,

@@ -1,4 +1,4 @@
-//! Tells the connections of a worker that the server stops.
+//! Tells the connections of a worker that the server stops: first that the next answer is the last one, then that idle ones are to end.
 //!
 //! Every connection leaves its task's waker here once, when it begins. A future that each of them waits with, as
 //! `CancellationToken` has it, would be put into and taken out of one list of ten thousand at every request, and touch its
@@ -18,6 +18,7 @@ use slab::Slab;
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     told: AtomicBool,
+    over: AtomicBool,
     tasks: Mutex<Slab<Waker>>,
 }
 
@@ -31,14 +32,25 @@ impl Stop {
         self.told.load(Ordering::Relaxed)
     }
 
+    /// Whether idle connections are to end.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
     /// From now on the calling task is polled when the server stops.
     pub(super) async fn listen(&self) -> Listening<'_> {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         Listening(self, self.tasks().insert(waker))
     }
 
+    /// The server stops: each connection's next answer says that it is the last one.
     pub(super) fn tell(&self) {
         self.told.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody is waited for any more who has not sent a request by now.
+    pub(super) fn end_idle(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.tasks().iter().for_each(|(_, waker)| waker.wake_by_ref());
     }
 

@@ -1,46 +1,123 @@
 //! What users send, by flags.
 
+use std::{path::Path, time::Duration};
+
 use clap::Args;
 
-use crate::{Error, workload::Request};
+use crate::{
+    Error,
+    slo::Objective,
+    workload::{Field, Header, Payload, Request, Targets},
+};
 
 /// What users send.
 #[derive(Debug, Args)]
 pub(super) struct PayloadOptions {
     /// Path of the request.
     #[arg(long, default_value = "/predict")]
-    pub(super) path: String,
+    path: String,
 
-    /// Body of the request: JSON, or @FILE. Without it, the example of --model, or the one that the server gives.
+    /// Method of the request.
+    #[arg(long, default_value = "POST", value_parser = parse_method)]
+    method: String,
+
+    /// Body of the request: JSON, @FILE, whose name tells what it is, or @FOLDER for all its files in turn; again for another one. Without it,
+    /// the example of --model, or the one that the server gives.
     #[arg(long)]
-    body: Option<String>,
+    body: Vec<String>,
+
+    /// A field of a form (multipart/form-data), as curl's -F has it: NAME=VALUE or NAME=@FILE; again for another one.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = ["body", "content_type"])]
+    form: Vec<Field>,
+
+    /// What the body is [default: JSON, or what the name of its file says].
+    #[arg(long, value_name = "MEDIA/TYPE", requires = "body", value_parser = parse_content_type)]
+    content_type: Option<String>,
+
+    /// A header of the request, for instance 'X-Tenant: 7'; again for another one.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<Header>,
+
+    /// The Host header, where the service goes by another name than the host's.
+    #[arg(long, value_name = "NAME", value_parser = parse_host_header)]
+    host_header: Option<String>,
+
+    /// The key of a protected service: sent as Authorization: Bearer KEY.
+    #[arg(long, value_name = "KEY", env = "LOADGEN_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+
+    /// A request that takes longer has failed, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = parse_seconds)]
+    timeout: f64,
 }
 
 impl PayloadOptions {
-    /// The request, if flags and the model's sidecar tell it.
-    pub(super) fn request(&self, model: Option<&std::path::Path>) -> Result<Option<Request>, Error> {
+    /// Returns the request, as far as flags and the model's sidecar tell it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the path is none.
+    pub(super) fn request(&self, model: Option<&Path>) -> Result<Request, Error> {
         if !self.path.starts_with('/') || self.path.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(Error::Usage(format!("--path {:?}: a path begins with / and has no spaces", self.path)));
         }
-        let body = match (&self.body, model) {
-            (Some(body), _) => match body.strip_prefix('@') {
-                Some(file) => {
-                    std::fs::read(file).map_err(|e| Error::Usage(format!("--body {body}: cannot read it: {e}")))?
-                }
-                None => body.clone().into_bytes(),
-            },
-            (None, Some(model)) => match sidecar_example(model)? {
-                Some(example) => example,
-                None => return Ok(None),
-            },
-            (None, None) => return Ok(None),
+        Ok(Request {
+            method: self.method.clone(),
+            host: self.host_header.clone(),
+            headers: self.headers()?,
+            payloads: self.payloads(model)?,
+            ..Request::get(&self.path)
+        })
+    }
+
+    /// Returns how long a request may take.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout)
+    }
+
+    /// Checks that requests are waited for as long as the objective allows them to take.
+    ///
+    /// # Errors
+    /// When they are not: the objective could not be judged.
+    pub(super) fn check(&self, objective: &Objective) -> Result<(), Error> {
+        let timeout = self.timeout();
+        match objective.limits().into_iter().find(|limit| *limit > timeout) {
+            Some(limit) => Err(Error::Usage(format!(
+                "the objective allows {limit:?}, and requests are given up after {timeout:?}\n  help: say --timeout {}",
+                (limit.as_secs_f64() * 2.0).ceil()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn headers(&self) -> Result<Vec<Header>, Error> {
+        let key = self.api_key.iter().map(|key| {
+            let header = format!("Authorization: Bearer {key}").parse::<Header>();
+            // The key itself is not repeated.
+            header.map_err(|_| Error::Usage("--api-key: a key is one line of text".to_owned()))
+        });
+        self.header.iter().cloned().map(Ok).chain(key).collect()
+    }
+
+    fn payloads(&self, model: Option<&Path>) -> Result<Vec<Payload>, Error> {
+        let here = Path::new("");
+        if !self.form.is_empty() {
+            let form = Payload::form(&self.form, here).map_err(|why| Error::Usage(format!("--form: {why}")))?;
+            return Ok(vec![form]);
+        }
+        let read = |text: &String| {
+            let read = Payload::read_all(text, here, self.content_type.as_deref());
+            read.map_err(|why| Error::Usage(format!("--body {text}: {why}")))
         };
-        Ok(Some(Request::post_json(&self.path, body)))
+        let given = self.body.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        match model {
+            Some(model) if given.is_empty() => Ok(sidecar_example(model)?.map(Payload::json).into_iter().collect()),
+            _ => Ok(given.concat()),
+        }
     }
 }
 
 /// The example of the sidecar of `model`, if it has one.
-fn sidecar_example(model: &std::path::Path) -> Result<Option<Vec<u8>>, Error> {
+fn sidecar_example(model: &Path) -> Result<Option<Vec<u8>>, Error> {
     #[derive(serde::Deserialize)]
     struct Sidecar {
         example: Option<serde_json::Value>,
@@ -50,4 +127,35 @@ fn sidecar_example(model: &std::path::Path) -> Result<Option<Vec<u8>>, Error> {
     let sidecar: Sidecar =
         serde_json::from_slice(&text).map_err(|e| Error::Usage(format!("{} is no sidecar: {e}", path.display())))?;
     Ok(sidecar.example.map(|example| example.to_string().into_bytes()))
+}
+
+fn parse_method(text: &str) -> Result<String, String> {
+    let method = text.to_ascii_uppercase();
+    match method.as_str() {
+        "HEAD" | "CONNECT" => Err(format!("{method} is not supported: its answers end in a way of their own")),
+        _ if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(method),
+        _ => Err("a method, for instance POST or GET".to_owned()),
+    }
+}
+
+fn parse_content_type(text: &str) -> Result<String, String> {
+    let is_type = text.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+    let is_line = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_type && is_line { Ok(text.to_owned()) } else { Err("a media type, for instance image/jpeg".to_owned()) }
+}
+
+fn parse_host_header(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("a name, with a port where it needs one: api.example.com".to_owned())
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
+        _ => Err(format!("{text:?}: seconds from above 0 to 86400")),
+    }
 }

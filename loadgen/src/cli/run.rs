@@ -17,8 +17,10 @@ use super::{
 use crate::{
     Error, ExitStatus,
     engine::{self, Control, EngineError},
+    event::Event,
     measure::Window,
     output::{self, Prometheus, RunReport, console},
+    runner::{Reached, follow},
     slo::{LatencyLimit, Objective},
     verdict::{Verdict, judge_steps},
     workload::{Plan, Segment, parse_run_time},
@@ -71,11 +73,12 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let scenario = options.target.scenario()?;
     let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
     let (plan, extension) = options.extended(plan);
-    let (hosts, targets) = options.target.reach(scenario, plan.seed).await?;
+    let (reached, targets) = options.target.reach(scenario, plan.seed).await?;
     let scenario = Arc::clone(&targets.scenario);
     let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
     // Without an objective windows are still judged by how late the generator was against the default.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
+    options.target.payload.check(&objective)?;
     options.files.check()?;
     let prometheus = options.prometheus.map(Prometheus::bind).transpose()?;
 
@@ -89,8 +92,10 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     // The server of metrics lasts as long as this function.
     let (_served, to_metrics) = served.unzip();
     let views = std::iter::once(to_view).chain(to_metrics).collect();
+    let due_per_second = plan.due_per_second();
     let watch = Watch {
         times: plan.times(),
+        due_per_second: due_per_second.clone(),
         plan: plan.clone(),
         objective: options.slo.clone(),
         aborts: options.abort_on_fail,
@@ -100,6 +105,11 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         control: control.clone(),
     };
     let watch = watch.start(inbox);
+    for remark in reached.iter().filter_map(Reached::remark) {
+        let _ = sender.send(Event::Log(remark));
+    }
+    let hosts: Vec<String> = reached.iter().map(|reached| reached.name().to_string()).collect();
+    let following = follow(reached, targets.pool.clone(), sender.clone());
     let began = std::time::SystemTime::now();
     let limits = objective.limits();
     let mut outcome = {
@@ -108,6 +118,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
             .await
             .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
+    drop(following);
     // Both end with the events.
     let Watched { seconds, aborted, decided } = watch.join().unwrap_or_default();
     let _ = view.join();
@@ -115,11 +126,19 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     outcome.stopped &= decided.is_none();
 
     let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
-    let judged = judge_steps(&plan, &windows, &objective, decided.as_ref());
+    let lengths = outcome.steps.iter().map(|measured| measured.all.length);
+    let measured = plan
+        .times()
+        .into_iter()
+        .zip(lengths)
+        .map(|(times, length)| (times.measured_from, times.measured_from + length));
+    let due_per_second = plan.due_per_second_in(&measured.collect::<Vec<_>>());
+    let judged = judge_steps(&plan, &due_per_second, &windows, &objective, decided.as_ref());
     let report = RunReport {
-        hosts: hosts.iter().map(ToString::to_string).collect(),
+        hosts,
         scenario,
         plan,
+        due_per_second,
         objective: options.slo.clone(),
         judged,
         aborted,
@@ -148,6 +167,14 @@ async fn calibrate(cores: &[usize], busy_poll: bool) -> Result<Option<f64>, Erro
 fn status(report: &RunReport) -> ExitStatus {
     if report.aborted.is_some() {
         return ExitStatus::Missed;
+    }
+    // Whatever was asked for, nothing was served.
+    let all = &report.outcome.total.all;
+    if !report.outcome.stopped && all.requests > 0 && all.failed() == all.requests {
+        return match report.judged.overall.verdict {
+            Verdict::Invalid if report.objective.is_some() => ExitStatus::GeneratorLimited,
+            _ => ExitStatus::Missed,
+        };
     }
     match (report.outcome.stopped, report.judged.overall.verdict, &report.objective) {
         (true, ..) => ExitStatus::Interrupted,

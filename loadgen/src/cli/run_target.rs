@@ -1,17 +1,17 @@
 //! What the flags of `loadgen run` say of where requests go, and which.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use orchestrator::docker::{Selector, find};
+use orchestrator::docker::Selector;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::payload::PayloadOptions;
 use crate::{
     Error,
-    runner::Reached,
-    workload::{Balance, Host, Request, Scenario, Targets, Tensors, Trust},
+    runner::{Reached, Source},
+    workload::{Balance, Host, Scenario, Targets, Tensors, Trust},
 };
 
 /// Where users connect, and what they send there.
@@ -19,6 +19,7 @@ use crate::{
 pub(super) struct TargetOptions {
     /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users. [env:
     /// LOCUST_HOST, where there is no --selector]
+    /// A name stands for all its addresses, which share its users.
     #[arg(short = 'H', long, value_delimiter = ',')]
     host: Vec<Host>,
 
@@ -34,15 +35,15 @@ pub(super) struct TargetOptions {
     trust: Trust,
 
     #[command(flatten)]
-    payload: PayloadOptions,
+    pub(super) payload: PayloadOptions,
 
     /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
-    #[arg(short = 'f', long, conflicts_with_all = ["path", "body"])]
+    #[arg(short = 'f', long, conflicts_with_all = ["path", "body", "form", "method", "header", "api_key"])]
     scenario: Option<PathBuf>,
 
     /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME or NAME/VERSION. The server
     /// tells their shapes.
-    #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "scenario"])]
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "form", "method", "scenario"])]
     tensors: Option<String>,
 
     /// Rows in each request of --tensors.
@@ -53,13 +54,9 @@ pub(super) struct TargetOptions {
     #[arg(long, requires = "tensors")]
     binary: bool,
 
-    /// How arrivals are spread over several hosts. (A user of the closed model keeps to its host while it can be connected to.)
+    /// How arrivals are spread over several addresses. (A user of the closed model keeps to its address while that takes connections.)
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
-
-    /// A request that takes longer has failed, in seconds.
-    #[arg(long, default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = seconds)]
-    timeout: f64,
 }
 
 impl TargetOptions {
@@ -68,26 +65,21 @@ impl TargetOptions {
         Ok(self.scenario.as_deref().map(Scenario::read).transpose()?)
     }
 
-    /// The hosts, which take connections, and what is sent to them; `seed` is for what is drawn.
+    /// Reaches the hosts, and finds out what is sent to them; `seed` is for what is drawn.
     ///
     /// # Errors
     /// When one is not there, or nobody tells what to send.
-    pub(super) async fn reach(&self, scenario: Option<Scenario>, seed: u64) -> Result<(Vec<Host>, Targets), Error> {
-        let hosts = match &self.selector {
-            None if self.host.is_empty() => named_by_environment()?,
-            None => self.host.clone(),
-            Some(selector) => find(selector, self.port).await?.into_iter().map(Host::at).collect(),
-        };
+    pub(super) async fn reach(&self, scenario: Option<Scenario>, seed: u64) -> Result<(Vec<Reached>, Targets), Error> {
         let mut reached = Vec::new();
-        for host in &hosts {
-            reached.push(Reached::host(host.clone(), self.trust.clone()).await?);
+        for source in sources(&self.host, self.selector.as_ref(), self.port)? {
+            reached.push(Reached::source(source, &self.trust).await?);
         }
         let first = reached.first().ok_or_else(|| Error::Usage("there is no host".to_owned()))?;
         let mut targets = Targets::new(self.content(scenario, first, seed).await?);
-        targets.timeout = Duration::from_secs_f64(self.timeout);
+        targets.timeout = self.payload.timeout();
         targets.balance = self.balance;
         reached.iter().for_each(|host| host.add_to(&mut targets));
-        Ok((hosts, targets))
+        Ok((reached, targets))
     }
 
     /// What is sent; the host is asked for what only it knows.
@@ -95,10 +87,7 @@ impl TargetOptions {
         let scenario =
             scenario.or_else(|| self.tensors.as_deref().map(|model| Scenario::tensors(self.tensors_of(model))));
         let Some(mut scenario) = scenario else {
-            return Ok(Scenario::single(&match self.payload.request(None)? {
-                Some(request) => request,
-                None => Request::post_json(&self.payload.path, host.example().await?),
-            }));
+            return Ok(Scenario::single(&host.complete(self.payload.request(None)?).await?));
         };
         let mut rng = Pcg32::seed_from_u64(seed);
         for (task, tensors) in scenario.wanted_tensors() {
@@ -119,6 +108,19 @@ impl TargetOptions {
     }
 }
 
+/// Returns what is loaded by these flags, or by the environment where they say nothing.
+///
+/// # Errors
+/// When nothing says it.
+pub(super) fn sources(hosts: &[Host], selector: Option<&Selector>, port: Option<u16>) -> Result<Vec<Source>, Error> {
+    let all = |hosts: Vec<Host>| hosts.into_iter().map(Source::Host).collect();
+    Ok(match selector {
+        None if hosts.is_empty() => all(named_by_environment()?),
+        None => all(hosts.to_vec()),
+        Some(selector) => vec![Source::Containers(selector.clone(), port)],
+    })
+}
+
 /// Not clap's to read: to it a variable would be in the way of --selector.
 fn named_by_environment() -> Result<Vec<Host>, Error> {
     let missing = || {
@@ -128,11 +130,4 @@ fn named_by_environment() -> Result<Vec<Host>, Error> {
     };
     let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;
     named.split(',').map(|host| Ok(host.trim().parse()?)).collect()
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
-        _ => Err(format!("{text:?}: seconds from above 0 to 86400")),
-    }
 }

@@ -22,6 +22,8 @@ const LOOKS: u32 = 3;
 pub(super) struct Watch {
     pub(super) plan: Plan,
     pub(super) times: Vec<StepTimes>,
+    /// Requests a second that are due in each step's window.
+    pub(super) due_per_second: Vec<Option<f64>>,
     pub(super) objective: Option<Objective>,
     /// Whether a step that has failed ends the run.
     pub(super) aborts: bool,
@@ -90,7 +92,7 @@ impl Watch {
     /// Why a step has failed, as far as it is known by now.
     fn failure(&self, event: &Event, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
         let failed = |window: &Window, step: usize, objective: &Objective| {
-            let judged = judge(window, objective, self.plan.planned_per_second(step), Scope::Step);
+            let judged = judge(window, objective, self.due_per_second[step], Scope::Step);
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
         match event {
@@ -119,7 +121,10 @@ impl Watch {
             return None;
         }
         let held = Window::so_far(held(seconds, *last));
-        let planned = self.plan.planned_per_second(self.times.len() - 1);
+        let now = Duration::from_secs(second.index);
+        let counted = self.plan.due_between(&[(last.measured_from, now)]).map(|counts| counts[0] as f64);
+        let counted = counted.map(|count| count / (now - last.measured_from).as_secs_f64());
+        let planned = counted.or_else(|| self.plan.planned_per_second(self.times.len() - 1));
         match looks.look(&held, objective, planned, scope_of(&self.plan)) {
             Look::Decided(judged) => return Some(judged),
             Look::Open(judged) | Look::Futile(judged) if second.index == at(0) => {

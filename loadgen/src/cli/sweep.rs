@@ -33,13 +33,14 @@ pub(super) struct Planned {
     pub(super) settings: Settings,
     pub(super) deployment: Deployment,
     pub(super) image: Option<ImageId>,
-    pub(super) request: Option<Request>,
+    pub(super) request: Request,
     pub(super) pinning: Pinning,
 }
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
     // Before anything is touched.
     prices(&options)?;
+    options.payload.check(&options.slo)?;
     let run = run_id();
     let place = place(&options, &run).await?;
     let done = swept(&options, &run, &place).await;
@@ -57,8 +58,12 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let planned = plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port).await?;
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
-    let source =
-        Source { image: image.clone(), service: service.clone(), ..source(options, &planned.deployment, *port)? };
+    let source = Source {
+        image: image.clone(),
+        digest: planned.image.as_ref().and_then(|image| image.digests.first().cloned()),
+        service: service.clone(),
+        ..source(options, &planned.deployment, *port)?
+    };
     let context = context(options, &host, &planned, &source, place)?;
     let Planned { settings, deployment, image: image_id, request, pinning } = planned;
     let environment = Environment::new(run, &settings, &host, &pinning, image.as_deref(), image_id);
@@ -91,7 +96,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         orchestrator: orchestrator.clone(),
         deployment,
         request,
-        path: options.payload.path.clone(),
+        timeout: options.payload.timeout(),
         // One without steps may have ended before anybody was asked, with the Engine.
         answered: trials.iter().any(|trial| !trial.steps.is_empty()),
         settings: settings.clone(),

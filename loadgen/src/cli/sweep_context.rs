@@ -7,6 +7,7 @@ use crate::{
     Error,
     output::{Context, JOURNAL_VERSION, Source, digest, kernel},
     trial::Timing,
+    workload::Request,
 };
 
 /// Of this sweep, here.
@@ -21,23 +22,26 @@ pub(super) fn context(
     place: &Place,
 ) -> Result<Context, Error> {
     let Planned { settings, deployment, request, pinning, .. } = planned;
-    let (workload, port) = match &deployment.workload {
-        Workload::Image { reference, port, .. } => (reference.clone(), Some(*port)),
+    let (workload, port, command) = match &deployment.workload {
+        Workload::Image { reference, port, args, .. } => (reference.clone(), Some(*port), args.clone()),
         Workload::Program(program) => {
             let bytes = std::fs::read(&program.path);
             let bytes = bytes.map_err(|e| Error::Usage(format!("{}: {e}", program.path.display())))?;
-            (digest(&bytes), None)
+            (digest(&bytes), None, Vec::new())
         }
     };
     Ok(Context {
         schema_version: JOURNAL_VERSION,
         workload,
+        command,
+        rights: deployment.rights.clone(),
         port,
         service: place.made_as.as_ref().map(|service| digest(service.as_bytes())),
         files: contents(source.mounts.iter().chain(&place.mounts))?,
         environment: source.env.iter().map(|(name, value)| format!("{name}={}", digest(value.as_bytes()))).collect(),
-        path: options.payload.path.clone(),
-        request: request.as_ref().map(|request| digest(format!("{request:?}").as_bytes())),
+        path: request.path.clone(),
+        request: (!request.wants_payload()).then(|| request_digest(request)),
+        timeout: format!("{:?}", options.payload.timeout()),
         ready_path: deployment.ready_path.clone(),
         ready_timeout: format!("{:?}", deployment.ready_timeout),
         orchestrator: host.description.clone(),
@@ -52,4 +56,11 @@ pub(super) fn context(
         step: options.step,
         loads: digest(Timing::new(options.wait_time).loads(settings).as_bytes()),
     })
+}
+
+/// Of everything that is sent; what a header says is told by its digest alone.
+fn request_digest(request: &Request) -> String {
+    let headers: Vec<String> =
+        request.headers.iter().map(|header| format!("{}: {}", header.name, header.value)).collect();
+    digest(format!("{request:?} {headers:?}").as_bytes())
 }

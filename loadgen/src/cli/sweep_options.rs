@@ -65,6 +65,19 @@ pub(super) struct SweepOptions {
     #[arg(long, value_name = "HERE:INSIDE", value_parser = parse_mount)]
     pub(super) mount: Vec<(PathBuf, PathBuf)>,
 
+    /// What the program in the image is told instead of the image's CMD, in a shell's words: "serve --port 8000". {addr} stands for the address to
+    /// listen on.
+    #[arg(long, value_name = "WORDS", conflicts_with = "attach")]
+    pub(super) command: Option<String>,
+
+    /// A capability of the kernel's that every container has, for instance CHOWN; again for another one. Without it they have none.
+    #[arg(long, value_name = "NAME", value_parser = parse_capability, conflicts_with = "attach")]
+    pub(super) cap_add: Vec<String>,
+
+    /// The user that every container runs as, USER or USER:GROUP [default: the image's].
+    #[arg(long, conflicts_with = "attach")]
+    pub(super) user: Option<String>,
+
     /// GET on this path answers 2xx when a replica is ready.
     #[arg(long, default_value = "/health")]
     pub(super) ready_path: String,
@@ -171,6 +184,13 @@ fn parse_pull(text: &str) -> Result<Pull, String> {
         "never" => Ok(Pull::Never),
         _ => Err("always, missing or never".to_owned()),
     }
+}
+
+fn parse_capability(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("CAP_").unwrap_or(&name).to_owned();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_name { Ok(name) } else { Err("a capability, for instance CHOWN or NET_BIND_SERVICE".to_owned()) }
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Workload};
+use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Rights, Workload};
 
 use super::sweep_options::SweepOptions;
 use crate::{
@@ -92,6 +92,7 @@ pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: 
         name: "api".to_owned(),
         workload,
         env: options.env.iter().cloned().collect(),
+        rights: Rights { cap_add: options.cap_add.clone(), user: options.user.clone() },
         replicas: 1,
         limits: Limits { cpus: Cpus::from_millis(1000), memory_bytes: 1 << 30 },
         cpuset: None,
@@ -121,20 +122,31 @@ pub(super) fn source(options: &SweepOptions, deployment: &Deployment, port: u16)
         env: deployment.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         mounts,
         ready_path: options.ready_path.clone(),
+        rights: deployment.rights.clone(),
         ..Source::default()
     })
 }
 
 fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<Workload, Error> {
-    let mut args = Vec::new();
+    let mut args = command(options)?;
     let mut mounts = options.mount.clone();
     if let Some(model) = &options.model {
         let model = readable(model)?;
+        if !args.is_empty() {
+            return Err(Error::Usage("--command and --model: each says what the program is told; give one".to_owned()));
+        }
         args = serve_args(&inside(&model));
         mounts.extend(model_mounts(&model));
     }
     // By its id: what the name stands for may change while the sweep runs.
     Ok(Workload::Image { reference: image.id.clone(), args, port, mounts })
+}
+
+/// The words of `--command`.
+fn command(options: &SweepOptions) -> Result<Vec<String>, Error> {
+    let Some(text) = &options.command else { return Ok(Vec::new()) };
+    let words = shlex::split(text).filter(|words| !words.is_empty());
+    words.ok_or_else(|| Error::Usage(format!("--command {text:?}: a quote is not closed, or there is no word")))
 }
 
 fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {

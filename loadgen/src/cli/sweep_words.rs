@@ -18,7 +18,7 @@ use crate::Error;
 /// Where a sweep keeps its words.
 const FILE: &str = "command.json";
 /// Options that may be given several times: those of the file and those of the command line add up.
-const LISTS: [&str; 2] = ["env", "mount"];
+const LISTS: [&str; 6] = ["env", "mount", "body", "form", "header", "cap-add"];
 /// Options that say which words there are.
 const OWN: [&str; 2] = ["file", "resume"];
 /// Options that are of one command and not of a sweep that goes on: another one has a budget of its own.
@@ -137,7 +137,8 @@ fn of_value(name: &str, value: &Value, folder: &Path) -> Result<Vec<String>, Str
         Value::Boolean(true) => vec![format!("--{name}")],
         Value::Boolean(false) => Vec::new(),
         Value::Table(pairs) => {
-            let pair = |(key, value)| Ok(word(&format!("{key}={}", text(value)?)));
+            let is = if name == "header" { ": " } else { "=" };
+            let pair = |(key, value)| Ok(word(&format!("{key}{is}{}", text(value)?)));
             pairs.iter().map(pair).collect::<Result<_, String>>()?
         }
         Value::Array(values) if LISTS.contains(&name) => {
@@ -153,6 +154,10 @@ fn located(name: &str, text: &str, folder: &Path) -> String {
     let at = |path: &str| folder.join(path).display().to_string();
     match (name, text.strip_prefix('@')) {
         ("body", Some(file)) => format!("@{}", at(file)),
+        ("form", _) => match text.split_once("=@") {
+            Some((field, file)) => format!("{field}=@{}", at(file)),
+            None => text.to_owned(),
+        },
         ("model" | "out" | "mount", _) => at(text),
         _ => text.to_owned(),
     }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{interrupt::stop_on_signal, payload::PayloadOptions};
+use orchestrator::docker::Selector;
+
+use super::{interrupt::stop_on_signal, payload::PayloadOptions, run_target::sources};
 use crate::{
     Error, ExitStatus,
     engine::Control,
@@ -19,9 +21,18 @@ pub(super) struct UiOptions {
     #[arg(long, default_value = "127.0.0.1:8089")]
     bind: SocketAddr,
 
-    /// The host to load; no other may be loaded from the page.
-    #[arg(short = 'H', long, env = "LOCUST_HOST")]
-    host: Host,
+    /// The host to load, or several, separated by commas, that share the users; no other may be loaded from the page. A name stands for all its
+    /// addresses. [env: LOCUST_HOST, where there is no --selector]
+    #[arg(short = 'H', long, value_delimiter = ',')]
+    host: Vec<Host>,
+
+    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
+    #[arg(short = 'l', long, conflicts_with = "host")]
+    selector: Option<Selector>,
+
+    /// The port of --selector's containers, where they expose none or several.
+    #[arg(long, requires = "selector")]
+    port: Option<u16>,
 
     /// A further host that may be loaded; may be given several times.
     #[arg(long)]
@@ -49,12 +60,12 @@ pub(super) struct UiOptions {
 pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
     let settings = UiSettings {
         bind: options.bind,
-        host: options.host,
+        sources: sources(&options.host, options.selector.as_ref(), options.port)?,
         allow_hosts: options.allow_host,
         trust: options.trust,
         wait_time: options.wait_time,
-        path: options.payload.path.clone(),
-        body: options.payload.request(None)?.map(|r| r.body),
+        request: options.payload.request(None)?,
+        timeout: options.payload.timeout(),
         pin: options.pin,
         allow_names: options.allow_name,
     };

@@ -56,24 +56,25 @@ impl Thread {
                 return Some(due);
             }
             let failure = Some(FailureKind::Dropped);
-            self.recorder.finished(&Finished { task, slot, due, sent: now, end: now, bytes: 0, failure });
+            self.recorder.finished(&Finished { task, target: None, slot, due, sent: now, end: now, bytes: 0, failure });
         }
         self.free[target].push(index as u32);
         None
     }
 
     fn choose_target(&mut self) -> usize {
-        let next = (self.last_target + 1) % self.busy.len();
+        let count = self.active.len();
+        let next = (self.last_target + 1) % count;
         self.last_target = match self.work.targets.balance {
             Balance::RoundRobin => next,
-            Balance::Random => self.rng.random_range(0..self.busy.len()),
+            Balance::Random => self.rng.random_range(0..count),
             // Of equals the one whose turn it is, or the first target would get whatever does not overlap.
-            Balance::LeastOutstanding => (0..self.busy.len())
-                .map(|offset| (next + offset) % self.busy.len())
-                .min_by_key(|&target| self.busy[target])
+            Balance::LeastOutstanding => (0..count)
+                .map(|offset| (next + offset) % count)
+                .min_by_key(|&place| self.busy[self.active[place]])
                 .unwrap_or(next),
         };
-        self.last_target
+        self.active[self.last_target]
     }
 
     /// A request that was due is never sent.
@@ -81,6 +82,6 @@ impl Thread {
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);
         let failure = Some(FailureKind::Dropped);
-        self.recorder.finished(&Finished { task, slot, due, sent: due, end: now, bytes: 0, failure });
+        self.recorder.finished(&Finished { task, target: None, slot, due, sent: due, end: now, bytes: 0, failure });
     }
 }

@@ -18,6 +18,8 @@ pub struct Asked {
     pub status: u16,
     /// The answer's body.
     pub body: Vec<u8>,
+    /// What it says of itself in a line, if it is no 2xx.
+    pub words: String,
 }
 
 /// An answer that is larger is not for us.
@@ -52,7 +54,7 @@ pub fn ask(addr: SocketAddr, secure: Option<&Secure>, request: &[u8], patience: 
             Err(error) => return Err(error),
         }
     };
-    Ok(Asked { status: answer.status, body: reader.kept_body().to_owned() })
+    Ok(Asked { status: answer.status, body: reader.kept_body().to_owned(), words: reader.words() })
 }
 
 /// Whether the address takes connections and, where TLS is wanted, has a certificate that is trusted.

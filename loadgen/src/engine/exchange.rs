@@ -22,16 +22,28 @@ const READS: usize = 16;
 
 impl Thread {
     pub(super) fn connect(&mut self, index: usize, now: Duration) {
+        if self.users[index].moves_to.is_some() {
+            self.redirect(index);
+        }
         let user = &mut self.users[index];
         user.connect_begun = now;
         user.sent = now;
         user.state = State::Connecting;
         let targets = &self.work.targets;
-        let (addr, secure) = (targets.addrs[user.target], targets.secure(user.target));
+        let (addr, secure) = (targets.address(user.target).addr, targets.secure(user.target));
         match Stream::connect(addr, secure, self.poll.registry(), Token(index), self.is_stamped) {
             Ok(stream) => user.stream = Some(stream),
             Err(error) => self.fail(index, connect_failure(&error)),
         }
+    }
+
+    /// A request that was not sent goes to another target.
+    fn redirect(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        self.busy[user.target] -= 1;
+        user.move_on();
+        self.busy[user.target] += 1;
+        self.render(index);
     }
 
     pub(super) fn begin_send(&mut self, index: usize, now: Duration) {
@@ -102,8 +114,20 @@ impl Thread {
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lost(index),
+                Err(_) => return self.refused_midway(index),
             }
+        }
+    }
+
+    /// The server takes no more of a request. It may have said why before it closed: a 413 comes before the body was read.
+    fn refused_midway(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.state = State::Sending;
+        let generation = user.generation;
+        self.receive(index, true);
+        let user = &self.users[index];
+        if user.generation == generation && user.state == State::Sending {
+            self.lost(index);
         }
     }
 
@@ -180,6 +204,9 @@ impl Thread {
         let failure =
             if came > user.deadline { Some(FailureKind::Timeout) } else { self.look_at(index, answer.status) };
         let user = &mut self.users[index];
+        if let Some(kind) = failure {
+            self.recorder.words(kind, || user.reader.words());
+        }
         if !user.reader.set_cookies().is_empty() {
             let request = self.work.targets.request(user.target, user.task, &user.outgoing);
             user.cookies.take(user.target, request, user.reader.set_cookies());
@@ -221,14 +248,18 @@ impl Thread {
 
     pub(super) fn fail(&mut self, index: usize, kind: FailureKind) {
         let now = self.now();
-        let targets = self.work.targets.addrs.len();
         let user = &mut self.users[index];
+        let target = user.target;
         let cannot_connect = kind.is_unreachable() || user.state == State::Connecting;
         user.disconnect();
         let next = self.finish(index, now, 0, Some(kind));
-        let user = &mut self.users[index];
         if cannot_connect {
-            user.target = (user.target + 1) % targets;
+            let targets = &self.work.targets;
+            targets.pool.refuse(targets.address(target));
+            let user = &mut self.users[index];
+            if user.target == target {
+                user.target = targets.next_active(target);
+            }
         }
         if let Some(due) = next {
             self.begin_later(index, due);

@@ -29,11 +29,11 @@ pub(super) fn check(segment: &Segment, targets: &Targets) -> Result<(), EngineEr
             help: format!("raise it: ulimit -n {} (as root), or LimitNOFILE= in the service", users + OTHER_FILES),
         });
     }
-    let is_secure = (0..targets.addrs.len()).any(|target| targets.secure(target).is_some());
+    let is_secure = (0..targets.len()).any(|target| targets.secure(target).is_some());
     check_memory(users, is_secure, available_memory())?;
     // A connection is told apart by both ends, so each target has the whole range of source ports to itself.
     let ports = source_ports();
-    let per_target = users.div_ceil(targets.addrs.len().max(1) as u64);
+    let per_target = users.div_ceil(targets.len().max(1) as u64);
     if per_target > ports {
         return Err(EngineError::Limit {
             what: format!("{per_target} users of one address need as many source ports, and there are {ports}"),

@@ -15,6 +15,7 @@ mod limits;
 mod reports;
 mod resources;
 mod socket;
+mod spread;
 mod steal;
 mod stream;
 mod timers;
@@ -39,7 +40,7 @@ pub(crate) use wakeup::Wakeup;
 
 use crate::{
     event::Event,
-    measure::{GeneratorLoad, GeneratorSecond, Second, ThreadSecond, Window},
+    measure::{ByAddress, GeneratorLoad, GeneratorSecond, Second, ThreadSecond, Window, Words},
     workload::{Segment, StepTimes, Targets},
 };
 
@@ -60,12 +61,16 @@ pub enum EngineError {
 }
 
 /// What a run measured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// For each step of the plan that was begun; a step that was stopped has a shorter window.
     pub steps: Vec<Measured>,
     /// All requests, those of the ramps included.
     pub total: Measured,
+    /// All requests by the address that they went to.
+    pub addresses: ByAddress,
+    /// What the server said of the first failure of each kind.
+    pub words: Words,
     /// Whether it was stopped before the plan's end.
     pub stopped: bool,
 }
@@ -134,6 +139,8 @@ pub fn run(
         generator: BTreeMap::new(),
         seconds: BTreeMap::new(),
         steps: BTreeMap::new(),
+        addresses: ByAddress::new(),
+        words: Words::new(),
     };
     let mut announced = 0;
     for report in inbox {
@@ -158,7 +165,8 @@ pub fn run(
         stopped |= was_stopped;
     }
     total.all.generator = GeneratorLoad::of(merge.generator.values());
-    Ok(Outcome { steps: merge.steps.into_values().map(|(_, window)| window).collect(), total, stopped })
+    let steps = merge.steps.into_values().map(|(_, window)| window).collect();
+    Ok(Outcome { steps, total, addresses: merge.addresses, words: merge.words, stopped })
 }
 
 /// What a load thread reports while it runs.
@@ -177,11 +185,19 @@ struct Merge<'a> {
     generator: BTreeMap<u64, GeneratorSecond>,
     seconds: BTreeMap<u64, (u32, Second)>,
     steps: BTreeMap<usize, (u32, Measured)>,
+    addresses: ByAddress,
+    words: Words,
 }
 
 impl Merge<'_> {
     fn second(&mut self, part: &ThreadSecond) {
         let index = part.index;
+        for (kind, words) in &part.words {
+            self.words.entry(*kind).or_insert_with(|| words.clone());
+        }
+        for (address, requests) in &part.addresses {
+            self.addresses.entry(*address).or_default().merge(requests);
+        }
         let (have, second) = self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
         *have += 1;
         second.add(part);

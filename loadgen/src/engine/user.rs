@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::{cookies::Jar, http1::Reader, stream::Stream};
-use crate::measure::Slot;
+use crate::{measure::Slot, workload::think_times};
 
 /// Where a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct User {
     pub state: State,
     pub reader: Reader,
     pub rng: Pcg32,
+    /// Draws its think times.
+    pub think_times: Pcg32,
     /// When the current, or the last, request was due; from the start of the plan, like all times here.
     pub due: Duration,
     /// When the last request ended: it could not begin another one before.
@@ -79,6 +81,8 @@ pub struct User {
     pub generation: u32,
     /// Which target it is, or will be, connected to.
     pub target: usize,
+    /// The target that it goes to once its request has ended, or could not be sent.
+    pub moves_to: Option<usize>,
     /// Whether it is there.
     pub is_present: bool,
     /// Whether its connection has brought an answer before.
@@ -97,8 +101,9 @@ impl User {
             stream: None,
             state: State::Waiting,
             reader: Reader::default(),
-            // Each user draws from a stream of its own, so that its think times do not depend on who else there is.
+            // Each user draws from streams of its own, so that what it does does not depend on who else there is.
             rng: Pcg32::seed_from_u64(seed ^ (u64::from(number) << 32)),
+            think_times: think_times(seed, number),
             due: Duration::ZERO,
             ended: Duration::ZERO,
             sent: Duration::ZERO,
@@ -120,6 +125,7 @@ impl User {
             was_held: false,
             generation: 0,
             target,
+            moves_to: None,
             is_present: false,
             used: false,
             closed_while_idle: false,
@@ -138,6 +144,15 @@ impl User {
         self.cookies.add_to(self.target, is_secure, fixed.unwrap_or(&own), &mut self.outgoing);
         if self.outgoing.is_empty() {
             self.outgoing = own;
+        }
+    }
+
+    /// Goes to its other target, if it has one.
+    pub fn move_on(&mut self) {
+        if let Some(target) = self.moves_to.take() {
+            self.disconnect();
+            self.closed_while_idle = false;
+            self.target = target;
         }
     }
 

@@ -13,6 +13,7 @@ use rand_pcg::Pcg32;
 use super::{
     Control, Report,
     resources::{ThreadUsage, pin_to},
+    spread::addresses_of,
     timers::{Due, Timers},
     user::{State, User},
     wakeup::Wakeup,
@@ -72,9 +73,12 @@ pub(super) struct Thread {
     schedule: Option<Schedule>,
     arrival: Option<Duration>,
     pub(super) free: Vec<Vec<u32>>,
-    /// Requests in flight to each target, and the one that was chosen last.
+    /// Requests in flight to each target.
     pub(super) busy: Vec<u32>,
+    /// Targets that take load, the place among them that was chosen last, and the pool's version that tells of them.
+    pub(super) active: Vec<usize>,
     pub(super) last_target: usize,
+    pub(super) pool_version: u64,
     /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate that counts.
     pub(super) is_stamped: bool,
     pub(super) rng: Pcg32,
@@ -94,7 +98,7 @@ impl Thread {
         let plan = &work.segment.plan;
         let times = plan.times();
         let mut timers = Timers::default();
-        let targets = work.targets.addrs.len().max(1);
+        let targets = work.targets.len().max(1);
         let mut users: Vec<User> =
             work.segment.users().map(|number| User::new(number, plan.seed, number as usize % targets)).collect();
         let mut schedule = work.segment.arrivals();
@@ -107,9 +111,11 @@ impl Thread {
             }
         }
         let poll = Poll::new()?;
+        let mut recorder = Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits);
+        recorder.reach(addresses_of(&work.targets));
         Ok(Self {
             end: plan.duration(),
-            recorder: Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits),
+            recorder,
             wakeup: Wakeup::new(poll.registry(), WAKEUP)?,
             poll,
             times,
@@ -121,7 +127,9 @@ impl Thread {
             schedule,
             free: vec![Vec::new(); targets],
             busy: vec![0; targets],
+            active: work.targets.active().collect(),
             last_target: targets - 1,
+            pool_version: 0,
             is_stamped: plan.planned_per_second(0).is_some(),
             rng: Pcg32::seed_from_u64(plan.seed ^ u64::from(work.segment.index)),
             work,
@@ -152,6 +160,7 @@ impl Thread {
                 self.stopped = true;
                 self.end = now;
             }
+            self.follow_pool();
             self.begin_again();
             let has_begun = self.begin_due();
             let now = self.now();
@@ -286,20 +295,12 @@ impl Thread {
         if !std::mem::take(&mut user.was_held) {
             self.recorder.late(user.task, user.slot, now.saturating_sub(could));
         }
-        user.outgoing.clear();
-        let targets = &self.work.targets;
-        if targets.fixed(user.target, user.task).is_none() {
+        if self.work.targets.fixed(user.target, user.task).is_none() {
             user.random = user.rng.random();
-            let to = targets.authority(user.target);
-            let sender =
-                Sender { user: user.number, iteration: user.iteration, token: &user.token, random: user.random };
-            targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
-        }
-        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
-            let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
-            user.add_cookies(fixed, targets.secure(user.target).is_some());
         }
         user.iteration += 1;
+        self.render(index);
+        let user = &mut self.users[index];
         if user.stream.is_some() {
             self.begin_send(index, now);
         } else {
@@ -307,6 +308,23 @@ impl Thread {
                 self.recorder.reopened(user.task, user.slot);
             }
             self.connect(index, now);
+        }
+    }
+
+    /// Puts the bytes of a user's request together, for the target that it goes to.
+    pub(super) fn render(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.outgoing.clear();
+        let targets = &self.work.targets;
+        if targets.fixed(user.target, user.task).is_none() {
+            let to = targets.authority(user.target);
+            let iteration = user.iteration.wrapping_sub(1);
+            let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
+            targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
+        }
+        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
+            let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
+            user.add_cookies(fixed, targets.secure(user.target).is_some());
         }
     }
 
@@ -346,8 +364,9 @@ impl Thread {
         user.ended = now;
         self.in_flight -= 1;
         self.busy[user.target] -= 1;
-        let (task, slot, due, sent) = (user.task, user.slot, user.due, user.sent);
-        self.recorder.finished(&Finished { task, slot, due, sent, end: now, bytes, failure });
+        let (task, slot, due, sent, target) = (user.task, user.slot, user.due, user.sent, Some(user.target));
+        user.move_on();
+        self.recorder.finished(&Finished { task, target, slot, due, sent, end: now, bytes, failure });
         match self.work.segment.plan.traffic {
             Traffic::Open { .. } => self.free(index, now),
             Traffic::Closed(wait_time) => self.think(index, wait_time, now),
@@ -357,13 +376,13 @@ impl Thread {
     fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
         let has_logged_in = self.work.targets.scenario.login() == Some(user.task) && user.is_logged_in();
-        let mut next = if has_logged_in { now } else { wait_time.next_due(user.due, now, &mut user.rng) };
+        let mut next = if has_logged_in { now } else { wait_time.next_due(user.due, now, &mut user.think_times) };
         let (last, until) = (self.end, user.until);
         // With pacing, requests may have been due while the user was busy: those it has no time for any more are not lost.
         while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
             self.drop_request(next, now);
             let user = &mut self.users[index];
-            next = wait_time.next_due(next, now, &mut user.rng);
+            next = wait_time.next_due(next, now, &mut user.think_times);
         }
         let user = &mut self.users[index];
         if next >= last {

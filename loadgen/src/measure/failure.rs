@@ -55,7 +55,7 @@ impl fmt::Display for FailureKind {
             Self::ConnectRefused => f.write_str("connection refused"),
             Self::ConnectFailed => f.write_str("connection failed"),
             Self::Tls => f.write_str("TLS handshake failed"),
-            Self::Timeout => f.write_str("timeout"),
+            Self::Timeout => f.write_str("timed out"),
             Self::ConnectionClosed => f.write_str("connection closed before the answer"),
             Self::Malformed => f.write_str("malformed answer"),
             Self::Dropped => f.write_str("dropped: never sent, since all connections were busy or its login failed"),
@@ -76,12 +76,21 @@ pub struct Failures {
     pub first: Duration,
     /// When the last one was.
     pub last: Duration,
+    /// How long all of them took together, from sending to the failure.
+    pub took: Duration,
+    /// How long the longest took.
+    pub longest: Duration,
 }
 
 impl Failures {
-    /// Counts one more.
-    pub fn add(&mut self, at: Duration) {
-        self.merge(&Self { count: 1, first: at, last: at });
+    /// Counts one more, which ended at `at` and took so long.
+    pub fn add(&mut self, at: Duration, took: Duration) {
+        self.merge(&Self { count: 1, first: at, last: at, took, longest: took });
+    }
+
+    /// Returns how long one took, on average.
+    pub fn mean(&self) -> Duration {
+        Duration::from_secs_f64(self.took.as_secs_f64() / self.count.max(1) as f64)
     }
 
     /// Counts another thread's.
@@ -89,5 +98,7 @@ impl Failures {
         self.first = if self.count == 0 { other.first } else { self.first.min(other.first) };
         self.last = self.last.max(other.last);
         self.count += other.count;
+        self.took += other.took;
+        self.longest = self.longest.max(other.longest);
     }
 }

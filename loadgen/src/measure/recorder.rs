@@ -1,15 +1,17 @@
 //! One thread's recorder: no locks, no allocation once a window has seen its first requests.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{FailureKind, GeneratorSecond, SLICE, Slice, ThreadSecond, Window};
-use crate::workload::StepTimes;
+use super::{AddressRequests, FailureKind, GeneratorSecond, SLICE, Slice, ThreadSecond, Window};
+use crate::workload::{Address, StepTimes};
 
 /// A request that came to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished {
     /// Of which task of the scenario.
     pub task: u16,
+    /// The target that it went to; none of one that was never sent.
+    pub target: Option<usize>,
     /// The window that `begun` gave.
     pub slot: Slot,
     /// When it was due; from the start of the plan, like all times here.
@@ -45,6 +47,8 @@ pub struct Recorder {
     /// For each task: what was due outside every window, and all windows that were taken out.
     rest: Vec<Window>,
     second: ThreadSecond,
+    /// Kinds of failure of which it is known what the server said.
+    known_words: BTreeSet<FailureKind>,
     /// The step of the last request, which is nearly always that of the next one.
     current: usize,
 }
@@ -64,10 +68,17 @@ impl Recorder {
             open: vec![0; times.len()],
             rest: vec![Window::default(); tasks],
             second: ThreadSecond::new(tasks),
+            known_words: BTreeSet::new(),
             limits: limits.iter().copied().take(Window::MAX_LIMITS).collect(),
             current: 0,
             times,
         }
+    }
+
+    /// The targets are at these addresses from now on; the first of them are those of the last call.
+    pub fn reach(&mut self, addresses: impl Iterator<Item = Address>) {
+        let known = self.second.addresses.len();
+        self.second.addresses.extend(addresses.skip(known).map(|address| (address, AddressRequests::default())));
     }
 
     /// A request that was due at `due` is begun, or waits for the user's last one to end.
@@ -101,15 +112,26 @@ impl Recorder {
         self.window(slot, task).resent += 1;
     }
 
+    /// Keeps what the server said of the first failure of its kind.
+    pub fn words(&mut self, kind: FailureKind, words: impl FnOnce() -> String) {
+        if !self.known_words.contains(&kind) {
+            self.known_words.insert(kind);
+            self.second.words.insert(kind, words());
+        }
+    }
+
     /// A request that was begun has ended.
     pub fn finished(&mut self, request: &Finished) {
-        let Finished { task, slot, due, sent, end, bytes, failure } = *request;
+        let Finished { task, target, slot, due, sent, end, bytes, failure } = *request;
         let (service, intended) = (end.saturating_sub(sent), end.saturating_sub(due));
         // A failure that comes at once must not make the service look fast; one that made the user wait counts as such.
         let timed = failure.is_none_or(FailureKind::took_its_time);
         let over: [bool; Window::MAX_LIMITS] =
             std::array::from_fn(|i| self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit));
         self.second.finished(task, timed.then_some((service, intended)), bytes, failure, over);
+        if let Some(target) = target {
+            self.second.reached(target, timed.then_some(service), failure.is_some());
+        }
         let window = self.window(slot, task);
         window.bytes += bytes;
         if timed {
@@ -117,7 +139,7 @@ impl Recorder {
             window.intended.record(intended);
         }
         if let Some(kind) = failure {
-            window.failures.entry(kind).or_default().add(end);
+            window.failures.entry(kind).or_default().add(end, service);
         }
         let step = slot.step as usize;
         if let Some(open) = self.open.get_mut(step) {
@@ -208,7 +230,7 @@ mod tests {
 
     fn request(recorder: &mut Recorder, task: u16, due: Duration, took: Duration, failure: Option<FailureKind>) {
         let slot = recorder.begun(task, due);
-        recorder.finished(&Finished { task, slot, due, sent: due, end: due + took, bytes: 10, failure });
+        recorder.finished(&Finished { task, target: None, slot, due, sent: due, end: due + took, bytes: 10, failure });
     }
 
     #[test]
@@ -234,7 +256,7 @@ mod tests {
         let slot = recorder.begun(0, due);
         assert!(!recorder.is_complete(0) && recorder.is_complete(1));
         let failure = Some(FailureKind::ConnectRefused);
-        recorder.finished(&Finished { task: 0, slot, due, sent: due, end: due, bytes: 0, failure });
+        recorder.finished(&Finished { task: 0, target: None, slot, due, sent: due, end: due, bytes: 0, failure });
         assert!(recorder.is_complete(0));
         let window = recorder.take_step(0).remove(0);
         assert_eq!((window.failed(), window.service.count(), window.slices[2].over[0]), (1, 0, 1));

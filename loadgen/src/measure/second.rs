@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{FailureKind, GeneratorSecond, Latencies, Window};
+use super::{AddressRequests, ByAddress, FailureKind, GeneratorSecond, Latencies, Window};
+use crate::workload::Address;
+
+/// What a server said, by the kind of failure; an empty text where it said nothing.
+pub type Words = BTreeMap<FailureKind, String>;
 
 /// The last full second, as seen when it ended.
 #[derive(Debug, Clone, Default)]
@@ -23,10 +27,14 @@ pub struct Second {
     pub intended: Latencies,
     /// Why they failed.
     pub kinds: BTreeMap<FailureKind, u64>,
+    /// What the server said of the first failure of a kind, where it was this one.
+    pub words: Words,
     /// Bytes of their answers.
     pub bytes: u64,
     /// The same of each task of the scenario, in its order; empty in seconds that were kept for their totals.
     pub tasks: Vec<TaskSecond>,
+    /// The same of each address; empty in seconds that were kept for their totals.
+    pub addresses: ByAddress,
     /// The generator's lateness.
     pub lag: Latencies,
     /// What the generator itself used.
@@ -59,6 +67,10 @@ pub struct ThreadSecond {
     pub over: [u64; Window::MAX_LIMITS],
     /// Each task of the scenario, in its order.
     pub tasks: Vec<TaskSecond>,
+    /// What the server said of failures that were this thread's first of their kind.
+    pub words: Words,
+    /// Each address, in the order of its targets.
+    pub addresses: Vec<(Address, AddressRequests)>,
     /// This thread's lateness.
     pub lag: Latencies,
     /// What it used.
@@ -79,6 +91,12 @@ impl Second {
             self.bytes += theirs.bytes;
             self.service.merge(&theirs.service);
             self.intended.merge(&theirs.intended);
+        }
+        for (address, theirs) in &share.addresses {
+            self.addresses.entry(*address).or_default().merge(theirs);
+        }
+        for (kind, words) in &share.words {
+            self.words.entry(*kind).or_insert_with(|| words.clone());
         }
         self.lag.merge(&share.lag);
         self.generator.merge(&share.generator);
@@ -105,7 +123,9 @@ impl Second {
             intended: Latencies::default(),
             kinds: self.kinds.clone(),
             lag: self.lag.clone(),
+            words: Words::new(),
             tasks: Vec::new(),
+            addresses: ByAddress::new(),
             ..*self
         }
     }
@@ -130,6 +150,16 @@ impl ThreadSecond {
     /// For a scenario of so many tasks.
     pub(super) fn new(tasks: usize) -> Self {
         Self { tasks: vec![TaskSecond::default(); tasks], ..Self::default() }
+    }
+
+    /// Adds a request that was sent to target `target`, if that address is known.
+    pub(super) fn reached(&mut self, target: usize, service: Option<Duration>, has_failed: bool) {
+        let Some((_, address)) = self.addresses.get_mut(target) else { return };
+        address.requests += 1;
+        address.failures += u64::from(has_failed);
+        if let Some(service) = service {
+            address.service.record(service);
+        }
     }
 
     /// Adds a request that has ended; `times`, service and intended, are none for a failure that did not take its time.
@@ -161,7 +191,13 @@ impl ThreadSecond {
             intended: task.intended.emptied(),
             ..TaskSecond::default()
         };
-        Self { tasks: self.tasks.iter().map(task).collect(), lag: self.lag.emptied(), ..Self::default() }
+        let address = |(address, requests): &(Address, AddressRequests)| (*address, requests.emptied());
+        Self {
+            tasks: self.tasks.iter().map(task).collect(),
+            addresses: self.addresses.iter().map(address).collect(),
+            lag: self.lag.emptied(),
+            ..Self::default()
+        }
     }
 }
 

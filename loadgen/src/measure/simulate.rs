@@ -35,7 +35,7 @@ impl Simulated<'_> {
     fn request(&mut self, due: Duration, sent: Duration) -> Duration {
         let slot = self.recorder.begun(0, due);
         let end = (self.service)(sent);
-        self.recorder.finished(&Finished { task: 0, slot, due, sent, end, bytes: 0, failure: None });
+        self.recorder.finished(&Finished { task: 0, target: None, slot, due, sent, end, bytes: 0, failure: None });
         end
     }
 

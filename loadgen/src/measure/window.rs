@@ -79,7 +79,12 @@ impl Window {
             window.intended.merge(&second.intended);
             let at = Duration::from_secs(second.index);
             for (&kind, &count) in &second.kinds {
-                window.failures.entry(kind).or_default().merge(&Failures { count, first: at, last: at });
+                window.failures.entry(kind).or_default().merge(&Failures {
+                    count,
+                    first: at,
+                    last: at,
+                    ..Failures::default()
+                });
             }
             window.lag.merge(&second.lag);
             let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);

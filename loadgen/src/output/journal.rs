@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use orchestrator::Rights;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -26,6 +27,10 @@ pub struct Context {
     pub schema_version: u32,
     /// What a replica runs: the image's id, or the program's digest.
     pub workload: String,
+    /// What the program in the image is told, and what its containers may do.
+    pub command: Vec<String>,
+    /// Capabilities and user of the containers.
+    pub rights: Rights,
     /// The port that the program in the image listens on.
     pub port: Option<u16>,
     /// The digest of how containers are made of a service that is varied in place.
@@ -38,6 +43,8 @@ pub struct Context {
     pub path: String,
     /// The digest of what users send, if it was named.
     pub request: Option<String>,
+    /// How long a request may take.
+    pub timeout: String,
     /// Where a replica says that it is ready.
     pub ready_path: String,
     /// How long replicas have to become ready.
@@ -203,6 +210,8 @@ mod tests {
         Context {
             schema_version: JOURNAL_VERSION,
             workload: "sha256:0".to_owned(),
+            command: Vec::new(),
+            rights: Rights::default(),
             port: Some(8000),
             service: None,
             files: vec!["/models 0".to_owned()],
@@ -210,6 +219,7 @@ mod tests {
             path: "/predict".to_owned(),
             request: None,
             ready_path: "/health".to_owned(),
+            timeout: "5s".to_owned(),
             ready_timeout: "30s".to_owned(),
             orchestrator: "docker".to_owned(),
             kernel: "6".to_owned(),

@@ -1,5 +1,7 @@
 //! Tables for people.
 
+use std::time::Duration;
+
 use comfy_table::{
     Table,
     presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED},
@@ -15,7 +17,7 @@ use crate::{
 
 /// The result of a run: each step, and all requests with those of the ramps.
 pub fn run(report: &RunReport) -> String {
-    let (plan, total) = (&report.plan, &report.outcome.total.all);
+    let total = &report.outcome.total.all;
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -48,7 +50,7 @@ pub fn run(report: &RunReport) -> String {
             .collect::<Vec<_>>()
     };
     for (index, measured) in report.outcome.steps.iter().enumerate() {
-        table.add_row(row(window_name(report, index), &measured.all, Some(plan.planned_per_second(index))));
+        table.add_row(row(window_name(report, index), &measured.all, Some(report.due_per_second[index])));
     }
     table.add_row(row("all, ramps included".to_owned(), total, None));
     if report.outcome.total.tasks.len() > 1 {
@@ -56,8 +58,21 @@ pub fn run(report: &RunReport) -> String {
             table.add_row(row(format!("  {} {}", task.method, task.name), window, None));
         }
     }
+    if report.outcome.addresses.len() > 1 {
+        for (_, addr, of) in report.addresses() {
+            let ms = of.service.percentiles();
+            let counts = [format!("  {addr}"), of.requests.to_string(), of.failures.to_string()];
+            table.add_row(
+                counts.into_iter().chain([ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}"))),
+            );
+        }
+    }
     for (kind, failures) in &total.failures {
-        table.add_row([format!("  failed: {}", report.failure(*kind)), String::new(), failures.count.to_string()]);
+        let ms = |time: Duration| format!("{:.2}", time.as_secs_f64() * 1e3);
+        let name = format!("  failed: {}", report.failure(*kind));
+        let [none, count] = [String::new(), failures.count.to_string()];
+        let times = [ms(failures.longest), ms(failures.mean())];
+        table.add_row([name, none.clone(), count].into_iter().chain([none.clone(), none.clone(), none]).chain(times));
     }
     let intended = report.outcome.steps.last().map(|step| step.all.intended.percentiles()).unwrap_or_default();
     let note = format!(
@@ -70,7 +85,11 @@ pub fn run(report: &RunReport) -> String {
         total.reopened,
         total.resent
     );
-    format!("{table}\n{note}\n{}", generator(report))
+    let words = total
+        .failures
+        .keys()
+        .filter_map(|kind| report.words(*kind).map(|words| format!("\nFirst {}: {words}", report.failure(*kind))));
+    format!("{table}{}\n{note}\n{}", words.collect::<String>(), generator(report))
 }
 
 /// How far the generator was from being the limit, in each window.
@@ -245,6 +264,7 @@ fn unanswered(finding: &Finding) -> String {
         Finding::NotHeld { held_users, is_undecided: true } => format!("undecided; {held_users} users are held"),
         Finding::Capacity { users, .. } => format!("{users} users"),
         Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
+        Finding::Growing { .. } => "memory grows".to_owned(),
         Finding::NotTried => "not tried".to_owned(),
         Finding::Unconfirmed { .. } => "not confirmed".to_owned(),
         _ => "unknown".to_owned(),

@@ -4,19 +4,24 @@
 //! [`Event`]s; every finished trial goes to the journal before the next begins.
 
 mod budget;
+mod follow;
 mod pin;
 mod restart;
 mod server_times;
 mod target;
 mod trial;
 
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use orchestrator::{Deployment, Orchestrator};
 
 pub use budget::Budget;
+pub use follow::{Following, follow};
 pub use pin::{Pin, Pinning};
-pub use target::Reached;
+pub use target::{Reached, Source};
 
 use crate::{
     Error,
@@ -34,13 +39,13 @@ pub struct Sweep {
     pub orchestrator: Arc<dyn Orchestrator>,
     /// What a replica is; its replicas, limits and cpuset are set for each trial.
     pub deployment: Deployment,
-    /// What users send; without one, the replicas are asked for an example.
-    pub request: Option<Request>,
+    /// What users send; the replicas are asked for an example where it lacks a payload.
+    pub request: Request,
+    /// A request that takes longer has failed.
+    pub timeout: Duration,
     /// Whether a replica has answered the request with a 2xx in some trial: from then on one that does not has its limits to
     /// blame, and not the request.
     pub answered: bool,
-    /// Path of the request, where the replicas are asked for its body.
-    pub path: String,
     /// What is searched, and the objective that has to hold.
     pub settings: Settings,
     /// Which processors the generator and the replicas run on.

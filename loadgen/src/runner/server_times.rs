@@ -2,7 +2,7 @@
 
 use crate::workload::Request;
 
-use super::Reached;
+use super::{Reached, target::PATIENCE};
 
 /// Seconds that a server's requests waited and were computed, and how many they were; counters since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -31,9 +31,9 @@ const KNOWN: [([&str; 3], f64); 2] = [
 ];
 
 impl ServerTimes {
-    /// What a replica says now; `None` of one that has no such metrics, or does not answer.
-    pub async fn of(replica: &Reached) -> Option<Self> {
-        let asked = replica.ask(&Request::get("/metrics")).await.ok()?;
+    /// What a replica says now to somebody who asks as this request does; `None` of one that has no such metrics, or does not answer.
+    pub async fn of(replica: &Reached, request: &Request) -> Option<Self> {
+        let asked = replica.ask(&request.get_as("/metrics"), PATIENCE).await.ok()?;
         (asked.status == 200).then(|| Self::read(&String::from_utf8_lossy(&asked.body)))?
     }
 

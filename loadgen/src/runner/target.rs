@@ -1,23 +1,37 @@
 //! What a target is asked before users come: is it there, what does it want to be asked, does it like what we send.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
+use orchestrator::docker::{Selector, find};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
     Error,
     engine::{Asked, ask, greet},
-    workload::{Host, ModelMetadata, Request, Scenario, Secure, Targets, Trust},
+    workload::{Host, ModelMetadata, Payload, Request, Scenario, Secure, Targets, Trust},
 };
 
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an address that is new in the middle of a run may take to take a connection.
+const GREETING: Duration = Duration::from_secs(1);
 
-/// A host that can be spoken to.
+/// What stands for addresses, which may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// All addresses of a name.
+    Host(Host),
+    /// The running containers with some labels, each at its own address; and their port, where they expose none or several.
+    Containers(Selector, Option<u16>),
+}
+
+/// A source with addresses that can be spoken to.
 #[derive(Debug, Clone)]
 pub struct Reached {
-    host: Host,
-    addr: SocketAddr,
+    source: Source,
+    addrs: Vec<SocketAddr>,
+    /// Those that do not take connections, and why.
+    refused: Vec<(SocketAddr, String)>,
     secure: Option<Secure>,
 }
 
@@ -26,55 +40,142 @@ struct ModelInfo {
     example: Box<RawValue>,
 }
 
+impl Source {
+    /// Finds the addresses that it stands for now.
+    ///
+    /// # Errors
+    /// When a name does not resolve, or no container has the labels.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
+        match self {
+            Self::Host(host) => {
+                let host = host.clone();
+                // Looking up a name blocks.
+                let resolved = tokio::task::spawn_blocking(move || host.resolve());
+                Ok(resolved.await.map_err(|e| Error::Machine(e.to_string()))??)
+            }
+            Self::Containers(selector, port) => Ok(find(selector, *port).await?),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => host.fmt(f),
+            Self::Containers(selector, _) => write!(f, "containers with {selector}"),
+        }
+    }
+}
+
 impl Reached {
-    /// A replica, at its own address.
+    /// Returns a replica, at its own address.
     pub fn replica(addr: SocketAddr) -> Self {
-        Self { host: Host::at(addr), addr, secure: None }
+        Self { source: Source::Host(Host::at(addr)), addrs: vec![addr], refused: Vec::new(), secure: None }
     }
 
-    /// A host, at the first of its addresses that takes connections and, where TLS is spoken, has a certificate that is trusted.
+    /// Reaches the addresses of a source that take connections and, where TLS is spoken, have a certificate that is trusted. Of a name with
+    /// addresses of both families those of the first one that works: they are two ways to the same servers.
     ///
     /// # Errors
     /// When none does.
-    pub async fn host(host: Host, trust: Trust) -> Result<Self, Error> {
-        // Looking up a name blocks, too.
-        let reached = tokio::task::spawn_blocking(move || {
-            let secure = host.secure(&trust)?;
-            let addr = first_reachable(&host, secure.as_ref())?;
-            Ok(Self { host, addr, secure })
-        });
-        reached.await.map_err(|e| Error::Machine(e.to_string()))?
+    pub async fn source(source: Source, trust: &Trust) -> Result<Self, Error> {
+        let secure = match &source {
+            Source::Host(host) => host.secure(trust)?,
+            Source::Containers(..) => None,
+        };
+        let found = source.addresses().await?;
+        let greetings = found.iter().map(|&addr| greeted(addr, secure.clone(), PATIENCE));
+        let greetings: Vec<io::Result<()>> = futures_util::future::join_all(greetings).await;
+        let first = found.iter().zip(&greetings).find(|(_, greeting)| greeting.is_ok()).map(|(addr, _)| *addr);
+        let Some(first) = first else { return Err(unreachable(&source, &found, &greetings)) };
+        let mut reached = Self { source, addrs: Vec::new(), refused: Vec::new(), secure };
+        for (addr, greeting) in found.into_iter().zip(greetings).filter(|(addr, _)| is_alike(*addr, first)) {
+            match greeting {
+                Ok(()) => reached.addrs.push(addr),
+                Err(error) => reached.refused.push((addr, error.to_string())),
+            }
+        }
+        Ok(reached)
     }
 
-    /// What was reached.
-    pub fn name(&self) -> &Host {
-        &self.host
+    /// Returns what was reached.
+    pub fn name(&self) -> &Source {
+        &self.source
+    }
+
+    /// Returns the addresses that take connections.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// Returns the line that says how many addresses take load, where that is not simply the one.
+    pub fn remark(&self) -> Option<String> {
+        let refused: Vec<String> = self.refused.iter().map(|(addr, why)| format!("{addr}: {why}")).collect();
+        match (self.addrs.len(), refused.is_empty()) {
+            (1, true) => None,
+            (count, true) => Some(format!("{}: {count} addresses take load ({})", self.source, listed(&self.addrs))),
+            (count, false) => Some(format!(
+                "{}: {count} of {} addresses take load ({})",
+                self.source,
+                count + refused.len(),
+                refused.join("; ")
+            )),
+        }
     }
 
     /// Adds it to those that a run loads.
     pub fn add_to(&self, targets: &mut Targets) {
-        targets.add(&self.host, self.addr, self.secure.clone());
+        targets.add(self.host(), &self.addrs, self.secure.clone());
     }
 
-    /// A run's targets, if it is the only one.
+    /// Returns a run's targets, if it is the only one.
     pub fn targets(&self, request: &Request) -> Targets {
         let mut targets = Targets::new(Scenario::single(request));
         self.add_to(&mut targets);
         targets
     }
 
-    /// Asks for an example request (`GET /model`, which `inference-api` answers).
+    /// Finds its addresses again: those that are known stay without being asked, unless they are in `refused`; others have to take a connection
+    /// first, and to be of the same family. Where none is left, or nobody tells, it keeps what it has.
+    pub(super) async fn look_again(&mut self, refused: &[SocketAddr]) {
+        let Ok(found) = self.source.addresses().await else { return };
+        let family = self.addrs.first().copied();
+        let mut addrs = Vec::new();
+        for addr in found.into_iter().filter(|addr| family.is_none_or(|first| is_alike(*addr, first))) {
+            let is_known = self.addrs.contains(&addr) && !refused.contains(&addr);
+            if is_known || greeted(addr, self.secure.clone(), GREETING).await.is_ok() {
+                addrs.push(addr);
+            }
+        }
+        if !addrs.is_empty() {
+            self.addrs = addrs;
+        }
+    }
+
+    /// The host whose name requests carry; none where each address speaks for itself.
+    fn host(&self) -> Option<&Host> {
+        match &self.source {
+            Source::Host(host) => Some(host),
+            Source::Containers(..) => None,
+        }
+    }
+
+    /// Completes a request: where nobody said what it carries, it is the example that the service gives (`GET /model`, which `inference-api`
+    /// answers).
     ///
     /// # Errors
-    /// When it has none; the error says how to give a body.
-    pub async fn example(&self) -> Result<Vec<u8>, Error> {
-        let info: ModelInfo = self.get("/model").await.map_err(|why| {
+    /// When it gives none; the error says how to give a body.
+    pub async fn complete(&self, request: Request) -> Result<Request, Error> {
+        if !request.wants_payload() {
+            return Ok(request);
+        }
+        let info: ModelInfo = self.get(&request.get_as("/model")).await.map_err(|why| {
             Error::Usage(format!(
-                "there is nothing to send: {}/model gives no example ({why})\n  help: say --body '{{\"features\":[…]}}', --body @file or --model model.onnx",
-                self.host
+                "there is nothing to send: {}/model gives no example ({why})\n  help: say --body '{{\"features\":[…]}}', or --body @file",
+                self.source
             ))
         })?;
-        Ok(info.example.get().as_bytes().to_vec())
+        Ok(Request { payloads: vec![Payload::json(info.example.get())], ..request })
     }
 
     /// Asks an Open Inference Protocol server for a model's inputs, at this path.
@@ -82,68 +183,84 @@ impl Reached {
     /// # Errors
     /// When it does not tell them.
     pub async fn metadata(&self, path: &str) -> Result<ModelMetadata, Error> {
-        self.get(path).await.map_err(|why| {
+        self.get(&Request::get(path)).await.map_err(|why| {
             Error::Usage(format!(
                 "{}{path} does not tell the model's inputs: {why}\n  help: is this the model's name there?",
-                self.host
+                self.source
             ))
         })
     }
 
-    /// Sends the request once and wants a 2xx: a sweep over a target that refuses its requests would only measure refusals.
+    /// Sends the request once and wants a 2xx within `patience`: a sweep over a target that refuses its requests would only measure refusals.
     ///
     /// # Errors
     /// With the server's own words when it refuses.
-    pub async fn check(&self, request: &Request) -> Result<(), Error> {
-        let url = format!("{}{}", self.host, request.path);
-        let asked =
-            self.ask(request).await.map_err(|why| Error::Unreachable(format!("{url} does not answer: {why}")))?;
+    pub async fn check(&self, request: &Request, patience: Duration) -> Result<(), Error> {
+        let url = format!("{}{}", self.source, request.path);
+        let asked = self
+            .ask(request, patience)
+            .await
+            .map_err(|why| Error::Unreachable(format!("{url} does not answer: {why}")))?;
         if (200..300).contains(&asked.status) {
             return Ok(());
         }
-        let beginning = &asked.body[..asked.body.len().min(500)];
         Err(Error::Usage(format!(
-            "{url} answers {} to the request that users would send: {}\n  help: check --path and --body",
-            asked.status,
-            String::from_utf8_lossy(beginning)
+            "{url} answers {} to the request that users would send: {}\n  help: check --path, --body and --api-key",
+            asked.status, asked.words
         )))
     }
 
-    /// What is at a path, which has to answer with JSON of this form.
+    /// What comes back, which has to answer with JSON of this form.
     ///
     /// # Errors
     /// With what came instead.
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
-        let asked = self.ask(&Request::get(path)).await.map_err(|error| error.to_string())?;
+    async fn get<T: DeserializeOwned>(&self, request: &Request) -> Result<T, String> {
+        let asked = self.ask(request, PATIENCE).await.map_err(|error| error.to_string())?;
         match asked.status {
             200..300 => serde_json::from_slice(&asked.body).map_err(|e| e.to_string()),
-            status => Err(format!("status {status}")),
+            status => Err(format!("status {status} {}", asked.words).trim_end().to_owned()),
         }
     }
 
     /// The answer to the very bytes that users would send.
-    pub(super) async fn ask(&self, request: &Request) -> io::Result<Asked> {
+    pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Asked> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
-        let (addr, secure) = (self.addr, self.secure.clone());
-        let asked = tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, PATIENCE));
+        let (addr, secure) = (self.addrs[0], self.secure.clone());
+        let asked = tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, patience));
         asked.await.map_err(io::Error::other)?
     }
 }
 
-fn first_reachable(host: &Host, secure: Option<&Secure>) -> Result<SocketAddr, Error> {
-    let mut last = String::new();
-    for addr in host.resolve()? {
-        match greet(addr, secure, PATIENCE) {
-            Ok(()) => return Ok(addr),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(Error::Unreachable(format!(
-                    "{host} does not speak TLS as it should: {error}\n  help: --cacert FILE names whom to trust, --insecure trusts anybody"
-                )));
-            }
-            Err(error) => last = format!("{addr}: {error}"),
-        }
+/// Whether an address takes a connection.
+async fn greeted(addr: SocketAddr, secure: Option<Secure>, patience: Duration) -> io::Result<()> {
+    let greeting = tokio::task::spawn_blocking(move || greet(addr, secure.as_ref(), patience));
+    greeting.await.map_err(io::Error::other)?
+}
+
+/// Whether two addresses are of one family.
+fn is_alike(a: SocketAddr, b: SocketAddr) -> bool {
+    a.is_ipv4() == b.is_ipv4()
+}
+
+fn unreachable(source: &Source, found: &[SocketAddr], greetings: &[io::Result<()>]) -> Error {
+    let failures = || found.iter().zip(greetings).filter_map(|(addr, greeting)| Some((addr, greeting.as_ref().err()?)));
+    let tls = failures().find(|(_, error)| error.kind() == io::ErrorKind::InvalidData);
+    if let Some((_, error)) = tls {
+        return Error::Unreachable(format!(
+            "{source} does not speak TLS as it should: {error}\n  help: --cacert FILE names whom to trust, --insecure trusts anybody"
+        ));
     }
-    Err(Error::Unreachable(format!(
-        "{host} does not take connections ({last})\n  help: is the server started, and is this its address?"
-    )))
+    let told: Vec<String> = failures().map(|(addr, error)| format!("{addr}: {error}")).collect();
+    Error::Unreachable(format!(
+        "{source} does not take connections ({})\n  help: is the server started, and is this its address?",
+        told.join("; ")
+    ))
+}
+
+/// Addresses in a row, the first few of many.
+pub(super) fn listed(addrs: &[SocketAddr]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = addrs.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = addrs.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }

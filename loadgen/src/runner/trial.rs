@@ -1,6 +1,7 @@
 //! One trial: drives the engine and the replicas as a monitor says.
 
 use std::{
+    net::SocketAddr,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -106,10 +107,11 @@ impl Sweep {
         let addrs: Vec<_> = service.replicas.iter().map(|r| r.addr).collect();
         let nobody = || Error::Machine("the service has no replica".to_owned());
         let first = Reached::replica(*addrs.first().ok_or_else(nobody)?);
-        let request = self.request_for(&first).await?;
-        first.check(&request).await?;
+        self.request = first.complete(self.request.clone()).await?;
+        let request = self.request.clone();
+        self.warm(&addrs, &request).await?;
         self.answered = true;
-        let times_before = ServerTimes::of(&first).await;
+        let times_before = ServerTimes::of(&first, &request).await;
         let idle = self.idle(service).await?;
 
         let monitor = Monitor::new(&self.settings, spec);
@@ -117,7 +119,8 @@ impl Sweep {
             busy_poll: self.pinning.is_apart(),
             ..Segment::whole(monitor.plan().clone(), self.pinning.generator.clone())
         };
-        let targets = Targets::replicas(&addrs, &request);
+        let mut targets = Targets::replicas(&addrs, &request);
+        targets.timeout = self.timeout;
         let limits = self.settings.objective.limits();
         let (sender, inbox) = mpsc::channel();
         let trial_control = Control::default();
@@ -160,7 +163,7 @@ impl Sweep {
         log.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
             // One that answers no user would be waited for, and not tell.
-            Some(before) if answers => ServerTimes::of(&first).await.and_then(|after| after.since(&before)),
+            Some(before) if answers => ServerTimes::of(&first, &request).await.and_then(|after| after.since(&before)),
             _ => None,
         };
         Ok((monitor, Measurements { outcome, log, idle, server_ms }))
@@ -231,14 +234,12 @@ impl Sweep {
         }
     }
 
-    /// The request of all users; the first replica is asked for an example where none was given.
-    async fn request_for(&mut self, first: &Reached) -> Result<Request, Error> {
-        if let Some(request) = &self.request {
-            return Ok(request.clone());
-        }
-        let request = Request::post_json(&self.path, first.example().await?);
-        self.request = Some(request.clone());
-        Ok(request)
+    /// Sends every replica a first request, which may take as long as its start: what a program does for the first time is part of its
+    /// start, and no user waits for it.
+    async fn warm(&self, addrs: &[SocketAddr], request: &Request) -> Result<(), Error> {
+        let patience = self.deployment.ready_timeout.max(self.timeout);
+        let first = |&addr: &SocketAddr| async move { Reached::replica(addr).check(request, patience).await };
+        futures_util::future::try_join_all(addrs.iter().map(first)).await.map(drop)
     }
 
     async fn idle(&self, service: &Service) -> Result<Idle, Error> {

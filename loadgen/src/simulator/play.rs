@@ -56,7 +56,7 @@ impl World {
         let end = Duration::from_secs(seconds.len() as u64);
         let reached = times.iter().filter(|times| times.start < end);
         let steps = reached.map(|times| Measured { all: window(&seconds, *times), tasks: Vec::new() }).collect();
-        let outcome = Outcome { steps, total: Measured::default(), stopped: true };
+        let outcome = Outcome { steps, stopped: true, ..Outcome::default() };
         let idle = Idle { bytes: idle.current_bytes, anon_bytes: idle.anon_bytes };
         let measured = Measurements { outcome, log, idle, server_ms: None };
         let wall_seconds = seconds.len() as f64 + OVERHEAD;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{DemandPoint, capacity, count::Count, demand, frontier, grid, is_valid};
 use crate::{
-    trial::{Mode, Point, Purpose, Settings, Trial},
+    trial::{Growth, Mode, Point, Purpose, Settings, Trial},
     verdict::Verdict,
 };
 
@@ -18,6 +18,8 @@ pub struct ReplicaAnswer {
     pub finding: Finding,
     /// The minimum with headroom, if that was asked for and confirmed.
     pub recommended: Option<Point>,
+    /// What is still to be tried of a minimum that is confirmed: the failure of a replica, or its headroom.
+    pub remaining: Option<Purpose>,
     /// Where the edge is.
     pub estimate: Option<Estimate>,
     /// Every CPU limit that the replicas can have, ascending.
@@ -53,6 +55,13 @@ pub struct Estimate {
 pub enum Finding {
     /// The smallest limits that hold the objective, with all the evidence that an answer needs.
     Minimum(Minimum),
+    /// All that an answer needs was seen at these limits, but memory still grows at the end of a hold: no memory limit lasts.
+    Growing {
+        /// The limits.
+        minimum: Minimum,
+        /// How fast, and how long the limit lasts.
+        growth: Growth,
+    },
     /// The smallest limits that are likely enough to hold it, with evidence missing: the sweep ended early.
     Unconfirmed {
         /// The limits.
@@ -137,7 +146,7 @@ impl ReplicaAnswer {
 
     /// Returns an answer of a finding alone.
     pub(super) fn of(replicas: u32, finding: Finding) -> Self {
-        Self { replicas, finding, recommended: None, estimate: None, rungs: Vec::new() }
+        Self { replicas, finding, recommended: None, remaining: None, estimate: None, rungs: Vec::new() }
     }
 }
 

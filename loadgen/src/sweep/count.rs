@@ -12,7 +12,7 @@ use super::{
     percent, planned,
 };
 use crate::{
-    trial::{Point, Purpose, Rungs, Settings, Timing, Trial, TrialSpec},
+    trial::{Growth, Point, Purpose, Rungs, Settings, Timing, Trial, TrialSpec},
     verdict::Verdict,
 };
 
@@ -89,7 +89,10 @@ impl<'a> Count<'a> {
         }
         let rungs = self.rungs();
         match choose(&self.posterior, &rungs, self.settings.confidence, |rung, purpose| self.seconds(rung, purpose)) {
-            Choice::Confirmed(rung) => self.after(self.minimum(rung)),
+            Choice::Confirmed(rung) => match self.confirmed(rung) {
+                Finding::Minimum(minimum) => self.after(minimum),
+                _ => None,
+            },
             Choice::Fresh(rung) => Some(self.fresh(rung, &rungs)),
             Choice::Ramp(rung) => {
                 let memory = self.memory(rung).enough.unwrap_or(self.top.memory);
@@ -120,15 +123,16 @@ impl<'a> Count<'a> {
             || all().filter(complete).max_by(|a, b| rungs[*a].p_hold.total_cmp(&rungs[*b].p_hold).then(b.cmp(a)));
         let confirmed = all().filter(complete).find(is_likely).or_else(likeliest);
         let finding = match (confirmed, candidate(&rungs, confidence), self.top_ramp()) {
-            (Some(rung), ..) => Finding::Minimum(self.minimum(rung)),
+            (Some(rung), ..) => self.confirmed(rung),
             (None, None, Some(ramp)) => Finding::not_held(ramp),
             (None, candidate, _) => self.unconfirmed(candidate, &rungs),
         };
-        let recommended = match &finding {
-            Finding::Minimum(minimum) => {
-                self.settings.recommended(minimum.point).filter(|point| self.passed_at(*point))
-            }
-            _ => None,
+        let (recommended, remaining) = match &finding {
+            Finding::Minimum(minimum) => (
+                self.settings.recommended(minimum.point).filter(|point| self.passed_at(*point)),
+                self.after(*minimum).map(|planned| planned.spec.purpose),
+            ),
+            _ => (None, None),
         };
         let told = |(index, rung): (usize, &Rung)| {
             let (passed, failed) = self.came_out(index);
@@ -140,7 +144,8 @@ impl<'a> Count<'a> {
             }
         };
         let rungs = rungs.iter().enumerate().map(told).collect();
-        Some(ReplicaAnswer { replicas: self.replicas, finding, recommended, estimate: self.estimate(), rungs })
+        let (replicas, estimate) = (self.replicas, self.estimate());
+        Some(ReplicaAnswer { replicas, finding, recommended, remaining, estimate, rungs })
     }
 
     /// Returns where the edge of the usual start is.
@@ -242,6 +247,20 @@ impl<'a> Count<'a> {
             is_start(trial) && self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.cpu == cpu)
         };
         self.trials.iter().filter(is_there)
+    }
+
+    /// What is found at a rung that has all the evidence.
+    fn confirmed(&self, cpu: usize) -> Finding {
+        let minimum = self.minimum(cpu);
+        let starts = self.at(cpu).filter(|trial| trial.passed() && trial.spec.point.is_within(minimum.point));
+        let grown: Vec<Option<Growth>> = starts.map(|trial| trial.usage.memory_growth).collect();
+        let mut known: Vec<Growth> = grown.iter().flatten().copied().collect();
+        known.sort_by(|a, b| a.lasts_seconds.total_cmp(&b.lasts_seconds));
+        match known.get(known.len() / 2) {
+            // In one start of several it may be chance.
+            Some(&growth) if known.len() * 2 > grown.len() => Finding::Growing { minimum, growth },
+            _ => Finding::Minimum(minimum),
+        }
     }
 
     fn minimum(&self, cpu: usize) -> Minimum {

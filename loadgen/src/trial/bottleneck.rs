@@ -31,6 +31,8 @@ impl std::fmt::Display for Bottleneck {
 
 /// Share of periods throttled from which the quota is what binds.
 pub const THROTTLED: f64 = 0.1;
+/// Share of a limit from which it is used up: the kernel charges memory by a few hundred KiB at a time.
+pub(super) const FILLED: f64 = 0.97;
 /// Share of the memory limit from which anonymous memory leaves no room for the program's own pages.
 const ANON: f64 = 0.85;
 
@@ -57,19 +59,27 @@ const WAITED: f64 = USED_UP * USED_UP;
 /// the first time.
 const SOME_FAULTS_PER_SECOND: f64 = 5.0;
 
-/// Whether pages that the kernel had taken were wanted again. That it takes some is no sign of it: requests that wait for the quota push clean
+/// Whether the limit made the kernel take memory back, or is used up. Without that, pages are missing and threads wait for memory because of
+/// somebody else: another program that reads files, a machine that is short of memory.
+fn is_at_limit(usage: &TrialUsage, point: Point) -> bool {
+    usage.reclaims_per_second > 0.0 || usage.memory_peak_bytes as f64 > FILLED * point.limits.memory_bytes as f64
+}
+
+/// Whether pages that the kernel had taken for want of memory were wanted again. That it takes some is no sign of it: requests that wait for the quota push clean
 /// page cache out, which nobody misses.
 pub(super) fn misses_pages(usage: &TrialUsage, point: Point) -> bool {
-    usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
+    is_at_limit(usage, point) && usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
 }
 
 /// Names the bottleneck from what the kernel counted at this point.
 pub fn bottleneck(usage: &TrialUsage, point: Point) -> Bottleneck {
     let memory_limit_bytes = point.limits.memory_bytes as f64;
     let replicas = f64::from(point.replicas);
+    let is_at_limit = is_at_limit(usage, point);
     let is_thrashing = |part: f64| {
-        usage.major_faults_per_second > part * MAJOR_FAULTS_PER_SECOND * replicas
-            || usage.memory_pressure.is_some_and(|share| share > part * PRESSURE)
+        is_at_limit
+            && (usage.major_faults_per_second > part * MAJOR_FAULTS_PER_SECOND * replicas
+                || usage.memory_pressure.is_some_and(|share| share > part * PRESSURE))
     };
     let is_reclaiming = usage.reclaims_per_second > RECLAIMS_PER_SECOND * replicas;
     let is_waiting = usage.cpu_pressure.is_some_and(|share| share > WAITED);
@@ -95,7 +105,7 @@ mod tests {
     #[test]
     fn what_binds_is_told_from_what_the_kernel_counted() {
         let point = Point::new(2, 200, 32 << 20);
-        let throttled = TrialUsage { throttled_share: 0.9, ..TrialUsage::default() };
+        let throttled = TrialUsage { throttled_share: 0.9, reclaims_per_second: 0.5, ..TrialUsage::default() };
         let named = |usage| bottleneck(&usage, point);
         assert_eq!(named(TrialUsage::default()), Bottleneck::Application);
         assert_eq!(named(throttled.clone()), Bottleneck::Cpu);
@@ -111,7 +121,8 @@ mod tests {
 
     #[test]
     fn threads_that_wait_for_a_processor_lack_it_without_a_quota_that_runs_out() {
-        let waiting = |share| TrialUsage { cpu_pressure: Some(share), ..TrialUsage::default() };
+        let waiting =
+            |share| TrialUsage { cpu_pressure: Some(share), reclaims_per_second: 0.5, ..TrialUsage::default() };
         let point = Point::new(2, 1000, 64 << 20);
         assert_eq!(bottleneck(&waiting(0.85), point), Bottleneck::Cpu);
         assert_eq!(bottleneck(&waiting(0.75), point), Bottleneck::Application, "as where seven eighths are in use");
@@ -137,5 +148,23 @@ mod tests {
         // A file that is written without end is taken back without end: nobody misses it.
         let logging = TrialUsage { reclaims_per_second: 500.0, ..TrialUsage::default() };
         assert_eq!(bottleneck(&logging, point), Bottleneck::Application);
+    }
+
+    #[test]
+    fn what_other_programs_do_to_the_page_cache_is_no_want_of_memory() {
+        let point = Point::new(1, 1000, 64 << 20);
+        let others = TrialUsage {
+            major_faults_per_second: 900.0,
+            memory_pressure: Some(0.9),
+            memory_peak_bytes: 39 << 20,
+            ..TrialUsage::default()
+        };
+        assert_eq!(bottleneck(&others, point), Bottleneck::Application, "39 of 64 MiB, and nothing was taken back");
+        assert!(!misses_pages(&others, point));
+        let full = TrialUsage { memory_peak_bytes: 64 << 20, ..others.clone() };
+        assert_eq!(bottleneck(&full, point), Bottleneck::Memory);
+        let reclaiming = TrialUsage { reclaims_per_second: 2.0, ..others };
+        assert_eq!(bottleneck(&reclaiming, point), Bottleneck::Memory);
+        assert!(misses_pages(&reclaiming, point));
     }
 }

@@ -184,7 +184,7 @@ mod tests {
         play(&mut deciding, 1..=40, |index| if index == 15 { 0.5 } else { 0.0 });
         let whole = Window { requests: 1_000_000, reopened: 3, ..Window::default() };
         let measured = crate::engine::Measured { all: whole, tasks: Vec::new() };
-        let mut outcome = Outcome { steps: vec![measured.clone(), measured], total: Default::default(), stopped: true };
+        let mut outcome = Outcome { steps: vec![measured.clone(), measured], ..Outcome::default() };
         deciding.narrow(&mut outcome);
         let [before, last] = outcome.steps.as_slice() else { panic!("two steps") };
         assert_eq!(before.all.requests, 1_000_000);

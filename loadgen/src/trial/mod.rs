@@ -6,6 +6,7 @@
 mod bottleneck;
 mod deciding;
 mod futility;
+mod growth;
 mod ladder;
 mod monitor;
 mod probe;
@@ -18,6 +19,7 @@ mod timing;
 mod usage;
 
 pub use bottleneck::{Bottleneck, THROTTLED, bottleneck};
+pub use growth::Growth;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
 pub use monitor::{Action, Monitor};
 pub use record::{Histograms, Reading, StepResult, Trial, TrialUsage};

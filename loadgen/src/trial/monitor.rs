@@ -34,6 +34,8 @@ pub struct Monitor {
     settings: Settings,
     spec: TrialSpec,
     plan: Plan,
+    /// Requests a second that are due in each step's window.
+    due_per_second: Vec<Option<f64>>,
     watch: Watch,
     deciding: DecidingWindow,
     probe: Option<Probe>,
@@ -75,6 +77,7 @@ impl Monitor {
         Self {
             settings: settings.clone(),
             spec,
+            due_per_second: plan.due_per_second(),
             plan,
             watch,
             deciding,
@@ -134,7 +137,7 @@ impl Monitor {
         if self.is_stopped || is_last || self.spec.purpose != Purpose::Ramp {
             return self.unchanged();
         }
-        let step = steps::judge_step(&self.plan, index, window, &self.settings.objective, None);
+        let step = steps::judge_step(&self.plan, &self.due_per_second, index, window, &self.settings.objective);
         let why = format!("at {} users: {}", step.users, step.reasons.join("; "));
         match step.verdict {
             Verdict::Fail => self.give_up(Futility::Broken(why)),
@@ -187,7 +190,7 @@ impl Monitor {
     /// Looks at the deciding window.
     fn look(&mut self) -> Option<Action> {
         let window = Window::so_far(self.deciding.seconds().iter());
-        let planned = self.settings.wait_time.planned_per_second(self.spec.users.into());
+        let planned = self.due_since(self.deciding.from());
         let looks = self.deciding.looks();
         match looks.look(&window, &self.settings.objective, planned, Scope::Whole) {
             Look::Decided(judged) => {
@@ -201,6 +204,13 @@ impl Monitor {
             }
             Look::Open(_) => None,
         }
+    }
+
+    /// Requests a second that were due from then until now.
+    fn due_since(&self, from: Duration) -> Option<f64> {
+        let counted = self.plan.due_between(&[(from, self.now)]).map(|counts| counts[0] as f64);
+        let counted = counted.map(|count| count / self.now.saturating_sub(from).as_secs_f64().max(1.0));
+        counted.or_else(|| self.settings.wait_time.planned_per_second(self.spec.users.into()))
     }
 
     fn give_up(&mut self, why: Futility) -> Action {

@@ -7,7 +7,7 @@ use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use orchestrator::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::{Bottleneck, TrialSpec, bottleneck::misses_pages};
+use super::{Bottleneck, Growth, TrialSpec, bottleneck::misses_pages};
 use crate::{
     measure::{Latencies, Percentiles, Window},
     verdict::{Verdict, ViolationRate},
@@ -192,6 +192,9 @@ pub struct TrialUsage {
     pub steal_restarts: u32,
     /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
     pub major_faults_per_second: f64,
+    /// Growth of memory that went on at the end of the last hold; none where memory was steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_growth: Option<Growth>,
     /// Processes killed for memory.
     pub oom_kills: u64,
     /// Replicas that were started again.
@@ -201,9 +204,6 @@ pub struct TrialUsage {
     /// Replica that was killed on purpose, and how it ended.
     pub killed: Option<String>,
 }
-
-/// Share of a limit from which it is reached: the kernel charges memory by a few hundred KiB at a time.
-const FILLED: f64 = 0.97;
 
 /// Violation ratio of a window that failed, whatever for.
 const MISSED: f64 = 1.01;
@@ -254,10 +254,9 @@ impl Trial {
         trial
     }
 
-    /// Whether a replica had all the memory of its limit, page cache included, and wanted pages again that the kernel had taken.
+    /// Whether pages were wanted again that the kernel had taken for the limit's sake.
     fn missed_pages(&self) -> bool {
-        let is_full = self.usage.memory_peak_bytes as f64 > FILLED * self.spec.point.limits.memory_bytes as f64;
-        is_full && misses_pages(&self.usage, self.spec.point)
+        misses_pages(&self.usage, self.spec.point)
     }
 }
 

@@ -11,33 +11,43 @@ use crate::{
 /// Judges one step's window of a plan by itself.
 pub(super) fn judge_step(
     plan: &Plan,
+    due_per_second: &[Option<f64>],
     index: usize,
     window: &Window,
     objective: &Objective,
-    decided: Option<&Judgement>,
 ) -> StepResult {
     let scope = crate::verdict::scope_of(plan);
-    let judged = crate::verdict::judge(window, objective, plan.planned_per_second(index), scope);
-    step_result(plan, index, window, objective, judged.or_decided(decided))
+    let judged = crate::verdict::judge(window, objective, due_per_second[index], scope);
+    step_result(plan.steps[index].users(), due_per_second[index], window, objective, judged)
 }
 
 /// Judges the steps that were reached, each and all together; `decided` is the judgement that ended the last one early, if one did.
 pub(super) fn judge_all(
     plan: &Plan,
+    due_per_second: &[Option<f64>],
     windows: &[&Window],
     objective: &Objective,
     decided: Option<&Judgement>,
 ) -> (Vec<StepResult>, Judgement) {
-    let StepsJudgement { steps, overall } = judge_steps(plan, windows, objective, decided);
+    let StepsJudgement { steps, overall } = judge_steps(plan, due_per_second, windows, objective, decided);
     let results = steps.into_iter().zip(windows).enumerate();
-    (results.map(|(index, (judged, window))| step_result(plan, index, window, objective, judged)).collect(), overall)
+    let result = |(index, (judged, window)): (usize, (Judgement, &&Window))| {
+        step_result(plan.steps[index].users(), due_per_second[index], window, objective, judged)
+    };
+    (results.map(result).collect(), overall)
 }
 
-fn step_result(plan: &Plan, index: usize, window: &Window, objective: &Objective, judged: Judgement) -> StepResult {
+fn step_result(
+    users: u32,
+    planned_per_second: Option<f64>,
+    window: &Window,
+    objective: &Objective,
+    judged: Judgement,
+) -> StepResult {
     StepResult {
-        users: plan.steps[index].users(),
+        users,
         window_seconds: window.length.as_secs_f64(),
-        planned_per_second: plan.planned_per_second(index),
+        planned_per_second,
         requests_per_second: window.requests_per_second(),
         requests: window.requests,
         failures: window.failed(),
@@ -147,7 +157,7 @@ mod tests {
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let objective = "p95<100ms".parse().unwrap();
         let judged_as = |window: &Window, decided: Option<&Judgement>, ended: &[String]| {
-            let mut steps = vec![judge_step(&plan, 0, window, &objective, decided)];
+            let mut steps = judge_all(&plan, &plan.due_per_second(), &[window], &objective, decided).0;
             charge_ends(&mut steps, ended);
             (steps[0].verdict, steps[0].reasons.clone())
         };
@@ -172,7 +182,7 @@ mod tests {
         let mut late = Window { length: Duration::from_secs(5), requests: 50, slices, ..Window::default() };
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let together = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
-        let mut reached = vec![judge_step(&plan, 0, &late, &objective, None)];
+        let mut reached = vec![judge_step(&plan, &plan.due_per_second(), 0, &late, &objective)];
         let unmeasured = Futility::Unmeasured("the generator was late".to_owned());
         let judged = |steps: &[StepResult]| overall(&plan, steps, together.clone(), Some(&unmeasured), Purpose::Ramp);
         assert_eq!(judged(&reached).verdict, Verdict::Invalid);
@@ -190,7 +200,7 @@ mod tests {
             // All of it in one slice: it may be chance.
             let slices: Vec<Slice> = (0..10).map(|i| slice(if i == 3 { over } else { 0 })).collect();
             let window = Window { length: Duration::from_secs(5), requests: 500, slices, ..Window::default() };
-            let steps = [judge_step(&plan, 0, &window, &objective, None)];
+            let steps = [judge_step(&plan, &plan.due_per_second(), 0, &window, &objective)];
             overall(&plan, &steps, together.clone(), Some(futile), Purpose::Fresh).verdict
         };
         let missed = Futility::Missed("too many".to_owned());

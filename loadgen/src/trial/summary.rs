@@ -58,7 +58,9 @@ pub fn summarize(settings: &Settings, spec: TrialSpec, monitor: Monitor, measure
         Purpose::Probe => (Vec::new(), probe_judgement(&readings)),
         _ => {
             let windows: Vec<_> = outcome.steps.iter().map(|measured| &measured.all).collect();
-            let (mut steps, together) = steps::judge_all(&plan, &windows, objective, decided.as_ref());
+            let measured = times.iter().zip(&windows).map(|(t, w)| (t.measured_from, t.measured_from + w.length));
+            let due = plan.due_per_second_in(&measured.collect::<Vec<_>>());
+            let (mut steps, together) = steps::judge_all(&plan, &due, &windows, objective, decided.as_ref());
             steps::charge_ends(&mut steps, &log.ended());
             let judged = steps::overall(&plan, &steps, together, stopped_early.as_ref(), spec.purpose);
             (steps, judged)
@@ -78,12 +80,14 @@ pub fn summarize(settings: &Settings, spec: TrialSpec, monitor: Monitor, measure
         Purpose::Probe => readings.first().map_or(0.0, |reading| reading.requests_per_second),
         _ => steps.last().map_or(0.0, |s| s.requests_per_second),
     };
+    let is_start = matches!(spec.purpose, Purpose::Fresh | Purpose::Ramp);
     let usage = TrialUsage {
         idle_bytes: idle.bytes,
         idle_anon_bytes: Some(idle.anon_bytes),
         server_queue_ms: server_ms.map(|(queue, _)| queue),
         server_inference_ms: server_ms.map(|(_, inference)| inference),
         steal_restarts: deciding.steal_restarts(),
+        memory_growth: log.growth(from, to, spec.point.limits.memory_bytes).filter(|_| is_start),
         ..log.summary(from, to, rate)
     };
     let judgement = steps::without_steal(judgement, &usage, settings.max_steal);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orchestrator::Usage;
 
-use super::TrialUsage;
+use super::{Growth, TrialUsage};
 
 /// Where a window was not reached, what was used in the last seconds before the trial was given up is what tells why.
 const LAST: Duration = Duration::from_secs(6);
@@ -114,6 +114,13 @@ impl UsageLog {
         let stolen: Vec<f64> =
             self.steal.iter().filter(|(at, _)| *at >= from && *at <= to).map(|(_, share)| *share).collect();
         (!stolen.is_empty()).then(|| stolen.iter().sum::<f64>() / stolen.len() as f64)
+    }
+
+    /// Returns the growth of memory that goes on at the end of a hold, under a limit of so many bytes for each replica.
+    pub fn growth(&self, from: Duration, to: Duration, limit_bytes: u64) -> Option<Growth> {
+        let until = self.load_ended.map_or(to, |ended| ended.min(to));
+        let within = self.usage.iter().filter(|(at, _)| *at >= from && *at <= until);
+        Growth::of(&within.map(|(at, usage)| (*at, &usage[..])).collect::<Vec<_>>(), limit_bytes)
     }
 
     /// Returns the latest reading of every replica.

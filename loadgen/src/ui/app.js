@@ -68,6 +68,10 @@ async function refresh() {
       s["response_time_percentile_0.99"], s.avg_response_time, s.min_response_time, s.max_response_time,
       s.avg_content_length, s.current_rps, s.current_fail_per_sec,
     ]));
+    rows(byId("addresses"), report.addresses.map((a) => [
+      a.host, a.address, a.num_requests, a.num_failures, a.median_response_time, a["response_time_percentile_0.95"],
+    ]));
+    byId("spread").textContent = report.spread;
     rows(byId("errors"), report.errors.map((e) => [e.occurrences, e.method, e.name, e.error]));
     chart(byId("chart-rps"), report.history, ["rps", "failures"]);
     chart(byId("chart-times"), report.history, ["p50", "p95"]);

@@ -22,7 +22,8 @@ use serde_json::json;
 
 use crate::{
     Error,
-    workload::{Host, Trust, WaitTime, parse_run_time},
+    runner::Source,
+    workload::{Host, HostError, Request, Trust, WaitTime, parse_run_time},
 };
 pub use guard::Guard;
 use run::{Runs, Swarm};
@@ -32,22 +33,54 @@ use run::{Runs, Swarm};
 pub struct UiSettings {
     /// Where the page is served.
     pub bind: SocketAddr,
-    /// The host that the form starts with, and that may be loaded.
-    pub host: Host,
+    /// What the form starts with, and may be loaded.
+    pub sources: Vec<Source>,
     /// Further hosts that may be loaded.
     pub allow_hosts: Vec<Host>,
     /// Whom `https://` hosts have to be vouched for by.
     pub trust: Trust,
     /// Of every user.
     pub wait_time: WaitTime,
-    /// Path of the request.
-    pub path: String,
-    /// Body of the request; the target is asked for an example without it.
-    pub body: Option<Vec<u8>>,
+    /// What users send; the target is asked for an example where it lacks a payload.
+    pub request: Request,
+    /// A request that takes longer has failed.
+    pub timeout: Duration,
     /// Processors for the load threads.
     pub pin: Vec<usize>,
     /// Names, besides loopback's, under which the page may be reached.
     pub allow_names: Vec<String>,
+}
+
+impl UiSettings {
+    /// Returns what the form starts with, in one line.
+    fn named(&self) -> String {
+        named(&self.sources)
+    }
+
+    /// Returns what the form asks to load, if that is allowed.
+    fn allowed(&self, asked: &str) -> Result<Vec<Source>, String> {
+        if asked.trim().is_empty() || asked.trim() == self.named() {
+            return Ok(self.sources.clone());
+        }
+        let known = |host: &Host| {
+            let source = Source::Host(host.clone());
+            self.sources.contains(&source) || self.allow_hosts.contains(host)
+        };
+        asked
+            .split(',')
+            .map(|text| {
+                let host: Host = text.trim().parse().map_err(|e: HostError| e.to_string())?;
+                match known(&host) {
+                    true => Ok(Source::Host(host)),
+                    false => Err(format!("{host} may not be loaded from this page; start it with --allow-host {host}")),
+                }
+            })
+            .collect()
+    }
+}
+
+fn named(sources: &[Source]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Serves the page until `stop` is done.
@@ -61,7 +94,7 @@ pub async fn serve(settings: UiSettings, stop: impl Future<Output = ()> + Send +
         .map_err(|e| Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind")))?;
     let addr = listener.local_addr().unwrap_or(bind);
     // Not eprintln!: it panics where standard error has gone away.
-    let _ = writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.host);
+    let _ = writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.named());
     let guard = Guard::new(&settings.allow_names);
     let runs = Arc::new(Runs::new(settings));
     let served = axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;
@@ -84,7 +117,7 @@ fn router(runs: Arc<Runs>, guard: Guard) -> Router {
 
 async fn page(State(runs): State<Arc<Runs>>) -> Html<String> {
     // The host is the operator's own word, but it goes into an attribute all the same.
-    Html(include_str!("page.html").replace("{{host}}", &escape(&runs.settings().host.to_string())))
+    Html(include_str!("page.html").replace("{{host}}", &escape(&runs.settings().named())))
 }
 
 async fn script() -> Response {
@@ -112,17 +145,14 @@ async fn swarm(State(runs): State<Arc<Runs>>, Form(form): Form<SwarmForm>) -> Js
 }
 
 async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
-    let host = match form.host.as_deref().map(str::trim).filter(|h| !h.is_empty()) {
-        Some(host) => host.parse::<Host>().map_err(|e| e.to_string())?,
-        None => runs.settings().host.clone(),
-    };
+    let sources = runs.settings().allowed(form.host.as_deref().unwrap_or_default())?;
     let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
         Some(text) => parse_run_time(text)?,
         // Until it is stopped.
         None => Duration::from_secs(24 * 3600),
     };
-    let swarm = Swarm { users: form.user_count, spawn_rate: form.spawn_rate, host, run_time };
-    let host = swarm.host.to_string();
+    let host = named(&sources);
+    let swarm = Swarm { users: form.user_count, spawn_rate: form.spawn_rate, sources, run_time };
     runs.start(swarm).await.map_err(|e| e.to_string()).map(|()| host)
 }
 

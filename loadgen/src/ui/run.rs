@@ -13,8 +13,8 @@ use crate::{
     Error,
     engine::{self, Control},
     event::Event,
-    runner::Reached,
-    workload::{Host, Plan, Request, Segment, Targets},
+    runner::{Reached, Source, follow},
+    workload::{Plan, Scenario, Segment, Targets},
 };
 
 /// What the form asks for.
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Swarm {
     pub(super) users: u32,
     pub(super) spawn_rate: f64,
-    pub(super) host: Host,
+    pub(super) sources: Vec<Source>,
     pub(super) run_time: Duration,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn new(settings: UiSettings) -> Self {
-        let stats = Stats::new(&settings.host.to_string(), &settings.path);
+        let stats = Stats::new(&settings.named(), &settings.request);
         Self { settings, stats: Arc::new(Mutex::new(stats)), current: Mutex::new(Control::default()) }
     }
 
@@ -43,19 +43,12 @@ impl Runs {
         &self.settings
     }
 
-    /// Starts users against a host that may be loaded.
+    /// Starts users.
     pub(super) async fn start(self: &Arc<Self>, swarm: Swarm) -> Result<(), Error> {
-        let allowed = std::iter::once(&self.settings.host).chain(&self.settings.allow_hosts);
-        if !allowed.into_iter().any(|host| *host == swarm.host) {
-            return Err(Error::Usage(format!(
-                "{} may not be loaded from this page; start it with --allow-host {}",
-                swarm.host, swarm.host
-            )));
-        }
         let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time)
             .and_then(|plan| plan.check().map(|()| plan))
             .map_err(Error::Usage)?;
-        if !lock(&self.stats).claim(&swarm.host.to_string()) {
+        if !lock(&self.stats).claim(&super::named(&swarm.sources)) {
             return Err(Error::Usage("a test is running; stop it first".to_owned()));
         }
         let control = Control::default();
@@ -71,19 +64,23 @@ impl Runs {
         if prepared.is_err() {
             lock(&self.stats).set_state(State::Stopped);
         }
-        let (segment, targets) = prepared?;
+        let (segment, targets, reached) = prepared?;
         let (sender, inbox) = mpsc::channel();
+        let following = follow(reached, targets.pool.clone(), sender.clone());
         let stats = Arc::clone(&self.stats);
         std::thread::spawn(move || {
             for event in inbox {
-                if let Event::Second(second) = event {
-                    lock(&stats).add(&second);
+                match event {
+                    Event::Second(second) => lock(&stats).add(&second),
+                    Event::Log(text) => lock(&stats).set_notice(text),
+                    _ => {}
                 }
             }
         });
         let stats = Arc::clone(&self.stats);
         std::thread::spawn(move || {
             let ended = engine::run(&segment, &targets, &[], &sender, &control);
+            drop(following);
             let mut stats = lock(&stats);
             if let Err(error) = ended {
                 stats.set_problem(error.to_string());
@@ -94,17 +91,21 @@ impl Runs {
     }
 
     /// Whether the target is there and likes the request.
-    async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets), Error> {
-        let host = Reached::host(swarm.host, self.settings.trust.clone()).await?;
-        let body = match &self.settings.body {
-            Some(body) => body.clone(),
-            None => host.example().await?,
-        };
-        let request = Request::post_json(&self.settings.path, body);
-        host.check(&request).await?;
-        let targets = host.targets(&request);
+    async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets, Vec<Reached>), Error> {
+        let mut reached = Vec::new();
+        for source in swarm.sources {
+            reached.push(Reached::source(source, &self.settings.trust).await?);
+        }
+        let first = reached.first().ok_or_else(|| Error::Usage("there is no host".to_owned()))?;
+        let request = first.complete(self.settings.request.clone()).await?;
+        let mut targets = Targets::new(Scenario::single(&request));
+        targets.timeout = self.settings.timeout;
+        for host in &reached {
+            host.check(&request, self.settings.timeout).await?;
+            host.add_to(&mut targets);
+        }
         let segment = Segment::whole(plan, self.settings.pin.clone());
-        Ok((segment, targets))
+        Ok((segment, targets, reached))
     }
 
     /// Begins no more requests; those in flight may end.

@@ -7,7 +7,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::measure::{FailureKind, Latencies, Second};
+use crate::{
+    measure::{AddressRequests, ByAddress, FailureKind, Latencies, Second, Words},
+    workload::{Address, Request},
+};
 
 /// Points that the charts keep: half an hour.
 const HISTORY: usize = 1800;
@@ -26,6 +29,7 @@ pub(super) enum State {
 pub(super) struct Stats {
     state: State,
     host: String,
+    method: String,
     path: String,
     users: u32,
     requests: u64,
@@ -33,10 +37,14 @@ pub(super) struct Stats {
     bytes: u64,
     latencies: Latencies,
     kinds: BTreeMap<FailureKind, u64>,
+    words: Words,
+    addresses: ByAddress,
     rps: f64,
     failures_per_second: f64,
     history: VecDeque<Point>,
     problem: Option<String>,
+    /// The last that was told of the addresses.
+    notice: Option<String>,
 }
 
 /// A second on the charts.
@@ -63,6 +71,9 @@ pub(super) struct Report {
     fail_ratio: f64,
     stats: Vec<Row>,
     errors: Vec<ErrorRow>,
+    addresses: Vec<AddressRow>,
+    /// How many addresses take load.
+    spread: String,
     history: VecDeque<Point>,
     problem: Option<String>,
 }
@@ -87,6 +98,17 @@ struct Row {
 }
 
 #[derive(Debug, Serialize)]
+struct AddressRow {
+    host: String,
+    address: String,
+    num_requests: u64,
+    num_failures: u64,
+    median_response_time: f64,
+    #[serde(rename = "response_time_percentile_0.95")]
+    p95: f64,
+}
+
+#[derive(Debug, Serialize)]
 struct ErrorRow {
     method: String,
     name: String,
@@ -95,10 +117,15 @@ struct ErrorRow {
 }
 
 impl Stats {
-    pub(super) fn new(host: &str, path: &str) -> Self {
+    pub(super) fn new(host: &str, request: &Request) -> Self {
+        Self::of(host, &request.method, &request.path)
+    }
+
+    fn of(host: &str, method: &str, path: &str) -> Self {
         Self {
             state: State::Ready,
             host: host.to_owned(),
+            method: method.to_owned(),
             path: path.to_owned(),
             users: 0,
             requests: 0,
@@ -106,10 +133,13 @@ impl Stats {
             bytes: 0,
             latencies: Latencies::default(),
             kinds: BTreeMap::new(),
+            words: Words::new(),
+            addresses: ByAddress::new(),
             rps: 0.0,
             failures_per_second: 0.0,
             history: VecDeque::new(),
             problem: None,
+            notice: None,
         }
     }
 
@@ -118,7 +148,7 @@ impl Stats {
         if self.is_running() {
             return false;
         }
-        *self = Self::new(host, &self.path);
+        *self = Self::of(host, &self.method, &self.path);
         self.state = State::Running;
         true
     }
@@ -138,6 +168,10 @@ impl Stats {
         self.problem = Some(problem);
     }
 
+    pub(super) fn set_notice(&mut self, notice: String) {
+        self.notice = Some(notice);
+    }
+
     /// Adds a second of the running test.
     pub(super) fn add(&mut self, second: &Second) {
         self.users = second.users;
@@ -147,6 +181,12 @@ impl Stats {
         self.latencies.merge(&second.service);
         for (kind, count) in &second.kinds {
             *self.kinds.entry(*kind).or_default() += count;
+        }
+        for (kind, words) in &second.words {
+            self.words.entry(*kind).or_insert_with(|| words.clone());
+        }
+        for (address, requests) in &second.addresses {
+            self.addresses.entry(*address).or_default().merge(requests);
         }
         (self.rps, self.failures_per_second) = (second.requests as f64, second.failures as f64);
         let ms = |q: f64| second.service.quantile(q).as_secs_f64() * 1e3;
@@ -166,7 +206,7 @@ impl Stats {
     /// Figures from zero; the test goes on.
     pub(super) fn reset(&mut self) {
         let (state, users) = (self.state, self.users);
-        *self = Self::new(&self.host.clone(), &self.path);
+        *self = Self::of(&self.host.clone(), &self.method, &self.path);
         (self.state, self.users) = (state, users);
     }
 
@@ -195,19 +235,49 @@ impl Stats {
             total_rps: self.rps,
             total_fail_per_sec: self.failures_per_second,
             fail_ratio: per_request(self.failures as f64),
-            stats: vec![row("POST", &self.path), row("", "Aggregated")],
+            stats: vec![row(&self.method, &self.path), row("", "Aggregated")],
             errors: self
                 .kinds
                 .iter()
                 .map(|(kind, &occurrences)| ErrorRow {
-                    method: "POST".to_owned(),
+                    method: self.method.clone(),
                     name: self.path.clone(),
-                    error: kind.to_string(),
+                    error: match self.words.get(kind).filter(|words| !words.is_empty()) {
+                        Some(words) => format!("{kind}: {words}"),
+                        None => kind.to_string(),
+                    },
                     occurrences,
                 })
                 .collect(),
+            addresses: self.address_rows(),
+            spread: self.spread(),
             history: self.history.clone(),
             problem: self.problem.clone(),
+        }
+    }
+
+    fn address_rows(&self) -> Vec<AddressRow> {
+        let hosts: Vec<&str> = self.host.split(", ").collect();
+        let row = |(address, of): (&Address, &AddressRequests)| {
+            let ms = of.service.percentiles();
+            AddressRow {
+                host: hosts.get(address.host).copied().unwrap_or_default().to_owned(),
+                address: address.addr.to_string(),
+                num_requests: of.requests,
+                num_failures: of.failures,
+                median_response_time: ms.p50,
+                p95: ms.p95,
+            }
+        };
+        self.addresses.iter().map(row).collect()
+    }
+
+    fn spread(&self) -> String {
+        let loaded = self.addresses.values().filter(|of| of.requests > of.failures).count();
+        match &self.notice {
+            Some(notice) => notice.clone(),
+            None if self.addresses.is_empty() => String::new(),
+            None => format!("{loaded} of {} addresses answered requests.", self.addresses.len()),
         }
     }
 }

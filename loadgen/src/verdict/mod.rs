@@ -336,8 +336,7 @@ mod tests {
             (FailureKind::Status(503), 3000, Verdict::Pass),
         ] {
             let mut window = window(&[(2500, 150); 20]);
-            let (first, last) = (Duration::ZERO, Duration::ZERO);
-            window.failures.insert(kind, Failures { count, first, last });
+            window.failures.insert(kind, Failures { count, ..Failures::default() });
             assert_eq!(judge(&window, &objective, Some(5000.0), Scope::Whole).verdict, verdict, "{count} {kind}");
         }
     }

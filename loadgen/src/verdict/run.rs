@@ -23,8 +23,11 @@ pub fn scope_of(plan: &Plan) -> Scope {
 /// Any step can fail the run, and one in which the generator was the limit makes it invalid; the first such step is the reason. Only the
 /// steps with the largest load have to prove that they pass: what less load leaves undecided, more load decides. Few enough requests of
 /// all steps together have to fail.
+///
+/// `due_per_second` is what each step's users were due to send ([`Plan::due_per_second`]).
 pub fn judge_steps(
     plan: &Plan,
+    due_per_second: &[Option<f64>],
     windows: &[&Window],
     objective: &Objective,
     decided: Option<&Judgement>,
@@ -34,9 +37,7 @@ pub fn judge_steps(
     let steps: Vec<Judgement> = windows
         .iter()
         .enumerate()
-        .map(|(index, window)| {
-            judge(window, objective, plan.planned_per_second(index), scope).or_decided(decided(index))
-        })
+        .map(|(index, window)| judge(window, objective, due_per_second[index], scope).or_decided(decided(index)))
         .collect();
     let overall = overall(plan, windows, objective, &steps);
     StepsJudgement { steps, overall }
@@ -102,17 +103,22 @@ mod tests {
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
         let plan = Plan { start: 0.0, steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
         let objective = "p95<100ms".parse().unwrap();
-        let judged = judge_steps(&plan, &[&window(0), &window(500), &window(2000)], &objective, None);
+        let judged =
+            judge_steps(&plan, &plan.due_per_second(), &[&window(0), &window(500), &window(2000)], &objective, None);
         assert_eq!(judged.overall.verdict, Verdict::Fail);
         assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
-        assert_eq!(judge_steps(&plan, &[&window(0); 3], &objective, None).overall.verdict, Verdict::Pass);
+        assert_eq!(
+            judge_steps(&plan, &plan.due_per_second(), &[&window(0); 3], &objective, None).overall.verdict,
+            Verdict::Pass
+        );
 
         let mut failing = window(0);
         failing.slices.iter_mut().for_each(|slice| slice.requests = 50);
         failing.slices[3].failures = 1;
         failing.slices[9].failures = 1;
         failing.slices[14].failures = 1;
-        let judged = judge_steps(&plan, &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
+        let judged =
+            judge_steps(&plan, &plan.due_per_second(), &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
         assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
         assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
     }
@@ -133,8 +139,9 @@ mod tests {
         let mut open = window(0);
         open.slices[3].over[0] = 1000;
         open.slices[11].over[0] = 1000;
-        let judged =
-            |targets: &[f64]| judge_steps(&plan(targets), &[&open, &window(0)], &objective, None).overall.verdict;
+        let judged = |targets: &[f64]| {
+            judge_steps(&plan(targets), &[None, None], &[&open, &window(0)], &objective, None).overall.verdict
+        };
         assert_eq!(judged(&[500.0, 1000.0]), Verdict::Pass);
         assert_eq!(judged(&[1000.0, 500.0]), Verdict::Undecided);
         assert_eq!(judged(&[500.0, 500.0]), Verdict::Undecided);
@@ -150,7 +157,9 @@ mod tests {
             Judgement { verdict: Verdict::Fail, reasons: vec!["5.40% of requests took over 100 ms".to_owned()] };
         let mut near = window(125);
         near.slices.truncate(2);
-        let judged = |window: &Window, decided| judge_steps(&plan, &[window], &objective, decided).overall;
+        let judged = |window: &Window, decided| {
+            judge_steps(&plan, &plan.due_per_second(), &[window], &objective, decided).overall
+        };
         assert_eq!(judged(&near, None).verdict, Verdict::Undecided);
         assert_eq!(judged(&near, Some(&decided)).verdict, Verdict::Fail);
         assert_eq!(judged(&near, Some(&decided)).reasons, decided.reasons);

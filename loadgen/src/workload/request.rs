@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use super::{Secure, Trust};
+use super::{Payload, Secure, Trust, payload::is_header_value};
 
 /// `http://127.0.0.1:8000`: what Locust calls the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,33 +112,79 @@ impl fmt::Display for Host {
     }
 }
 
-/// A request, the same for every user.
+/// A request, the same for every user but for its payloads, which are sent in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `POST`, `GET`, …
     pub method: String,
     /// Beginning with a slash.
     pub path: String,
-    /// Sent as it is; empty for none.
-    pub body: Vec<u8>,
-    /// Of the body.
-    pub content_type: String,
+    /// The `Host` header, where it is not to be the host's own name.
+    pub host: Option<String>,
+    /// Further headers.
+    pub headers: Vec<Header>,
+    /// Each user begins with one of its own; none for a request without a body.
+    pub payloads: Vec<Payload>,
+}
+
+/// A header of a request: `Name: value`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 impl Request {
     /// `GET path`.
     pub fn get(path: &str) -> Self {
-        Self { method: "GET".to_owned(), path: path.to_owned(), body: Vec::new(), content_type: String::new() }
+        let (method, path) = ("GET".to_owned(), path.to_owned());
+        Self { method, path, host: None, headers: Vec::new(), payloads: Vec::new() }
     }
 
     /// `POST path` with a JSON body.
     pub fn post_json(path: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            method: "POST".to_owned(),
-            path: path.to_owned(),
-            body: body.into(),
-            content_type: "application/json".to_owned(),
+        Self { method: "POST".to_owned(), payloads: vec![Payload::json(body)], ..Self::get(path) }
+    }
+
+    /// Returns whether somebody has yet to say what it carries.
+    pub fn wants_payload(&self) -> bool {
+        self.payloads.is_empty() && ["POST", "PUT", "PATCH"].contains(&self.method.as_str())
+    }
+
+    /// Returns a `GET` of another path that says who asks as this request does.
+    pub fn get_as(&self, path: &str) -> Self {
+        Self { host: self.host.clone(), headers: self.headers.clone(), ..Self::get(path) }
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("{text:?}: {why}");
+        let (name, value) = text.split_once(':').ok_or_else(|| wrong("write 'Name: value'"))?;
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(wrong("this is no name of a header"));
         }
+        if !is_header_value(value.trim()) {
+            return Err(wrong("a header's value is one line, and not empty"));
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" | "transfer-encoding" => Err(wrong("loadgen sets this header itself")),
+            "host" => Err(wrong("say --host-header")),
+            "content-type" => Err(wrong("say --content-type")),
+            _ => Ok(Self { name: name.to_owned(), value: value.trim().to_owned() }),
+        }
+    }
+}
+
+/// Values may be secrets: they are not shown.
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: …", self.name)
     }
 }
 
@@ -155,6 +201,16 @@ mod tests {
         assert_eq!("http://[::1]:9".parse::<Host>().unwrap().name, "::1");
         for wrong in ["127.0.0.1:8000", "ftp://x", "http://x/?q=1", ""] {
             assert!(wrong.parse::<Host>().is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value() {
+        let header: Header = "X-Api-Key:  a b ".parse().unwrap();
+        assert_eq!((header.name.as_str(), header.value.as_str()), ("X-Api-Key", "a b"));
+        assert!(!format!("{header:?}").contains("a b"), "a secret is not shown");
+        for wrong in ["X-Api-Key", ": x", "a b: c", "a: b\r\nc: d", "a:", "Host: x", "Content-Length: 3"] {
+            assert!(wrong.parse::<Header>().is_err(), "{wrong:?}");
         }
     }
 }

@@ -7,9 +7,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod addresses;
 mod command;
 mod docker;
 mod engine;
+mod payloads;
 mod process;
 mod prometheus;
 mod scenario;

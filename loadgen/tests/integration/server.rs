@@ -18,9 +18,12 @@ pub struct Misbehaving {
     pub connections: Arc<AtomicUsize>,
     /// The heads of all requests.
     pub heads: Heads,
+    /// Their bodies.
+    pub bodies: Bodies,
 }
 
 type Heads = Arc<Mutex<Vec<String>>>;
+type Bodies = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// How a connection is served.
 #[derive(Clone)]
@@ -68,20 +71,33 @@ impl Misbehaving {
         (Self::listen(manners, secured), cert.pem())
     }
 
+    /// One at an address that was somebody else's a moment ago.
+    pub fn start_at(manners: Manners, addr: SocketAddr) -> Self {
+        Self::serve_on(TcpListener::bind(addr).unwrap(), manners, |socket| socket)
+    }
+
     fn listen<S: Read + Write + Send + 'static>(
         manners: Manners,
         secured: impl Fn(TcpStream) -> S + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve_on(TcpListener::bind("127.0.0.1:0").unwrap(), manners, secured)
+    }
+
+    fn serve_on<S: Read + Write + Send + 'static>(
+        listener: TcpListener,
+        manners: Manners,
+        secured: impl Fn(TcpStream) -> S + Send + 'static,
+    ) -> Self {
         let addr = listener.local_addr().unwrap();
-        let server = Self { addr, connections: Arc::default(), heads: Heads::default() };
-        let (counted, heads) = (Arc::clone(&server.connections), Arc::clone(&server.heads));
+        let server = Self { addr, connections: Arc::default(), heads: Heads::default(), bodies: Bodies::default() };
+        let (counted, heads, bodies) = (server.connections.clone(), server.heads.clone(), server.bodies.clone());
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::Relaxed);
                 socket.set_read_timeout(manners.idle_close).unwrap();
-                let (stream, manners, heads) = (secured(socket), manners.clone(), Arc::clone(&heads));
-                std::thread::spawn(move || serve(stream, &manners, &heads));
+                let (stream, manners) = (secured(socket), manners.clone());
+                let (heads, bodies) = (Arc::clone(&heads), Arc::clone(&bodies));
+                std::thread::spawn(move || serve(stream, &manners, &heads, &bodies));
             }
         });
         server
@@ -92,7 +108,7 @@ impl Misbehaving {
     }
 }
 
-fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads) -> Option<()> {
+fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads, bodies: &Bodies) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -111,7 +127,9 @@ fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads) -> Option<
             head.push_str(&line);
         }
         heads.lock().unwrap().push(head);
-        reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
+        let mut body = Vec::new();
+        reader.by_ref().take(length).read_to_end(&mut body).ok()?;
+        bodies.lock().unwrap().push(body);
         std::thread::park_timeout(manners.delay);
         reader.get_mut().write_all(manners.answer.as_bytes()).ok()?;
         if manners.endless {

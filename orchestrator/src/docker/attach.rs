@@ -16,7 +16,10 @@ use std::{
 use async_trait::async_trait;
 use bollard::{
     Docker,
-    models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, NetworkingConfig},
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest,
+        NetworkingConfig,
+    },
     query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
 };
 use futures_util::future::join_all;
@@ -102,7 +105,9 @@ impl Attached {
         let found = docker.docker.list_containers(Some(options)).await;
         let mut originals = Vec::new();
         for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id) {
-            originals.push(Original::of(&docker.inspect(&id).await?));
+            let container = docker.inspect(&id).await?;
+            check(&container)?;
+            originals.push(Original::of(&container));
         }
         // Those that run come first: they are the ones that are surely whole.
         originals.sort_by(|a, b| b.is_running.cmp(&a.is_running).then_with(|| a.name.cmp(&b.name)));
@@ -156,6 +161,11 @@ impl Attached {
         Ok(files)
     }
 
+    /// Whether the service's own containers can be given other limits and get back exactly what they had.
+    fn is_restorable(&self, deployment: &Deployment) -> bool {
+        self.originals.iter().all(|original| original.is_restorable(deployment.cpuset.is_some()))
+    }
+
     /// Writes down what was there, if that is not done.
     fn write_down(&self) -> Result<()> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +178,9 @@ impl Attached {
 
     async fn start_all(&self, deployment: &Deployment) -> Result<Vec<Replica>> {
         let wanted = deployment.replicas as usize;
-        let used = &self.originals[..wanted.min(self.originals.len())];
+        // What cannot be put back exactly stays stopped, and copies run instead.
+        let changed = if self.is_restorable(deployment) { wanted.min(self.originals.len()) } else { 0 };
+        let used = &self.originals[..changed];
         let mut started = Vec::new();
         for original in used {
             self.change_and_start(&original.id, &original.name, deployment).await?;
@@ -193,7 +205,11 @@ impl Attached {
         // Nor may it outlive the run with the machine's next start.
         host.restart_policy = None;
         let networks = like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let networks = networks.into_keys().map(|network| (network, EndpointSettings::default())).collect();
+        // An Engine before 25 makes a container with one network: the one that its network mode names.
+        let first = host.network_mode.clone().filter(|mode| networks.contains_key(mode));
+        let first = first.or_else(|| networks.keys().min().cloned());
+        let others: Vec<String> = networks.into_keys().filter(|name| Some(name) != first.as_ref()).collect();
+        let endpoints = first.map(|name| (name, EndpointSettings::default())).into_iter().collect();
         let body = ContainerCreateBody {
             image: config.image,
             env: config.env,
@@ -203,9 +219,12 @@ impl Attached {
             working_dir: config.working_dir,
             exposed_ports: config.exposed_ports,
             labels: Some(self.engine.owner.labels().into_iter().collect()),
-            healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+            // What runs in production is measured, with the processor time that its health check takes.
+            healthcheck: config.healthcheck,
+            stop_signal: config.stop_signal,
+            tty: config.tty,
             host_config: Some(host),
-            networking_config: Some(NetworkingConfig { endpoints_config: Some(networks) }),
+            networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoints) }),
             ..Default::default()
         };
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
@@ -213,7 +232,13 @@ impl Attached {
         // For a caller that gives up without closing.
         self.engine.has_objects.store(true, Ordering::Relaxed);
         let created = self.engine.finish_before_close(async move {
-            docker.create_container(Some(options), body).await.map_err(|e| engine(&create, &e))
+            let created = docker.create_container(Some(options), body).await.map_err(|e| engine(&create, &e))?;
+            for network in others {
+                let connect = NetworkConnectRequest { container: created.id.clone(), ..Default::default() };
+                let connected = docker.connect_network(&network, connect).await;
+                connected.map_err(|e| engine(&format!("connect a copy to network {network}"), &e))?;
+            }
+            Ok(created)
         });
         let id = created.await?.id;
         self.change_and_start(&id, &name, deployment).await?;
@@ -241,6 +266,7 @@ impl Attached {
         Ok(ContainerUpdateBody {
             memory,
             memory_swap: memory,
+            memory_reservation: memory.and_then(|memory| now.reservation(memory)),
             cpuset_cpus: cpuset,
             restart_policy: Some(container::never_again()),
             ..now.cpu(deployment.limits)
@@ -257,7 +283,7 @@ impl Attached {
         let ip = addresses.first().copied();
         let ip = ip.ok_or_else(|| Error::Unsatisfiable(format!("container {name} has no address of its own")))?;
         let replica = Replica { name, addr: (ip, port).into(), id };
-        self.engine.wait_until_ready(deployment, replica).await
+        self.engine.wait_until_ready(deployment, replica, false).await
     }
 
     /// What is read of them afterwards is of another trial.
@@ -266,6 +292,31 @@ impl Attached {
         let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
     }
+}
+
+/// Whether a container can be stopped, copied and put back, before anything is touched.
+fn check(container: &ContainerInspectResponse) -> Result<()> {
+    let name = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
+    let host = container.host_config.clone().unwrap_or_default();
+    let mode = host.network_mode.unwrap_or_default();
+    let refused = |why: &str, help: &str| Err(Error::Unsatisfiable(format!("container {name} {why}\n  help: {help}")));
+    if host.auto_remove == Some(true) {
+        return refused("was started with --rm: it would be gone once it is stopped", "start it without --rm");
+    }
+    if mode == "host" || mode == "none" || mode.starts_with("container:") {
+        let why = format!("has network mode {mode}: copies of it have no address of their own");
+        return refused(&why, "give the service a bridge network");
+    }
+    if container.state.as_ref().and_then(|state| state.paused) == Some(true) {
+        return refused("is paused", &format!("docker unpause {name}"));
+    }
+    if host.oom_kill_disable == Some(true) {
+        return refused(
+            "was started with --oom-kill-disable: under a limit that is too small it hangs, and nobody is told",
+            "start it without",
+        );
+    }
+    Ok(())
 }
 
 async fn update(docker: &Docker, id: &str, name: &str, body: ContainerUpdateBody) -> Result<()> {
@@ -288,6 +339,7 @@ impl Orchestrator for Attached {
         self.write_down()?;
         // Limits that it cannot be given while it runs, it is started under.
         if deployment.in_place
+            && self.is_restorable(deployment)
             && self.runs_as(deployment.replicas).await?
             && let Ok(service) = self.go_on(deployment).await
         {

@@ -52,6 +52,7 @@ pub(super) fn body(
         hostname: Some(name.to_owned()),
         env: Some(env),
         cmd: (!command.is_empty()).then_some(command),
+        user: deployment.rights.user.clone(),
         labels: Some(owner.labels().into_iter().collect()),
         // A health check of the image is run by the Engine inside the container, every few seconds, and charged to it: at a
         // tenth of a processor it is most of what would be measured. Readiness is asked for from outside.
@@ -60,6 +61,7 @@ pub(super) fn body(
             cpuset_cpus: cpuset.map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
             network_mode: Some(network.to_owned()),
             mounts: (!image.mounts.is_empty()).then(|| image.mounts.iter().map(mount).collect()),
+            cap_add: Some(deployment.rights.cap_add.clone()).filter(|added| !added.is_empty()),
             ..host_config(deployment.limits)
         }),
         ..Default::default()
@@ -136,7 +138,7 @@ mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
-    use crate::Cpus;
+    use crate::{Cpus, Rights};
 
     #[test]
     fn a_container_is_closed_by_default() {
@@ -150,6 +152,7 @@ mod tests {
             name: "a".into(),
             workload: workload.clone(),
             env: BTreeMap::from([("K".into(), "v".into())]),
+            rights: Rights { cap_add: vec!["CHOWN".into()], user: Some("1000".into()) },
             replicas: 1,
             limits: Limits { cpus: Cpus::from_millis(50), memory_bytes: 1 << 26 },
             cpuset: Some(vec![0, 2]),
@@ -174,6 +177,7 @@ mod tests {
             (Some(50_000_000), Some(1 << 26), Some(1 << 26))
         );
         assert_eq!(config.cpuset_cpus.as_deref(), Some("0,2"));
+        assert_eq!((body.user.as_deref(), config.cap_add.unwrap()), (Some("1000"), vec!["CHOWN".to_owned()]));
         assert_eq!(config.cap_drop.unwrap(), ["ALL"]);
         assert_eq!(config.port_bindings, None);
         assert_eq!(config.ulimits.unwrap()[0].soft, Some(65_536));

@@ -20,7 +20,7 @@ use super::{
     Engine,
     connection::{engine, finish, refused, remove_container},
     container::{self, Image, is_rlimit_refused},
-    image, readings,
+    hints, image, readings,
 };
 use crate::{
     Deployment, Error, Orchestrator, Pull, Replica, Result,
@@ -128,11 +128,17 @@ impl Engine {
             }
         };
         let replica = Replica { name: name.to_owned(), addr: SocketAddr::new(ip, image.port), id: id.to_owned() };
-        self.wait_until_ready(deployment, replica).await
+        self.wait_until_ready(deployment, replica, true).await
     }
 
     /// Waits until a container that was started answers; what it wrote is in the error if it does not.
-    pub(super) async fn wait_until_ready(&self, deployment: &Deployment, replica: Replica) -> Result<Replica> {
+    /// `is_ours` tells whether it has our restrictions.
+    pub(super) async fn wait_until_ready(
+        &self,
+        deployment: &Deployment,
+        replica: Replica,
+        is_ours: bool,
+    ) -> Result<Replica> {
         let (path, limit, id) = (&deployment.ready_path, deployment.ready_timeout, &replica.id);
         let outcome = match end(self.inspect(id).await?.state.as_ref()) {
             Some(_) => Outcome::Ended(self.ended(id).await?),
@@ -145,7 +151,8 @@ impl Engine {
         };
         let logs = self.logs(&replica, LOG_LINES).await?;
         let oom_killed = readings::oom_killed(self.inspect(id).await?.state.as_ref());
-        Err(Error::NotReady { replica: replica.name, what, logs, oom_killed })
+        let hint = hints::hint(&logs, deployment, is_ours);
+        Err(Error::NotReady { replica: replica.name, what, logs, oom_killed, hint })
     }
 
     /// How the container ended, once it has.

@@ -13,6 +13,7 @@ mod container;
 mod credentials;
 mod deploy;
 mod find;
+mod hints;
 mod image;
 mod ledger;
 mod made_as;

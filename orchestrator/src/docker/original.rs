@@ -15,8 +15,6 @@ use crate::{Limits, Result};
 const GRACE_SECONDS: i32 = 5;
 /// The scheduler's period, in microseconds: Docker's own default.
 const PERIOD_MICROS: i64 = 100_000;
-/// What the kernel itself says where there is no limit: the largest number of whole pages.
-const NO_LIMIT_BYTES: i64 = i64::MAX - 4095;
 
 /// A container as it was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +29,8 @@ pub(super) struct Original {
     memory_swap: i64,
     cpuset_cpus: String,
     restart_policy: Option<RestartPolicy>,
+    #[serde(default)]
+    memory_reservation: i64,
 }
 
 impl Original {
@@ -48,7 +48,20 @@ impl Original {
             memory_swap: config.memory_swap.unwrap_or(0),
             cpuset_cpus: config.cpuset_cpus.unwrap_or_default(),
             restart_policy: config.restart_policy,
+            memory_reservation: config.memory_reservation.unwrap_or(0),
         }
+    }
+
+    /// Returns whether other limits, and processors if `is_pinned`, can be taken back exactly: an Engine changes a limit that is there, and
+    /// takes none away.
+    pub(super) fn is_restorable(&self, is_pinned: bool) -> bool {
+        let has_cpu = self.nano_cpus > 0 || (self.cpu_period > 0 && self.cpu_quota > 0);
+        has_cpu && self.memory > 0 && self.memory_swap != 0 && !(is_pinned && self.cpuset_cpus.is_empty())
+    }
+
+    /// Returns the reservation that a memory limit leaves room for, where the container has a larger one: the Engine refuses that.
+    pub(super) fn reservation(&self, memory: i64) -> Option<i64> {
+        (self.memory_reservation > memory).then_some(memory)
     }
 
     /// A CPU limit in the way in which the container has one: an Engine refuses to mix them. One without a limit gets a
@@ -65,32 +78,47 @@ impl Original {
         }
     }
 
-    /// Gives the container what it had, and starts it if it ran.
-    async fn put_back(&self, docker: &Docker, cpus: i64) -> Result<()> {
+    /// The container as it is; `None` of one that is gone.
+    async fn now(&self, docker: &Docker) -> Result<Option<Self>> {
         match docker.inspect_container(&self.id, None::<InspectContainerOptions>).await {
-            // Somebody took it away meanwhile.
-            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
-            Err(error) => return Err(engine(&format!("inspect container {}", self.name), &error)),
-            Ok(_) => {}
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(engine(&format!("inspect container {}", self.name), &error)),
+            Ok(container) => Ok(Some(Self::of(&container))),
+        }
+    }
+
+    fn has_limits_of(&self, other: &Self) -> bool {
+        Self { is_running: other.is_running, ..self.clone() } == *other
+    }
+
+    /// Gives the container what it had, and starts it if it ran.
+    async fn put_back(&self, docker: &Docker) -> Result<()> {
+        // Somebody may have taken it away meanwhile.
+        if self.now(docker).await?.is_none() {
+            return Ok(());
         }
         stop(docker, &self.id, &self.name).await?;
-        // A stopped container's limits are only written down. An Engine takes no "none" for memory: all that can be said instead.
-        let unlimited = |value: i64| if value == 0 { -1 } else { value };
-        let memory = if self.memory == 0 { NO_LIMIT_BYTES } else { self.memory };
-        let all = format!("0-{}", cpus.max(1) - 1);
-        let cpu = match self.nano_cpus {
-            0 => ContainerUpdateBody { cpu_quota: Some(unlimited(self.cpu_quota)), ..Default::default() },
-            nano => ContainerUpdateBody { nano_cpus: Some(nano), ..Default::default() },
-        };
-        let body = ContainerUpdateBody {
-            memory: Some(memory),
-            memory_swap: Some(unlimited(self.memory_swap)),
-            cpuset_cpus: Some(if self.cpuset_cpus.is_empty() { all } else { self.cpuset_cpus.clone() }),
-            restart_policy: self.restart_policy.clone(),
-            ..cpu
-        };
-        let updated = docker.update_container(&self.id, body).await;
-        updated.map_err(|e| engine(&format!("put back the limits of {}", self.name), &e))?;
+        let now = self.now(docker).await?;
+        if now.is_some_and(|now| !now.has_limits_of(self)) {
+            let cpu = match self.nano_cpus {
+                0 => ContainerUpdateBody {
+                    cpu_period: Some(self.cpu_period),
+                    cpu_quota: Some(self.cpu_quota),
+                    ..Default::default()
+                },
+                nano => ContainerUpdateBody { nano_cpus: Some(nano), ..Default::default() },
+            };
+            let body = ContainerUpdateBody {
+                memory: Some(self.memory),
+                memory_swap: Some(self.memory_swap),
+                memory_reservation: (self.memory_reservation > 0).then_some(self.memory_reservation),
+                cpuset_cpus: Some(self.cpuset_cpus.clone()).filter(|cpus| !cpus.is_empty()),
+                restart_policy: self.restart_policy.clone(),
+                ..cpu
+            };
+            let updated = docker.update_container(&self.id, body).await;
+            updated.map_err(|e| engine(&format!("put back the limits of {}", self.name), &e))?;
+        }
         if self.is_running { start(docker, &self.id, &self.name).await } else { Ok(()) }
     }
 }
@@ -99,7 +127,7 @@ impl Original {
 pub(super) async fn put_back_all(originals: &[Original], engine: &Engine) -> Result<()> {
     let mut done = Ok(());
     for original in originals {
-        let put_back = original.put_back(&engine.docker, engine.info.ncpu.unwrap_or(1)).await;
+        let put_back = original.put_back(&engine.docker).await;
         done = done.and(put_back);
     }
     done
@@ -136,11 +164,25 @@ mod tests {
             memory_swap: 0,
             cpuset_cpus: String::new(),
             restart_policy: None,
+            memory_reservation: 0,
         };
         let limits = Limits { cpus: Cpus::from_millis(250), memory_bytes: 1 << 26 };
         let body = original(0, 0).cpu(limits);
         assert_eq!((body.cpu_period, body.cpu_quota, body.nano_cpus), (Some(100_000), Some(25_000), None));
         assert_eq!(original(0, 50_000).cpu(limits).cpu_quota, Some(12_500));
         assert_eq!(original(1_000_000_000, 0).cpu(limits).nano_cpus, Some(250_000_000));
+    }
+
+    #[test]
+    fn limits_are_changed_only_where_they_can_be_taken_back() {
+        let none = Original::of(&ContainerInspectResponse::default());
+        assert!(!none.is_restorable(false), "an Engine takes no limit away");
+        let limited = Original { nano_cpus: 1, memory: 1 << 29, memory_swap: 1 << 30, ..none };
+        assert!(limited.is_restorable(false) && !limited.is_restorable(true));
+        assert!(Original { cpuset_cpus: "0".to_owned(), ..limited.clone() }.is_restorable(true));
+        assert!(!Original { memory: 0, ..limited.clone() }.is_restorable(false));
+        let quota = Original { nano_cpus: 0, cpu_quota: 50_000, ..limited };
+        assert!(!quota.is_restorable(false), "a period would remain");
+        assert!(Original { cpu_period: 100_000, ..quota }.is_restorable(false));
     }
 }

@@ -92,7 +92,7 @@ impl Processes {
         let logs = self.logs(&replica, LOG_LINES).await?;
         let oom_killed = self.lock().get(name).is_some_and(|running| running.oom_kills() > 0);
         self.remove(std::slice::from_ref(&replica)).await?;
-        Err(Error::NotReady { replica: name.to_owned(), what, logs, oom_killed })
+        Err(Error::NotReady { replica: name.to_owned(), what, logs, oom_killed, hint: None })
     }
 
     /// For the next cold start.

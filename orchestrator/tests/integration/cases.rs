@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Cpus, Deployment, Error, Limits, Orchestrator, PageCache, Service, Usage, Workload};
+use orchestrator::{Blame, Cpus, Deployment, Error, Limits, Orchestrator, PageCache, Rights, Service, Usage, Workload};
 
 use crate::helper::{get, until};
 
@@ -50,6 +50,7 @@ pub fn deployment(workload: Workload) -> Deployment {
         name: "echo".to_owned(),
         workload,
         env: BTreeMap::from([("TEST_SERVER".to_owned(), "1".to_owned())]),
+        rights: Rights::default(),
         replicas: 1,
         limits: limits(1000, 128),
         cpuset: None,

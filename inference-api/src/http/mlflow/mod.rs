@@ -128,6 +128,9 @@ pub(super) fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Fo
         got,
         malformed,
     };
+    // MLflow's own client is Python's.
+    let rewritten = crate::predict::without_python_numbers(body);
+    let body = rewritten.as_deref().unwrap_or(body);
     let one_of = "an object with exactly one of dataframe_split, dataframe_records, instances and inputs";
     let fields: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_slice(body).map_err(|e| fault(one_of, e.to_string(), e.is_syntax() || e.is_eof()))?;

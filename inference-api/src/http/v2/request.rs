@@ -26,17 +26,17 @@ pub(super) struct Inference {
 struct Body<'a> {
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: RequestParameters,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     outputs: Vec<Output<'a>>,
 }
 
 #[derive(Deserialize, Default)]
 struct RequestParameters {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     binary_data_output: bool,
 }
 
@@ -47,7 +47,7 @@ struct Input<'a> {
     shape: Vec<i64>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: TensorParameters,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -57,7 +57,7 @@ struct Input<'a> {
 struct Output<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: TensorParameters,
 }
 
@@ -67,6 +67,15 @@ struct TensorParameters {
     binary_data: Option<bool>,
     shared_memory_region: Option<serde::de::IgnoredAny>,
     classification: Option<serde::de::IgnoredAny>,
+}
+
+/// A field that is null is one that is not there: clients in typed languages write all of them.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes. With `one_batch` all inputs have to have as

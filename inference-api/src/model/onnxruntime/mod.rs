@@ -17,7 +17,7 @@ use ort::{
     value::{Outlet, TensorElementType, ValueType},
 };
 
-use super::{Element, LoadError, RunError, Tensor, Value};
+use super::{Element, LoadError, RunError, Tensor, Value, kind_of_file::stranger};
 
 /// ONNX Runtime, loaded.
 #[derive(Debug, Clone)]
@@ -98,7 +98,9 @@ impl Runtime {
         if let Err(source) = std::fs::File::open(model) {
             return Err(LoadError::unreadable(model, source));
         }
-        let session = open_session(&self.environment, model).map_err(|e| failed(plain(&e)))?;
+        // Of a file that is something else the runtime says that parsing it failed.
+        let session =
+            open_session(&self.environment, model).map_err(|e| failed(stranger(model).unwrap_or_else(|| plain(&e))))?;
         let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
         let outputs = ports(session.outputs(), output_kind, "output").map_err(failed)?;
         Ok(LoadedModel { session, inputs, outputs })

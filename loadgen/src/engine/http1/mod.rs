@@ -38,11 +38,15 @@ pub struct Reader {
     status: u16,
     keep_alive: bool,
     bytes: u64,
-    /// How much of the body is kept.
+    /// How much of the body somebody wants to see.
+    wanted: usize,
+    /// How much of it is kept: of an answer that is no 2xx at least its beginning.
     most_kept: usize,
     kept: Vec<u8>,
-    is_cut: bool,
+    /// Bytes of the body so far.
+    body_bytes: usize,
     set_cookies: Vec<String>,
+    location: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,8 +60,15 @@ enum State {
     UntilClose,
 }
 
-const MAX_HEADERS: usize = 64;
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Headers that there is room for on the stack, and those that there is room for at all.
+const FEW_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 4096;
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// What is kept of an answer that is no 2xx, so that it can be shown what the server says.
+const WORDS: usize = 512;
+
+/// A head has more headers than there is room for.
+struct TooManyHeaders;
 
 enum Framing {
     None,
@@ -109,7 +120,7 @@ impl Reader {
         let (mut head, mut kept) = (std::mem::take(&mut self.head), std::mem::take(&mut self.kept));
         head.clear();
         kept.clear();
-        *self = Self { head, kept, most_kept, ..Self::default() };
+        *self = Self { head, kept, wanted: most_kept, most_kept, ..Self::default() };
     }
 
     /// The body, as far as it was to be kept.
@@ -119,7 +130,15 @@ impl Reader {
 
     /// Whether the body is larger than what was to be kept of it.
     pub fn is_cut(&self) -> bool {
-        self.is_cut
+        self.body_bytes > self.wanted
+    }
+
+    /// What the server says of an answer that is no 2xx, in a line: where it redirects to, and the beginning of the body.
+    pub fn words(&self) -> String {
+        let location = self.location.as_ref().map(|location| format!("Location: {location}"));
+        let beginning = &self.kept[..self.kept.len().min(WORDS)];
+        let text = String::from_utf8_lossy(beginning).split_whitespace().collect::<Vec<_>>().join(" ");
+        location.into_iter().chain(Some(text).filter(|text| !text.is_empty())).collect::<Vec<_>>().join(" · ")
     }
 
     /// The values of its `Set-Cookie` headers.
@@ -135,7 +154,7 @@ impl Reader {
     fn keep(&mut self, bytes: &[u8]) {
         let room = self.most_kept.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.is_cut |= bytes.len() > room;
+        self.body_bytes += bytes.len();
     }
 
     fn answer(&self) -> Answer {
@@ -144,17 +163,29 @@ impl Reader {
 
     /// Parses a head at the beginning of `bytes` and returns its length.
     fn parse_head(&mut self, bytes: &[u8]) -> Result<usize, Progress> {
+        self.parse_head_with(bytes, &mut [httparse::EMPTY_HEADER; FEW_HEADERS]).unwrap_or_else(|TooManyHeaders| {
+            let mut many = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+            self.parse_head_with(bytes, &mut many).unwrap_or(Err(Progress::Malformed))
+        })
+    }
+
+    /// The same with so much room for headers.
+    fn parse_head_with<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        headers: &mut [httparse::Header<'b>],
+    ) -> Result<Result<usize, Progress>, TooManyHeaders> {
         let mut offset = 0;
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-            let mut response = httparse::Response::new(&mut headers);
+            let mut response = httparse::Response::new(headers);
             let used = match response.parse(&bytes[offset..]) {
                 Ok(httparse::Status::Complete(used)) => used,
+                Err(httparse::Error::TooManyHeaders) => return Err(TooManyHeaders),
                 Ok(httparse::Status::Partial) if bytes.len() <= MAX_HEAD_BYTES => {
                     self.head.extend_from_slice(&bytes[offset..]);
-                    return Err(Progress::NeedMore);
+                    return Ok(Err(Progress::NeedMore));
                 }
-                _ => return Err(Progress::Malformed),
+                _ => return Ok(Err(Progress::Malformed)),
             };
             offset += used;
             let status = response.code.unwrap_or(0);
@@ -163,11 +194,17 @@ impl Reader {
                 continue;
             }
             self.status = status;
-            let (framing, keep_alive) = framing(&response).ok_or(Progress::Malformed)?;
+            let Some((framing, keep_alive)) = framing(&response) else { return Ok(Err(Progress::Malformed)) };
             self.keep_alive = keep_alive;
             self.set_cookies.clear();
-            for header in response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie")) {
-                self.set_cookies.extend(std::str::from_utf8(header.value).ok().map(str::to_owned));
+            let named = |name: &'static str| {
+                let all = response.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+                all.filter_map(|header| std::str::from_utf8(header.value).ok().map(str::to_owned))
+            };
+            self.set_cookies.extend(named("set-cookie"));
+            if !(200..300).contains(&status) {
+                self.most_kept = self.wanted.max(WORDS);
+                self.location = named("location").next();
             }
             self.state = match framing {
                 Framing::None => State::Sized(0),
@@ -175,7 +212,7 @@ impl Reader {
                 Framing::Chunked => State::Chunked(Chunk::Size { size: 0, digits: 0 }),
                 Framing::UntilClose => State::UntilClose,
             };
-            return Ok(offset);
+            return Ok(Ok(offset));
         }
     }
 
@@ -321,6 +358,33 @@ mod tests {
                 assert_eq!(reader.kept_body(), body);
             }
         }
+    }
+
+    #[test]
+    fn a_head_may_have_many_headers() {
+        for count in [64, 65, 1000] {
+            let headers: String = (0..count).map(|number| format!("x-{number}: {number}\r\n")).collect();
+            let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
+            for size in [7, answer.len()] {
+                let (progress, _) = read_in_pieces(answer.as_bytes(), size);
+                assert!(
+                    matches!(progress, Progress::Done(Answer { status: 200, .. })),
+                    "{count} headers: {progress:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_of_a_refusal_is_kept() {
+        let (_, reader) = read_in_pieces(
+            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://api/\r\ncontent-length: 12\r\n\r\ngo\r\n  there!",
+            9,
+        );
+        assert_eq!(reader.words(), "Location: https://api/ · go there!");
+        let long = format!("HTTP/1.1 422 X\r\ncontent-length: 600\r\n\r\n{}", "é".repeat(300));
+        assert_eq!(read_in_pieces(long.as_bytes(), 50).1.words().chars().count(), WORDS / 2);
+        assert_eq!(read_in_pieces(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 50).1.words(), "");
     }
 
     #[test]

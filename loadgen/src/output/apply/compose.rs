@@ -2,7 +2,7 @@
 
 use orchestrator::MOST_PIDS;
 
-use super::{NO_HEALTH_CHECK, Source, comments, quoted};
+use super::{NO_HEALTH_CHECK, Source, comments, memory, quoted};
 use crate::trial::Point;
 
 /// A Compose file that starts what was measured with the limits of `point`. One replica is published on 8000 of the loopback
@@ -42,6 +42,12 @@ pub fn file(source: &Source, point: Point) -> String {
     if source.open_files > 0 {
         text.push_str(&format!("    ulimits: {{ nofile: {} }}\n", source.open_files));
     }
+    if let Some(user) = &source.rights.user {
+        text.push_str(&format!("    user: {}\n", literal(user)));
+    }
+    if !source.rights.cap_add.is_empty() {
+        text.push_str(&format!("    cap_add: [{}]\n", source.rights.cap_add.join(", ")));
+    }
     text.push_str("    cap_drop: [ALL]\n    security_opt: [\"no-new-privileges:true\"]\n");
     text.push_str(&deploy(point));
     text.push_str(&format!("          pids: {MOST_PIDS}\n"));
@@ -58,7 +64,7 @@ fn beside(service: &str, point: Point) -> String {
          cpus: {}\n    cpu_period: 0\n    cpu_quota: 0\n    mem_limit: \"{}\"\n    scale: {}\n{}",
         quoted(service),
         point.limits.cpus,
-        point.limits.memory_bytes,
+        memory(point.limits.memory_bytes, "M"),
         point.replicas,
         deploy(point)
     )
@@ -66,7 +72,7 @@ fn beside(service: &str, point: Point) -> String {
 
 /// Limits; trials swap nothing.
 fn deploy(point: Point) -> String {
-    let memory = point.limits.memory_bytes;
+    let memory = memory(point.limits.memory_bytes, "M");
     format!(
         "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: {}\n      resources:\n        limits:\n          \
          cpus: \"{}\"\n          memory: \"{memory}\"\n",
@@ -81,6 +87,7 @@ fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use orchestrator::Rights;
     use serde_json::{Value, json};
 
     use super::{
@@ -101,9 +108,9 @@ mod tests {
             (&api["image"], &api["ports"][0]),
             (&json!("127.0.0.1:5000/x:1"), &json!("127.0.0.1:8000-8001:9000"))
         );
-        let limits = json!({ "cpus": "0.1", "memory": "67108864", "pids": 512 });
+        let limits = json!({ "cpus": "0.1", "memory": "64M", "pids": 512 });
         assert_eq!(api["deploy"], json!({ "replicas": 2, "resources": { "limits": limits } }));
-        assert_eq!(api["memswap_limit"], "67108864");
+        assert_eq!(api["memswap_limit"], "64M");
         assert!(
             api["volumes"].is_null()
                 && api["command"].is_null()
@@ -130,20 +137,22 @@ mod tests {
             args: vec!["--a=$b".to_owned()],
             env: vec![("A".to_owned(), "b$c".to_owned())],
             mounts: vec![("/here".into(), "/inside".into())],
+            rights: Rights { cap_add: vec!["CHOWN".to_owned()], user: Some("7:7".to_owned()) },
             ..Source::default()
         };
         let api = api(&file(&source, minimum(1)));
         assert_eq!((&api["environment"]["A"], &api["command"]), (&json!("b$$c"), &json!(["--a=$$b"])));
         assert_eq!(api["volumes"], json!(["/here:/inside:ro"]));
+        assert_eq!((&api["user"], &api["cap_add"]), (&json!("7:7"), &json!(["CHOWN"])));
     }
 
     #[test]
     fn a_service_that_was_varied_gets_its_limits_and_nothing_else() {
         let source =
             Source { image: Some("sha256:0".to_owned()), service: Some("api".to_owned()), ..Source::default() };
-        let limits = json!({ "cpus": "0.1", "memory": "67108864" });
+        let limits = json!({ "cpus": "0.1", "memory": "64M" });
         let expected = json!({
-            "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "67108864", "memswap_limit": "67108864", "scale": 2,
+            "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "64M", "memswap_limit": "64M", "scale": 2,
             "deploy": { "replicas": 2, "resources": { "limits": limits } },
         });
         assert_eq!(api(&file(&source, minimum(2))), expected);

@@ -2,19 +2,22 @@
 
 use orchestrator::MOST_PIDS;
 
-use super::{NO_HEALTH_CHECK, Source, comments};
+use super::{NO_HEALTH_CHECK, Source, comments, memory};
 use crate::trial::Point;
 
 /// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback interface; before it, as
 /// comments of a shell's, what is to be known of it.
 pub fn line(source: &Source, point: Point) -> String {
     let limits = point.limits;
+    let memory = memory(limits.memory_bytes, "m");
     let mut words = vec![
         "docker run --rm --no-healthcheck".to_owned(),
-        format!("--cpus {} --memory {} --memory-swap {}", limits.cpus, limits.memory_bytes, limits.memory_bytes),
+        format!("--cpus {} --memory {memory} --memory-swap {memory}", limits.cpus),
         format!("--pids-limit {MOST_PIDS} --cap-drop ALL --security-opt no-new-privileges"),
         format!("-p 127.0.0.1:8000:{}", source.port),
     ];
+    words.extend(source.rights.cap_add.iter().map(|added| format!("--cap-add {added}")));
+    words.extend(source.rights.user.iter().map(|user| format!("--user {}", shell(user))));
     words.extend((source.open_files > 0).then(|| format!("--ulimit nofile={}", source.open_files)));
     words.extend(source.env.iter().map(|(name, value)| format!("-e {}", shell(&format!("{name}={value}")))));
     let mount = |(here, inside): &(std::path::PathBuf, std::path::PathBuf)| {
@@ -55,7 +58,7 @@ mod tests {
         let text = line(&source, minimum(2));
         let (comments, line) = text.rsplit_once('\n').unwrap();
         assert!(
-            line.starts_with("docker run --rm --no-healthcheck --cpus 0.1 --memory 67108864 --memory-swap 67108864 "),
+            line.starts_with("docker run --rm --no-healthcheck --cpus 0.1 --memory 64m --memory-swap 64m "),
             "{line}"
         );
         assert!(line.contains(" --pids-limit 512 "), "{line}");

@@ -1,6 +1,6 @@
 //! A Kubernetes manifest.
 
-use super::{Source, comments, quoted};
+use super::{Source, comments, memory, quoted};
 use crate::trial::{Point, Trial};
 
 /// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all users, and an autoscaler that waits
@@ -13,7 +13,8 @@ const MOST: u32 = 4;
 /// objective was held, as `confirmation` measured it, or somewhat less. Pods on nodes of their own do not share their files' pages: each
 /// gets `alone_bytes` of memory, what fewer replicas needed each, where that is known and more.
 pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmation: Option<&Trial>) -> String {
-    let (millis, memory) = (point.limits.cpus.millis, point.limits.memory_bytes.max(alone_bytes.unwrap_or(0)));
+    let millis = point.limits.cpus.millis;
+    let memory = memory(point.limits.memory_bytes.max(alone_bytes.unwrap_or(0)), "Mi");
     let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
     let how = match used {
         Some(used) if used <= UTILIZATION => "measured".to_owned(),
@@ -39,17 +40,22 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
         ),
     };
     let ready = if source.ready_path.is_empty() { "/health" } else { &source.ready_path };
+    let added = match &source.rights.cap_add[..] {
+        [] => String::new(),
+        added => format!(", add: [{}]", added.join(", ")),
+    };
+    let user = source.rights.user.as_deref().map(run_as).unwrap_or_default();
     let mut text = format!(
         "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n{}\
          apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: {{ app: api }}\nspec:\n  replicas: {}\n  \
          selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: {{ app: api }}\n    spec:\n      \
-         containers:\n        - name: api\n          image: {}\n          ports:\n            - containerPort: {}\n          \
+         containers:\n        - name: api\n          image: {}\n          imagePullPolicy: IfNotPresent\n          ports:\n            - containerPort: {}\n          \
          readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n{pages}          resources:\n            \
          requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
-         securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL] }}\n",
+         securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL]{added} }}\n{user}",
         source.warning(),
         point.replicas,
-        quoted(source.image()),
+        quoted(&pinned(source)),
         source.port,
         quoted(ready),
         source.port
@@ -92,6 +98,27 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
     text
 }
 
+/// The image by its digest, or with a tag: of one without either Kubernetes takes the latest, and asks for it at every start.
+fn pinned(source: &Source) -> String {
+    let image = source.image();
+    let name = image.rsplit('/').next().unwrap_or(image);
+    match &source.digest {
+        Some(digest) => digest.clone(),
+        None if name.contains([':', '@']) => image.to_owned(),
+        None => format!("{image}:latest"),
+    }
+}
+
+/// Lines that say who runs, where that is a number: Kubernetes takes no names.
+fn run_as(user: &str) -> String {
+    let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
+    let line = |name: &str, id: &str| match id.parse::<u32>() {
+        Ok(id) => format!("            {name}: {id}\n"),
+        Err(_) => format!("            # {name}: Kubernetes takes a number, and the trials had {}.\n", quoted(id)),
+    };
+    line("runAsUser", user) + &group.map(|group| line("runAsGroup", group)).unwrap_or_default()
+}
+
 /// A string in which Kubernetes finds no `$(NAME)`.
 fn literal(text: &str) -> String {
     quoted(&text.replace("$(", "$$("))
@@ -121,7 +148,7 @@ mod tests {
         let kinds: Vec<&str> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler"]);
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "83886080" }));
+        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "80Mi" }));
         assert_eq!((&documents[0]["spec"]["replicas"], &container["env"][0]["value"]), (&2.into(), &"$$(B)".into()));
         assert_eq!(container["volumeMounts"][0]["mountPath"], "/in side");
         assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/ready");
@@ -134,10 +161,28 @@ mod tests {
     #[test]
     fn pods_of_which_nothing_smaller_is_known_have_the_memory_that_was_measured() {
         let more = file(&Source::default(), minimum(2), Some(8 << 20), None);
-        assert!(more.contains("memory: \"67108864\"") && more.contains("fewer replicas needed"), "{more}");
+        assert!(more.contains("memory: \"64Mi\"") && more.contains("fewer replicas needed"), "{more}");
         let unknown = file(&Source::default(), minimum(2), None, None);
         assert!(unknown.contains("may need more"), "{unknown}");
         assert!(!file(&Source::default(), minimum(1), None, None).contains("share the pages"));
+    }
+
+    #[test]
+    fn an_image_has_a_digest_or_a_tag() {
+        let named = |image: &str, digest: Option<&str>| {
+            let (image, digest) = (Some(image.to_owned()), digest.map(str::to_owned));
+            pinned(&Source { image, digest, ..Source::default() })
+        };
+        assert_eq!(named("127.0.0.1:5000/x", None), "127.0.0.1:5000/x:latest");
+        assert_eq!(named("x:1", None), "x:1");
+        assert_eq!(named("x:1", Some("x@sha256:0")), "x@sha256:0");
+        assert!(file(&Source::default(), minimum(1), None, None).contains("imagePullPolicy: IfNotPresent"));
+    }
+
+    #[test]
+    fn who_runs_is_a_number() {
+        assert_eq!(run_as("7:8"), "            runAsUser: 7\n            runAsGroup: 8\n");
+        assert!(run_as("app").contains("# runAsUser"));
     }
 
     #[test]

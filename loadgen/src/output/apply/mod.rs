@@ -7,6 +7,8 @@ pub mod kubernetes;
 
 use std::path::{Path, PathBuf};
 
+use orchestrator::Rights;
+
 /// For files of a sweep over processes: what is to be known before they are used.
 const OF_PROCESSES: [&str; 2] = [
     "The limits were found for processes on the host. In a container the pages of program and library count too:",
@@ -23,6 +25,10 @@ const NO_HEALTH_CHECK: [&str; 2] = [
 pub struct Source {
     /// The image; none where processes were measured.
     pub image: Option<String>,
+    /// What registries call that image, `name@sha256:…`; none of one that was never in a registry.
+    pub digest: Option<String>,
+    /// Capabilities and user of the containers.
+    pub rights: Rights,
     /// What the program in it was told; nothing where that was left to the image.
     pub args: Vec<String>,
     /// The port that the program in it listens on.
@@ -74,6 +80,11 @@ pub fn inside(file: &Path) -> String {
 /// Lines of comment, in YAML as in a shell.
 fn comments(indent: &str, lines: &[&str]) -> String {
     lines.iter().map(|line| format!("{indent}# {line}\n")).collect()
+}
+
+/// Memory as people write it, `32Mi`, with the unit that a tool has for 2^20 bytes; in bytes where it is no whole number of them.
+fn memory(bytes: u64, mebi: &str) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{}{mebi}", bytes >> 20) } else { bytes.to_string() }
 }
 
 /// A JSON string is a YAML string, whatever is in it.

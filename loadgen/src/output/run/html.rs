@@ -10,7 +10,7 @@ use crate::{
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
  table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}\
- th:first-child,td:first-child{text-align:left}svg{width:100%;height:auto;border:1px solid #ccc;margin:.3rem 0 1rem}\
+ th:first-child,td:first-child,td.words{text-align:left}svg{width:100%;height:auto;border:1px solid #ccc;margin:.3rem 0 1rem}\
  .fail{color:#b00}.pass{color:#070}h2{margin-top:2rem}text{font:11px system-ui,sans-serif;fill:#555}";
 
 /// Width and height of a chart's inside, in SVG's own units, and its left margin.
@@ -36,6 +36,10 @@ pub(super) fn page(report: &RunReport) -> String {
     }
     page.push_str("<h2>Steps</h2>");
     page.push_str(&steps(report));
+    if report.outcome.addresses.len() > 1 {
+        page.push_str("<h2>Addresses</h2>");
+        page.push_str(&addresses(report));
+    }
     page.push_str("<h2>Generator</h2>");
     page.push_str(&generator(report));
     page.push_str("<h2>Failures</h2>");
@@ -85,10 +89,23 @@ fn steps(report: &RunReport) -> String {
         let verdict = judged.verdict.to_string();
         let verdict = report.objective.as_ref().map(|_| verdict.as_str());
         let name = report.plan.steps[index].target.to_string();
-        row(&name, &step.all, report.plan.planned_per_second(index), verdict);
+        row(&name, &step.all, report.due_per_second[index], verdict);
     }
     row("all, ramps included", &report.outcome.total.all, None, None);
     table + "</table>"
+}
+
+fn addresses(report: &RunReport) -> String {
+    let rows = report.addresses().map(|(host, addr, of)| {
+        let Percentiles { p50, p95, p99, .. } = of.service.percentiles();
+        let (requests, failures) = (of.requests, of.failures);
+        let host = escape(host);
+        format!("<tr><td>{addr}<td>{host}<td>{requests}<td>{failures}<td>{p50:.2}<td>{p95:.2}<td>{p99:.2}</tr>")
+    });
+    format!(
+        "<table><tr><th>address<th>host<th>requests<th>failed<th>p50 ms<th>p95 ms<th>p99 ms</tr>{}</table>",
+        rows.collect::<String>()
+    )
 }
 
 fn generator(report: &RunReport) -> String {
@@ -108,14 +125,20 @@ fn failures(report: &RunReport, window: &Window) -> String {
     }
     let rows = window.failures.iter().map(|(kind, failures)| {
         format!(
-            "<tr><td>{}<td>{}<td>{:.1} s<td>{:.1} s</tr>",
+            "<tr><td>{}<td>{}<td>{:.1} s<td>{:.1} s<td>{:.1} ms<td>{:.1} ms<td class=words>{}</tr>",
             escape(&report.failure(*kind)),
             failures.count,
             failures.first.as_secs_f64(),
-            failures.last.as_secs_f64()
+            failures.last.as_secs_f64(),
+            failures.mean().as_secs_f64() * 1e3,
+            failures.longest.as_secs_f64() * 1e3,
+            escape(report.words(*kind).unwrap_or_default())
         )
     });
-    format!("<table><tr><th>failure<th>count<th>first<th>last</tr>{}</table>", rows.collect::<String>())
+    format!(
+        "<table><tr><th>failure<th>count<th>first<th>last<th>mean<th>longest<th>what the server said first</tr>{}</table>",
+        rows.collect::<String>()
+    )
 }
 
 /// Lines over the seconds of the run.

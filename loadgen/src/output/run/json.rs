@@ -40,6 +40,13 @@ struct Failure {
     kind: FailureKind,
     text: String,
     count: u64,
+    /// Seconds from the start of the plan.
+    first_seconds: f64,
+    last_seconds: f64,
+    mean_ms: f64,
+    max_ms: f64,
+    /// What the server said of the first one.
+    words: Option<String>,
 }
 
 /// The results, as JSON.
@@ -51,7 +58,7 @@ pub(super) fn text(report: &RunReport) -> String {
         .iter()
         .enumerate()
         .map(|(index, step)| {
-            let planned = report.plan.planned_per_second(index);
+            let planned = report.due_per_second[index];
             let target = Some(report.plan.steps[index].target);
             Summary { target, ..summary(report, &step.all, planned, judged(index)) }
         })
@@ -62,6 +69,18 @@ pub(super) fn text(report: &RunReport) -> String {
         .iter()
         .zip(&report.outcome.total.tasks)
         .map(|(task, window)| json!({"method": task.method, "name": task.name, "total": summary(report, window, None, None)}))
+        .collect();
+    let addresses: Vec<_> = report
+        .addresses()
+        .map(|(host, addr, of)| {
+            json!({
+                "host": host,
+                "address": addr.to_string(),
+                "requests": of.requests,
+                "failures": of.failures,
+                "service_ms": of.service.percentiles(),
+            })
+        })
         .collect();
     let overall = &report.judged.overall;
     let value = json!({
@@ -75,6 +94,7 @@ pub(super) fn text(report: &RunReport) -> String {
         "total": summary(report, &report.outcome.total.all, None, None),
         "steps": steps,
         "tasks": tasks,
+        "addresses": addresses,
         "validity": {
             "generator_limited": report.is_generator_limited(),
             "calibrated_per_second": report.calibrated,
@@ -113,7 +133,16 @@ fn summary(
         failures_by_kind: window
             .failures
             .iter()
-            .map(|(&kind, failures)| Failure { kind, text: report.failure(kind), count: failures.count })
+            .map(|(&kind, failures)| Failure {
+                kind,
+                text: report.failure(kind),
+                count: failures.count,
+                first_seconds: failures.first.as_secs_f64(),
+                last_seconds: failures.last.as_secs_f64(),
+                mean_ms: failures.mean().as_secs_f64() * 1e3,
+                max_ms: failures.longest.as_secs_f64() * 1e3,
+                words: report.words(kind).map(str::to_owned),
+            })
             .collect(),
         verdict: judged.map(|judged| judged.verdict),
         reasons: judged.map(|judged| judged.reasons.clone()).unwrap_or_default(),

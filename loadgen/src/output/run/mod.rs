@@ -6,6 +6,7 @@ mod html;
 mod json;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -16,7 +17,7 @@ use clap::Args;
 use crate::{
     Error,
     engine::Outcome,
-    measure::{FailureKind, Second},
+    measure::{AddressRequests, FailureKind, Second},
     slo::Objective,
     verdict::{Judgement, StepsJudgement, Verdict},
     workload::{Plan, Scenario, Traffic},
@@ -31,6 +32,8 @@ pub struct RunReport {
     pub scenario: Arc<Scenario>,
     /// What was to be sent.
     pub plan: Plan,
+    /// Requests a second that were due in each step's window.
+    pub due_per_second: Vec<Option<f64>>,
     /// What had to hold, if anything had.
     pub objective: Option<Objective>,
     /// Whether it did; without an objective, whether the generator kept up.
@@ -135,6 +138,19 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 impl RunReport {
+    /// The addresses that were loaded, each with its host and what became of its requests.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr, &AddressRequests)> {
+        let host = |index: usize| self.hosts.get(index).map_or("", String::as_str);
+        self.outcome.addresses.iter().map(move |(address, of)| (host(address.host), address.addr, of))
+    }
+
+    /// The line that says how many addresses took load; none where there was one, as there should be.
+    fn spread(&self) -> Option<String> {
+        let all = self.outcome.addresses.len();
+        let loaded = self.addresses().filter(|(.., of)| of.requests > of.failures).count();
+        (all > 1).then(|| format!("{loaded} of {all} addresses answered requests."))
+    }
+
     /// `closed` or `open`.
     pub fn model(&self) -> &'static str {
         match self.plan.traffic {
@@ -156,6 +172,11 @@ impl RunReport {
     /// Why a request failed, in words.
     pub fn failure(&self, kind: FailureKind) -> String {
         failure_text(&self.scenario, kind)
+    }
+
+    /// What the server said of the first failure of a kind; none where it said nothing.
+    pub fn words(&self, kind: FailureKind) -> Option<&str> {
+        self.outcome.words.get(&kind).map(String::as_str).filter(|words| !words.is_empty())
     }
 
     /// What intended times are from.
@@ -192,6 +213,7 @@ impl RunReport {
                  more processors (--pin)."
             ));
         }
+        remarks.extend(self.spread());
         if let Some(aborted) = &self.aborted {
             remarks.push(format!("Ended early: {}.", aborted.reasons.join("; ")));
         }

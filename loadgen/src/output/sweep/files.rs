@@ -177,7 +177,8 @@ impl Report {
     pub fn text(&self, settings: &Settings, trials: &[Trial], is_whole: bool) -> String {
         let answer = answer(settings, trials);
         let words = Words::new(settings, &answer, trials, is_whole);
-        let seconds: f64 = trials.iter().map(|t| t.wall_seconds).sum();
+        // Not a sum: of nothing that is -0.
+        let seconds = trials.iter().fold(0.0, |sum, trial| sum + trial.wall_seconds);
         let table = tables::minima(settings, &answer, trials, self.prices.as_ref()).to_string();
         let questions = [
             ("The smallest limits?", &words.minimum),
@@ -189,6 +190,9 @@ impl Report {
         lines.extend(questions.iter().map(|(question, words)| format!("{question} {words}")));
         if !words.remaining.is_empty() {
             lines.push(words.remaining.clone());
+        }
+        if !is_whole {
+            lines.push(format!("loadgen sweep --resume {} goes on where it ended.", self.dir.display()));
         }
         let mut files = vec!["sweep.json", "REPORT.md"];
         files.extend(["curve.svg", "demand.svg"].into_iter().filter(|name| self.dir.join(name).exists()));

@@ -84,6 +84,10 @@ fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
         "estimate": known.estimate,
         "cost": minimum.map(|minimum| written.settings.cost(minimum.point)),
         "price": money,
+        "memory_growth": match known.finding {
+            Finding::Growing { growth, .. } => Some(growth),
+            _ => None,
+        },
         "held_users": known.held_users(),
         "point": point,
     })
@@ -93,6 +97,7 @@ fn finding_name(finding: &Finding) -> &'static str {
     match finding {
         Finding::Minimum(_) => "minimum",
         Finding::Unconfirmed { .. } => "unconfirmed",
+        Finding::Growing { .. } => "growing",
         Finding::Unknown => "unknown",
         Finding::NotHeld { is_undecided: false, .. } => "not_held",
         Finding::NotHeld { is_undecided: true, .. } => "undecided",

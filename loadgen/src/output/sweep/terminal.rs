@@ -105,11 +105,16 @@ impl Terminal {
 
     /// Tells of an answer when it is confirmed.
     fn answer(&mut self, known: Option<&ReplicaAnswer>) {
-        let Some(known) = known.filter(|known| matches!(known.finding, Finding::Minimum(_))) else { return };
+        let Some(known) = known else { return };
+        let how = match known.finding {
+            Finding::Minimum(_) => "✓",
+            Finding::Growing { .. } => "✗",
+            _ => return,
+        };
         if !self.answered.contains(&known.replicas) {
             self.answered.push(known.replicas);
             let minutes = self.began.elapsed().as_secs_f64() / 60.0;
-            self.keep(&format!("     ✓ {} Confirmed after {minutes:.1} min.", count_line(known, &self.settings)));
+            self.keep(&format!("     {how} {} Known after {minutes:.1} min.", count_line(known, &self.settings)));
         }
     }
 

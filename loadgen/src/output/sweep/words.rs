@@ -58,6 +58,14 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
             minimum.point.limits.cpus,
             percent(minimum.p_hold)
         ),
+        Finding::Growing { minimum, growth } => format!(
+            "{count}: no minimum. Memory still grows by {} a second at the end of a hold: {} MiB last for {} more. {} CPU holds the objective \
+             until then.",
+            bytes(growth.bytes_per_second),
+            minimum.point.limits.memory_bytes >> 20,
+            length(growth.lasts_seconds),
+            minimum.point.limits.cpus
+        ),
         Finding::Unknown => format!("{count}: unknown."),
         Finding::NotHeld { held_users, is_undecided: true } => {
             format!("{count}: whether the largest limits hold {users} users is undecided; {held_users} users are held.")
@@ -91,6 +99,14 @@ pub fn percent(p: f64) -> String {
         p if p < 0.01 => "<1%".to_owned(),
         p => format!("{:.0}%", p * 100.0),
     }
+}
+
+fn bytes(bytes: f64) -> String {
+    if bytes < 1e6 { format!("{:.0} kB", bytes / 1e3) } else { format!("{:.1} MB", bytes / 1e6) }
+}
+
+fn length(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 
 fn replicas(count: u32) -> String {
@@ -157,9 +173,20 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
 fn headroom(settings: &Settings, known: &ReplicaAnswer) -> String {
     match (settings.headroom == Headroom::default(), known.recommended) {
         (true, _) => String::new(),
+        (false, Some(point)) if is_cut(settings, known, point) => format!(
+            " The manifests have {point}, the most that this machine and --cpus and --memory allow: less headroom than was asked for."
+        ),
         (false, Some(point)) => format!(" The manifests have {point}, with headroom."),
         (false, None) => " The headroom was not confirmed: the manifests have the minimum.".to_owned(),
     }
+}
+
+/// Whether limits with headroom have less of it than was asked for.
+fn is_cut(settings: &Settings, known: &ReplicaAnswer, point: Point) -> bool {
+    let Some(minimum) = known.minimum() else { return false };
+    let share = |of: fn(Point) -> f64| of(point) / of(minimum.point) - 1.0 + 1e-6;
+    share(|point| point.limits.cpus.millis.into()) < settings.headroom.cpu
+        || share(|point| point.limits.memory_bytes as f64) < settings.headroom.memory
 }
 
 fn demand(answer: &Answer<'_>) -> String {
@@ -184,6 +211,10 @@ fn remaining(settings: &Settings, answer: &Answer<'_>) -> String {
                 Some(format!("{count}: {} and {}", trials(fresh, "fresh trial"), trials(ramps, "ramp")))
             }
             Finding::Unknown => Some(format!("{count}: everything after the first trials")),
+            Finding::Minimum(_) => known.remaining.map(|purpose| match purpose {
+                Purpose::ReplicaFailure => format!("{count}: the failure of one"),
+                _ => format!("{count}: the trial with headroom"),
+            }),
             _ => None,
         }
     });
@@ -193,7 +224,7 @@ fn remaining(settings: &Settings, answer: &Answer<'_>) -> String {
         .filter(|count| !begun.contains(count))
         .map(|count| format!("{}: everything", replicas(*count)));
     let all: Vec<String> = missing.chain(untried).collect();
-    if all.is_empty() { String::new() } else { format!("Remaining: {}. --resume goes on.", all.join("; ")) }
+    if all.is_empty() { String::new() } else { format!("Remaining: {}.", all.join("; ")) }
 }
 
 fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {

@@ -14,6 +14,7 @@ use super::{
     data::{Data, Order},
     template::Template,
 };
+use crate::workload::{Field, Payload};
 
 /// A scenario file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,8 @@ struct TaskFile {
     #[serde(default)]
     headers: BTreeMap<String, Spanned<String>>,
     body: Option<Spanned<String>>,
+    #[serde(default)]
+    form: BTreeMap<String, Spanned<String>>,
     tensors: Option<Spanned<Tensors>>,
     #[serde(default)]
     check: Vec<Spanned<check_file::CheckFile>>,
@@ -87,6 +90,11 @@ impl Scenario {
     /// With the line and column at which something is wrong.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let error = |place, reason| ScenarioError { path: path.to_owned(), place, reason };
+        if path.extension().is_some_and(|extension| extension == "py") {
+            let why = "this is a Python file, as Locust has them; loadgen's scenarios are TOML: [[task]] with name, weight, method, path, body, as \
+                       the README's section on scenarios shows";
+            return Err(error(String::new(), why.to_owned()));
+        }
         let text = std::fs::read_to_string(path).map_err(|e| error(String::new(), e.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let file: Result<File, _> = toml::from_str(&text);
@@ -164,6 +172,7 @@ fn build_login(login: Login, folder: &Path, data: &[(String, Data)]) -> Result<(
         path: Some(login.path),
         headers: login.headers,
         body: login.body,
+        form: BTreeMap::new(),
         tensors: None,
         check: Vec::new(),
     };
@@ -180,6 +189,12 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
         (_, Some(tensors), _) if tensors.get_ref().batch_size == 0 => {
             return Err((tensors.span(), "a batch_size is from 1".to_owned()));
         }
+        (_, None, Some(body)) if !task.form.is_empty() => {
+            return Err((body.span(), "a task has a body or a form".to_owned()));
+        }
+        (_, Some(tensors), None) if !task.form.is_empty() => {
+            return Err((tensors.span(), "a task has tensors or a form".to_owned()));
+        }
         (_, Some(tensors), Some(_)) => return Err((tensors.span(), "a task has a body or tensors".to_owned())),
         (Some(path), ..) => path,
         (None, Some(tensors), None) => Spanned::new(tensors.span(), tensors.get_ref().infer_path()),
@@ -189,7 +204,8 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
     if !path_text.get_ref().starts_with('/') || path_text.get_ref().contains(char::is_whitespace) {
         return Err((path_text.span(), "a path begins with / and has no spaces".to_owned()));
     }
-    let default = if task.body.is_some() || task.tensors.is_some() { "POST" } else { "GET" };
+    let has_body = task.body.is_some() || task.tensors.is_some() || !task.form.is_empty();
+    let default = if has_body { "POST" } else { "GET" };
     let method = task.method.unwrap_or(Spanned::new(0..0, default.to_owned()));
     if method.get_ref().is_empty() || !method.get_ref().bytes().all(|b| b.is_ascii_uppercase()) {
         return Err((method.span(), format!("{:?} is no HTTP method", method.get_ref())));
@@ -200,7 +216,7 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
             format!("{} is not supported: its answers end in a way of their own", method.get_ref()),
         ));
     }
-    let mut content_type = "application/json".to_owned();
+    let (mut content_type, mut host) = (None, None);
     let mut headers = Vec::new();
     for (name, value) in &task.headers {
         let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -208,8 +224,9 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
             return Err((value.span(), format!("{name:?} with this value is no header")));
         }
         match name.to_ascii_lowercase().as_str() {
-            "content-type" => content_type = value.get_ref().clone(),
-            "content-length" | "host" | "transfer-encoding" => {
+            "content-type" => content_type = Some(value.get_ref().clone()),
+            "host" => host = Some(value.get_ref().clone()),
+            "content-length" | "transfer-encoding" => {
                 return Err((value.span(), format!("{name} is set by loadgen")));
             }
             _ => headers.push((name.clone(), template(value)?)),
@@ -217,16 +234,33 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
     }
     let body = match (task.tensors, &task.body) {
         (Some(tensors), _) => Body::Wanted(tensors.into_inner()),
+        (None, Some(text)) if text.get_ref().starts_with('@') => {
+            let read = Payload::read_all(text.get_ref(), folder, content_type.as_deref());
+            Body::InTurn(read.map_err(|why| (text.span(), why))?)
+        }
         (None, Some(text)) => Body::Text(template(text)?),
+        (None, None) if !task.form.is_empty() => Body::InTurn(vec![form(&task.form, folder)?]),
         (None, None) => Body::Nothing,
     };
+    let content_type = content_type.unwrap_or_else(|| "application/json".to_owned());
     if let Some(check) = task.check.get(MAX_CHECKS) {
         return Err((check.span(), format!("a task has at most {MAX_CHECKS} checks")));
     }
     let checks = task.check.into_iter().map(|check| check_file::build(check, folder, data));
     let checks = checks.collect::<Result<_, Wrong>>()?;
     let name = task.name.unwrap_or_else(|| path_text.get_ref().clone());
-    Ok(Task { name, method: method.into_inner(), path, headers, body, content_type, checks })
+    Ok(Task { name, method: method.into_inner(), path, host, headers, body, content_type, checks })
+}
+
+/// A form of these fields, with values as curl's `-F` has them.
+fn form(fields: &BTreeMap<String, Spanned<String>>, folder: &Path) -> Result<Payload, Wrong> {
+    let place = fields.values().next().map_or(0..0, Spanned::span);
+    let parsed = fields.iter().map(|(name, value)| {
+        let field = format!("{name}={}", value.get_ref()).parse::<Field>();
+        field.map_err(|why| (value.span(), why))
+    });
+    let parsed = parsed.collect::<Result<Vec<_>, Wrong>>()?;
+    Payload::form(&parsed, folder).map_err(|why| (place, why))
 }
 
 impl Task {

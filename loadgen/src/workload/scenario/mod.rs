@@ -14,7 +14,7 @@ pub use file::ScenarioError;
 pub use tensors::{ModelMetadata, Tensors};
 
 use self::{data::Data, template::Template};
-use super::{Request, WaitTime};
+use super::{Payload, Request, WaitTime};
 
 /// What users do, again and again.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Task {
     /// `POST`, `GET`, …
     pub method: String,
     path: Template,
+    /// The `Host` header, where it is not to be the host's own name.
+    host: Option<String>,
     headers: Vec<(String, Template)>,
     body: Body,
     content_type: String,
@@ -51,8 +53,10 @@ enum Body {
     Text(Template),
     /// Tensors whose shape the server has yet to be asked for.
     Wanted(Tensors),
-    /// One of these.
+    /// Any of these.
     Any(Vec<Vec<u8>>),
+    /// One after the other: each user goes through all, and begins with one of its own.
+    InTurn(Vec<Payload>),
 }
 
 /// Who sends, which time, and what chance gave it.
@@ -81,17 +85,16 @@ impl Scenario {
     /// One request, the same for everybody.
     pub fn single(request: &Request) -> Self {
         // A body may have braces of its own: it is no template here.
-        let body = match !request.body.is_empty() || request.method == "POST" {
-            true => Body::Text(Template::literal(&request.body)),
-            false => Body::Nothing,
-        };
+        let body = if request.payloads.is_empty() { Body::Nothing } else { Body::InTurn(request.payloads.clone()) };
+        let headers = request.headers.iter().map(|h| (h.name.clone(), Template::literal(h.value.as_bytes())));
         let task = Task {
             name: request.path.clone(),
             method: request.method.clone(),
             path: Template::literal(request.path.as_bytes()),
-            headers: Vec::new(),
+            host: request.host.clone(),
+            headers: headers.collect(),
             body,
-            content_type: request.content_type.clone(),
+            content_type: String::new(),
             checks: Vec::new(),
         };
         Self::of(task)
@@ -179,8 +182,12 @@ impl Scenario {
     /// The bytes of a task's request, if they are the same each time.
     pub fn fixed(&self, task: u16, to: &Authority) -> Option<Vec<u8>> {
         let task = &self.tasks[usize::from(task)];
-        let is_fixed = task.templates().all(Template::is_fixed) && !matches!(task.body, Body::Any(_));
-        is_fixed.then(|| {
+        let is_same = match &task.body {
+            Body::Any(_) => false,
+            Body::InTurn(payloads) => payloads.len() == 1,
+            Body::Nothing | Body::Text(_) | Body::Wanted(_) => true,
+        };
+        (is_same && task.templates().all(Template::is_fixed)).then(|| {
             let mut bytes = Vec::new();
             let nobody = Sender { user: 0, iteration: 0, token: "", random: 0 };
             task.render(to, nobody, &self.data, &mut Vec::new(), &mut bytes);
@@ -202,6 +209,7 @@ impl Task {
             name: path.clone(),
             method: "POST".to_owned(),
             path: Template::literal(path.as_bytes()),
+            host: None,
             headers: Vec::new(),
             body: Body::Wanted(tensors),
             content_type: "application/json".to_owned(),
@@ -219,19 +227,28 @@ impl Task {
 
     fn render(&self, to: &Authority, sender: Sender<'_>, data: &[Data], room: &mut Vec<u8>, out: &mut Vec<u8>) {
         room.clear();
-        let body: Option<&[u8]> = match &self.body {
+        let body: Option<(&[u8], &str)> = match &self.body {
             Body::Nothing | Body::Wanted(_) => None,
             Body::Text(template) => {
                 template.render(sender, data, room);
-                Some(room)
+                Some((room, &self.content_type))
             }
-            Body::Any(bodies) => Some(&bodies[(sender.random % bodies.len() as u64) as usize]),
+            Body::Any(bodies) => {
+                let drawn = (sender.random % bodies.len() as u64) as usize;
+                Some((&bodies[drawn], &self.content_type))
+            }
+            Body::InTurn(payloads) => {
+                let turn = (u64::from(sender.user) + sender.iteration) % payloads.len() as u64;
+                let payload = &payloads[turn as usize];
+                Some((&payload.bytes, &payload.content_type))
+            }
         };
         for text in [self.method.as_str(), " ", &to.base_path] {
             out.extend_from_slice(text.as_bytes());
         }
         self.path.render(sender, data, out);
-        let head = [" HTTP/1.1\r\nhost: ", &to.host, "\r\nuser-agent: loadgen\r\n"];
+        let host = self.host.as_ref().unwrap_or(&to.host);
+        let head = [" HTTP/1.1\r\nhost: ", host, "\r\nuser-agent: loadgen\r\n"];
         head.into_iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
@@ -239,13 +256,13 @@ impl Task {
             value.render(sender, data, out);
             out.extend_from_slice(b"\r\n");
         }
-        if let Some(body) = body {
+        if let Some((body, content_type)) = body {
             let length = body.len();
-            let head = format!("content-type: {}\r\ncontent-length: {length}\r\n", self.content_type);
+            let head = format!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
             out.extend_from_slice(head.as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body.unwrap_or_default());
+        out.extend_from_slice(body.map_or(&[], |(body, _)| body));
     }
 
     /// Whether a check says which statuses are good.

@@ -4,6 +4,7 @@ mod apply;
 mod attach;
 mod foreign;
 mod restart;
+mod scale;
 
 use std::process::{Command, Stdio};
 
