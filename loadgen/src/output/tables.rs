@@ -33,14 +33,17 @@ pub fn run(report: &RunReport) -> String {
         "planned/s",
         "achieved",
     ]);
-    let row = |name: String, window: &Window, planned: Option<Option<f64>>| {
+    let row = |name: String, window: &Window, rates: Option<(Option<f64>, Option<f64>)>| {
         let ms = window.service.percentiles();
         let rate = window.requests_per_second();
-        let rates = match planned {
-            Some(Some(planned)) => {
-                [format!("{rate:.1}"), format!("{planned:.1}"), format!("{:.1}%", rate / planned * 100.0)]
-            }
-            Some(None) => [format!("{rate:.1}"), "-".to_owned(), "-".to_owned()],
+        let rates = match rates {
+            // Of what was due in this very window, which is the planned rate but for chance and for users who start together.
+            Some((Some(planned), Some(due))) => [
+                format!("{rate:.1}"),
+                format!("{planned:.1}"),
+                format!("{:.1}%", rate / due.max(f64::MIN_POSITIVE) * 100.0),
+            ],
+            Some(_) => [format!("{rate:.1}"), "-".to_owned(), "-".to_owned()],
             None => [(); 3].map(|()| "-".to_owned()),
         };
         [name, window.requests.to_string(), window.failed().to_string()]
@@ -50,7 +53,11 @@ pub fn run(report: &RunReport) -> String {
             .collect::<Vec<_>>()
     };
     for (index, measured) in report.outcome.steps.iter().enumerate() {
-        table.add_row(row(window_name(report, index), &measured.all, Some(report.due_per_second[index])));
+        table.add_row(row(
+            window_name(report, index),
+            &measured.all,
+            Some((report.plan.planned_per_second(index), report.due_per_second[index])),
+        ));
     }
     table.add_row(row("all, ramps included".to_owned(), total, None));
     if report.outcome.total.tasks.len() > 1 {

@@ -53,7 +53,11 @@ async fn look(reached: &mut [Reached], pool: &Pool, events: &mpsc::Sender<Event>
             let at = move |&addr: &SocketAddr| Address { host, addr };
             one.addrs().iter().map(at).collect::<Vec<_>>()
         };
-        pool.publish(reached.iter().enumerate().flat_map(addresses).collect());
+        let all: Vec<Address> = reached.iter().enumerate().flat_map(addresses).collect();
+        // Where none is left users go on where they are, and fail.
+        if !all.is_empty() {
+            pool.publish(all);
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Source {
 #[derive(Debug, Clone)]
 pub struct Reached {
     source: Source,
+    /// The address that is asked what is to be asked, before users come.
+    first: SocketAddr,
     addrs: Vec<SocketAddr>,
     /// Those that do not take connections, and why.
     refused: Vec<(SocketAddr, String)>,
@@ -70,7 +72,7 @@ impl fmt::Display for Source {
 impl Reached {
     /// Returns a replica, at its own address.
     pub fn replica(addr: SocketAddr) -> Self {
-        Self { source: Source::Host(Host::at(addr)), addrs: vec![addr], refused: Vec::new(), secure: None }
+        Self { source: Source::Host(Host::at(addr)), first: addr, addrs: vec![addr], refused: Vec::new(), secure: None }
     }
 
     /// Reaches the addresses of a source that take connections and, where TLS is spoken, have a certificate that is trusted. Of a name with
@@ -88,7 +90,7 @@ impl Reached {
         let greetings: Vec<io::Result<()>> = futures_util::future::join_all(greetings).await;
         let first = found.iter().zip(&greetings).find(|(_, greeting)| greeting.is_ok()).map(|(addr, _)| *addr);
         let Some(first) = first else { return Err(unreachable(&source, &found, &greetings)) };
-        let mut reached = Self { source, addrs: Vec::new(), refused: Vec::new(), secure };
+        let mut reached = Self { source, first, addrs: Vec::new(), refused: Vec::new(), secure };
         for (addr, greeting) in found.into_iter().zip(greetings).filter(|(addr, _)| is_alike(*addr, first)) {
             match greeting {
                 Ok(()) => reached.addrs.push(addr),
@@ -136,20 +138,17 @@ impl Reached {
     }
 
     /// Finds its addresses again: those that are known stay without being asked, unless they are in `refused`; others have to take a connection
-    /// first, and to be of the same family. Where none is left, or nobody tells, it keeps what it has.
+    /// first, and to be of the same family. Where nobody tells, it keeps what it has.
     pub(super) async fn look_again(&mut self, refused: &[SocketAddr]) {
         let Ok(found) = self.source.addresses().await else { return };
-        let family = self.addrs.first().copied();
         let mut addrs = Vec::new();
-        for addr in found.into_iter().filter(|addr| family.is_none_or(|first| is_alike(*addr, first))) {
+        for addr in found.into_iter().filter(|addr| is_alike(*addr, self.first)) {
             let is_known = self.addrs.contains(&addr) && !refused.contains(&addr);
             if is_known || greeted(addr, self.secure.clone(), GREETING).await.is_ok() {
                 addrs.push(addr);
             }
         }
-        if !addrs.is_empty() {
-            self.addrs = addrs;
-        }
+        self.addrs = addrs;
     }
 
     /// The host whose name requests carry; none where each address speaks for itself.
@@ -225,7 +224,7 @@ impl Reached {
     /// The answer to the very bytes that users would send.
     pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Asked> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
-        let (addr, secure) = (self.addrs[0], self.secure.clone());
+        let (addr, secure) = (self.first, self.secure.clone());
         let asked = tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, patience));
         asked.await.map_err(io::Error::other)?
     }

@@ -160,7 +160,8 @@ fn judge_service(window: &Window, objective: &Objective, planned_per_second: Opt
     if let (Some(share), Some(planned)) = (objective.rate, planned_per_second) {
         let achieved = window.requests_per_second();
         if achieved < share * planned {
-            reasons.push(format!("{achieved:.0} of {planned:.0} planned requests/s, {:.0}% needed", share * 100.0));
+            reasons
+                .push(format!("{achieved:.0} of {planned:.0} requests/s that were due, {:.0}% needed", share * 100.0));
         }
     }
     if let Some((reason, is_sure)) = incomplete(window, FailureKind::is_unanswered) {

@@ -89,7 +89,7 @@ fn steps(report: &RunReport) -> String {
         let verdict = judged.verdict.to_string();
         let verdict = report.objective.as_ref().map(|_| verdict.as_str());
         let name = report.plan.steps[index].target.to_string();
-        row(&name, &step.all, report.due_per_second[index], verdict);
+        row(&name, &step.all, report.plan.planned_per_second(index), verdict);
     }
     row("all, ramps included", &report.outcome.total.all, None, None);
     table + "</table>"

@@ -22,6 +22,8 @@ struct Summary {
     failures: u64,
     requests_per_second: f64,
     planned_per_second: Option<f64>,
+    /// What the users of the step were due to send in its window.
+    due_per_second: Option<f64>,
     service_ms: Percentiles,
     intended_ms: Percentiles,
     connect_ms: Percentiles,
@@ -58,9 +60,13 @@ pub(super) fn text(report: &RunReport) -> String {
         .iter()
         .enumerate()
         .map(|(index, step)| {
-            let planned = report.due_per_second[index];
+            let planned = report.plan.planned_per_second(index);
             let target = Some(report.plan.steps[index].target);
-            Summary { target, ..summary(report, &step.all, planned, judged(index)) }
+            Summary {
+                target,
+                due_per_second: report.due_per_second[index],
+                ..summary(report, &step.all, planned, judged(index))
+            }
         })
         .collect();
     let tasks: Vec<_> = report
@@ -122,6 +128,7 @@ fn summary(
         failures: window.failed(),
         requests_per_second: window.requests_per_second(),
         planned_per_second,
+        due_per_second: None,
         service_ms: window.service.percentiles(),
         intended_ms: window.intended.percentiles(),
         connect_ms: window.connect.percentiles(),
