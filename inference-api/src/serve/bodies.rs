@@ -14,14 +14,15 @@ use super::socket::Progress;
 
 /// A request's body; notes if it is dropped before its end.
 pub(super) struct RequestBody {
-    body: Incoming,
+    /// There until it is dropped.
+    body: Option<Incoming>,
     ended: bool,
     progress: Arc<Progress>,
 }
 
 impl RequestBody {
     pub(super) fn new(body: Incoming, progress: Arc<Progress>) -> Self {
-        Self { body, ended: false, progress }
+        Self { body: Some(body), ended: false, progress }
     }
 }
 
@@ -30,7 +31,8 @@ impl HttpBody for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
         self.progress.want_body(polled.is_pending());
         let frame = ready!(polled);
         self.ended = frame.is_none();
@@ -38,19 +40,19 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(Incoming::size_hint).unwrap_or_default()
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         self.progress.want_body(false);
-        if !self.ended && !self.body.is_end_stream() {
-            self.progress.leave_body();
+        if let Some(body) = self.body.take().filter(|body| !self.ended && !body.is_end_stream()) {
+            self.progress.leave_body(body);
         }
     }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue, header::CONNECTION},
+    http::{
+        HeaderName, HeaderValue,
+        header::{CONNECTION, EXPECT},
+    },
 };
 use bytes::Bytes;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -60,10 +63,17 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             let shared = Arc::clone(shared);
             let progress = Arc::clone(&progress);
             async move {
+                let expects = request.headers().contains_key(EXPECT);
                 let request = request.map(|body| RequestBody::new(body, Arc::clone(&progress)));
                 let access = shared.access.begin(&request);
                 let mut response = shared.routes.answer(request).await;
                 response.headers_mut().insert(REPLICA, shared.replica.clone());
+                // Who waits to be told to send the body is not told.
+                if expects {
+                    progress.forget_rest();
+                } else if progress.body_left() {
+                    progress.read_rest().await;
+                }
                 // What is left of the request's body would be taken for the next request, and a server that stops takes no next one: the
                 // client is told, so that it does not send one here.
                 if progress.body_left() || shared.stop.is_told() {

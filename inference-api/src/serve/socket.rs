@@ -4,20 +4,28 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    body::Incoming,
+    rt::{Read, ReadBufCursor, Write},
+};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 /// Head and body that are together no longer than this are put together: a write of one piece costs the kernel less than of
 /// several, and more than the copy.
 const SMALL_ANSWER: usize = 1024;
+/// How much of a body that an answer had no use for is read after all, and for how long it is waited for.
+const REST_BYTES: usize = 64 << 10;
+const REST_TIME: Duration = Duration::from_millis(50);
 
 /// How far a live connection is; noted by the socket below hyper and by the bodies above it, since hyper does not tell.
 ///
@@ -38,6 +46,8 @@ pub(super) struct Progress {
     begun: AtomicU32,
     answering: AtomicBool,
     body_left: AtomicBool,
+    /// What is left of it.
+    rest: Mutex<Option<Incoming>>,
     unflushed: AtomicBool,
     received: AtomicBool,
     starved: AtomicBool,
@@ -75,8 +85,24 @@ impl Progress {
     }
 
     /// A request's body was dropped before its end.
-    pub(super) fn leave_body(&self) {
+    pub(super) fn leave_body(&self, rest: Incoming) {
         self.body_left.store(true, Relaxed);
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    }
+
+    /// Reads what is left of a body, if that is little and comes soon: then the connection can be kept.
+    pub(super) async fn read_rest(&self) {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(rest) = rest else { return };
+        let read = timeout(REST_TIME, Limited::new(rest, REST_BYTES).collect()).await;
+        if matches!(read, Ok(Ok(_))) {
+            self.body_left.store(false, Relaxed);
+        }
+    }
+
+    /// Leaves what is left of a body to the connection, which ends with it.
+    pub(super) fn forget_rest(&self) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether the last request's body was dropped before its end.

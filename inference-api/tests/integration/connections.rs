@@ -237,3 +237,21 @@ fn a_head_that_does_not_end_is_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(begun.elapsed() > Duration::from_millis(800));
 }
+
+/// The rest of a body that was not read would be taken for the next request: the client is told that there is no next one.
+#[test]
+fn an_answer_before_the_body_was_read_announces_the_close() {
+    let server = Server::of("iris");
+    let body = format!("{{\"inputs\": \"{}\"}}", "x".repeat(100_000));
+    for path in ["/v2/models/nope/infer", "/nope", "/v2/models/iris/versions/9/infer"] {
+        let mut client = server.client();
+        let answer = client.post_to(path, &[("content-type", "application/json")], &body);
+        assert_eq!((answer.status, answer.header("connection")), (404, Some("close")), "{path}");
+        client.closed();
+    }
+    // With nothing left to read the connection is kept.
+    let mut client = server.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/nope").status, 404);
+    }
+}

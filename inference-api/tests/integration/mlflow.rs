@@ -72,6 +72,20 @@ fn text_and_missing_cells_of_csv_reach_the_model() {
     server.post_to("/invocations", &[("content-type", "text/csv")], csv).ok();
 }
 
+/// What `json.dumps` of Python, and so MLflow's own client, writes for numbers that JSON has not.
+#[test]
+fn pythons_numbers_reach_the_model() {
+    let server = Server::of("regressor");
+    let post = |body: &str| server.post_to("/invocations", &[("content-type", "application/json")], body);
+    let answer = post(r#"{"dataframe_split": {"columns": ["x_0", "x_1", "x_2"], "data": [[1.0, NaN, 3.0]]}}"#);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let infinite = post(r#"{"instances": [[1.0, 2.0, -Infinity]]}"#);
+    assert_eq!(infinite.status, 200, "{}", String::from_utf8_lossy(&infinite.body));
+    let text = post(r#"{"instances": [[1.0, "NaN", 3.0]]}"#);
+    assert_eq!(text.status, 400, "a string is a string");
+    assert_eq!(server.post(r#"{"features": [1.0, NaN, 3.0]}"#).status, 400, "our own protocol is JSON");
+}
+
 #[test]
 fn what_is_wrong_is_a_bad_request() {
     let server = Server::of("iris");

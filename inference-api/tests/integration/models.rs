@@ -253,6 +253,77 @@ fn a_map_is_an_object_of_numbers() {
     assert_eq!(answer["outputs"][0]["data"], json!([0.0, 0.0, 3.0]));
 }
 
+/// Serves a fixture with a sidecar of these classes.
+fn with_classes(fixture: &str, classes: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy.onnx");
+    fs::copy(model(fixture), &copy).unwrap();
+    let sidecar = json!({ "schema_version": 1, "name": "copy", "version": "1", "classes": classes });
+    fs::write(copy.with_extension("json"), sidecar.to_string()).unwrap();
+    (dir, copy)
+}
+
+#[test]
+fn labels_are_the_files_own_with_and_without_a_sidecar() {
+    let names = ["setosa", "versicolor", "virginica"];
+    let rows = r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]}"#;
+    for fixture in ["labels", "picked_labels"] {
+        let alone = Server::of(fixture).post(rows).ok();
+        for (prediction, label) in alone["predictions"].as_array().unwrap().iter().zip([1, 3]) {
+            assert_eq!(prediction["label"], label, "{fixture}");
+            assert!(prediction["probabilities"][label.to_string()].as_f64().unwrap() > 0.5, "{fixture}: {prediction}");
+        }
+        let (_dir, copy) = with_classes(fixture, &names);
+        let named = Server::at(&copy, &[]).post(rows).ok();
+        for (prediction, name) in named["predictions"].as_array().unwrap().iter().zip(["setosa", "virginica"]) {
+            assert_eq!(prediction["label"], name, "{fixture}");
+            assert!(prediction["probabilities"][name].as_f64().unwrap() > 0.5, "{fixture}: {prediction}");
+        }
+    }
+    let named = Server::of("named_labels").post(rows).ok();
+    assert_eq!(named["predictions"][0]["label"], "setosa");
+    assert!(named["predictions"][0]["probabilities"]["setosa"].as_f64().unwrap() > 0.9, "{named}");
+}
+
+#[test]
+fn a_sidecar_that_contradicts_the_files_labels_is_refused() {
+    for (fixture, classes, says) in [
+        ("labels", &["setosa", "versicolor"][..], "it names 2 classes, the model has the labels 1, 2, 3"),
+        ("named_labels", &["a", "b", "c"], "the model calls them setosa, versicolor, virginica"),
+    ] {
+        let (_dir, copy) = with_classes(fixture, classes);
+        let told = crate::support::refusal(&copy);
+        assert!(told.contains(says), "{fixture}: {told}");
+    }
+}
+
+#[test]
+fn distances_and_scores_are_no_probabilities() {
+    for (fixture, scores) in [("clusters", "scores"), ("outliers", "scores")] {
+        let answer = Server::of(fixture).post(r#"{"features": [5.1, 3.5, 1.4, 0.2]}"#).ok();
+        assert!(answer["predictions"].is_null(), "{fixture}: {answer}");
+        assert!(
+            answer["outputs"][scores][0].is_array() && answer["outputs"]["label"].is_array(),
+            "{fixture}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_onnx_file_is_told_with_how_to_make_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes, says) in [
+        ("model.pkl", &b"\x80\x04\x95\x10"[..], "skl2onnx"),
+        ("model.pt", b"PK\x03\x04....", "torch.onnx.export"),
+        ("empty.onnx", b"", "it is empty"),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let told = crate::support::refusal(&path);
+        assert!(told.contains(says), "{name}: {told}");
+    }
+}
+
 #[test]
 fn a_sidecar_names_the_integer_labels_of_a_zipmap() {
     let dir = tempfile::tempdir().unwrap();

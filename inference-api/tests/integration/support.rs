@@ -71,6 +71,20 @@ impl Server {
         panic!("the server did not start:\n{}", said.join("\n"));
     }
 
+    /// Runs a command that ends up as a server, and reads its log until it says where it listens, and no further.
+    pub fn with_unread_log(mut command: Command) -> (Self, impl Sized) {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut log = BufReader::with_capacity(1, child.stderr.take().unwrap());
+        loop {
+            let mut started = String::new();
+            assert!(log.read_line(&mut started).unwrap() > 0, "the server did not start");
+            let addr = started.split(" addr=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+            if let Some(addr) = addr {
+                return (Self { child, addr, started, log: Arc::default() }, log);
+            }
+        }
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.addr)
     }
@@ -150,6 +164,13 @@ impl Drop for Server {
 
 pub fn serve_args(model: &Path) -> Vec<String> {
     ["serve", "--bind", "127.0.0.1:0", "--workers", "1", "--model", model.to_str().unwrap()].map(str::to_owned).into()
+}
+
+/// What a server says that does not start with this model.
+pub fn refusal(model: &Path) -> String {
+    let output = Command::new(BINARY).args(serve_args(model)).stdin(Stdio::null()).output().unwrap();
+    assert!(!output.status.success(), "{} is served", model.display());
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 pub fn model(name: &str) -> PathBuf {

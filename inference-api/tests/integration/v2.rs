@@ -366,3 +366,19 @@ fn elements_that_are_none_are_named() {
         refuses(&with_bytes(&server, path, &request, bytes), &["'city'", "UTF-8 without NUL"]);
     }
 }
+
+/// Clients in typed languages write every field that there is.
+#[test]
+fn a_field_that_is_null_is_one_that_is_not_there() {
+    let server = Server::of("iris");
+    let mut body = iris();
+    body["id"] = Value::Null;
+    body["parameters"] = Value::Null;
+    body["outputs"] = Value::Null;
+    body["inputs"][0]["parameters"] = Value::Null;
+    assert_eq!(infer(&server, "iris", &body).status, 200);
+    body["parameters"] = json!({ "binary_data_output": null });
+    let name = infer(&server, "iris", &iris()).ok()["outputs"][0]["name"].clone();
+    body["outputs"] = json!([{ "name": name, "parameters": null }]);
+    assert_eq!(infer(&server, "iris", &body).status, 200);
+}
