@@ -142,13 +142,29 @@ fn run_error(error: &ort::Error) -> RunError {
 
 /// The runtime's words without the places in its source code, which mean nothing to who reads them.
 fn plain(error: &ort::Error) -> String {
-    let mut text = error.to_string();
-    while let Some(from) = text.find("/onnxruntime_src/") {
-        let until = text[from..].find(") ").map_or(text.len(), |at| from + at + 2);
-        text.replace_range(from..until, "");
-    }
-    text.trim().to_owned()
+    in_words(&error.to_string())
 }
+
+/// A place is a path, a line and, as far as the end of its parameters, a function: `/onnxruntime_src/a.cc:85 f(const x&) The words`. Lines
+/// become one.
+fn in_words(text: &str) -> String {
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    while let Some(from) = text.find("/onnxruntime_src/") {
+        let rest = &text[from..];
+        let path = rest.find(' ').unwrap_or(rest.len());
+        let until = rest.find(") ").map_or(path, |at| at + 1);
+        text.replace_range(from..from + until, "");
+    }
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.contains("locale") {
+        true => format!("{text}\n  help: {LOCALE}"),
+        false => text,
+    }
+}
+
+/// What models of texts need, whose tokens the runtime compares by a locale.
+const LOCALE: &str = "models of texts need the locale en_US.UTF-8: localedef -i en_US -f UTF-8 en_US.UTF-8 (of Debian's locales and libc-bin), or \
+                      LOCPATH for a folder that has it";
 
 fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session> {
     Session::builder(environment)?
@@ -229,4 +245,25 @@ fn element(ty: TensorElementType) -> Option<Element> {
         TensorElementType::String => Element::Text,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtimes_words_are_without_places_in_its_source_and_whole() {
+        for (said, told) in [
+            (
+                "Load failed: /onnxruntime_src/a/b.cc:85 void f(const std::string&) The words.",
+                "Load failed: The words.",
+            ),
+            ("/onnxruntime_src/a.h:1 no parentheses", "no parentheses"),
+            ("Exception:\n/onnxruntime_src/a.cc:1 f(int)\nSecond line\nand third", "Exception: Second line and third"),
+            ("nothing of that", "nothing of that"),
+        ] {
+            assert_eq!(in_words(said), told);
+        }
+        assert!(in_words("Failed to construct locale with name:en_US.UTF-8").contains("localedef"));
+    }
 }

@@ -21,6 +21,11 @@ struct Project {
 
 impl Project {
     async fn up() -> Self {
+        Self::with(&["--cpus", "0.7", "--memory", "200m", "--restart", "unless-stopped"]).await
+    }
+
+    /// One that was started with these words, and for ever unless they say otherwise.
+    async fn with(started: &[&str]) -> Self {
         docker::build().await;
         let name = format!("shop{}", run_id());
         let labels = [
@@ -28,8 +33,9 @@ impl Project {
             "com.docker.compose.service=echo".to_owned(),
             "com.docker.compose.oneoff=False".to_owned(),
         ];
-        let mut words = vec!["run", "--detach", "--name", &name, "--restart", "unless-stopped"];
-        words.extend(["--cpus", "0.7", "--memory", "200m", "--env", "TEST_SERVER=1", "--env", "REPLICA_NAME=original"]);
+        let mut words =
+            vec!["run", "--detach", "--name", &name, "--env", "TEST_SERVER=1", "--env", "REPLICA_NAME=original"];
+        words.extend(started);
         labels.iter().for_each(|label| words.extend(["--label", label]));
         let args = helper::server_args();
         words.push(IMAGE);
@@ -135,5 +141,66 @@ async fn an_abandoned_attachment_is_put_back() {
         assert!(tokio::time::timeout(limit, attached.deploy(&deployment)).await.is_err());
         attached.close().await.unwrap();
         assert_eq!((residue(&run), project.state()), (Vec::new(), BEFORE.to_owned()), "after {millis} ms");
+    }
+}
+
+/// What an Engine cannot take back exactly is not changed: copies run in the place of the container, which is started again as it was.
+#[tokio::test]
+async fn a_container_without_limits_is_left_as_it_was() {
+    let (project, run) = (Project::with(&["--restart", "unless-stopped"]).await, run_id());
+    let attached = project.attached(&run).await;
+    let service = attached.deploy(&deployment(48)).await.unwrap();
+    assert!(get(service.replicas[0].addr, "/").is_ok());
+    assert_eq!(project.state(), "false 0 0 unless-stopped", "stopped, and otherwise untouched");
+    assert_eq!(residue(&run).len(), 1, "a copy");
+    attached.tear_down(service).await.unwrap();
+    attached.close().await.unwrap();
+    assert_eq!((residue(&run), project.state().as_str()), (Vec::new(), "true 0 0 unless-stopped"));
+    // It takes limits from its owner as before.
+    docker(&["update", "--cpus", "0.5", &project.id]);
+}
+
+#[tokio::test]
+async fn a_reservation_above_the_limit_comes_down_with_it_and_is_put_back() {
+    let (project, run) =
+        (Project::with(&["--cpus", "0.7", "--memory", "512m", "--memory-reservation", "128m"]).await, run_id());
+    let reservation =
+        || docker(&["inspect", &project.id, "--format", "{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}"]);
+    let before = reservation();
+    let attached = project.attached(&run).await;
+    let service = attached.deploy(&deployment(64)).await.unwrap();
+    assert_eq!(reservation(), format!("{} {}", 64 << 20, 64 << 20));
+    attached.tear_down(service).await.unwrap();
+    attached.close().await.unwrap();
+    assert_eq!(reservation(), before);
+}
+
+#[tokio::test]
+async fn a_copy_is_on_all_networks_and_has_the_health_check() {
+    let network = format!("shop{}", run_id());
+    docker(&["network", "create", &network]);
+    let (project, run) = (Project::with(&["--health-cmd", "true", "--health-interval", "3s"]).await, run_id());
+    docker(&["network", "connect", &network, &project.id]);
+    let attached = project.attached(&run).await;
+    let service = attached.deploy(&Deployment { replicas: 2, ..deployment(64) }).await.unwrap();
+    let format = "{{len .NetworkSettings.Networks}} {{.Config.Healthcheck.Interval}}";
+    for replica in &service.replicas {
+        assert_eq!(docker(&["inspect", &replica.id, "--format", format]), "2 3s");
+    }
+    attached.tear_down(service).await.unwrap();
+    attached.close().await.unwrap();
+    drop(project);
+    docker(&["network", "rm", &network]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_put_back_is_refused_before_anything_is_touched() {
+    for (words, says) in [(&["--rm"][..], "without --rm"), (&["--oom-kill-disable"], "oom-kill-disable")] {
+        let project = Project::with(words).await;
+        let attachment: Attachment = project.attachment().parse().unwrap();
+        let refused =
+            Attached::connect(attachment, Owner::current(&run_id()).unwrap()).await.err().unwrap().to_string();
+        assert!(refused.contains(says), "{refused}");
+        assert!(project.state().starts_with("true "), "it runs on");
     }
 }
