@@ -16,7 +16,6 @@ const MOST_LINES: usize = 8192;
 
 /// Starts logging to standard error, on a thread of its own: who stops reading the log must not stop the server. What waits is written when the
 /// result is dropped.
-#[must_use]
 pub fn start(filter: &str, format: LogFormat) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(MOST_LINES).lossy(true).finish(std::io::stderr());

@@ -19,8 +19,8 @@ struct Info<'a> {
     classes: &'a [String],
     inputs: Vec<PortInfo<'a>>,
     outputs: Vec<PortInfo<'a>>,
-    /// A body for `POST /predict`.
-    example: &'a RawValue,
+    /// A body for `POST /predict`, or null.
+    example: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ fn describe(signature: &Signature) -> Info<'_> {
         classes: signature.classifier.as_ref().map_or(&[], |c| &c.classes),
         inputs: signature.inputs.iter().map(port).collect(),
         outputs: signature.outputs.iter().map(port).collect(),
-        example: &signature.example,
+        example: signature.example.as_deref(),
     }
 }
 

@@ -29,8 +29,8 @@ pub struct Signature {
     pub no_rows: Option<String>,
     /// Where label and probabilities are, if the model is a classifier.
     pub classifier: Option<Classifier>,
-    /// A body for `POST /predict`.
-    pub example: Box<RawValue>,
+    /// A body for `POST /predict`; none where nobody gave one and a row has more than a million values.
+    pub example: Option<Box<RawValue>>,
 }
 
 /// How a row maps to inputs.
@@ -112,7 +112,7 @@ impl Signature {
         let labels = |label: &str, scores: &str| Labels::read(path, label, scores);
         let classifier = classifier(outputs, sidecar.as_ref(), labels).map_err(misfit)?;
         let example = match sidecar.and_then(|s| s.example) {
-            Some(example) => compact(&example).map_err(|e| misfit(e.to_string()))?,
+            Some(example) => Some(compact(&example).map_err(|e| misfit(e.to_string()))?),
             None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
         };
         Ok(Self {
@@ -162,7 +162,7 @@ fn layout(inputs: &[Port]) -> Option<Layout> {
     match inputs {
         [] => None,
         [one] => match one.dims[..] {
-            [_, Some(_)] => Some(Layout::Matrix),
+            [_, Some(width)] if width <= MOST_VALUES => Some(Layout::Matrix),
             [_] => Some(Layout::Columns),
             _ => Some(Layout::Tensor),
         },
@@ -270,8 +270,19 @@ fn named(classifier: Classifier) -> Result<Classifier, String> {
     }
 }
 
-/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension may vary.
-fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<Box<RawValue>> {
+/// Values of a row up to which an example is made up, and features have names of their own: a file of 200 bytes can ask for thousands of millions.
+const MOST_VALUES: usize = 1 << 20;
+
+/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension may vary; none of a row that has too many.
+fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<Option<Box<RawValue>>> {
+    let of = |input: &Port| {
+        let dims = input.dims.get(1..).unwrap_or(&[]);
+        dims.iter().try_fold(1usize, |count, dim| count.checked_mul(dim.unwrap_or(1)))
+    };
+    let values = inputs.iter().try_fold(0usize, |sum, input| sum.checked_add(of(input)?));
+    if values.and_then(|values| values.checked_mul(rows)).is_none_or(|values| values > MOST_VALUES) {
+        return Ok(None);
+    }
     fn zeros(element: Element, dims: &[Option<usize>]) -> serde_json::Value {
         match dims.split_first() {
             Some((dim, rest)) => (0..dim.unwrap_or(1)).map(|_| zeros(element, rest)).collect(),
@@ -297,7 +308,7 @@ fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<B
     } else {
         serde_json::json!({ "instances": vec![row; rows] })
     };
-    serde_json::value::to_raw_value(&body)
+    serde_json::value::to_raw_value(&body).map(Some)
 }
 
 /// The same JSON without the white space between its tokens; numbers and the order of keys stay as they are written.

@@ -31,7 +31,8 @@ pub(super) fn can_batch(model: &mut Model) -> Option<Row> {
     if !leaves_batch_open(&signature) {
         return None;
     }
-    let example = decode(&signature, signature.example.get().as_bytes()).ok().filter(|batch| batch.rows == 1)?.inputs;
+    let example =
+        decode(&signature, signature.example.as_ref()?.get().as_bytes()).ok().filter(|batch| batch.rows == 1)?.inputs;
     let rows = [vary(&example, 1.0, 0.5), vary(&example, -3.0, -7.0), example.clone(), vary(&example, 0.25, 40.0)];
     if rows.iter().enumerate().any(|(i, row)| rows[..i].contains(row)) {
         return None;

@@ -309,6 +309,16 @@ fn distances_and_scores_are_no_probabilities() {
     }
 }
 
+/// A file of 200 bytes whose row has 12 million values.
+#[test]
+fn a_row_without_end_has_no_example() {
+    let server = Server::of("wide");
+    assert!(server.resident() < 200_000, "{} kB", server.resident());
+    let told = server.get("/model");
+    assert!(told.body.len() < 10_000 && told.ok()["example"].is_null(), "{} bytes", told.body.len());
+    assert_eq!(server.get("/openapi.json").status, 200);
+}
+
 #[test]
 fn what_is_no_onnx_file_is_told_with_how_to_make_one() {
     let dir = tempfile::tempdir().unwrap();

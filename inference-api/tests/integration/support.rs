@@ -75,14 +75,22 @@ impl Server {
     pub fn with_unread_log(mut command: Command) -> (Self, impl Sized) {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut log = BufReader::with_capacity(1, child.stderr.take().unwrap());
-        loop {
-            let mut started = String::new();
-            assert!(log.read_line(&mut started).unwrap() > 0, "the server did not start");
-            let addr = started.split(" addr=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-            if let Some(addr) = addr {
-                return (Self { child, addr, started, log: Arc::default() }, log);
+        let mut started = String::new();
+        let addr = loop {
+            started.clear();
+            if log.read_line(&mut started).unwrap_or(0) == 0 {
+                break None;
             }
-        }
+            if let Some((_, rest)) = started.split_once(" addr=") {
+                break rest.split(' ').next().and_then(|addr| addr.parse().ok());
+            }
+        };
+        let Some(addr) = addr else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the server did not start");
+        };
+        (Self { child, addr, started, log: Arc::default() }, log)
     }
 
     pub fn client(&self) -> Client {

@@ -22,7 +22,7 @@ use crate::{
     output::{self, Prometheus, RunReport, console},
     runner::{Reached, follow},
     slo::{LatencyLimit, Objective},
-    verdict::{Verdict, judge_steps},
+    verdict::{Verdict, explained, judge_steps},
     workload::{Plan, Segment, parse_run_time},
 };
 
@@ -133,7 +133,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         .zip(lengths)
         .map(|(times, length)| (times.measured_from, times.measured_from + length));
     let due_per_second = plan.due_per_second_in(&measured.collect::<Vec<_>>());
-    let judged = judge_steps(&plan, &due_per_second, &windows, &objective, decided.as_ref());
+    let mut judged = judge_steps(&plan, &due_per_second, &windows, &objective, decided.as_ref());
+    judged.overall = explained(judged.overall, &outcome.total.all);
     let report = RunReport {
         hosts,
         scenario,

@@ -54,6 +54,16 @@ pub(super) struct TargetOptions {
     #[arg(long, requires = "tensors")]
     binary: bool,
 
+    /// The whole shape of an input of --tensors, batch included, where the model leaves it open, for instance input_ids:1,128; again for another
+    /// input.
+    #[arg(long, value_name = "NAME:DIMS", requires = "tensors", value_parser = parse_shape)]
+    shape: Vec<(String, Vec<u64>)>,
+
+    /// The values of an input of --tensors, from and to, for instance input_ids:0,30521; again for another input [default: 0 to 1, integers 0 to
+    /// 9].
+    #[arg(long, value_name = "NAME:FROM,TO", requires = "tensors", value_parser = parse_range)]
+    range: Vec<(String, (f64, f64))>,
+
     /// How arrivals are spread over several addresses. (A user of the closed model keeps to its address while that takes connections.)
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
@@ -104,7 +114,14 @@ impl TargetOptions {
             Some((model, version)) => (model, Some(version.to_owned())),
             None => (model, None),
         };
-        Tensors { model: model.to_owned(), version, batch_size: self.batch_size, binary: self.binary }
+        Tensors {
+            model: model.to_owned(),
+            version,
+            batch_size: self.batch_size,
+            binary: self.binary,
+            shapes: self.shape.iter().cloned().collect(),
+            ranges: self.range.iter().cloned().collect(),
+        }
     }
 }
 
@@ -130,4 +147,23 @@ fn named_by_environment() -> Result<Vec<Host>, Error> {
     };
     let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;
     named.split(',').map(|host| Ok(host.trim().parse()?)).collect()
+}
+
+fn parse_shape(text: &str) -> Result<(String, Vec<u64>), String> {
+    let wrong = || format!("{text:?}: write NAME:1,128");
+    let (name, dims) = text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    let dims = dims.split(',').map(|dim| dim.trim().parse::<u64>().ok().filter(|dim| *dim > 0));
+    Ok((name.to_owned(), dims.collect::<Option<_>>().ok_or_else(wrong)?))
+}
+
+fn parse_range(text: &str) -> Result<(String, (f64, f64)), String> {
+    let wrong = || format!("{text:?}: write NAME:FROM,TO, the smaller first");
+    let (name, bounds) = text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    let (from, to) = bounds.split_once(',').ok_or_else(wrong)?;
+    let number =
+        |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && number.abs() < 9e18);
+    match (number(from), number(to)) {
+        (Some(from), Some(to)) if from <= to => Ok((name.to_owned(), (from, to))),
+        _ => Err(wrong()),
+    }
 }

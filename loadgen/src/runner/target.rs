@@ -39,7 +39,7 @@ pub struct Reached {
 
 #[derive(Deserialize)]
 struct ModelInfo {
-    example: Box<RawValue>,
+    example: Option<Box<RawValue>>,
 }
 
 impl Source {
@@ -168,13 +168,15 @@ impl Reached {
         if !request.wants_payload() {
             return Ok(request);
         }
-        let info: ModelInfo = self.get(&request.get_as("/model")).await.map_err(|why| {
+        let info: Result<ModelInfo, String> = self.get(&request.get_as("/model")).await;
+        let example = info.and_then(|info| info.example.ok_or_else(|| "its rows are too large".to_owned()));
+        let example = example.map_err(|why| {
             Error::Usage(format!(
                 "there is nothing to send: {}/model gives no example ({why})\n  help: say --body '{{\"features\":[…]}}', or --body @file",
                 self.source
             ))
         })?;
-        Ok(Request { payloads: vec![Payload::json(info.example.get())], ..request })
+        Ok(Request { payloads: vec![Payload::json(example.get())], ..request })
     }
 
     /// Asks an Open Inference Protocol server for a model's inputs, at this path.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::Outcome,
-    verdict::{Judgement, Scope, Verdict, ViolationRate, judge},
+    verdict::{Judgement, Scope, Verdict, ViolationRate, explained, judge},
     workload::StepTimes,
 };
 
@@ -61,6 +61,11 @@ pub fn summarize(settings: &Settings, spec: TrialSpec, monitor: Monitor, measure
             let measured = times.iter().zip(&windows).map(|(t, w)| (t.measured_from, t.measured_from + w.length));
             let due = plan.due_per_second_in(&measured.collect::<Vec<_>>());
             let (mut steps, together) = steps::judge_all(&plan, &due, &windows, objective, decided.as_ref());
+            let together = explained(together, &outcome.total.all);
+            for step in &mut steps {
+                let judged = Judgement { verdict: step.verdict, reasons: std::mem::take(&mut step.reasons) };
+                step.reasons = explained(judged, &outcome.total.all).reasons;
+            }
             steps::charge_ends(&mut steps, &log.ended());
             let judged = steps::overall(&plan, &steps, together, stopped_early.as_ref(), spec.purpose);
             (steps, judged)

@@ -100,6 +100,30 @@ const COMPLETED: f64 = 0.95;
 /// So many requests are expected in a window before it is odd that none came.
 const ENOUGH: f64 = 5.0;
 
+/// Said of a window in which users sent nothing.
+const NOTHING_DUE: &str = "no request was due";
+
+/// Says why nothing was due in a window, if it is: users that wait for an answer send no next request. `total` has the requests of the whole
+/// run.
+#[must_use]
+pub fn explained(judged: Judgement, total: &Window) -> Judgement {
+    let why: Vec<String> = total
+        .failures
+        .iter()
+        .map(|(kind, failures)| match (kind, failures.count) {
+            (FailureKind::Timeout, 1) => "1 request timed out".to_owned(),
+            (FailureKind::Timeout, count) => format!("{count} requests timed out"),
+            (kind, 1) => format!("1 request failed: {kind}"),
+            (kind, count) => format!("{count} requests failed: {kind}"),
+        })
+        .collect();
+    let told = |reason: String| match reason.strip_suffix(NOTHING_DUE) {
+        Some(before) if !why.is_empty() => format!("{before}{}, and users sent nothing more", why.join("; ")),
+        _ => reason,
+    };
+    Judgement { reasons: judged.reasons.into_iter().map(told).collect(), ..judged }
+}
+
 /// What a window is judged as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -169,7 +193,7 @@ fn judge_service(window: &Window, objective: &Objective, planned_per_second: Opt
     }
     let expected = planned_per_second.map(|planned| planned * window.length.as_secs_f64());
     if window.requests == 0 && expected.is_none_or(|expected| expected >= ENOUGH) {
-        reasons.push("no request was due".to_owned());
+        reasons.push(NOTHING_DUE.to_owned());
     }
     let verdict = match (reasons.is_empty(), open.is_empty()) {
         (false, _) => Verdict::Fail,
@@ -292,6 +316,18 @@ mod tests {
         ] {
             assert_eq!(judged(kind, failed, late_ms).verdict, Verdict::Invalid, "{why}");
         }
+    }
+
+    #[test]
+    fn users_that_wait_for_an_answer_are_why_nothing_was_due() {
+        let empty = Window { length: Duration::from_secs(10), ..Window::default() };
+        let judged = || judge(&empty, &"p95<100ms".parse().unwrap(), Some(100.0), Scope::Whole);
+        assert_eq!(judged().reasons.last().unwrap(), NOTHING_DUE);
+        let mut total = Window::default();
+        total.failures.insert(FailureKind::Timeout, Failures { count: 2, ..Failures::default() });
+        let told = explained(judged(), &total).reasons;
+        assert_eq!(told.last().unwrap(), "2 requests timed out, and users sent nothing more");
+        assert_eq!(explained(judged(), &empty), judged());
     }
 
     #[test]

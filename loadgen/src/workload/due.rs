@@ -42,7 +42,7 @@ impl Plan {
             Traffic::Closed(wait_time) => self.due_of_users(wait_time, last, &mut count),
             Traffic::Open { .. } => {
                 let arrivals = Segment::whole(self.clone(), Vec::new()).arrivals();
-                arrivals.into_iter().flatten().take_while(|due| *due < last).for_each(count);
+                arrivals.into_iter().flatten().take_while(|due| *due < last).for_each(&mut count);
             }
         }
         Some(counts)
@@ -57,7 +57,7 @@ impl Plan {
     /// Returns the requests a second that are due in a window of each step, or its planned rate where they are too many to count; `None` where
     /// there is no rate to keep.
     pub fn due_per_second_in(&self, windows: &[(Duration, Duration)]) -> Vec<Option<f64>> {
-        let counted = self.due_between(&windows);
+        let counted = self.due_between(windows);
         let of = |(index, (from, to)): (usize, &(Duration, Duration))| {
             let length = to.saturating_sub(*from).as_secs_f64();
             let counted = counted.as_ref().map(|counts| counts[index] as f64 / length);

@@ -28,8 +28,8 @@ fn predict_request(signature: &Signature) -> Value {
         forms.push(object(&[("features", row)]));
         forms.push(named(signature));
     }
-    let example: Value = serde_json::from_str(signature.example.get()).unwrap_or_default();
-    json!({ "anyOf": forms, "examples": [example] })
+    let example = signature.example.as_ref().and_then(|example| serde_json::from_str::<Value>(example.get()).ok());
+    json!({ "anyOf": forms, "examples": example.into_iter().collect::<Vec<_>>() })
 }
 
 fn invocation(signature: &Signature) -> Value {

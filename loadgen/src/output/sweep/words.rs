@@ -2,7 +2,7 @@
 
 use crate::{
     output::sweep::rows::thousands,
-    sweep::{Answer, Finding, Minimum, ReplicaAnswer},
+    sweep::{Answer, Finding, Minimum, ReplicaAnswer, RungAnswer},
     trial::{Bottleneck, Headroom, Mode, Point, Purpose, Settings, THROTTLED, Trial},
     verdict::Verdict,
 };
@@ -129,7 +129,14 @@ fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
     let at = answer.rungs.iter().position(|rung| rung.cpus == minimum.point.limits.cpus).unwrap_or(0);
     let below = &answer.rungs[at.saturating_sub(2)..at];
     let above = answer.rungs.iter().skip(at + 1).take(2);
-    let told = below.iter().chain(above).map(|rung| format!("{} CPU {}", rung.cpus, percent(rung.p_hold)));
+    // A cheaper limit under which a start passed is no contradiction, and looks like one.
+    let passed = |rung: &RungAnswer| match (rung.passed, rung.passed + rung.failed) {
+        (0, _) => String::new(),
+        (passed, all) if rung.cpus < minimum.point.limits.cpus => format!(" ({passed} of {all} starts passed)"),
+        _ => String::new(),
+    };
+    let told =
+        below.iter().chain(above).map(|rung| format!("{} CPU {}{}", rung.cpus, percent(rung.p_hold), passed(rung)));
     let cpus: Vec<String> = told.collect();
     let lowest = if minimum.is_lowest_cpu { "no smaller CPU limit was tried; " } else { "" };
     let memory = match (minimum.is_lowest_memory, minimum.less_memory_lacks) {
@@ -290,14 +297,21 @@ fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
     let Some((trial, step)) = answer.capacity.and_then(|trial| Some((trial, trial.steps.last()?))) else {
         return "The most that the service takes was not measured.".to_owned();
     };
+    let answered = 1.0 - step.failures as f64 / step.requests.max(1) as f64;
+    let rate = step.requests_per_second * answered;
+    if rate <= 0.0 {
+        let why: Vec<String> = step.failed.iter().map(|(kind, count)| format!("{count} times {kind}")).collect();
+        let why = if why.is_empty() { "no request was answered".to_owned() } else { why.join(", ") };
+        return format!("Not known: {} answered no request ({why}).", trial.spec.point);
+    }
     let think = settings.wait_time.mean().as_secs_f64();
-    let users = step.requests_per_second * (think + step.service_ms.mean / 1000.0);
+    let users = rate * (think + step.service_ms.mean / 1000.0);
     let limited =
         if step.generator_busy > 0.9 { " The generator was near its own limit, so it may be more." } else { "" };
     format!(
         "{} requests/s with {} ({} users without think time), as many as about {} users with a mean think time of {think} s send (X = N / (R \
          + Z)).{limited}",
-        thousands(step.requests_per_second),
+        thousands(rate),
         trial.spec.point,
         step.users,
         thousands(users)

@@ -1,12 +1,14 @@
 //! Random tensors of a model's shape, for the Open Inference Protocol (KServe V2): as JSON, or with the binary tensor extension.
 
+use std::collections::BTreeMap;
+
 use half::{bf16, f16};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// What a task sends to a model, before the model was asked for its shape.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tensors {
     /// The model's name on the server.
@@ -19,6 +21,12 @@ pub struct Tensors {
     /// Whether tensors are sent, and asked for, as bytes behind the JSON.
     #[serde(default)]
     pub binary: bool,
+    /// Whole shapes of inputs, the batch included, instead of what the model leaves open.
+    #[serde(default)]
+    pub shapes: BTreeMap<String, Vec<u64>>,
+    /// From which number up to which values of inputs are drawn.
+    #[serde(default)]
+    pub ranges: BTreeMap<String, (f64, f64)>,
 }
 
 /// What a server tells of a model at `GET /v2/models/NAME`.
@@ -69,12 +77,13 @@ impl Tensors {
     /// Draws up to 64 bodies, of 16 MiB at most together, that requests then choose from: drawing for each of them would make
     /// the generator pay for the server's tensors.
     ///
-    /// Floats are from 0 to 1, integers from 0 to 9, texts are 8 letters; a dimension that is open is the batch if it is the
-    /// first, else 1.
+    /// Floats are from 0 to 1, integers from 0 to 9, unless the input has a range; texts are 8 letters. A dimension that is open is the batch if it
+    /// is the first, else 1, unless the input has a shape.
     ///
     /// # Errors
     /// When the model has an input that cannot be drawn.
     pub(super) fn draw<R: Rng>(&self, metadata: &ModelMetadata, rng: &mut R) -> Result<Bodies, String> {
+        self.check(metadata)?;
         let mut drawn = Bodies { bodies: Vec::new(), json_length: None };
         let mut bytes = 0;
         while drawn.bodies.len() < MOST_BODIES && (drawn.bodies.is_empty() || bytes < MOST_BYTES) {
@@ -93,7 +102,9 @@ impl Tensors {
         let mut inputs = Vec::new();
         let mut raw = Vec::new();
         for input in &metadata.inputs {
-            let shape: Vec<u64> = input.shape.iter().enumerate().map(|(i, dim)| self.dimension(i, *dim)).collect();
+            let open = || input.shape.iter().enumerate().map(|(i, dim)| self.dimension(i, *dim)).collect();
+            let shape: Vec<u64> = self.shapes.get(&input.name).cloned().unwrap_or_else(open);
+            let range = self.ranges.get(&input.name).copied();
             let count = shape
                 .iter()
                 .try_fold(1u64, |count, dim| count.checked_mul(*dim))
@@ -101,7 +112,8 @@ impl Tensors {
                 .ok_or_else(|| format!("input {}: a tensor of shape {shape:?} is too large", input.name))?;
             let mut input_json = json!({ "name": input.name, "datatype": input.datatype, "shape": shape });
             let before = raw.len();
-            let values = (0..count).map(|_| element(&input.datatype, rng, &mut raw)).collect::<Option<Vec<Value>>>();
+            let values =
+                (0..count).map(|_| element(&input.datatype, range, rng, &mut raw)).collect::<Option<Vec<Value>>>();
             let values = values.ok_or_else(|| format!("input {} is {}: not known", input.name, input.datatype))?;
             if as_bytes {
                 input_json["parameters"] = json!({ "binary_data_size": raw.len() - before });
@@ -121,6 +133,34 @@ impl Tensors {
         Ok((body, json_length))
     }
 
+    /// Whether the shapes and ranges that were given are of inputs of the model, and fit them.
+    fn check(&self, metadata: &ModelMetadata) -> Result<(), String> {
+        if metadata.inputs.is_empty() {
+            return Err("the model has no inputs: there is nothing to send".to_owned());
+        }
+        let names = || metadata.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+        for name in self.shapes.keys().chain(self.ranges.keys()) {
+            if !metadata.inputs.iter().any(|input| input.name == *name) {
+                return Err(format!("there is no input {name}; there are: {}", names()));
+            }
+        }
+        for input in &metadata.inputs {
+            let Some(given) = self.shapes.get(&input.name) else { continue };
+            let fits = given.len() == input.shape.len()
+                && given
+                    .iter()
+                    .zip(&input.shape)
+                    .all(|(given, dim)| u64::try_from(*dim).is_ok_and(|dim| dim == *given) || *dim < 0);
+            if !fits {
+                return Err(format!(
+                    "input {}: shape {given:?} does not fit the model's {:?}",
+                    input.name, input.shape
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn dimension(&self, index: usize, dim: i64) -> u64 {
         match u64::try_from(dim) {
             Ok(dim) => dim,
@@ -131,7 +171,7 @@ impl Tensors {
 }
 
 /// A random element: as JSON, and its bytes, little-endian, at the end of `raw`.
-fn element<R: Rng>(datatype: &str, rng: &mut R, raw: &mut Vec<u8>) -> Option<Value> {
+fn element<R: Rng>(datatype: &str, range: Option<(f64, f64)>, rng: &mut R, raw: &mut Vec<u8>) -> Option<Value> {
     macro_rules! push {
         ($value:expr) => {{
             let value = $value;
@@ -139,30 +179,33 @@ fn element<R: Rng>(datatype: &str, rng: &mut R, raw: &mut Vec<u8>) -> Option<Val
             value.into()
         }};
     }
-    let digit: u8 = rng.random_range(0..10);
-    let unit: f32 = rng.random();
+    let (low, high) = range.unwrap_or((0.0, 9.0));
+    // Bounds of a range are checked where it is read; one without a whole number in it has its lower bound.
+    let whole = rng.random_range(low.ceil() as i64..=(high.floor() as i64).max(low.ceil() as i64));
+    let (low, high) = range.unwrap_or((0.0, 1.0));
+    let real = low + (high - low) * rng.random::<f64>();
     Some(match datatype {
         "BOOL" => {
-            raw.push(digit & 1);
-            (digit & 1 == 1).into()
+            raw.push((whole & 1) as u8);
+            (whole & 1 == 1).into()
         }
-        "INT8" => push!(digit as i8),
-        "UINT8" => push!(digit),
-        "INT16" => push!(i16::from(digit)),
-        "UINT16" => push!(u16::from(digit)),
-        "INT32" => push!(i32::from(digit)),
-        "UINT32" => push!(u32::from(digit)),
-        "INT64" => push!(i64::from(digit)),
-        "UINT64" => push!(u64::from(digit)),
-        "FP32" => push!(unit),
-        "FP64" => push!(f64::from(unit)),
+        "INT8" => push!(whole as i8),
+        "UINT8" => push!(whole as u8),
+        "INT16" => push!(whole as i16),
+        "UINT16" => push!(whole as u16),
+        "INT32" => push!(whole as i32),
+        "UINT32" => push!(whole as u32),
+        "INT64" => push!(whole),
+        "UINT64" => push!(whole as u64),
+        "FP32" => push!(real as f32),
+        "FP64" => push!(real),
         "FP16" => {
-            raw.extend_from_slice(&f16::from_f32(unit).to_le_bytes());
-            unit.into()
+            raw.extend_from_slice(&f16::from_f64(real).to_le_bytes());
+            f16::from_f64(real).to_f32().into()
         }
         "BF16" => {
-            raw.extend_from_slice(&bf16::from_f32(unit).to_le_bytes());
-            unit.into()
+            raw.extend_from_slice(&bf16::from_f64(real).to_le_bytes());
+            bf16::from_f64(real).to_f32().into()
         }
         "BYTES" => {
             let text: String = (0..TEXT_BYTES).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
@@ -172,4 +215,50 @@ fn element<R: Rng>(datatype: &str, rng: &mut R, raw: &mut Vec<u8>) -> Option<Val
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_pcg::Pcg32;
+
+    use super::*;
+
+    fn drawn(tensors: &Tensors, inputs: &Value) -> Result<Value, String> {
+        let metadata: ModelMetadata = serde_json::from_value(json!({ "inputs": inputs })).unwrap();
+        let bodies = tensors.draw(&metadata, &mut Pcg32::seed_from_u64(1))?;
+        Ok(serde_json::from_slice(&bodies.bodies[0]).unwrap())
+    }
+
+    fn tensors(shape: Option<Vec<u64>>, range: Option<(f64, f64)>) -> Tensors {
+        let of = |name: &str| name.to_owned();
+        Tensors {
+            model: of("m"),
+            version: None,
+            batch_size: 1,
+            binary: false,
+            shapes: shape.map(|shape| (of("ids"), shape)).into_iter().collect(),
+            ranges: range.map(|range| (of("ids"), range)).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn open_dimensions_and_values_are_as_they_are_asked_for() {
+        let inputs = json!([{ "name": "ids", "datatype": "INT64", "shape": [-1, -1] }]);
+        let body = drawn(&tensors(Some(vec![1, 128]), Some((100.0, 30_000.0))), &inputs).unwrap();
+        let input = &body["inputs"][0];
+        assert_eq!((&input["shape"], input["data"].as_array().unwrap().len()), (&json!([1, 128]), 128));
+        assert!(input["data"].as_array().unwrap().iter().all(|id| (100..=30_000).contains(&id.as_i64().unwrap())));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_model_is_refused() {
+        let inputs = json!([{ "name": "ids", "datatype": "INT64", "shape": [-1, 4] }]);
+        let told = |tensors: &Tensors, inputs: &Value| drawn(tensors, inputs).unwrap_err();
+        assert!(told(&tensors(Some(vec![1, 128]), None), &inputs).contains("does not fit"));
+        assert!(told(&tensors(Some(vec![1]), None), &inputs).contains("does not fit"));
+        let other = json!([{ "name": "x", "datatype": "FP32", "shape": [-1, 4] }]);
+        assert!(told(&tensors(None, Some((0.0, 1.0))), &other).contains("there is no input ids; there are: x"));
+        assert!(told(&tensors(None, None), &json!([])).contains("no inputs"));
+    }
 }
