@@ -48,6 +48,8 @@ pub enum ApiError {
     Timeout(Duration),
     /// The models are not loaded yet.
     Loading,
+    /// Clients have not read as many bytes of answers as may wait, all together.
+    Unread,
     /// No such path.
     NotFound(String),
     /// The path has other methods.
@@ -71,7 +73,7 @@ impl ApiError {
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
             // Not 503: who sends it again, or elsewhere, asks for as much.
             Self::Memory(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Loading => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Loading | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -105,6 +107,9 @@ impl ApiError {
                 json!({ "message": format!("there is not enough memory for this request: {reason}") })
             }
             Self::Loading => json!({ "message": "the models are being loaded" }),
+            Self::Unread => {
+                json!({ "message": "clients have not read the answers that they were sent: there is no room for one more" })
+            }
             Self::Internal(message) => json!({ "message": message }),
         }
     }
@@ -120,7 +125,8 @@ impl ApiError {
             | Self::QueueFull(..)
             | Self::Timeout(_)
             | Self::Memory(_)
-            | Self::Loading => text("message"),
+            | Self::Loading
+            | Self::Unread => text("message"),
             _ => format!("{}: expected {}, got {}", text("message"), text("expected"), text("got")),
         }
     }
@@ -146,7 +152,7 @@ impl IntoResponse for ApiError {
         let error = Json(json!({ "error": self.details() }));
         match &self {
             Self::Method(_, path) => (self.status(), [(header::ALLOW, allowed(path))], error).into_response(),
-            Self::QueueFull(..) | Self::Loading => {
+            Self::QueueFull(..) | Self::Loading | Self::Unread => {
                 (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response()
             }
             _ => (self.status(), error).into_response(),

@@ -164,12 +164,12 @@ impl Worker {
     }
 }
 
-/// In the words of the protocol that was asked in.
-fn loading(path: &str) -> Response {
+/// An error in the words of the protocol that was asked in.
+pub fn refusal(path: &str, error: ApiError) -> Response {
     if v2::is_ours(path) {
-        return v2::refusal(ApiError::Loading);
+        return v2::refusal(error);
     }
-    if path == mlflow::INVOCATIONS { mlflow::refusal(&ApiError::Loading) } else { ApiError::Loading.into_response() }
+    if path == mlflow::INVOCATIONS { mlflow::refusal(&error) } else { error.into_response() }
 }
 
 impl Routes {
@@ -204,7 +204,7 @@ impl Routes {
         }
         if self.worker.server.phase.is_loading() && !health::tells_of_loading(request.uri().path()) {
             self.worker.server.metrics.answered("loading", StatusCode::SERVICE_UNAVAILABLE.as_u16());
-            return loading(request.uri().path());
+            return refusal(request.uri().path(), ApiError::Loading);
         }
         // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8 us of 19.5.
         if request.method() == Method::POST {

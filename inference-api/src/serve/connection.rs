@@ -32,6 +32,7 @@ use super::{
     access::Access,
     live::{self, Ended},
     stop::Stop,
+    unread::Unread,
 };
 use crate::{
     http::{Routes, Server},
@@ -48,6 +49,8 @@ pub(super) struct Connections {
     pub(super) replica: HeaderValue,
     /// How long clients are waited for: a slow loris is cut off here.
     pub(super) patience: Patience,
+    /// What clients have not read yet.
+    pub(super) unread: Arc<Unread>,
     /// Told when the server stops.
     pub(super) stop: Stop,
 }

@@ -17,7 +17,11 @@ use axum::{
     },
 };
 use bytes::Bytes;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use tokio::{
     net::TcpStream,
     time::{Instant, Sleep, sleep, timeout},
@@ -27,7 +31,9 @@ use super::{
     bodies::{RequestBody, ResponseBody},
     connection::{Connections, Patience},
     socket::{Owed, Progress, Socket},
+    unread::LARGE,
 };
+use crate::http::{ApiError, refusal};
 
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 
@@ -63,10 +69,18 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
             let shared = Arc::clone(shared);
             let progress = Arc::clone(&progress);
             async move {
+                let uri = request.uri().clone();
                 let expects = request.headers().contains_key(EXPECT);
                 let request = request.map(|body| RequestBody::new(body, Arc::clone(&progress)));
                 let access = shared.access.begin(&request);
                 let mut response = shared.routes.answer(request).await;
+                let size = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+                if size >= LARGE {
+                    match shared.unread.share(size) {
+                        Some(share) => progress.owe(share),
+                        None => response = refusal(uri.path(), ApiError::Unread),
+                    }
+                }
                 response.headers_mut().insert(REPLICA, shared.replica.clone());
                 // Who waits to be told to send the body is not told.
                 if expects {

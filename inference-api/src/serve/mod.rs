@@ -9,6 +9,7 @@ mod healthcheck;
 mod live;
 mod socket;
 mod stop;
+mod unread;
 mod worker;
 
 use std::{

@@ -20,6 +20,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
+use super::unread::Share;
+
 /// Head and body that are together no longer than this are put together: a write of one piece costs the kernel less than of
 /// several, and more than the copy.
 const SMALL_ANSWER: usize = 1024;
@@ -48,6 +50,8 @@ pub(super) struct Progress {
     body_left: AtomicBool,
     /// What is left of it.
     rest: Mutex<Option<Incoming>>,
+    /// The last answer's part of what is not read yet, if it is a large one.
+    share: Mutex<Option<Share>>,
     unflushed: AtomicBool,
     received: AtomicBool,
     starved: AtomicBool,
@@ -98,6 +102,11 @@ impl Progress {
         if matches!(read, Ok(Ok(_))) {
             self.body_left.store(false, Relaxed);
         }
+    }
+
+    /// Takes note of a large answer, which is unread until there is another one, or the connection is idle.
+    pub(super) fn owe(&self, share: Share) {
+        *self.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
     }
 
     /// Leaves what is left of a body to the connection, which ends with it.

@@ -255,3 +255,30 @@ fn an_answer_before_the_body_was_read_announces_the_close() {
         assert_eq!(client.get("/nope").status, 404);
     }
 }
+
+/// Each connection holds one answer at most, and all of them together no more than there is room for.
+#[test]
+fn answers_that_nobody_reads_are_bounded_together() {
+    let server = Server::of("zeros");
+    server.forget_peak();
+    let before = server.peak();
+    // An answer of some 40 MB each.
+    let request = r#"{"inputs": [{"name": "size", "datatype": "INT64", "shape": [1], "data": [10000000]}]}"#;
+    let mut clients: Vec<_> = (0..24).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(format!(
+            "POST /v2/models/zeros/infer HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{request}",
+            request.len()
+        ));
+    }
+    let statuses: Vec<u16> = clients.iter_mut().map(|client| client.read_head().status).collect();
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert!((2..20).contains(&served), "{statuses:?}");
+    let more = (server.peak() - before) / 1000;
+    assert!(more < 1200, "{more} MB more");
+    drop(clients);
+    until("room again", Duration::from_secs(10), || {
+        (server.ask("/v2/models/zeros/infer", &serde_json::from_str(request).unwrap()).status == 200).then_some(())
+    });
+}

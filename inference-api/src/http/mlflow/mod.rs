@@ -67,7 +67,7 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         other => other,
     };
-    let is_temporary = matches!(error, ApiError::QueueFull(..) | ApiError::Loading);
+    let is_temporary = matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread);
     let code = match status.is_client_error() {
         _ if is_temporary => "TEMPORARILY_UNAVAILABLE",
         true => "BAD_REQUEST",

@@ -46,7 +46,7 @@ impl From<ApiError> for V2Error {
             other => other,
         };
         Self {
-            retry: matches!(error, ApiError::QueueFull(..) | ApiError::Loading),
+            retry: matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread),
             ..Self::new(status, error.message())
         }
     }

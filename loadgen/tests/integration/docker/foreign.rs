@@ -34,3 +34,54 @@ fn a_container_that_is_not_ours_is_sized() {
     apply::compose_file_starts(&out, 1, limits, &request);
     apply::command_line_starts(&out, limits, &request);
 }
+
+/// The limits hold for as long as a trial lasts, and not for an hour.
+#[test]
+fn a_server_that_leaks_has_no_minimum() {
+    let context = crate::server::root().join("loadgen/tests/images/leaky");
+    docker(&["build", "--quiet", "-t", "loadgen-test-leaky", &context.display().to_string()]);
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let _turn = crate::turn();
+    let output = loadgen(&[
+        "sweep",
+        "--image",
+        "loadgen-test-leaky",
+        "--pull",
+        "never",
+        "--port",
+        "9000",
+        "--path",
+        "/",
+        "--body",
+        "{}",
+    ])
+    .args([
+        "--ready-path",
+        "/",
+        "--slo",
+        SMALL_SLO,
+        "--max-steal",
+        "50",
+        "--max-users",
+        "40",
+        "--step",
+        "20",
+        "--replicas",
+        "1",
+    ])
+    .args(["--cpus", "0.5", "--memory", "256Mi", "--out"])
+    .arg(&out)
+    .output()
+    .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("no minimum") && told.contains("still grows by"), "{told}");
+    let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    crate::server::check_schema(&result);
+    let answer = &result["per_replicas"][0];
+    assert_eq!((&answer["finding"], &result["minimal"]), (&"growing".into(), &Value::Null), "{answer}");
+    let lasts = answer["memory_growth"]["lasts_seconds"].as_f64().unwrap();
+    assert!((60.0..3600.0).contains(&lasts), "{answer}");
+    assert!(!out.join("compose.yaml").exists(), "there is nothing to recommend");
+}
