@@ -183,6 +183,11 @@ pub struct ServeOptions {
     #[arg(long, env = "INFERENCE_DRAIN_SECONDS", default_value_t = 10)]
     pub drain_seconds: u64,
 
+    /// Start the server again when a signal ended it: a request can make a model end the process, or take all memory. Serves from a
+    /// process of its own for that.
+    #[arg(long, env = "INFERENCE_RESPAWN", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    pub respawn: bool,
+
     /// What is logged: off, error, warn, info, debug or trace, also for a part: info,access=debug logs every request.
     #[arg(long, env = "INFERENCE_LOG", default_value = "info", value_parser = logging::filter)]
     pub log: String,

@@ -6,7 +6,8 @@ use clap::{CommandFactory, FromArgMatches};
 use inference_api::{
     address,
     config::{Cli, Command, RuntimeCommand},
-    file, logging, repository, runtime, serve,
+    file, logging, repository, runtime,
+    serve::{self, guardian},
 };
 
 fn main() -> ExitCode {
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         }
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -44,19 +45,20 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     })
 }
 
-fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match cli.command {
         Command::Serve(options) => {
             let _log = logging::start(&options.log, options.log_format);
-            Ok(serve::run(&options)?)
+            if options.respawn && guardian::crashes().is_none() {
+                return Ok(guardian::guard()?);
+            }
+            serve::run(&options)?;
         }
         Command::Runtime(RuntimeCommand::Install { dir }) => {
             println!("{}", runtime::install(dir.as_deref())?.display());
-            Ok(())
         }
         Command::Runtime(RuntimeCommand::Path) => {
             println!("{}", runtime::locate()?.display());
-            Ok(())
         }
         Command::Check { model, workers, expendable } => {
             if expendable {
@@ -65,8 +67,11 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             let checked = serve::check(&model, workers.get())?;
             println!("{}", checked.said);
             // A server that tries a file before it takes over asks whether it loads.
-            checked.refused.filter(|_| !expendable).map_or(Ok(()), |reason| Err(reason.into()))
+            if let Some(reason) = checked.refused.filter(|_| !expendable) {
+                return Err(reason.into());
+            }
         }
-        Command::Healthcheck { addr } => Ok(serve::healthcheck(address::from_here(addr))?),
+        Command::Healthcheck { addr } => serve::healthcheck(address::from_here(addr))?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ use prometheus_client::{
 
 pub use exposition::Exposition;
 
-use crate::repository::Repository;
+use crate::{repository::Repository, serve::guardian};
 
 /// Counters of one server; workers share them.
 #[derive(Debug)]
@@ -93,6 +93,9 @@ impl Metrics {
             "Synthetic service times, drawn and as they came out",
             service.clone(),
         );
+        let crashes: Counter = Counter::default();
+        crashes.inc_by(guardian::crashes().unwrap_or(0));
+        registry.register("crashes", "Times that a signal ended the server and --respawn started it again", crashes);
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Self {

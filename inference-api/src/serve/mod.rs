@@ -5,6 +5,7 @@ mod access;
 mod bodies;
 mod check;
 mod connection;
+pub mod guardian;
 mod healthcheck;
 mod live;
 mod socket;

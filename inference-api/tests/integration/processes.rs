@@ -5,13 +5,13 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::{BINARY, Client, IRIS, Server, is_setosa, model, serve_args, until};
+use crate::support::{BINARY, Client, IRIS, Server, is_setosa, model, predict, serve_args, until};
 
 fn run(command: &mut Command) -> (Output, String) {
     let output = command.output().unwrap();
@@ -303,4 +303,30 @@ impl Drop for Killed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The smallest integer divided by -1 ends a process on x86, whoever computes it.
+#[test]
+fn a_server_that_a_request_has_ended_serves_again() {
+    // A port that is the same after the next start.
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--respawn", "--bind", &addr, "--model"]).arg(model("division"));
+    let server = Server::run(command);
+    let divide = |a: i64, b: i64| format!(r#"{{"instances": [[{a}, {b}]]}}"#);
+    assert_eq!(server.post(&divide(6, 3)).ok()["outputs"]["y"][0], 2);
+    let mut client = server.client();
+    client.send(predict(&divide(i64::MIN, -1)));
+    client.closed();
+    let began = Instant::now();
+    until("it to serve again", Duration::from_secs(5), || TcpStream::connect(server.addr).ok());
+    let answered = until("an answer", Duration::from_secs(5), || {
+        Some(server.post(&divide(8, 2))).filter(|answer| answer.status == 200)
+    });
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(answered.json()["outputs"]["y"][0], 4);
+    assert_eq!(server.metric("inference_crashes_total"), 1.0);
+    assert_eq!(server.logged(&["ended by a signal", "signal=8"]).len(), 1);
+    server.terminate();
+    assert!(server.exit(Duration::from_secs(5)).success());
 }
