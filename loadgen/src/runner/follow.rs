@@ -36,19 +36,23 @@ impl Drop for Following {
 
 async fn look(reached: &mut [Reached], pool: &Pool, events: &mpsc::Sender<Event>) {
     let refused = pool.take_refused();
-    let mut has_changed = false;
+    let mut changes = Vec::new();
     for (host, one) in reached.iter_mut().enumerate() {
         let before = one.addrs().to_vec();
         let mine: Vec<SocketAddr> = refused.iter().filter(|address| address.host == host).map(|a| a.addr).collect();
         one.look_again(&mine).await;
-        if let Some(line) = change(&before, one.addrs()) {
-            // A view that has gone away does not end the run.
-            let _ = events.send(Event::Log(format!("{}: {line}", one.name())));
-            has_changed = true;
-        }
+        changes.extend(change(&before, one.addrs()).map(|change| format!("{}: {change}", one.name())));
+    }
+    let load = match reached.iter().map(|one| one.addrs().len()).sum::<usize>() {
+        1 => "1 address takes load now".to_owned(),
+        count => format!("{count} addresses take load now"),
+    };
+    for change in &changes {
+        // A view that has gone away does not end the run.
+        let _ = events.send(Event::Log(format!("{change}; {load}")));
     }
     // Users that were refused went elsewhere: they come back where that was for a moment.
-    if has_changed || !refused.is_empty() {
+    if !changes.is_empty() || !refused.is_empty() {
         let addresses = |(host, one): (usize, &Reached)| {
             let at = move |&addr: &SocketAddr| Address { host, addr };
             one.addrs().iter().map(at).collect::<Vec<_>>()
@@ -69,8 +73,7 @@ fn change(before: &[SocketAddr], now: &[SocketAddr]) -> Option<String> {
     let (new, gone) = (only(now, before), only(before, now));
     let told = |addrs: &[SocketAddr], what: &str| (!addrs.is_empty()).then(|| format!("{} {what}", listed(addrs)));
     let changes: Vec<String> = [told(&new, "came"), told(&gone, "left")].into_iter().flatten().collect();
-    let load = if now.len() == 1 { "address takes" } else { "addresses take" };
-    (!changes.is_empty()).then(|| format!("{}; {} {load} load now", changes.join("; "), now.len()))
+    (!changes.is_empty()).then(|| changes.join("; "))
 }
 
 #[cfg(test)]
@@ -83,10 +86,7 @@ mod tests {
             |ports: &[u16]| ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>();
         let told = |before: &[u16], now: &[u16]| change(&addrs(before), &addrs(now));
         assert_eq!(told(&[1, 2], &[2, 1]), None);
-        assert_eq!(
-            told(&[1, 2], &[2, 3]).as_deref(),
-            Some("127.0.0.1:3 came; 127.0.0.1:1 left; 2 addresses take load now")
-        );
-        assert_eq!(told(&[1, 2], &[1]).as_deref(), Some("127.0.0.1:2 left; 1 address takes load now"));
+        assert_eq!(told(&[1, 2], &[2, 3]).as_deref(), Some("127.0.0.1:3 came; 127.0.0.1:1 left"));
+        assert_eq!(told(&[1, 2], &[1]).as_deref(), Some("127.0.0.1:2 left"));
     }
 }
