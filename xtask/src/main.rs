@@ -132,8 +132,12 @@ fn test() -> Done {
         tests.args(["--skip", "docker::"]);
         say(&format!("no Docker Engine answers ({why}): the tests that need one are left out"));
     } else {
-        say("a Docker Engine answers: all tests run; building the image that they need");
-        run(Command::new("docker").args(["build", "--quiet", "-t", "inference-api", "."]).current_dir(root()))?;
+        say("a Docker Engine answers: all tests run; building the images that they need");
+        // Of one build: the second is there once the first is.
+        for name in ["inference-api", "loadgen"] {
+            let build = ["build", "--quiet", "-t", name, "--target", name, "."];
+            run(Command::new("docker").args(build).current_dir(root()))?;
+        }
     }
     run(&mut tests)?;
     say(match engine {

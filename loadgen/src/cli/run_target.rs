@@ -57,12 +57,12 @@ pub(super) struct TargetOptions {
     /// The whole shape of an input of --tensors, batch included, where the model leaves it open, for instance input_ids:1,128; again for another
     /// input.
     #[arg(long, value_name = "NAME:DIMS", requires = "tensors", value_parser = parse_shape)]
-    shape: Vec<(String, Vec<u64>)>,
+    input_shape: Vec<(String, Vec<u64>)>,
 
     /// The values of an input of --tensors, from and to, for instance input_ids:0,30521; again for another input [default: 0 to 1, integers 0 to
     /// 9].
     #[arg(long, value_name = "NAME:FROM,TO", requires = "tensors", value_parser = parse_range)]
-    range: Vec<(String, (f64, f64))>,
+    input_range: Vec<(String, (f64, f64))>,
 
     /// How arrivals are spread over several addresses. (A user of the closed model keeps to its address while that takes connections.)
     #[arg(long, value_enum, default_value_t)]
@@ -119,8 +119,8 @@ impl TargetOptions {
             version,
             batch_size: self.batch_size,
             binary: self.binary,
-            shapes: self.shape.iter().cloned().collect(),
-            ranges: self.range.iter().cloned().collect(),
+            shapes: self.input_shape.iter().cloned().collect(),
+            ranges: self.input_range.iter().cloned().collect(),
         }
     }
 }

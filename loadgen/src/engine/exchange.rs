@@ -37,6 +37,23 @@ impl Thread {
         }
     }
 
+    /// Puts the bytes of a user's request together, for the target that it goes to.
+    pub(super) fn render(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.outgoing.clear();
+        let targets = &self.work.targets;
+        if targets.fixed(user.target, user.task).is_none() {
+            let to = targets.authority(user.target);
+            let iteration = user.iteration.wrapping_sub(1);
+            let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
+            targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
+        }
+        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
+            let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
+            user.add_cookies(fixed, targets.secure(user.target).is_some());
+        }
+    }
+
     /// A request that was not sent goes to another target.
     fn redirect(&mut self, index: usize) {
         let user = &mut self.users[index];

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     measure::{FailureKind, Finished, Recorder, Window},
-    workload::{Schedule, Segment, Sender, StepTimes, Targets, Traffic, WaitTime},
+    workload::{Schedule, Segment, StepTimes, Targets, Traffic, WaitTime},
 };
 
 /// What a thread is to do.
@@ -90,7 +90,7 @@ pub(super) struct Thread {
     pub(super) step: usize,
     pub(super) buffer: Box<[u8]>,
     /// Room to put a request's body together.
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Thread {
@@ -308,23 +308,6 @@ impl Thread {
                 self.recorder.reopened(user.task, user.slot);
             }
             self.connect(index, now);
-        }
-    }
-
-    /// Puts the bytes of a user's request together, for the target that it goes to.
-    pub(super) fn render(&mut self, index: usize) {
-        let user = &mut self.users[index];
-        user.outgoing.clear();
-        let targets = &self.work.targets;
-        if targets.fixed(user.target, user.task).is_none() {
-            let to = targets.authority(user.target);
-            let iteration = user.iteration.wrapping_sub(1);
-            let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
-            targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
-        }
-        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
-            let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
-            user.add_cookies(fixed, targets.secure(user.target).is_some());
         }
     }
 

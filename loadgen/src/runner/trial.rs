@@ -41,7 +41,7 @@ struct Drive<'a> {
 }
 
 impl Sweep {
-    /// Makes a trial; `None` if it was interrupted.
+    /// Makes a trial; `None` if it was interrupted with nothing to tell.
     ///
     /// # Errors
     /// When something that every trial needs is missing: an image, a cgroup, files. A replica that does not start under its
@@ -83,8 +83,12 @@ impl Sweep {
         };
         self.orchestrator.tear_down(service).await?;
         let trial = match measured {
-            _ if control.is_stopped() => return Ok(None),
-            Ok((monitor, measured)) => summarize(&self.settings, spec, monitor, measured),
+            // What a probe has read by now stays; other trials say nothing before they are judged.
+            Ok((monitor, measured)) if !control.is_stopped() || monitor.reading_count() > 0 => {
+                summarize(&self.settings, spec, monitor, measured)
+            }
+            Ok(_) => return Ok(None),
+            Err(_) if control.is_stopped() => return Ok(None),
             // A replica that was asked before and does not answer now has its limits to blame.
             Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
                 let mut log = UsageLog::default();

@@ -4,24 +4,19 @@
 //! made where more are wanted, and those that are too many stay stopped. What was there is written down before anything is
 //! changed, so that `clean` can put it back for a run that was killed.
 
+mod check;
+mod copy;
 mod in_place;
 
 use std::{
     collections::HashMap,
     path::PathBuf,
     str::FromStr,
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
-use bollard::{
-    Docker,
-    models::{
-        ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest,
-        NetworkingConfig,
-    },
-    query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
-};
+use bollard::{Docker, models::ContainerUpdateBody, query_parameters::ListContainersOptionsBuilder};
 use futures_util::future::join_all;
 
 use super::{
@@ -106,7 +101,7 @@ impl Attached {
         let mut originals = Vec::new();
         for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id) {
             let container = docker.inspect(&id).await?;
-            check(&container)?;
+            check::check(&container)?;
             originals.push(Original::of(&container));
         }
         // Those that run come first: they are the ones that are surely whole.
@@ -193,58 +188,6 @@ impl Attached {
         join_all(ready).await.into_iter().collect()
     }
 
-    /// Makes and starts a container that is as the first one.
-    async fn copy(&self, deployment: &Deployment) -> Result<(String, String)> {
-        let like = self.engine.inspect(&self.originals[0].id).await?;
-        let number = self.engine.next_number();
-        let name = format!("loadgen-{}-{}-{number}", self.engine.owner.run, deployment.name);
-        let config = like.config.unwrap_or_default();
-        let mut host = like.host_config.unwrap_or_default();
-        // A port of the host can be published once.
-        host.port_bindings = None;
-        // Nor may it outlive the run with the machine's next start.
-        host.restart_policy = None;
-        let networks = like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        // An Engine before 25 makes a container with one network: the one that its network mode names.
-        let first = host.network_mode.clone().filter(|mode| networks.contains_key(mode));
-        let first = first.or_else(|| networks.keys().min().cloned());
-        let others: Vec<String> = networks.into_keys().filter(|name| Some(name) != first.as_ref()).collect();
-        let endpoints = first.map(|name| (name, EndpointSettings::default())).into_iter().collect();
-        let body = ContainerCreateBody {
-            image: config.image,
-            env: config.env,
-            cmd: config.cmd,
-            entrypoint: config.entrypoint,
-            user: config.user,
-            working_dir: config.working_dir,
-            exposed_ports: config.exposed_ports,
-            labels: Some(self.engine.owner.labels().into_iter().collect()),
-            // What runs in production is measured, with the processor time that its health check takes.
-            healthcheck: config.healthcheck,
-            stop_signal: config.stop_signal,
-            tty: config.tty,
-            host_config: Some(host),
-            networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoints) }),
-            ..Default::default()
-        };
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let (docker, create) = (self.engine.docker.clone(), format!("create container {name}"));
-        // For a caller that gives up without closing.
-        self.engine.has_objects.store(true, Ordering::Relaxed);
-        let created = self.engine.finish_before_close(async move {
-            let created = docker.create_container(Some(options), body).await.map_err(|e| engine(&create, &e))?;
-            for network in others {
-                let connect = NetworkConnectRequest { container: created.id.clone(), ..Default::default() };
-                let connected = docker.connect_network(&network, connect).await;
-                connected.map_err(|e| engine(&format!("connect a copy to network {network}"), &e))?;
-            }
-            Ok(created)
-        });
-        let id = created.await?.id;
-        self.change_and_start(&id, &name, deployment).await?;
-        Ok((id, name))
-    }
-
     /// As one act: what was given up in the middle of it would undo what `close` puts back.
     async fn change_and_start(&self, id: &str, name: &str, deployment: &Deployment) -> Result<()> {
         let body = self.body(id, deployment).await?;
@@ -292,31 +235,6 @@ impl Attached {
         let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
     }
-}
-
-/// Whether a container can be stopped, copied and put back, before anything is touched.
-fn check(container: &ContainerInspectResponse) -> Result<()> {
-    let name = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
-    let host = container.host_config.clone().unwrap_or_default();
-    let mode = host.network_mode.unwrap_or_default();
-    let refused = |why: &str, help: &str| Err(Error::Unsatisfiable(format!("container {name} {why}\n  help: {help}")));
-    if host.auto_remove == Some(true) {
-        return refused("was started with --rm: it would be gone once it is stopped", "start it without --rm");
-    }
-    if mode == "host" || mode == "none" || mode.starts_with("container:") {
-        let why = format!("has network mode {mode}: copies of it have no address of their own");
-        return refused(&why, "give the service a bridge network");
-    }
-    if container.state.as_ref().and_then(|state| state.paused) == Some(true) {
-        return refused("is paused", &format!("docker unpause {name}"));
-    }
-    if host.oom_kill_disable == Some(true) {
-        return refused(
-            "was started with --oom-kill-disable: under a limit that is too small it hangs, and nobody is told",
-            "start it without",
-        );
-    }
-    Ok(())
 }
 
 async fn update(docker: &Docker, id: &str, name: &str, body: ContainerUpdateBody) -> Result<()> {

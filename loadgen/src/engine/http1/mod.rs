@@ -4,8 +4,10 @@
 //! brings the whole answer, nothing is copied at all.
 
 mod chunk;
+mod framing;
 
 use chunk::{Chunk, Step};
+use framing::{Framing, framing};
 
 /// How far an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +71,6 @@ const WORDS: usize = 512;
 
 /// A head has more headers than there is room for.
 struct TooManyHeaders;
-
-enum Framing {
-    None,
-    Sized(u64),
-    Chunked,
-    UntilClose,
-}
 
 impl Reader {
     /// Takes the next bytes. Bytes after the end of the answer make it malformed: nothing was asked for them.
@@ -254,35 +249,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// How the body's end is found (RFC 9112, section 6.3), and whether the connection lives on.
-fn framing(response: &httparse::Response<'_, '_>) -> Option<(Framing, bool)> {
-    let mut length = None;
-    let mut chunked = false;
-    let mut keep_alive = response.version == Some(1);
-    for header in response.headers.iter() {
-        let value = || std::str::from_utf8(header.value).map(str::trim).ok();
-        if header.name.eq_ignore_ascii_case("content-length") {
-            length = Some(value()?.parse::<u64>().ok()?);
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            chunked = value()?.to_ascii_lowercase().ends_with("chunked");
-        } else if header.name.eq_ignore_ascii_case("connection") {
-            for token in value()?.split(',') {
-                match token.trim().to_ascii_lowercase().as_str() {
-                    "close" => keep_alive = false,
-                    "keep-alive" => keep_alive = true,
-                    _ => {}
-                }
-            }
-        }
-    }
-    Some(match (response.code?, chunked, length) {
-        (204 | 304, ..) => (Framing::None, keep_alive),
-        (_, true, _) => (Framing::Chunked, keep_alive),
-        (_, false, Some(length)) => (Framing::Sized(length), keep_alive),
-        (_, false, None) => (Framing::UntilClose, false),
-    })
 }
 
 #[cfg(test)]

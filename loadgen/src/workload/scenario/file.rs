@@ -12,9 +12,11 @@ use toml::Spanned;
 use super::{
     Body, Scenario, Task, Tensors, check_file,
     data::{Data, Order},
+    form::form,
+    place::place,
     template::Template,
 };
-use crate::workload::{Field, Payload};
+use crate::workload::Payload;
 
 /// A scenario file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -104,14 +106,6 @@ impl Scenario {
         };
         read.map_err(|(span, reason)| error(place(&text, span.start), reason))
     }
-}
-
-/// `:line:column`, both from 1.
-fn place(text: &str, byte: usize) -> String {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    format!(":{line}:{column}")
 }
 
 /// Where in the file, in bytes, and what is wrong there.
@@ -250,17 +244,6 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
     let checks = checks.collect::<Result<_, Wrong>>()?;
     let name = task.name.unwrap_or_else(|| path_text.get_ref().clone());
     Ok(Task { name, method: method.into_inner(), path, host, headers, body, content_type, checks })
-}
-
-/// A form of these fields, with values as curl's `-F` has them.
-fn form(fields: &BTreeMap<String, Spanned<String>>, folder: &Path) -> Result<Payload, Wrong> {
-    let place = fields.values().next().map_or(0..0, Spanned::span);
-    let parsed = fields.iter().map(|(name, value)| {
-        let field = format!("{name}={}", value.get_ref()).parse::<Field>();
-        field.map_err(|why| (value.span(), why))
-    });
-    let parsed = parsed.collect::<Result<Vec<_>, Wrong>>()?;
-    Payload::form(&parsed, folder).map_err(|why| (place, why))
 }
 
 impl Task {

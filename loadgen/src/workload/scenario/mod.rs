@@ -4,6 +4,8 @@ mod check;
 mod check_file;
 mod data;
 mod file;
+mod form;
+mod place;
 mod template;
 mod tensors;
 
