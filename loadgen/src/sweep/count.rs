@@ -252,7 +252,8 @@ impl<'a> Count<'a> {
     /// What is found at a rung that has all the evidence.
     fn confirmed(&self, cpu: usize) -> Finding {
         let minimum = self.minimum(cpu);
-        let starts = self.at(cpu).filter(|trial| trial.passed() && trial.spec.point.is_within(minimum.point));
+        let bytes = |point: Point| point.limits.memory_bytes;
+        let starts = self.at(cpu).filter(|trial| trial.passed() && bytes(trial.spec.point) <= bytes(minimum.point));
         let grown: Vec<Option<Growth>> = starts.map(|trial| trial.usage.memory_growth).collect();
         let mut known: Vec<Growth> = grown.iter().flatten().copied().collect();
         known.sort_by(|a, b| a.lasts_seconds.total_cmp(&b.lasts_seconds));

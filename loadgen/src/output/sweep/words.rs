@@ -137,14 +137,15 @@ fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
     };
     let told =
         below.iter().chain(above).map(|rung| format!("{} CPU {}{}", rung.cpus, percent(rung.p_hold), passed(rung)));
-    let cpus: Vec<String> = told.collect();
-    let lowest = if minimum.is_lowest_cpu { "no smaller CPU limit was tried; " } else { "" };
+    let cpus = told.collect::<Vec<String>>().join(", ");
+    let lowest = if minimum.is_lowest_cpu { "no smaller CPU limit was tried" } else { "" };
     let memory = match (minimum.is_lowest_memory, minimum.less_memory_lacks) {
         (true, _) => "no smaller memory limit was tried",
         (false, true) => "the next smaller memory limit is too little",
         (false, false) => "less memory was not tried",
     };
-    format!("{lowest}{}; {memory}.", cpus.join(", "))
+    let parts = [lowest, &cpus, memory].into_iter().filter(|part| !part.is_empty());
+    format!("{}.", parts.collect::<Vec<_>>().join("; "))
 }
 
 fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
