@@ -90,7 +90,7 @@ fn containers_are_found_by_their_labels() {
     let result = result();
     assert_eq!(result["hosts"], serde_json::json!([format!("containers with {label}")]), "{result}");
     let addresses = result["addresses"].as_array().unwrap();
-    assert!(addresses.len() == 2 && addresses.iter().all(|of| of["requests"].as_u64() > Some(50)), "{result}");
+    assert!(addresses.len() == 2 && addresses.iter().all(|of| of["requests"].as_u64() > Some(0)), "{result}");
     assert_eq!(result["summary"]["failures"], 0);
     let output = run();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
