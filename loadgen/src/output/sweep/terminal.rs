@@ -106,15 +106,15 @@ impl Terminal {
     /// Tells of an answer when it is confirmed.
     fn answer(&mut self, known: Option<&ReplicaAnswer>) {
         let Some(known) = known else { return };
-        let how = match known.finding {
-            Finding::Minimum(_) => "✓",
-            Finding::Growing { .. } => "✗",
+        let (mark, how) = match known.finding {
+            Finding::Minimum(_) => ("✓", "Confirmed"),
+            Finding::Growing { .. } => ("✗", "Known"),
             _ => return,
         };
         if !self.answered.contains(&known.replicas) {
             self.answered.push(known.replicas);
             let minutes = self.began.elapsed().as_secs_f64() / 60.0;
-            self.keep(&format!("     {how} {} Known after {minutes:.1} min.", count_line(known, &self.settings)));
+            self.keep(&format!("     {mark} {} {how} after {minutes:.1} min.", count_line(known, &self.settings)));
         }
     }
 
