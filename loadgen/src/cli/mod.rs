@@ -9,6 +9,7 @@ mod run;
 mod run_plan;
 mod run_target;
 mod run_watch;
+mod sources;
 mod sweep;
 mod sweep_contents;
 mod sweep_context;

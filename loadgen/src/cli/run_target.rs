@@ -3,33 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use orchestrator::docker::Selector;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
-use super::payload::PayloadOptions;
+use super::{payload::PayloadOptions, sources::SourceOptions};
 use crate::{
     Error,
-    runner::{Reached, Source},
-    workload::{Balance, Host, Scenario, Targets, Tensors, Trust},
+    runner::Reached,
+    workload::{Balance, Scenario, Targets, Tensors, Trust},
 };
 
 /// Where users connect, and what they send there.
 #[derive(Debug, Args)]
 pub(super) struct TargetOptions {
-    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users. [env:
-    /// LOCUST_HOST, where there is no --selector]
-    /// A name stands for all its addresses, which share its users.
-    #[arg(short = 'H', long, value_delimiter = ',')]
-    host: Vec<Host>,
-
-    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
-    #[arg(short = 'l', long, conflicts_with = "host")]
-    selector: Option<Selector>,
-
-    /// The port of --selector's containers, where they expose none or several.
-    #[arg(long, requires = "selector")]
-    port: Option<u16>,
+    #[command(flatten)]
+    sources: SourceOptions,
 
     #[command(flatten)]
     trust: Trust,
@@ -38,7 +26,7 @@ pub(super) struct TargetOptions {
     pub(super) payload: PayloadOptions,
 
     /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
-    #[arg(short = 'f', long, conflicts_with_all = ["path", "body", "form", "method", "header", "api_key"])]
+    #[arg(short = 'f', long, conflicts_with_all = ["path", "body", "form", "method"])]
     scenario: Option<PathBuf>,
 
     /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME or NAME/VERSION. The server
@@ -81,7 +69,7 @@ impl TargetOptions {
     /// When one is not there, or nobody tells what to send.
     pub(super) async fn reach(&self, scenario: Option<Scenario>, seed: u64) -> Result<(Vec<Reached>, Targets), Error> {
         let mut reached = Vec::new();
-        for source in sources(&self.host, self.selector.as_ref(), self.port)? {
+        for source in self.sources.sources()? {
             reached.push(Reached::source(source, &self.trust).await?);
         }
         let first = reached.first().ok_or_else(|| Error::Usage("there is no host".to_owned()))?;
@@ -99,10 +87,12 @@ impl TargetOptions {
         let Some(mut scenario) = scenario else {
             return Ok(Scenario::single(&host.complete(self.payload.request(None)?).await?));
         };
+        let asked_as = self.payload.request(None)?;
+        scenario.ask_as(&asked_as);
         let mut rng = Pcg32::seed_from_u64(seed);
         for (task, tensors) in scenario.wanted_tensors() {
             let path = tensors.metadata_path();
-            let told = host.metadata(&path).await?;
+            let told = host.metadata(&asked_as.get_as(&path)).await?;
             let refused = |why| Error::Usage(format!("{}{path}: {why}", host.name()));
             scenario.draw_tensors(task, &told, &mut rng).map_err(refused)?;
         }
@@ -123,30 +113,6 @@ impl TargetOptions {
             ranges: self.input_range.iter().cloned().collect(),
         }
     }
-}
-
-/// Returns what is loaded by these flags, or by the environment where they say nothing.
-///
-/// # Errors
-/// When nothing says it.
-pub(super) fn sources(hosts: &[Host], selector: Option<&Selector>, port: Option<u16>) -> Result<Vec<Source>, Error> {
-    let all = |hosts: Vec<Host>| hosts.into_iter().map(Source::Host).collect();
-    Ok(match selector {
-        None if hosts.is_empty() => all(named_by_environment()?),
-        None => all(hosts.to_vec()),
-        Some(selector) => vec![Source::Containers(selector.clone(), port)],
-    })
-}
-
-/// Not clap's to read: to it a variable would be in the way of --selector.
-fn named_by_environment() -> Result<Vec<Host>, Error> {
-    let missing = || {
-        Error::Usage(
-            "there is nothing to load\n  help: say --host http://127.0.0.1:8000, or --selector LABEL".to_owned(),
-        )
-    };
-    let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;
-    named.split(',').map(|host| Ok(host.trim().parse()?)).collect()
 }
 
 fn parse_shape(text: &str) -> Result<(String, Vec<u64>), String> {

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use orchestrator::docker::Selector;
-
-use super::{interrupt::stop_on_signal, payload::PayloadOptions, run_target::sources};
+use super::{interrupt::stop_on_signal, payload::PayloadOptions, sources::SourceOptions};
 use crate::{
     Error, ExitStatus,
     engine::Control,
@@ -21,18 +19,8 @@ pub(super) struct UiOptions {
     #[arg(long, default_value = "127.0.0.1:8089")]
     bind: SocketAddr,
 
-    /// The host to load, or several, separated by commas, that share the users; no other may be loaded from the page. A name stands for all its
-    /// addresses. [env: LOCUST_HOST, where there is no --selector]
-    #[arg(short = 'H', long, value_delimiter = ',')]
-    host: Vec<Host>,
-
-    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
-    #[arg(short = 'l', long, conflicts_with = "host")]
-    selector: Option<Selector>,
-
-    /// The port of --selector's containers, where they expose none or several.
-    #[arg(long, requires = "selector")]
-    port: Option<u16>,
+    #[command(flatten)]
+    sources: SourceOptions,
 
     /// A further host that may be loaded; may be given several times.
     #[arg(long)]
@@ -60,7 +48,7 @@ pub(super) struct UiOptions {
 pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
     let settings = UiSettings {
         bind: options.bind,
-        sources: sources(&options.host, options.selector.as_ref(), options.port)?,
+        sources: options.sources.sources()?,
         allow_hosts: options.allow_host,
         trust: options.trust,
         wait_time: options.wait_time,

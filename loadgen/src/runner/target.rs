@@ -179,15 +179,15 @@ impl Reached {
         Ok(Request { payloads: vec![Payload::json(example.get())], ..request })
     }
 
-    /// Asks an Open Inference Protocol server for a model's inputs, at this path.
+    /// Asks an Open Inference Protocol server for a model's inputs.
     ///
     /// # Errors
     /// When it does not tell them.
-    pub async fn metadata(&self, path: &str) -> Result<ModelMetadata, Error> {
-        self.get(&Request::get(path)).await.map_err(|why| {
+    pub async fn metadata(&self, request: &Request) -> Result<ModelMetadata, Error> {
+        self.get(request).await.map_err(|why| {
             Error::Usage(format!(
-                "{}{path} does not tell the model's inputs: {why}\n  help: is this the model's name there?",
-                self.source
+                "{}{} does not tell the model's inputs: {why}\n  help: is this the model's name there?",
+                self.source, request.path
             ))
         })
     }

@@ -59,11 +59,12 @@ fn a_scenario_sends_files_and_forms_too() {
     std::fs::write(&file, text).unwrap();
     let server = Misbehaving::start(Manners::default());
     let (host, json) = (format!("http://{}", server.addr), dir.path().join("run.json"));
-    let output = run(&host, &json, &["--scenario", &file.display().to_string()]);
+    let output = run(&host, &json, &["--scenario", &file.display().to_string(), "--api-key", "secret"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let heads = server.heads.lock().unwrap().clone();
     for head in &heads {
         let is_form = head.starts_with("POST /b ");
+        assert!(head.contains("Authorization: Bearer secret"), "{head}");
         assert_eq!(head.contains("content-type: multipart/form-data; boundary="), is_form, "{head}");
         assert_eq!(head.contains("host: api.example.com"), is_form, "{head}");
         assert_eq!(head.contains("content-type: image/jpeg"), !is_form, "{head}");

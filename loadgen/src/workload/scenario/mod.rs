@@ -107,6 +107,20 @@ impl Scenario {
         Self::of(Task::of_tensors(tensors))
     }
 
+    /// Gives every task the headers and the host name of a request, where it does not name them itself.
+    pub fn ask_as(&mut self, request: &Request) {
+        for task in &mut self.tasks {
+            for header in &request.headers {
+                if !task.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)) {
+                    task.headers.push((header.name.clone(), Template::literal(header.value.as_bytes())));
+                }
+            }
+            if task.host.is_none() {
+                task.host.clone_from(&request.host);
+            }
+        }
+    }
+
     fn of(task: Task) -> Self {
         Self { tasks: vec![task], weights: vec![1], login: None, data: Vec::new(), wait_time: None }
     }

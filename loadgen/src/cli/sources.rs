@@ -1,0 +1,49 @@
+//! What is loaded, by flags that `run` and `ui` share.
+
+use clap::Args;
+use orchestrator::docker::Selector;
+
+use crate::{Error, runner::Source, workload::Host};
+
+/// The hosts or containers to load.
+#[derive(Debug, Args)]
+pub(super) struct SourceOptions {
+    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users, and a name stands for all its
+    /// addresses. [env: LOCUST_HOST, where there is no --selector]
+    #[arg(short = 'H', long, value_delimiter = ',')]
+    host: Vec<Host>,
+
+    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
+    #[arg(short = 'l', long, conflicts_with = "host")]
+    selector: Option<Selector>,
+
+    /// The port of --selector's containers, where they expose none or several.
+    #[arg(long, requires = "selector")]
+    port: Option<u16>,
+}
+
+impl SourceOptions {
+    /// Returns the sources that the flags name, or the environment where they say nothing.
+    ///
+    /// # Errors
+    /// When neither names one.
+    pub(super) fn sources(&self) -> Result<Vec<Source>, Error> {
+        let all = |hosts: Vec<Host>| hosts.into_iter().map(Source::Host).collect();
+        Ok(match &self.selector {
+            None if self.host.is_empty() => all(named_by_environment()?),
+            None => all(self.host.clone()),
+            Some(selector) => vec![Source::Containers(selector.clone(), self.port)],
+        })
+    }
+}
+
+/// Not clap's to read: to it a variable would be in the way of --selector.
+fn named_by_environment() -> Result<Vec<Host>, Error> {
+    let missing = || {
+        Error::Usage(
+            "there is nothing to load\n  help: say --host http://127.0.0.1:8000, or --selector LABEL".to_owned(),
+        )
+    };
+    let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;
+    named.split(',').map(|host| Ok(host.trim().parse()?)).collect()
+}
