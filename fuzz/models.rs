@@ -1,4 +1,5 @@
-//! Models that requests are read for: one of each layout, and every type of element. No file and no runtime is behind them.
+//! Models that requests are read for: one of each layout, and every type of element. No file and no
+//! runtime is behind them.
 
 #![allow(dead_code, reason = "not every target wants all of it")]
 

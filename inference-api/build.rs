@@ -1,4 +1,5 @@
-//! Takes the files of Swagger UI that the page at `/docs` needs out of the crate that carries them, and compresses them.
+//! Takes the files of Swagger UI that the page at `/docs` needs out of the crate that carries them,
+//! and compresses them.
 
 use std::{
     env, fs,
@@ -19,7 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let suffix = format!("/dist/{file}");
         let name = archive.file_names().find(|name| name.ends_with(&suffix)).map(str::to_owned);
         let mut bytes = Vec::new();
-        archive.by_name(&name.ok_or(format!("no {file} in Swagger UI"))?)?.read_to_end(&mut bytes)?;
+        archive
+            .by_name(&name.ok_or(format!("no {file} in Swagger UI"))?)?
+            .read_to_end(&mut bytes)?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&bytes)?;
         fs::write(out.join(format!("{file}.gz")), encoder.finish()?)?;

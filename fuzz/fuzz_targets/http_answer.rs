@@ -1,4 +1,5 @@
-//! The load engine's reader of answers: whatever comes, in whatever pieces, has one meaning, and little of it is kept.
+//! The load engine's reader of answers: whatever comes, in whatever pieces, has one meaning, and
+//! little of it is kept.
 
 #![no_main]
 
@@ -23,7 +24,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let (whole, whole_body) = read(bytes, bytes.len());
     let (pieces, pieces_body) = read(bytes, usize::from(cut % 64) + 1);
-    // What follows the end of an answer makes it malformed if it comes with it, and is the caller's affair if it comes later.
+    // What follows the end of an answer makes it malformed if it comes with it, and is the caller's
+    // affair if it comes later.
     let ended_early = matches!(pieces, End::Done(used, ..) if used < bytes.len());
     if ended_early {
         assert_eq!(whole, End::Malformed, "bytes after the end");

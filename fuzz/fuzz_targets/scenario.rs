@@ -1,4 +1,5 @@
-//! Scenario files: what is taken can be rendered and checked, and what is not is told with a reason.
+//! Scenario files: what is taken can be rendered and checked, and what is not is told with a
+//! reason.
 
 #![no_main]
 
@@ -23,7 +24,8 @@ static METADATA: LazyLock<ModelMetadata> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    // A scenario may name any file of the machine; those of /dev and /proc do not end, or answer late.
+    // A scenario may name any file of the machine; those of /dev and /proc do not end, or answer
+    // late.
     if ["/dev", "/proc", "/sys", "\\u", "\\U", "\\x"].iter().any(|word| text.contains(word)) {
         return;
     }

@@ -8,7 +8,8 @@ mod models;
 use inference_api::http::bodies;
 use libfuzzer_sys::fuzz_target;
 
-// The first byte says which model the rest is for, and whether it is JSON alone; where it is not, the JSON ends with the last }.
+// The first byte says which model the rest is for, and whether it is JSON alone; where it is not,
+// the JSON ends with the last }.
 fuzz_target!(|data: &[u8]| {
     let Some((&first, body)) = data.split_first() else { return };
     let signature = models::signature(first);

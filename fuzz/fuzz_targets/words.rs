@@ -1,4 +1,5 @@
-//! The words of the command line: what is taken can be used, and is written so that it is taken again.
+//! The words of the command line: what is taken can be used, and is written so that it is taken
+//! again.
 
 #![no_main]
 

@@ -10,17 +10,27 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
         return Ok(addr);
     }
-    let wanted =
-        "expected ADDRESS:PORT or NAME:PORT, for instance 127.0.0.1:8000, 0.0.0.0:8000, [::]:8000 or localhost:8000";
-    if text.rsplit_once(':').is_none_or(|(name, port)| name.is_empty() || port.parse::<u16>().is_err()) {
+    let wanted = "expected ADDRESS:PORT or NAME:PORT, for instance 127.0.0.1:8000, 0.0.0.0:8000, \
+        [::]:8000 or localhost:8000";
+    if text
+        .rsplit_once(':')
+        .is_none_or(|(name, port)| name.is_empty() || port.parse::<u16>().is_err())
+    {
         return Err(wanted.to_owned());
     }
-    let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|e| format!("{wanted}; {e}"))?.collect();
+    let found: Vec<SocketAddr> =
+        text.to_socket_addrs().map_err(|e| format!("{wanted}; {e}"))?.collect();
     // Where a name has both, hosts that have no IPv6 have it still.
-    found.iter().find(|addr| addr.is_ipv4()).or(found.first()).copied().ok_or_else(|| wanted.to_owned())
+    found
+        .iter()
+        .find(|addr| addr.is_ipv4())
+        .or(found.first())
+        .copied()
+        .ok_or_else(|| wanted.to_owned())
 }
 
-/// Where a server that listens there can be asked from its own machine: one that listens everywhere is asked on the loopback.
+/// Where a server that listens there can be asked from its own machine: one that listens everywhere
+/// is asked on the loopback.
 pub fn from_here(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,7 +1,8 @@
 //! The configuration file: TOML whose keys are the flags of `serve`.
 //!
-//! What it says takes the place of the defaults before the command line is read, so that a flag stands over a variable, a
-//! variable over the file, and every value goes through the same checks, wherever it came from.
+//! What it says takes the place of the defaults before the command line is read, so that a flag
+//! stands over a variable, a variable over the file, and every value goes through the same checks,
+//! wherever it came from.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -56,9 +57,12 @@ const VARIABLE: &str = "INFERENCE_CONFIG";
 /// When the file cannot be read, or has keys or values that no flag has.
 pub fn apply(command: Command, args: &[OsString]) -> Result<Command, FileError> {
     let Some(path) = named(args) else { return Ok(command) };
-    let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read { path: path.clone(), source })?;
-    let table: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| FileError::Syntax { path: path.clone(), reason: e.to_string() })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| FileError::Read { path: path.clone(), source })?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| FileError::Syntax {
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
     let flags: Vec<String> = command
         .find_subcommand(SUBCOMMAND)
         .into_iter()
@@ -90,7 +94,8 @@ fn named(args: &[OsString]) -> Option<PathBuf> {
         if *arg == *flag {
             return args.next().map(PathBuf::from);
         }
-        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix(&flag)?.strip_prefix('=')) {
+        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix(&flag)?.strip_prefix('='))
+        {
             return Some(path.into());
         }
     }

@@ -1,8 +1,9 @@
 //! ONNX models behind `POST /predict` and the Open Inference Protocol.
 //!
-//! The path of a request: [`serve`] accepts the connection on a worker's own thread, [`http`] routes it, [`predict`]
-//! turns JSON into tensors and tensors into JSON, and [`model`] runs the worker's own session. Workers share nothing
-//! but counters: one thread, one session, no lock that two of them want.
+//! The path of a request: [`serve`] accepts the connection on a worker's own thread, [`http`]
+//! routes it, [`predict`] turns JSON into tensors and tensors into JSON, and [`model`] runs the
+//! worker's own session. Workers share nothing but counters: one thread, one session, no lock that
+//! two of them want.
 //!
 //! What this crate never does: it knows of no load test, no container and no objective.
 

@@ -35,11 +35,13 @@ fn arguments() -> Result<Cli, file::FileError> {
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
-/// Compose files and CI systems set variables to nothing where they mean that nobody has said anything.
+/// Compose files and CI systems set variables to nothing where they mean that nobody has said
+/// anything.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(|subcommand| {
         subcommand.mut_args(|arg| {
-            let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+            let is_empty =
+                arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
             if is_empty { arg.env(None::<&'static str>) } else { arg }
         })
     })

@@ -1,11 +1,13 @@
-//! Are the generator's figures true? Against a server that takes a known time, and logs what it really took.
+//! Are the generator's figures true? Against a server that takes a known time, and logs what it
+//! really took.
 //!
 //!     cargo bench -p loadgen --bench accuracy [-- REQUESTS]
 //!
-//! The server has CPU 0, the generator CPU 1; both ask the kernel when bytes came, so that who was woken late does not lengthen what it
-//! tells. Every percentile to 99.9 of what was measured is held against the server's own
-//! log: within 2% or 100 us. With arrivals, a server that freezes for 1 s of every 10 has an intended p99 of 0.9 s, since 10%
-//! of the requests wait for up to a second, evenly spread.
+//! The server has CPU 0, the generator CPU 1; both ask the kernel when bytes came, so that who was
+//! woken late does not lengthen what it tells. Every percentile to 99.9 of what was measured is
+//! held against the server's own log: within 2% or 100 us. With arrivals, a server that freezes for
+//! 1 s of every 10 has an intended p99 of 0.9 s, since 10% of the requests wait for up to a second,
+//! evenly spread.
 
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
@@ -20,8 +22,9 @@ const QUANTILES: [f64; 7] = [0.5, 0.66, 0.75, 0.9, 0.95, 0.99, 0.999];
 const RELATIVE: f64 = 0.02;
 const ABSOLUTE: Duration = Duration::from_micros(100);
 const RATE: f64 = 5000.0;
-/// While the server is frozen every arrival opens a connection, and what does not fit into the kernel's queue of them (4096 by
-/// default) is tried again by TCP after a second, which is true but not what is to be shown.
+/// While the server is frozen every arrival opens a connection, and what does not fit into the
+/// kernel's queue of them (4096 by default) is tried again by TCP after a second, which is true but
+/// not what is to be shown.
 const FREEZE_RATE: f64 = 2500.0;
 
 fn main() {
@@ -29,7 +32,8 @@ fn main() {
     raise_file_limit();
     let mut is_true = true;
     println!(
-        "| service | clock | percentile | server's log ms | measured ms | difference |\n|---|---|---|---|---|---|"
+        "| service | clock | percentile | server's log ms | measured ms | difference \
+            |\n|---|---|---|---|---|---|"
     );
     for (name, delay) in [
         ("constant 5 ms", Delay::Constant(Duration::from_millis(5))),
@@ -40,7 +44,8 @@ fn main() {
         for q in QUANTILES {
             let (truth, seen) = (log.quantile(q), measured.all.service.quantile(q));
             let difference = seen.abs_diff(truth);
-            let holds = difference <= ABSOLUTE || difference.as_secs_f64() <= RELATIVE * truth.as_secs_f64();
+            let holds = difference <= ABSOLUTE
+                || difference.as_secs_f64() <= RELATIVE * truth.as_secs_f64();
             is_true &= holds;
             row(name, "service", q, truth, seen, holds);
         }
@@ -53,12 +58,14 @@ fn main() {
         is_true &= log.count() == measured.all.requests && measured.all.failed() == 0;
     }
     let freeze = Freeze { length: Duration::from_secs(1), period: Duration::from_secs(10) };
-    let (measured, _) = load(Behaviour { delay: None, freeze: Some(freeze) }, FREEZE_RATE, requests / 2.5);
+    let (measured, _) =
+        load(Behaviour { delay: None, freeze: Some(freeze) }, FREEZE_RATE, requests / 2.5);
     let (truth, seen) = (Duration::from_millis(900), measured.all.intended.quantile(0.99));
     let holds = seen.abs_diff(truth) <= truth.mul_f64(0.05);
     row("1 s freeze every 10 s", "intended", 0.99, truth, seen, holds);
     println!(
-        "\n{RATE} arrivals a second ({FREEZE_RATE} for the freeze), Poisson, open model, {requests} requests each: {}",
+        "\n{RATE} arrivals a second ({FREEZE_RATE} for the freeze), Poisson, open model, \
+            {requests} requests each: {}",
         if is_true && holds { "all within bounds" } else { "NOT within bounds" }
     );
     if !(is_true && holds) {
@@ -79,8 +86,8 @@ fn row(service: &str, clock: &str, q: f64, truth: Duration, seen: Duration, hold
 }
 
 fn load(behaviour: Behaviour, rate: f64, requests: f64) -> (Measured, Latencies) {
-    let server =
-        NullServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Some(0), behaviour).expect("a port of this machine");
+    let server = NullServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Some(0), behaviour)
+        .expect("a port of this machine");
     let hold = Duration::from_secs_f64(requests / rate);
     let step = Step { target: rate, ramp: Duration::ZERO, hold, warm_up: Duration::ZERO };
     let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 10_000 };
@@ -88,6 +95,7 @@ fn load(behaviour: Behaviour, rate: f64, requests: f64) -> (Measured, Latencies)
     let targets = Targets::replicas(&[server.addr()], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
     let segment = Segment::whole(plan, vec![1]);
-    let outcome = engine::run(&segment, &targets, &[], &events, &Control::default()).expect("two processors");
+    let outcome =
+        engine::run(&segment, &targets, &[], &events, &Control::default()).expect("two processors");
     (outcome.total, server.stop())
 }

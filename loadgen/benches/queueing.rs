@@ -2,14 +2,17 @@
 //!
 //!     cargo build --release -p inference-api && cargo bench -p loadgen --bench queueing
 //!
-//! `inference-api` with synthetic service times (exponential, 500 a second for each worker) under Poisson arrivals is an M/M/1
-//! with one worker and an M/M/2 with two; two replicas of one worker under random split are two M/M/1. Theory is evaluated at
-//! the arrival rate that was measured and the mean of the service times that were drawn, which is for how long a request occupies
-//! its worker: the next one begins when the drawn time is over, whenever the clock rings. What the clock rings too late (the
-//! true mean less the drawn one) comes on top of the response time, and so does what an exchange takes when its service takes
-//! nothing, which is measured first. The sum has to be inside the 99% interval of the measured mean response time (batch means,
-//! Student's t). The three systems run at the same time, each of them twice, with arrivals and services of their own: servers on
-//! one processor, which have nothing to compute, generators on the other. Ten minutes at most.
+//! `inference-api` with synthetic service times (exponential, 500 a second for each worker) under
+//! Poisson arrivals is an M/M/1 with one worker and an M/M/2 with two; two replicas of one worker
+//! under random split are two M/M/1. Theory is evaluated at the arrival rate that was measured and
+//! the mean of the service times that were drawn, which is for how long a request occupies its
+//! worker: the next one begins when the drawn time is over, whenever the clock rings. What the
+//! clock rings too late (the true mean less the drawn one) comes on top of the response time, and
+//! so does what an exchange takes when its service takes nothing, which is measured first. The sum
+//! has to be inside the 99% interval of the measured mean response time (batch means, Student's t).
+//! The three systems run at the same time, each of them twice, with arrivals and services of their
+//! own: servers on one processor, which have nothing to compute, generators on the other. Ten
+//! minutes at most.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -26,9 +29,10 @@ use loadgen::{
 };
 
 const MU: f64 = 500.0;
-/// Utilization, how long it takes until the interval is narrow enough (Whitt, 1989: the run length grows with 1 / (1 - rho)^2),
-/// and the widest half width that is allowed.
-const LOADS: [(f64, u64, f64); 4] = [(0.4, 30, 0.10), (0.6, 60, 0.10), (0.8, 150, 0.10), (0.9, 300, 0.15)];
+/// Utilization, how long it takes until the interval is narrow enough (Whitt, 1989: the run length
+/// grows with 1 / (1 - rho)^2), and the widest half width that is allowed.
+const LOADS: [(f64, u64, f64); 4] =
+    [(0.4, 30, 0.10), (0.6, 60, 0.10), (0.8, 150, 0.10), (0.9, 300, 0.15)];
 const WARM_UP: Duration = Duration::from_secs(5);
 /// Independent copies of each system, and batches of each copy.
 const COPIES: usize = 2;
@@ -68,9 +72,11 @@ fn main() {
     println!("an exchange without service takes {overhead_ms:.3} ms\n");
     let measured = |system| move || LOADS.map(|load| measure(system, load, overhead_ms));
     let threads = SYSTEMS.map(|system| std::thread::spawn(measured(system)));
-    let rows: Vec<Row> = threads.into_iter().flat_map(|thread| thread.join().expect("a system that ran")).collect();
+    let rows: Vec<Row> =
+        threads.into_iter().flat_map(|thread| thread.join().expect("a system that ran")).collect();
     println!(
-        "| system | utilization | requests/s | theory ms | measured ms | 99% interval | half width |\n|---|---|---|---|---|---|---|"
+        "| system | utilization | requests/s | theory ms | measured ms | 99% interval | half width \
+            |\n|---|---|---|---|---|---|---|"
     );
     let mut holds = true;
     for row in &rows {
@@ -124,14 +130,17 @@ fn measure(system: System, (rho, seconds, allowed): (f64, u64, f64), overhead_ms
     let mean = |f: &dyn Fn(&Copy) -> f64| copies.iter().map(f).sum::<f64>() / copies.len() as f64;
     let means: Vec<f64> = copies.iter().flat_map(|copy| &copy.means).copied().collect();
     let mean_ms = means.iter().sum::<f64>() / means.len() as f64;
-    let variance = means.iter().map(|m| (m - mean_ms).powi(2)).sum::<f64>() / (means.len() - 1) as f64;
+    let variance =
+        means.iter().map(|m| (m - mean_ms).powi(2)).sum::<f64>() / (means.len() - 1) as f64;
     let servers = (system.replicas * system.workers) as f64;
     let late_ms = |copy: &Copy| copy.true_ms - copy.drawn_ms;
     Row {
         system,
         utilization: mean(&|copy| copy.rate * copy.drawn_ms / 1000.0 / servers),
         rate: mean(&|copy| copy.rate),
-        theory_ms: mean(&|copy| theory_ms(system, copy.rate, copy.drawn_ms) + late_ms(copy) + overhead_ms),
+        theory_ms: mean(&|copy| {
+            theory_ms(system, copy.rate, copy.drawn_ms) + late_ms(copy) + overhead_ms
+        }),
         mean_ms,
         half_width_ms: T * (variance / means.len() as f64).sqrt(),
         allowed,
@@ -146,10 +155,15 @@ fn overhead_ms() -> f64 {
 }
 
 fn run(system: System, service: &str, rate: f64, seconds: u64, seed: u64) -> Copy {
-    let servers: Vec<Server> = (0..system.replicas).map(|_| Server::start(system.workers, service)).collect();
+    let servers: Vec<Server> =
+        (0..system.replicas).map(|_| Server::start(system.workers, service)).collect();
     let addrs: Vec<SocketAddr> = servers.iter().map(|server| server.addr).collect();
-    let step =
-        Step { target: rate, ramp: Duration::ZERO, hold: WARM_UP + Duration::from_secs(seconds), warm_up: WARM_UP };
+    let step = Step {
+        target: rate,
+        ramp: Duration::ZERO,
+        hold: WARM_UP + Duration::from_secs(seconds),
+        warm_up: WARM_UP,
+    };
     let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 2000 };
     let plan = Plan { start: 0.0, steps: vec![step], traffic, seed };
     let example = br#"{"features":[5.1,3.5,1.4,0.2]}"#.to_vec();
@@ -157,7 +171,8 @@ fn run(system: System, service: &str, rate: f64, seconds: u64, seed: u64) -> Cop
     targets.balance = Balance::Random;
     let (events, inbox) = mpsc::channel();
     let outcome =
-        engine::run(&Segment::whole(plan, vec![1]), &targets, &[], &events, &Control::default()).expect("a run");
+        engine::run(&Segment::whole(plan, vec![1]), &targets, &[], &events, &Control::default())
+            .expect("a run");
     drop(events);
     let window = &outcome.steps[0].all;
     assert_eq!(window.failed(), 0, "{:?}", window.failures);
@@ -165,16 +180,22 @@ fn run(system: System, service: &str, rate: f64, seconds: u64, seed: u64) -> Cop
     let held: Vec<(f64, f64)> = inbox
         .iter()
         .filter_map(|event| match event {
-            Event::Second(second) if second.index > warm_up && second.index <= warm_up + seconds => {
+            Event::Second(second)
+                if second.index > warm_up && second.index <= warm_up + seconds =>
+            {
                 let count = second.intended.count() as f64;
                 Some((second.intended.percentiles().mean * count, count))
             }
             _ => None,
         })
         .collect();
-    let batch = |batch: &[(f64, f64)]| batch.iter().map(|s| s.0).sum::<f64>() / batch.iter().map(|s| s.1).sum::<f64>();
-    let mean =
-        |time: &str| servers.iter().map(|server| server.mean_service_ms(time)).sum::<f64>() / servers.len() as f64;
+    let batch = |batch: &[(f64, f64)]| {
+        batch.iter().map(|s| s.0).sum::<f64>() / batch.iter().map(|s| s.1).sum::<f64>()
+    };
+    let mean = |time: &str| {
+        servers.iter().map(|server| server.mean_service_ms(time)).sum::<f64>()
+            / servers.len() as f64
+    };
     Copy {
         means: held.chunks((held.len() / BATCHES).max(1)).take(BATCHES).map(batch).collect(),
         rate: window.requests as f64 / window.length.as_secs_f64(),
@@ -183,7 +204,8 @@ fn run(system: System, service: &str, rate: f64, seconds: u64, seed: u64) -> Cop
     }
 }
 
-/// Mean response time of an M/M/c, by Erlang's C formula (Kleinrock, Queueing Systems I, 1975, section 3.5).
+/// Mean response time of an M/M/c, by Erlang's C formula (Kleinrock, Queueing Systems I, 1975,
+/// section 3.5).
 fn theory_ms(system: System, rate: f64, service_ms: f64) -> f64 {
     let rate = rate / system.replicas as f64;
     let c = system.workers as f64;
@@ -207,13 +229,26 @@ impl Server {
     fn start(workers: usize, service: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
         let binary: PathBuf = root.join("target/release/inference-api");
-        assert!(binary.is_file(), "{} is missing: cargo build --release -p inference-api", binary.display());
-        let addr = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        assert!(
+            binary.is_file(),
+            "{} is missing: cargo build --release -p inference-api",
+            binary.display()
+        );
+        let addr =
+            TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
         let child = Command::new("taskset")
             .args(["-c", "0"])
             .arg(binary)
             .args(["serve", "--log", "error", "--service-time", service])
-            .args(["--service-mode", "sync", "--workers", &workers.to_string(), "--bind", &addr.to_string(), "--model"])
+            .args([
+                "--service-mode",
+                "sync",
+                "--workers",
+                &workers.to_string(),
+                "--bind",
+                &addr.to_string(),
+                "--model",
+            ])
             .arg(root.join("models/iris.onnx"))
             .stdin(Stdio::null())
             .spawn()
@@ -229,7 +264,8 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> Result<String, reqwest::Error> {
-        let answer = reqwest::blocking::get(format!("http://{}{path}", self.addr))?.error_for_status()?;
+        let answer =
+            reqwest::blocking::get(format!("http://{}{path}", self.addr))?.error_for_status()?;
         answer.text()
     }
 

@@ -2,12 +2,14 @@
 //!
 //!     cargo bench -p loadgen --bench replay
 //!
-//! `journals/grid.jsonl` is a grid of points that was measured with 2,000 users, those near the edge three times. Searches are played on
-//! it, each trial one of those that were made at its point, drawn by chance; without probes, which were not made. The truth is the cheapest
-//! point of which most trials passed.
+//! `journals/grid.jsonl` is a grid of points that was measured with 2,000 users, those near the
+//! edge three times. Searches are played on it, each trial one of those that were made at its
+//! point, drawn by chance; without probes, which were not made. The truth is the cheapest point of
+//! which most trials passed.
 //!
-//! `journals/processes.jsonl` is a sweep of the search before this one: the model is given its first trials, and has to name the rung that
-//! the whole sweep answered, within one rung, from half of them.
+//! `journals/processes.jsonl` is a sweep of the search before this one: the model is given its
+//! first trials, and has to name the rung that the whole sweep answered, within one rung, from half
+//! of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -41,18 +43,26 @@ fn main() {
 fn journal(name: &str) -> Vec<Trial> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/journals").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).collect()
+    text.lines()
+        .map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        })
+        .collect()
 }
 
 /// Plays searches on the grid. Returns the share that ended within one rung of the truth.
 fn grid() -> f64 {
     let trials = journal("grid.jsonl");
     let mut points: HashMap<Point, Vec<Trial>> = HashMap::new();
-    for trial in trials.iter().filter(|t| t.spec.purpose == Purpose::Fresh && t.verdict != Verdict::Invalid) {
+    for trial in
+        trials.iter().filter(|t| t.spec.purpose == Purpose::Fresh && t.verdict != Verdict::Invalid)
+    {
         points.entry(trial.spec.point).or_default().push(trial.clone());
     }
-    let ladder = |of: fn(&Point) -> u64| Ladder::new(points.keys().map(of).collect()).expect("a rung");
-    let (cpus, memory) = (ladder(|p| p.limits.cpus.millis.into()), ladder(|p| p.limits.memory_bytes));
+    let ladder =
+        |of: fn(&Point) -> u64| Ladder::new(points.keys().map(of).collect()).expect("a rung");
+    let (cpus, memory) =
+        (ladder(|p| p.limits.cpus.millis.into()), ladder(|p| p.limits.memory_bytes));
     let settings = Settings {
         max_users: trials[0].spec.users,
         host_cpus: cpus.rung(cpus.top()),
@@ -62,10 +72,17 @@ fn grid() -> f64 {
         can_probe: false,
         ..Settings::example()
     };
-    let holds = |trials: &Vec<Trial>| trials.iter().filter(|t| t.passed()).count() * 2 > trials.len();
+    let holds =
+        |trials: &Vec<Trial>| trials.iter().filter(|t| t.passed()).count() * 2 > trials.len();
     let holding = points.iter().filter(|(_, trials)| holds(trials)).map(|(point, _)| *point);
-    let truth = holding.min_by(|a, b| settings.cost(*a).total_cmp(&settings.cost(*b))).expect("a point that holds");
-    println!("grid: {} points, {} trials; the cheapest point that holds is {truth}\n", points.len(), trials.len());
+    let truth = holding
+        .min_by(|a, b| settings.cost(*a).total_cmp(&settings.cost(*b)))
+        .expect("a point that holds");
+    println!(
+        "grid: {} points, {} trials; the cheapest point that holds is {truth}\n",
+        points.len(),
+        trials.len()
+    );
 
     let (mut answers, mut counts, mut near) = (BTreeMap::new(), Vec::new(), 0);
     for seed in 0..SEARCHES {
@@ -75,7 +92,11 @@ fn grid() -> f64 {
             let at = &points[&planned.spec.point];
             let drawn = at[rng.random_range(0..at.len())].clone();
             // The machine itself was not measured beside the grid.
-            let verdict = if planned.spec.purpose == Purpose::Calibrate { Verdict::Invalid } else { drawn.verdict };
+            let verdict = if planned.spec.purpose == Purpose::Calibrate {
+                Verdict::Invalid
+            } else {
+                drawn.verdict
+            };
             made.push(Trial { spec: planned.spec, verdict, ..drawn });
             assert!(made.len() < 200, "a search without end");
         }
@@ -86,12 +107,16 @@ fn grid() -> f64 {
             a.cpu.abs_diff(b.cpu) <= 1 && a.memory.abs_diff(b.memory) <= 1
         });
         near += u64::from(is_near);
-        *answers.entry(found.map_or_else(|| "no answer".to_owned(), |found| found.to_string())).or_insert(0u64) += 1;
+        *answers
+            .entry(found.map_or_else(|| "no answer".to_owned(), |found| found.to_string()))
+            .or_insert(0u64) += 1;
         counts.push(made.iter().filter(|trial| trial.spec.purpose != Purpose::Calibrate).count());
     }
     counts.sort_unstable();
     println!("| answer | of {SEARCHES} searches |\n|---|---|");
-    answers.iter().for_each(|(name, count)| println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0));
+    answers.iter().for_each(|(name, count)| {
+        println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0)
+    });
     let share = near as f64 / SEARCHES as f64;
     println!(
         "\nwithin one rung: {:.1}%; trials: median {}, 95% at most {}\n",
@@ -102,21 +127,25 @@ fn grid() -> f64 {
     share
 }
 
-/// Gives the model the first trials of a sweep. Returns whether half of them name the answer of all.
+/// Gives the model the first trials of a sweep. Returns whether half of them name the answer of
+/// all.
 fn processes() -> bool {
     let trials = journal("processes.jsonl");
     let settings = Settings { can_probe: false, ..Settings::example() };
     // What the search that made them answered.
     let answered = 180;
     println!(
-        "a sweep over processes, {} trials, answered 0.18 CPU:\n\n| trials | rung named | p_hold at 0.14, 0.16, 0.18, 0.20 |\n|---|---|---|",
+        "a sweep over processes, {} trials, answered 0.18 CPU:\n\n| trials | rung named | p_hold \
+            at 0.14, 0.16, 0.18, 0.20 |\n|---|---|---|",
         trials.len()
     );
     let named = |count: usize| {
         let known = answer(&settings, &trials[..count]);
         let known = known.per_replicas.first()?;
         let cpus = match &known.finding {
-            Finding::Minimum(minimum) | Finding::Unconfirmed { minimum, .. } => minimum.point.limits.cpus.millis,
+            Finding::Minimum(minimum) | Finding::Unconfirmed { minimum, .. } => {
+                minimum.point.limits.cpus.millis
+            }
             _ => return None,
         };
         let p: Vec<String> = [140, 160, 180, 200]

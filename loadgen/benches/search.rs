@@ -1,9 +1,10 @@
-//! How long does a sweep take, how good is its answer, and how honest are its probabilities, on simulated services with physics?
+//! How long does a sweep take, how good is its answer, and how honest are its probabilities, on
+//! simulated services with physics?
 //!
 //!     cargo bench -p loadgen --bench search [-- SWEEPS [REPLICAS]]
 //!
-//! The truth of a limit is the share of fresh starts that hold the objective for 60 seconds. Nothing of the search's model is in the
-//! services that it is judged on (`loadgen::simulator`).
+//! The truth of a limit is the share of fresh starts that hold the objective for 60 seconds.
+//! Nothing of the search's model is in the services that it is judged on (`loadgen::simulator`).
 
 use std::{
     collections::BTreeMap,
@@ -35,26 +36,35 @@ const ENDLESS: usize = 150;
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let sweeps: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
-    let replicas: Vec<u32> =
-        args.next().map_or(vec![1], |text| text.split(',').filter_map(|n| n.parse().ok()).collect());
+    let replicas: Vec<u32> = args
+        .next()
+        .map_or(vec![1], |text| text.split(',').filter_map(|n| n.parse().ok()).collect());
     println!("{sweeps} sweeps a kind on {SERVICES} services each, {replicas:?} replicas\n");
     println!("{HEADER}\n|---|---|---|---|---|---|---|---|---|");
     let only = std::env::var("KIND").ok();
     let (mut all, mut calibration) = (Vec::new(), Calibration::default());
-    for kind in KINDS.iter().filter(|kind| only.as_ref().is_none_or(|only| kind.name.contains(only.as_str()))) {
+    for kind in KINDS
+        .iter()
+        .filter(|kind| only.as_ref().is_none_or(|only| kind.name.contains(only.as_str())))
+    {
         let played = play(kind, sweeps, &replicas);
         println!("| {} | {} |", kind.name, row(&played));
-        played.iter().flat_map(|played| &played.rungs).for_each(|(p, truth)| calibration.add(*p, *truth));
+        played
+            .iter()
+            .flat_map(|played| &played.rungs)
+            .for_each(|(p, truth)| calibration.add(*p, *truth));
         all.extend(played);
     }
     println!("| all | {} |\n\n{}", row(&all), calibration.table());
 }
 
-const HEADER: &str = "| kind | no answer | mean p at the answer | p >= 0.90 | at most one rung above | below | minutes: median | 95% | trials |";
+const HEADER: &str = "| kind | no answer | mean p at the answer | p >= 0.90 | at most one rung \
+    above | below | minutes: median | 95% | trials |";
 
 /// A sweep that was played.
 struct Played {
-    /// Of the first replica count: true p at the answer, and rungs above the cheapest with p >= 0.95.
+    /// Of the first replica count: true p at the answer, and rungs above the cheapest with p >=
+    /// 0.95.
     answer: Option<(f64, i64)>,
     /// Stated and true probabilities of the rungs near the answer.
     rungs: Vec<(f64, f64)>,
@@ -65,7 +75,8 @@ struct Played {
 fn row(all: &[Played]) -> String {
     let answers: Vec<(f64, i64)> = all.iter().filter_map(|played| played.answer).collect();
     let share = |is: &dyn Fn(&(f64, i64)) -> bool| {
-        answers.iter().filter(|answer| is(answer)).count() as f64 / answers.len().max(1) as f64 * 100.0
+        answers.iter().filter(|answer| is(answer)).count() as f64 / answers.len().max(1) as f64
+            * 100.0
     };
     let mean = answers.iter().map(|a| a.0).sum::<f64>() / answers.len().max(1) as f64;
     let mut minutes: Vec<f64> = all.iter().map(|played| played.minutes).collect();
@@ -100,11 +111,15 @@ impl Calibration {
             let n = (*count).max(1) as f64;
             let (low, high) = (index as f64 / BINS as f64, (index + 1) as f64 / BINS as f64);
             let (stated, truth) = (stated / n, truth / n);
-            format!("| {low:.1} to {high:.1} | {stated:.3} | {truth:.3} | {:+.3} | {count} |", truth - stated)
+            format!(
+                "| {low:.1} to {high:.1} | {stated:.3} | {truth:.3} | {:+.3} | {count} |",
+                truth - stated
+            )
         };
         let rows: Vec<String> = self.0.iter().enumerate().map(row).collect();
         format!(
-            "| stated p_hold | mean stated | true | difference | rungs |\n|---|---|---|---|---|\n{}",
+            "| stated p_hold | mean stated | true | difference | rungs \
+                |\n|---|---|---|---|---|\n{}",
             rows.join("\n")
         )
     }
@@ -163,7 +178,8 @@ impl Truths<'_> {
         let rungs = match (first, point) {
             (Some(first), Some(point)) => {
                 let at = settings.rungs(point).map_or(0, |rungs| rungs.cpu);
-                let near = first.rungs.iter().enumerate().filter(|(rung, _)| rung.abs_diff(at) <= 3);
+                let near =
+                    first.rungs.iter().enumerate().filter(|(rung, _)| rung.abs_diff(at) <= 3);
                 let point = |rung| Point::new(point.replicas, settings.cpus.rung(rung), 1 << 30);
                 near.map(|(rung, told)| (told.p_hold, self.truth(point(rung)))).collect()
             }
@@ -180,7 +196,8 @@ impl Truths<'_> {
         let rung = settings.rungs(point).map_or(0, |rungs| rungs.cpu);
         // With all the memory there is: what less CPU needs more memory for is not judged.
         let mut holds = |rung: usize| {
-            self.truth(Point::new(point.replicas, settings.cpus.rung(rung), 1 << 30)) >= settings.confidence
+            self.truth(Point::new(point.replicas, settings.cpus.rung(rung), 1 << 30))
+                >= settings.confidence
         };
         let mut cheapest = rung;
         while cheapest > 0 && holds(cheapest - 1) {
@@ -225,14 +242,20 @@ impl Truths<'_> {
 
 fn show(trial: &Trial) -> String {
     let last = trial.steps.last();
-    let share = last.and_then(|step| step.violation_rates.first()).map_or(0.0, |rate| rate.share * 100.0);
+    let share =
+        last.and_then(|step| step.violation_rates.first()).map_or(0.0, |rate| rate.share * 100.0);
     let readings: Vec<String> = trial
         .readings
         .iter()
-        .map(|r| format!("{}/{}:{:.2}", r.limits.cpus, r.limits.memory_bytes >> 20, r.violation_ratio()))
+        .map(|r| {
+            format!("{}/{}:{:.2}", r.limits.cpus, r.limits.memory_bytes >> 20, r.violation_ratio())
+        })
         .collect();
-    let verdict =
-        if trial.verdict == Verdict::Pass { "pass".to_owned() } else { trial.verdict.to_string().to_uppercase() };
+    let verdict = if trial.verdict == Verdict::Pass {
+        "pass".to_owned()
+    } else {
+        trial.verdict.to_string().to_uppercase()
+    };
     format!(
         "{:?} {} {verdict} {share:.2}% {:?} {:.0} s {}",
         trial.spec.purpose,

@@ -1,4 +1,5 @@
-//! How often is the verdict wrong? On simulated services whose truth is known, with latencies correlated as throttling does it.
+//! How often is the verdict wrong? On simulated services whose truth is known, with latencies
+//! correlated as throttling does it.
 //!
 //!     cargo bench -p loadgen --bench verdicts [-- SERVICES]
 
@@ -10,16 +11,19 @@ use loadgen::verdict::{
 fn main() {
     let services: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
     println!(
-        "{services} services for each row; p95<100ms; a window of 15 s, extended to 25, 40 and 60 s while undecided; in brackets while that \
+        "{services} services for each row; p95<100ms; a window of 15 s, extended to 25, 40 and 60 \
+            s while undecided; in brackets while that \
          has a chance of {:.0}% to decide it, as sweeps do\n",
         LEAST_CHANCE * 100.0
     );
     println!(
-        "| true share over the limit / allowed | pass | fail | undecided | wrong | seconds |\n|---|---|---|---|---|---|"
+        "| true share over the limit / allowed | pass | fail | undecided | wrong | seconds \
+            |\n|---|---|---|---|---|---|"
     );
     let mut worst: f64 = 0.0;
     for ratio in [0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 2.0] {
-        let both = [0.0, LEAST_CHANCE].map(|least_chance| judge_services(services, ratio, least_chance, 1));
+        let both = [0.0, LEAST_CHANCE]
+            .map(|least_chance| judge_services(services, ratio, least_chance, 1));
         let share = |count: u32| f64::from(count) / f64::from(services) * 100.0;
         let wrong = |counts: &Counts| match counts.truth {
             Truth::Holds => share(counts.fail),

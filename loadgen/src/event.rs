@@ -1,4 +1,5 @@
-//! The one stream of events that every view reads: terminal, page and files. None measures for itself.
+//! The one stream of events that every view reads: terminal, page and files. None measures for
+//! itself.
 
 use crate::{
     measure::{Second, Window},

@@ -61,20 +61,26 @@ impl FromStr for Objective {
         let wrong = |reason: String| ObjectiveError { given: text.to_owned(), reason };
         let mut objective = Self { latency: Vec::new(), failures: None, rate: None };
         for part in text.split(',').map(str::trim) {
-            let at = part.find(['<', '>']).ok_or_else(|| wrong(format!("{part:?} has neither < nor >=")))?;
+            let at = part
+                .find(['<', '>'])
+                .ok_or_else(|| wrong(format!("{part:?} has neither < nor >=")))?;
             let (name, comparison) = part.split_at(at);
             match (name.trim(), comparison) {
                 ("failures", c) if c.starts_with('<') && objective.failures.is_none() => {
                     let share = percent(c.trim_start_matches(['<', '='])).map_err(wrong)?;
                     if share == 0.0 {
-                        return Err(wrong("no number of requests proves that none ever fails".to_owned()));
+                        return Err(wrong(
+                            "no number of requests proves that none ever fails".to_owned(),
+                        ));
                     }
                     objective.failures = Some(share);
                 }
                 ("rate", c) if c.starts_with(">=") && objective.rate.is_none() => {
                     objective.rate = Some(percent(&c[2..]).map_err(wrong)?);
                 }
-                ("failures" | "rate", _) => return Err(wrong(format!("{part:?} is not understood, or said twice"))),
+                ("failures" | "rate", _) => {
+                    return Err(wrong(format!("{part:?} is not understood, or said twice")));
+                }
                 (p, c) if p.starts_with('p') && c.starts_with('<') => {
                     let quantile = quantile(&p[1..]).map_err(wrong)?;
                     let limit = duration(c.trim_start_matches(['<', '='])).map_err(wrong)?;
@@ -101,12 +107,17 @@ impl fmt::Display for Objective {
 
 impl fmt::Display for LatencyLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{}<{}ms", round(self.quantile * 100.0), round(self.limit.as_secs_f64() * 1000.0))
+        write!(
+            f,
+            "p{}<{}ms",
+            round(self.quantile * 100.0),
+            round(self.limit.as_secs_f64() * 1000.0)
+        )
     }
 }
 
-/// The smallest share, and step between shares, in percent. Finer ones would be written as another objective, and to prove that so few
-/// fail takes hundreds of millions of requests.
+/// The smallest share, and step between shares, in percent. Finer ones would be written as another
+/// objective, and to prove that so few fail takes hundreds of millions of requests.
 const FINEST: f64 = 1e-6;
 
 /// Without the noise of binary fractions: 99.9, not 99.90000000000001.
@@ -115,9 +126,12 @@ fn round(value: f64) -> f64 {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    let number = text.trim().strip_suffix('%').ok_or_else(|| format!("{text:?} is no percentage"))?;
+    let number =
+        text.trim().strip_suffix('%').ok_or_else(|| format!("{text:?} is no percentage"))?;
     match number.trim().parse::<f64>() {
-        Ok(value) if value > 0.0 && value < FINEST => Err(format!("{text:?} is finer than {FINEST}%")),
+        Ok(value) if value > 0.0 && value < FINEST => {
+            Err(format!("{text:?} is finer than {FINEST}%"))
+        }
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value / 100.0),
         _ => Err(format!("{text:?} is not between 0% and 100%")),
     }
@@ -135,7 +149,8 @@ const SHORTEST_S: f64 = 1e-6;
 
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let (number, unit) =
+        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
     let scale = match unit {
         "us" => 1e-6,
         "ms" => 1e-3,
@@ -143,7 +158,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("{text:?} is no time; use us, ms or s")),
     };
     match number.trim().parse::<f64>() {
-        Ok(value) if value * scale >= SHORTEST_S && value * scale <= 60.0 => Ok(Duration::from_secs_f64(value * scale)),
+        Ok(value) if value * scale >= SHORTEST_S && value * scale <= 60.0 => {
+            Ok(Duration::from_secs_f64(value * scale))
+        }
         _ => Err(format!("{text:?} is not between 1 us and 60 s")),
     }
 }

@@ -13,9 +13,13 @@ pub(crate) fn check_deployment(deployment: &Deployment, host: &Host) -> Result<(
     let name = &deployment.name;
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if !(1..=20).contains(&name.len()) || !name.bytes().all(is_name) {
-        return refuse(format!("{name:?} cannot be a service's name: 1 to 20 letters a-z, digits and dashes"));
+        return refuse(format!(
+            "{name:?} cannot be a service's name: 1 to 20 letters a-z, digits and dashes"
+        ));
     }
-    if !deployment.ready_path.starts_with('/') || deployment.ready_path.contains(char::is_whitespace) {
+    if !deployment.ready_path.starts_with('/')
+        || deployment.ready_path.contains(char::is_whitespace)
+    {
         return refuse(format!(
             "{:?} cannot be a ready path: it must begin with / and hold no space",
             deployment.ready_path
@@ -30,7 +34,10 @@ pub(crate) fn check_deployment(deployment: &Deployment, host: &Host) -> Result<(
 /// [`Error::Unsatisfiable`] that says which, and what would do.
 pub(crate) fn check_limits(limits: Limits, cpuset: Option<&[usize]>, host: &Host) -> Result<()> {
     if limits.cpus.millis < LEAST_CPU_MILLIS {
-        return refuse(format!("{} CPU is too little: the least that the kernel enforces is 0.01", limits.cpus));
+        return refuse(format!(
+            "{} CPU is too little: the least that the kernel enforces is 0.01",
+            limits.cpus
+        ));
     }
     let whole = |cpus: usize| u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(1000);
     if let Some(cpuset) = cpuset {
@@ -41,7 +48,11 @@ pub(crate) fn check_limits(limits: Limits, cpuset: Option<&[usize]>, host: &Host
             ));
         }
         if limits.cpus.millis > whole(cpuset.len()) {
-            return refuse(format!("{} CPU cannot be had on the {} processors of the set", limits.cpus, cpuset.len()));
+            return refuse(format!(
+                "{} CPU cannot be had on the {} processors of the set",
+                limits.cpus,
+                cpuset.len()
+            ));
         }
     }
     if limits.cpus.millis > whole(host.cpus as usize) {
@@ -62,16 +73,19 @@ pub(crate) fn check_limits(limits: Limits, cpuset: Option<&[usize]>, host: &Host
     Ok(())
 }
 
-/// Refuses memory under what running replicas cannot give back. Left to the kernel, version 1 would refuse it too, but
-/// version 2 would kill.
+/// Refuses memory under what running replicas cannot give back. Left to the kernel, version 1 would
+/// refuse it too, but version 2 would kill.
 ///
 /// # Errors
 /// [`Error::Unsatisfiable`] that says how much is in use.
 pub(crate) fn check_in_use(limits: Limits, usage: &[Usage]) -> Result<()> {
-    match usage.iter().find(|usage| usage.running && usage.memory.anon_bytes > limits.memory_bytes) {
+    match usage.iter().find(|usage| usage.running && usage.memory.anon_bytes > limits.memory_bytes)
+    {
         Some(Usage { replica, memory, .. }) => {
             let (limit, used) = (limits.memory_bytes, memory.anon_bytes);
-            refuse(format!("memory cannot be lowered to {limit} bytes: {replica} has {used} bytes in use"))
+            refuse(format!(
+                "memory cannot be lowered to {limit} bytes: {replica} has {used} bytes in use"
+            ))
         }
         None => Ok(()),
     }
@@ -88,7 +102,8 @@ mod tests {
 
     #[test]
     fn limits_outside_of_the_host_are_refused() {
-        let host = Host { cpus: 2, memory_bytes: 1 << 30, cgroup_version: 1, description: String::new() };
+        let host =
+            Host { cpus: 2, memory_bytes: 1 << 30, cgroup_version: 1, description: String::new() };
         let check = |millis, memory_bytes, cpuset: Option<&[usize]>| {
             check_limits(Limits { cpus: Cpus::from_millis(millis), memory_bytes }, cpuset, &host)
         };

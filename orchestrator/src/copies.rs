@@ -1,4 +1,5 @@
-//! Starting several replicas as one act, and changing how many there are: the same for every backend.
+//! Starting several replicas as one act, and changing how many there are: the same for every
+//! backend.
 
 use std::path::PathBuf;
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::PageCache;
 
-/// A CPU quota, in thousandths of a processor: exact, ordered and hashable, unlike the `f64` people write.
+/// A CPU quota, in thousandths of a processor: exact, ordered and hashable, unlike the `f64` people
+/// write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cpus {
     /// Thousandths of a processor; 1,000 is one whole processor.
@@ -105,7 +106,8 @@ pub struct ImageId {
     pub digests: Vec<String>,
 }
 
-/// What a container of ours runs as. Without more it has no capability of the kernel's, whoever it runs as.
+/// What a container of ours runs as. Without more it has no capability of the kernel's, whoever it
+/// runs as.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
     /// Capabilities, `CHOWN`, `SETUID`, …, or `ALL`.
@@ -135,10 +137,11 @@ pub struct Deployment {
     pub ready_path: String,
     /// How long a replica may take to become ready.
     pub ready_timeout: Duration,
-    /// Whether the files that the replicas run from are evicted from the page cache before the first one starts.
+    /// Whether the files that the replicas run from are evicted from the page cache before the
+    /// first one starts.
     pub cold: bool,
-    /// Whether containers of others that run already go on running, with other limits. Backends that start replicas of their own start
-    /// them in any case.
+    /// Whether containers of others that run already go on running, with other limits. Backends
+    /// that start replicas of their own start them in any case.
     pub in_place: bool,
 }
 

@@ -34,7 +34,9 @@ pub enum Error {
         cause: String,
     },
     /// The image is not here and cannot be pulled.
-    #[error("image {reference} is not on this machine and could not be pulled: {cause}\n  help: {help}")]
+    #[error(
+        "image {reference} is not on this machine and could not be pulled: {cause}\n  help: {help}"
+    )]
     NoImage {
         /// The image's name.
         reference: String,
@@ -67,7 +69,8 @@ pub enum Error {
     NotReady {
         /// Its name.
         replica: String,
-        /// "ended (exit 1) before it was ready", "did not answer GET /health with a 2xx in 10s (status 503)".
+        /// "ended (exit 1) before it was ready", "did not answer GET /health with a 2xx in 10s
+        /// (status 503)".
         what: String,
         /// The last lines that it wrote.
         logs: String,
@@ -90,7 +93,11 @@ pub enum Error {
 
 impl Error {
     /// A file that could not be read, written or whatever `action` says.
-    pub(crate) fn file(action: &'static str, path: impl AsRef<std::path::Path>, source: std::io::Error) -> Self {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl AsRef<std::path::Path>,
+        source: std::io::Error,
+    ) -> Self {
         Self::File { action, path: path.as_ref().display().to_string(), source }
     }
 
@@ -116,7 +123,8 @@ fn help(hint: Option<&str>) -> String {
 /// What helps where no Engine answers.
 fn connect_help(cause: &str) -> &'static str {
     if cause.to_ascii_lowercase().contains("permission denied") {
-        "the socket is not yours to use: become a member of its group (sudo usermod -aG docker $USER, then log in again), or use sudo"
+        "the socket is not yours to use: become a member of its group (sudo usermod -aG docker \
+            $USER, then log in again), or use sudo"
     } else {
         "start it (systemctl start docker), or use --orchestrator process"
     }
@@ -126,7 +134,10 @@ fn last_lines(logs: &str) -> String {
     if logs.trim().is_empty() {
         return String::new();
     }
-    format!("; it wrote:\n{}", logs.trim_end().lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n"))
+    format!(
+        "; it wrote:\n{}",
+        logs.trim_end().lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n")
+    )
 }
 
 #[cfg(test)]
@@ -135,7 +146,9 @@ mod tests {
 
     #[test]
     fn a_socket_without_permission_is_no_engine_that_is_down() {
-        let told = |cause: &str| Error::NoEngine { at: "unix:///x".to_owned(), cause: cause.to_owned() }.to_string();
+        let told = |cause: &str| {
+            Error::NoEngine { at: "unix:///x".to_owned(), cause: cause.to_owned() }.to_string()
+        };
         assert!(told("Permission denied (os error 13)").contains("usermod -aG docker"));
         assert!(told("No such file or directory").contains("systemctl start docker"));
     }

@@ -61,7 +61,10 @@ mod tests {
 
     #[test]
     fn memory_is_in_kibibytes() {
-        assert_eq!(parse_meminfo("MemTotal:       24681472 kB\nMemFree: 1 kB\n"), Some(24_681_472 << 10));
+        assert_eq!(
+            parse_meminfo("MemTotal:       24681472 kB\nMemFree: 1 kB\n"),
+            Some(24_681_472 << 10)
+        );
         assert!(memory_bytes().unwrap() > 1 << 28);
     }
 }

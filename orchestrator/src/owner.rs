@@ -1,9 +1,10 @@
 //! Whose a cgroup, a container or a network is.
 //!
-//! A process id alone names nobody: ids are used again. With the time that the process started, in ticks since the
-//! boot, and the boot's own id, it is unique for good, so that [`Orchestrator::clean`](crate::Orchestrator::clean) can
-//! tell what a killed run left behind from what a live run still uses. (Process ids are those of the reader's PID
-//! namespace: a run inside a container is not seen from the host.)
+//! A process id alone names nobody: ids are used again. With the time that the process started, in
+//! ticks since the boot, and the boot's own id, it is unique for good, so that
+//! [`Orchestrator::clean`](crate::Orchestrator::clean) can tell what a killed run left behind from
+//! what a live run still uses. (Process ids are those of the reader's PID namespace: a run inside a
+//! container is not seen from the host.)
 
 use std::{collections::BTreeMap, io};
 
@@ -37,17 +38,24 @@ impl Owner {
     /// When `run` is not `[a-z0-9]+`, or `/proc` cannot be read.
     pub fn current(run: &str) -> Result<Self> {
         if !is_run_id(run) {
-            return Err(Error::Unsatisfiable(format!("{run:?} cannot be a run's id: 1 to 24 letters a-z and digits")));
+            return Err(Error::Unsatisfiable(format!(
+                "{run:?} cannot be a run's id: 1 to 24 letters a-z and digits"
+            )));
         }
         let pid = std::process::id();
         let stat = read("/proc/self/stat")?;
         let start_time = parse_stat(&stat).map(|(_, start)| start).ok_or_else(|| {
-            Error::file("parse", "/proc/self/stat", io::Error::new(io::ErrorKind::InvalidData, "no start time"))
+            Error::file(
+                "parse",
+                "/proc/self/stat",
+                io::Error::new(io::ErrorKind::InvalidData, "no start time"),
+            )
         })?;
         Ok(Self { run: run.to_owned(), boot: boot_id()?, pid, start_time })
     }
 
-    /// Whether the owner still runs. In doubt it does: what is spared by mistake can be removed later.
+    /// Whether the owner still runs. In doubt it does: what is spared by mistake can be removed
+    /// later.
     pub fn is_alive(&self) -> bool {
         if boot_id().is_ok_and(|boot| boot != self.boot) {
             return false;
@@ -105,7 +113,8 @@ impl Owner {
 
 /// Long enough for any id, short enough that a replica's name fits into a host name.
 fn is_run_id(run: &str) -> bool {
-    (1..=24).contains(&run.len()) && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    (1..=24).contains(&run.len())
+        && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 fn boot_id() -> Result<String> {
@@ -131,9 +140,18 @@ mod tests {
     fn this_process_is_alive() {
         let owner = Owner::current("a1").unwrap();
         assert!(owner.is_alive() && owner.is_of_this_boot());
-        assert!(!Owner { start_time: owner.start_time + 1, ..owner.clone() }.is_alive(), "the id was used again");
-        assert!(!Owner { boot: "another".into(), ..owner.clone() }.is_alive(), "the machine was started again");
-        assert!(!Owner { pid: 4_194_305, ..owner }.is_alive(), "no process has an id over the kernel's limit");
+        assert!(
+            !Owner { start_time: owner.start_time + 1, ..owner.clone() }.is_alive(),
+            "the id was used again"
+        );
+        assert!(
+            !Owner { boot: "another".into(), ..owner.clone() }.is_alive(),
+            "the machine was started again"
+        );
+        assert!(
+            !Owner { pid: 4_194_305, ..owner }.is_alive(),
+            "no process has an id over the kernel's limit"
+        );
     }
 
     #[test]
@@ -154,7 +172,9 @@ mod tests {
 
     #[test]
     fn names_and_labels_round_trip() {
-        for (run, pid, start_time) in [("a", 1, 0), ("0z9", 4_194_304, u64::MAX), ("run", 77, 47_555)] {
+        for (run, pid, start_time) in
+            [("a", 1, 0), ("0z9", 4_194_304, u64::MAX), ("run", 77, 47_555)]
+        {
             let boot = "f3afb9fc-ffa7-42d1-be35-526f526467c1".to_owned();
             let owner = Owner { run: run.into(), boot, pid, start_time };
             assert_eq!(Owner::from_dir_name(&owner.dir_name()).as_ref(), Some(&owner));
@@ -165,7 +185,16 @@ mod tests {
 
     #[test]
     fn foreign_names_are_nobodys() {
-        for name in ["", "run-", "run-a", "run-a-1-2", "run-a-1-2-", "run-A-1-2-b", "run-a-x-2-b", "system.slice"] {
+        for name in [
+            "",
+            "run-",
+            "run-a",
+            "run-a-1-2",
+            "run-a-1-2-",
+            "run-A-1-2-b",
+            "run-a-x-2-b",
+            "system.slice",
+        ] {
             assert_eq!(Owner::from_dir_name(name), None, "{name}");
         }
         assert!(Owner::current("a-b").is_err());

@@ -1,9 +1,10 @@
 //! The page cache of the files that replicas run from.
 //!
-//! A file's page is charged to the group that touches it first. On a fresh machine that is the replica; on one where
-//! another ran before, the replica gets the pages of its program and libraries for nothing, looks tens of MiB smaller than
-//! it is, and would thrash elsewhere under the limit that held here. So a cold start evicts them first, and asks the kernel
-//! afterwards whether they are gone: pages that somebody has mapped stay.
+//! A file's page is charged to the group that touches it first. On a fresh machine that is the
+//! replica; on one where another ran before, the replica gets the pages of its program and
+//! libraries for nothing, looks tens of MiB smaller than it is, and would thrash elsewhere under
+//! the limit that held here. So a cold start evicts them first, and asks the kernel afterwards
+//! whether they are gone: pages that somebody has mapped stay.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +30,8 @@ pub enum PageCache {
 /// As many files as are asked about at once.
 const FILES_A_QUESTION: usize = 1000;
 
-/// Evicts the files that replicas run from, if that was asked for; `files` tells which, or why nobody knows.
+/// Evicts the files that replicas run from, if that was asked for; `files` tells which, or why
+/// nobody knows.
 pub(crate) async fn make_cold(
     deployment: &Deployment,
     files: impl Future<Output = Result<Vec<PathBuf>, String>>,
@@ -39,16 +41,21 @@ pub(crate) async fn make_cold(
     }
     match files.await {
         Err(why) => PageCache::Warm(why),
-        Ok(files) => tokio::task::spawn_blocking(move || evict(&files))
-            .await
-            .unwrap_or_else(|_| PageCache::Warm("the eviction ended by a fault of ours".to_owned())),
+        Ok(files) => {
+            tokio::task::spawn_blocking(move || evict(&files)).await.unwrap_or_else(|_| {
+                PageCache::Warm("the eviction ended by a fault of ours".to_owned())
+            })
+        }
     }
 }
 
-/// The same paths, unless one is missing: a client in a container of its own is told paths of the Engine's file system.
+/// The same paths, unless one is missing: a client in a container of its own is told paths of the
+/// Engine's file system.
 pub(crate) fn all_here(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
     match paths.iter().find(|path| matches!(path.try_exists(), Ok(false))) {
-        Some(missing) => Err(format!("what replicas run from is not in this file system: {}", missing.display())),
+        Some(missing) => {
+            Err(format!("what replicas run from is not in this file system: {}", missing.display()))
+        }
         None => Ok(paths),
     }
 }
@@ -60,7 +67,9 @@ fn evict(roots: &[PathBuf]) -> PageCache {
         match collect(root, &mut files) {
             // A file that a replica made for itself and took away: nothing of it is left.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return PageCache::Warm(format!("{} cannot be read: {error}", root.display())),
+            Err(error) => {
+                return PageCache::Warm(format!("{} cannot be read: {error}", root.display()));
+            }
             Ok(()) => {}
         }
     }
@@ -68,12 +77,16 @@ fn evict(roots: &[PathBuf]) -> PageCache {
     for path in files {
         match evict_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display())),
+            Err(error) => {
+                return PageCache::Warm(format!("{} cannot be evicted: {error}", path.display()));
+            }
             Ok(()) => there.push(path),
         }
     }
     if there.is_empty() {
-        return PageCache::Warm("of the files that replicas run from none is in this file system".to_owned());
+        return PageCache::Warm(
+            "of the files that replicas run from none is in this file system".to_owned(),
+        );
     }
     match resident(&there) {
         Ok(left) if left.is_empty() => PageCache::Cold,
@@ -111,17 +124,23 @@ fn evict_file(path: &Path) -> io::Result<()> {
     Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
 }
 
-/// Files of which pages are in memory, with their bytes there. The kernel tells that of a mapping only, which Rust cannot
-/// make without `unsafe`; util-linux, which every distribution has, brings a command for it.
+/// Files of which pages are in memory, with their bytes there. The kernel tells that of a mapping
+/// only, which Rust cannot make without `unsafe`; util-linux, which every distribution has, brings
+/// a command for it.
 fn resident(files: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>, String> {
     let mut left = Vec::new();
     for some in files.chunks(FILES_A_QUESTION) {
-        let told =
-            Command::new("fincore").args(["--raw", "--noheadings", "--bytes", "--output", "RES"]).args(some).output();
-        let told =
-            told.map_err(|error| format!("whether the files were evicted is unknown: fincore (util-linux): {error}"))?;
-        let bytes: Vec<u64> =
-            String::from_utf8_lossy(&told.stdout).lines().filter_map(|l| l.trim().parse().ok()).collect();
+        let told = Command::new("fincore")
+            .args(["--raw", "--noheadings", "--bytes", "--output", "RES"])
+            .args(some)
+            .output();
+        let told = told.map_err(|error| {
+            format!("whether the files were evicted is unknown: fincore (util-linux): {error}")
+        })?;
+        let bytes: Vec<u64> = String::from_utf8_lossy(&told.stdout)
+            .lines()
+            .filter_map(|l| l.trim().parse().ok())
+            .collect();
         if bytes.len() != some.len() {
             let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
             return Err(format!("whether the files were evicted is unknown: fincore: {why}"));
@@ -134,9 +153,13 @@ fn resident(files: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>, String> {
 fn describe(left: &[(PathBuf, u64)]) -> String {
     let total: u64 = left.iter().map(|(_, bytes)| bytes).sum();
     let (largest, _) = left.iter().max_by_key(|(_, bytes)| *bytes).cloned().unwrap_or_default();
-    let others = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+    let others =
+        if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
     let mib = total as f64 / f64::from(1 << 20);
-    format!("{mib:.1} MiB stayed in the page cache, since other programs use them: {}{others}", largest.display())
+    format!(
+        "{mib:.1} MiB stayed in the page cache, since other programs use them: {}{others}",
+        largest.display()
+    )
 }
 
 #[cfg(test)]
@@ -177,7 +200,9 @@ mod tests {
         let own = mapped_files(std::process::id());
         let program = std::env::current_exe().unwrap();
         assert!(own.contains(&program), "{own:?}");
-        let PageCache::Warm(why) = evict(std::slice::from_ref(&program)) else { panic!("this program runs") };
+        let PageCache::Warm(why) = evict(std::slice::from_ref(&program)) else {
+            panic!("this program runs")
+        };
         assert!(why.contains("MiB stayed") && why.contains(program.to_str().unwrap()), "{why}");
     }
 
@@ -190,7 +215,9 @@ mod tests {
 
     #[test]
     fn nothing_evicted_is_no_evidence() {
-        let PageCache::Warm(why) = evict(&["/nowhere".into()]) else { panic!("nothing was looked at") };
+        let PageCache::Warm(why) = evict(&["/nowhere".into()]) else {
+            panic!("nothing was looked at")
+        };
         assert!(why.contains("none is in this file system"), "{why}");
     }
 }

@@ -1,7 +1,7 @@
 //! Waits until a replica answers its ready path.
 //!
-//! A request of our own over a bare socket: a client library would add its pool and its time-outs to what is one line
-//! sent and twelve bytes read.
+//! A request of our own over a bare socket: a client library would add its pool and its time-outs
+//! to what is one line sent and twelve bytes read.
 
 use std::{
     io,
@@ -35,17 +35,21 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What the replica did instead of becoming ready, for [`Error::NotReady`](crate::Error::NotReady).
+    /// What the replica did instead of becoming ready, for
+    /// [`Error::NotReady`](crate::Error::NotReady).
     pub(crate) fn failure(self, path: &str, limit: Duration) -> Option<String> {
         match self {
             Self::Ready => None,
             Self::Ended(end) => Some(format!("ended ({end}) before it was ready")),
-            Self::TimedOut(last) => Some(format!("did not answer GET {path} with a 2xx in {limit:?} ({last})")),
+            Self::TimedOut(last) => {
+                Some(format!("did not answer GET {path} with a 2xx in {limit:?} ({last})"))
+            }
         }
     }
 }
 
-/// Polls `GET path` on `addr` until it answers with a 2xx, `ended` tells how the replica ended, or `limit` is over.
+/// Polls `GET path` on `addr` until it answers with a 2xx, `ended` tells how the replica ended, or
+/// `limit` is over.
 ///
 /// # Errors
 /// Those of `ended`.
@@ -84,7 +88,8 @@ async fn get(addr: SocketAddr, path: &str) -> io::Result<u16> {
     stream.write_all(request.as_bytes()).await?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).await?;
-    parse_status(&head).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP/1.1"))
+    parse_status(&head)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP/1.1"))
 }
 
 /// `HTTP/1.1 200`

@@ -36,17 +36,23 @@ impl FromStr for Choice {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|choice| choice.to_string() == text).ok_or_else(|| {
-            Error::Unsatisfiable(format!("{text:?} is no orchestrator: there are auto, docker and process"))
+            Error::Unsatisfiable(format!(
+                "{text:?} is no orchestrator: there are auto, docker and process"
+            ))
         })
     }
 }
 
-/// The backend of `choice`; with `Auto`, Docker where an image is wanted, else processes where limits can be written
-/// (which is tried, not guessed), else Docker.
+/// The backend of `choice`; with `Auto`, Docker where an image is wanted, else processes where
+/// limits can be written (which is tried, not guessed), else Docker.
 ///
 /// # Errors
 /// Why the backend cannot work here; for `Auto`, why neither can.
-pub async fn select(choice: Choice, wants_image: bool, owner: Owner) -> Result<Arc<dyn Orchestrator>> {
+pub async fn select(
+    choice: Choice,
+    wants_image: bool,
+    owner: Owner,
+) -> Result<Arc<dyn Orchestrator>> {
     match choice {
         Choice::Docker => Ok(Arc::new(Engine::connect(owner).await?)),
         Choice::Auto if wants_image => Ok(Arc::new(Engine::connect(owner).await?)),
@@ -66,8 +72,12 @@ pub async fn select(choice: Choice, wants_image: bool, owner: Owner) -> Result<A
 
 fn both(no_cgroup: Error, no_engine: &Error) -> Error {
     match no_cgroup {
-        Error::NoCgroup { cause, help } => Error::NoCgroup { cause: format!("{cause}; and {no_engine}"), help },
-        other => Error::NoCgroup { cause: format!("{other}; and {no_engine}"), help: String::new() },
+        Error::NoCgroup { cause, help } => {
+            Error::NoCgroup { cause: format!("{cause}; and {no_engine}"), help }
+        }
+        other => {
+            Error::NoCgroup { cause: format!("{other}; and {no_engine}"), help: String::new() }
+        }
     }
 }
 
@@ -88,6 +98,9 @@ mod tests {
         let no_cgroup = Error::NoCgroup { cause: "read-only".into(), help: "sudo".into() };
         let no_engine = Error::NoEngine { at: "unix:///x".into(), cause: "refused".into() };
         let text = both(no_cgroup, &no_engine).to_string();
-        assert!(text.contains("read-only") && text.contains("refused") && text.contains("sudo"), "{text}");
+        assert!(
+            text.contains("read-only") && text.contains("refused") && text.contains("sudo"),
+            "{text}"
+        );
     }
 }

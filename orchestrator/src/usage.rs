@@ -7,25 +7,27 @@ use serde::{Deserialize, Serialize};
 pub struct MemoryUsage {
     /// Everything charged, now.
     pub current_bytes: u64,
-    /// The most that was charged since the start; on a kernel without a peak counter, the most that was seen.
+    /// The most that was charged since the start; on a kernel without a peak counter, the most that
+    /// was seen.
     pub peak_bytes: u64,
     /// Anonymous memory: heap and stacks.
     pub anon_bytes: u64,
     /// Page cache, mapped files included: charged to whoever touched it first.
     pub file_bytes: u64,
-    /// Pages of files that the process which maps most has in memory, whoever they are charged to (`RssFile` of proc_pid_status(5));
-    /// none where its processes cannot be seen.
+    /// Pages of files that the process which maps most has in memory, whoever they are charged to
+    /// (`RssFile` of proc_pid_status(5)); none where its processes cannot be seen.
     pub mapped_file_bytes: Option<u64>,
     /// Socket buffers, where the kernel tells; 0 where it does not.
     pub sock_bytes: u64,
     /// Times that the limit made the kernel take memory back, since the start.
     pub reclaims: u64,
-    /// Page faults that had to read a file, since the start. A program whose own pages do not fit into its limit makes them
-    /// without end.
+    /// Page faults that had to read a file, since the start. A program whose own pages do not fit
+    /// into its limit makes them without end.
     pub major_faults: u64,
 }
 
-/// What one replica has used since it was started. All counters only grow, so that two readings can be subtracted.
+/// What one replica has used since it was started. All counters only grow, so that two readings can
+/// be subtracted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// The replica's name.
@@ -38,8 +40,8 @@ pub struct Usage {
     pub throttled_periods: u64,
     /// Time that its threads spent stopped by the quota.
     pub throttled_seconds: f64,
-    /// Time in which some of its threads waited for a processor, its quota's stops included (pressure stall information); none
-    /// where the kernel does not tell (v1).
+    /// Time in which some of its threads waited for a processor, its quota's stops included
+    /// (pressure stall information); none where the kernel does not tell (v1).
     pub cpu_pressure_seconds: Option<f64>,
     /// The same for memory that had to be taken back or read again.
     pub memory_pressure_seconds: Option<f64>,
@@ -56,16 +58,21 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// With what was used before, by a former life of the same replica: counters go on where they were.
+    /// With what was used before, by a former life of the same replica: counters go on where they
+    /// were.
     pub(crate) fn after(self, before: &Self) -> Self {
-        let sum = |now: Option<f64>, before: Option<f64>| now.map(|now| now + before.unwrap_or(0.0));
+        let sum =
+            |now: Option<f64>, before: Option<f64>| now.map(|now| now + before.unwrap_or(0.0));
         Self {
             cpu_seconds: self.cpu_seconds + before.cpu_seconds,
             periods: self.periods + before.periods,
             throttled_periods: self.throttled_periods + before.throttled_periods,
             throttled_seconds: self.throttled_seconds + before.throttled_seconds,
             cpu_pressure_seconds: sum(self.cpu_pressure_seconds, before.cpu_pressure_seconds),
-            memory_pressure_seconds: sum(self.memory_pressure_seconds, before.memory_pressure_seconds),
+            memory_pressure_seconds: sum(
+                self.memory_pressure_seconds,
+                before.memory_pressure_seconds,
+            ),
             memory: MemoryUsage {
                 peak_bytes: self.memory.peak_bytes.max(before.memory.peak_bytes),
                 reclaims: self.memory.reclaims + before.memory.reclaims,

@@ -6,8 +6,10 @@ use super::{Done, Failed, cargo, read, root, say};
 
 /// Runs every target for so many seconds, also after one has failed.
 pub fn run(seconds: u32) -> Done {
-    let has_cargo_fuzz =
-        Command::new("cargo-fuzz").arg("--version").output().is_ok_and(|output| output.status.success());
+    let has_cargo_fuzz = Command::new("cargo-fuzz")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !has_cargo_fuzz {
         return Err(Failed::Say("cargo-fuzz is missing: cargo install cargo-fuzz".to_owned()));
     }
@@ -24,7 +26,8 @@ pub fn run(seconds: u32) -> Done {
         return Ok(());
     }
     Err(Failed::Say(format!(
-        "failed: {}; what made it so is in fuzz/artifacts, and cargo fuzz run TARGET FILE does it again (with RUSTC_BOOTSTRAP=1)",
+        "failed: {}; what made it so is in fuzz/artifacts, and cargo fuzz run TARGET FILE does it \
+            again (with RUSTC_BOOTSTRAP=1)",
         failed.join(", ")
     )))
 }
@@ -32,7 +35,8 @@ pub fn run(seconds: u32) -> Done {
 fn fuzz(target: &str, seconds: u32) -> Done {
     let folder = root().join("fuzz");
     let (corpus, seeds) = (folder.join("corpus").join(target), folder.join("seeds").join(target));
-    std::fs::create_dir_all(&corpus).map_err(|e| Failed::Say(format!("{}: {e}", corpus.display())))?;
+    std::fs::create_dir_all(&corpus)
+        .map_err(|e| Failed::Say(format!("{}: {e}", corpus.display())))?;
     // The workspace is without unsafe code: an address sanitizer would only make it slow.
     let mut run = cargo(["fuzz", "run", "--sanitizer", "none", target]);
     // What is found goes to the first folder.
@@ -46,7 +50,9 @@ fn fuzz(target: &str, seconds: u32) -> Done {
 /// The names of the targets' files.
 fn targets(folder: &Path) -> Result<Vec<String>, Failed> {
     let manifest = read(&folder.join("Cargo.toml"))?;
-    let path = |line: &str| Some(line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\"")?.to_owned());
+    let path = |line: &str| {
+        Some(line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\"")?.to_owned())
+    };
     let targets: Vec<String> = manifest.lines().filter_map(path).collect();
     match targets.is_empty() {
         true => Err(Failed::Say("fuzz/Cargo.toml names no target".to_owned())),

@@ -1,4 +1,5 @@
-//! The README's commands: `cargo xtask sweep`, `cargo xtask test`, and the checks that come before a commit.
+//! The README's commands: `cargo xtask sweep`, `cargo xtask test`, and the checks that come before
+//! a commit.
 
 mod fuzz;
 
@@ -18,8 +19,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Set up (ONNX Runtime, release build) and sweep: the smallest limits that hold 10,000 users. Arguments go to
-    /// `loadgen sweep`.
+    /// Set up (ONNX Runtime, release build) and sweep: the smallest limits that hold 10,000 users.
+    /// Arguments go to `loadgen sweep`.
     Sweep {
         /// For `loadgen sweep`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -27,8 +28,8 @@ enum Task {
     },
     /// Set up and stop there.
     Setup,
-    /// Install the clients that the tests of inference-api's protocols use (NVIDIA's, MLflow's, schemathesis) into
-    /// target/clients.
+    /// Install the clients that the tests of inference-api's protocols use (NVIDIA's, MLflow's,
+    /// schemathesis) into target/clients.
     Clients,
     /// Run the tests that need no Docker Engine and, where one answers, the rest too.
     Test,
@@ -73,7 +74,11 @@ fn setup() -> Done {
     say("building loadgen and inference-api (release)");
     run(cargo(["build", "--release", "-p", "loadgen", "-p", "inference-api"]))?;
     say("looking for ONNX Runtime");
-    let found = release("inference-api").args(["runtime", "path"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found = release("inference-api")
+        .args(["runtime", "path"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     if !found.is_ok_and(|status| status.success()) {
         run(release("inference-api").args(["runtime", "install"]))?;
     }
@@ -88,7 +93,10 @@ fn sweep(args: &[String]) -> Done {
     if !asked("--max-users") {
         sweep.args(["--max-users", "10000"]);
     }
-    if !asked("--image") && !asked("--model") && !args.iter().any(|a| a == "docker" || a == "--orchestrator=docker") {
+    if !asked("--image")
+        && !asked("--model")
+        && !args.iter().any(|a| a == "docker" || a == "--orchestrator=docker")
+    {
         sweep.arg("--model").arg(root().join("models/iris.onnx"));
     }
     if !asked("--step") {
@@ -111,7 +119,8 @@ fn clients() -> Done {
     run(Command::new(dir.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
         .arg(&requirements))?;
-    std::fs::write(&installed, wanted).map_err(|e| Failed::Say(format!("{}: {e}", installed.display())))
+    std::fs::write(&installed, wanted)
+        .map_err(|e| Failed::Say(format!("{}: {e}", installed.display())))
 }
 
 fn read(path: &Path) -> Result<String, Failed> {
@@ -121,7 +130,8 @@ fn read(path: &Path) -> Result<String, Failed> {
 fn test() -> Done {
     clients()?;
     say("building the workspace and its tests");
-    // All at once: for one package alone, dependencies would be built with other features, and so again.
+    // All at once: for one package alone, dependencies would be built with other features, and so
+    // again.
     run(cargo(["test", "--workspace", "--no-run"]))?;
     say("looking for ONNX Runtime");
     // The tests start both servers; they are built since their packages have tests of their own.
@@ -150,7 +160,8 @@ fn test() -> Done {
 fn check() -> Done {
     run(cargo(["fmt", "--all", "--check"]))?;
     run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    // A workspace of its own, which nothing else would build; what it depends on is checked by now, with the same profile.
+    // A workspace of its own, which nothing else would build; what it depends on is checked by now,
+    // with the same profile.
     let mut fuzz = cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
     run(fuzz.arg(target()).args(["--", "-D", "warnings"]))?;
     run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
@@ -190,9 +201,9 @@ fn root() -> PathBuf {
 
 fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Done {
     let command = command.borrow_mut();
-    let status = command
-        .status()
-        .map_err(|e| Failed::Say(format!("{} does not start: {e}", command.get_program().display())))?;
+    let status = command.status().map_err(|e| {
+        Failed::Say(format!("{} does not start: {e}", command.get_program().display()))
+    })?;
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Failed::Status(u8::try_from(code).unwrap_or(1))),

@@ -6,12 +6,17 @@ use crate::{
     predict::{Batch, Fault},
 };
 
-/// Reads an inference request of the Open Inference Protocol, whose first `header` bytes (all of them without) are JSON and whose rest
-/// are tensors as bytes. Returns a tensor for each input, in the model's order.
+/// Reads an inference request of the Open Inference Protocol, whose first `header` bytes (all of
+/// them without) are JSON and whose rest are tensors as bytes. Returns a tensor for each input, in
+/// the model's order.
 ///
 /// # Errors
 /// What the client is told.
-pub fn v2(signature: &Signature, body: &[u8], header: Option<usize>) -> Result<Vec<Tensor>, String> {
+pub fn v2(
+    signature: &Signature,
+    body: &[u8],
+    header: Option<usize>,
+) -> Result<Vec<Tensor>, String> {
     v2::read_inputs(signature, body, header).map_err(|error| error.message)
 }
 

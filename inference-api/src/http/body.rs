@@ -1,4 +1,5 @@
-//! Bodies: read up to a limit, with gzip and deflate undone, and written with them where the client takes it.
+//! Bodies: read up to a limit, with gzip and deflate undone, and written with them where the client
+//! takes it.
 
 use std::io::{Read, Write};
 
@@ -48,9 +49,13 @@ where
 
 /// The body in a coding that the client takes, and the coding's name, if that is worth it.
 pub(super) fn code(headers: &HeaderMap, body: Vec<u8>) -> (Vec<u8>, Option<&'static str>) {
-    let Some(coding) = choose(accepted(headers)).filter(|_| body.len() >= WORTH_CODING) else { return (body, None) };
+    let Some(coding) = choose(accepted(headers)).filter(|_| body.len() >= WORTH_CODING) else {
+        return (body, None);
+    };
     let coded = match coding {
-        "gzip" => deflate(GzEncoder::new(Vec::new(), Compression::fast()), &body, GzEncoder::finish),
+        "gzip" => {
+            deflate(GzEncoder::new(Vec::new(), Compression::fast()), &body, GzEncoder::finish)
+        }
         _ => deflate(ZlibEncoder::new(Vec::new(), Compression::fast()), &body, ZlibEncoder::finish),
     };
     match coded {
@@ -125,11 +130,15 @@ mod tests {
     #[test]
     fn a_bomb_is_cut_off() {
         let zeros = vec![0; 10 << 20];
-        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let headers =
+            HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
         let (coded, coding) = code(&headers, zeros);
         assert_eq!(coding, Some("gzip"));
         assert!(coded.len() < 1 << 20);
-        assert!(matches!(inflate(MultiGzDecoder::new(&coded[..]), 1 << 20), Err(ApiError::TooLarge { .. })));
+        assert!(matches!(
+            inflate(MultiGzDecoder::new(&coded[..]), 1 << 20),
+            Err(ApiError::TooLarge { .. })
+        ));
         assert_eq!(inflate(MultiGzDecoder::new(&coded[..]), 10 << 20).unwrap().len(), 10 << 20);
     }
 }

@@ -1,7 +1,7 @@
 //! The one place where errors become statuses and JSON.
 //!
-//! The client's faults are 4xx and name the field, what was expected and what came. What only we could have done wrong
-//! is a 500, and there is one way to it: metrics that do not render.
+//! The client's faults are 4xx and name the field, what was expected and what came. What only we
+//! could have done wrong is a 500, and there is one way to it: metrics that do not render.
 
 use std::time::Duration;
 
@@ -80,35 +80,56 @@ impl ApiError {
 }
 
 impl ApiError {
-    /// What is wrong, as JSON: where the client can do something, with the field, what was expected and what came.
+    /// What is wrong, as JSON: where the client can do something, with the field, what was expected
+    /// and what came.
     fn details(&self) -> serde_json::Value {
         let of = |field: &str, expected: &str, got: &str, message: &str| json!({ "field": field, "expected": expected, "got": got, "message": message });
         match self {
-            Self::TooLarge { limit, got } => {
-                of("body", &format!("at most {limit} bytes (--max-body-bytes)"), got, "the body is too large")
-            }
+            Self::TooLarge { limit, got } => of(
+                "body",
+                &format!("at most {limit} bytes (--max-body-bytes)"),
+                got,
+                "the body is too large",
+            ),
             Self::Unreadable(got) => of("body", "a whole body", got, "the body could not be read"),
-            Self::Coding(got) => {
-                of("content-encoding", "gzip, deflate or none", got, "the body's content-encoding is not known")
-            }
-            Self::Media(got) => {
-                of("content-type", "application/json or text/csv", got, "the body's content-type is not known")
-            }
+            Self::Coding(got) => of(
+                "content-encoding",
+                "gzip, deflate or none",
+                got,
+                "the body's content-encoding is not known",
+            ),
+            Self::Media(got) => of(
+                "content-type",
+                "application/json or text/csv",
+                got,
+                "the body's content-type is not known",
+            ),
             Self::Fault(fault) => of(&fault.field, &fault.expected, &fault.got, &fault.to_string()),
-            Self::Unknown(unknown) => of("model", "a model that is loaded", "another", &unknown.to_string()),
-            Self::Refused(reason) => of("body", "values that the model takes", reason, "the model refused the values"),
-            Self::NotFound(path) => of("path", "one of those that GET /openapi.json lists", path, "no such path"),
+            Self::Unknown(unknown) => {
+                of("model", "a model that is loaded", "another", &unknown.to_string())
+            }
+            Self::Refused(reason) => {
+                of("body", "values that the model takes", reason, "the model refused the values")
+            }
+            Self::NotFound(path) => {
+                of("path", "one of those that GET /openapi.json lists", path, "no such path")
+            }
             Self::Method(method, path) => {
                 of("method", allowed(path), method.as_str(), &format!("{path} has no {method}"))
             }
-            Self::QueueFull(_, waiting) => json!({ "message": format!("the queue is full: {waiting} requests wait") }),
-            Self::Timeout(limit) => json!({ "message": format!("not answered within {} ms", limit.as_millis()) }),
+            Self::QueueFull(_, waiting) => {
+                json!({ "message": format!("the queue is full: {waiting} requests wait") })
+            }
+            Self::Timeout(limit) => {
+                json!({ "message": format!("not answered within {} ms", limit.as_millis()) })
+            }
             Self::Memory(reason) => {
                 json!({ "message": format!("there is not enough memory for this request: {reason}") })
             }
             Self::Loading => json!({ "message": "the models are being loaded" }),
             Self::Unread => {
-                json!({ "message": "clients have not read the answers that they were sent: there is no room for one more" })
+                json!({ "message": "clients have not read the answers that they were sent: there \
+                    is no room for one more" })
             }
             Self::Internal(message) => json!({ "message": message }),
         }
@@ -151,7 +172,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let error = Json(json!({ "error": self.details() }));
         match &self {
-            Self::Method(_, path) => (self.status(), [(header::ALLOW, allowed(path))], error).into_response(),
+            Self::Method(_, path) => {
+                (self.status(), [(header::ALLOW, allowed(path))], error).into_response()
+            }
             Self::QueueFull(..) | Self::Loading | Self::Unread => {
                 (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response()
             }
@@ -162,8 +185,10 @@ impl IntoResponse for ApiError {
 
 /// The method of a path that has one.
 fn allowed(path: &str) -> &'static str {
-    let posted =
-        path == "/predict" || path == "/invocations" || path.ends_with("/infer") || path.starts_with("/v2/repository");
+    let posted = path == "/predict"
+        || path == "/invocations"
+        || path.ends_with("/infer")
+        || path.starts_with("/v2/repository");
     if posted { "POST" } else { "GET" }
 }
 

@@ -14,7 +14,10 @@ use crate::metrics::Exposition;
 
 /// Whether a path has an answer while the models are being loaded.
 pub(super) fn tells_of_loading(path: &str) -> bool {
-    matches!(path, "/health" | "/ping" | "/metrics" | "/version" | "/v2/health/live" | "/v2/health/ready")
+    matches!(
+        path,
+        "/health" | "/ping" | "/metrics" | "/version" | "/v2/health/live" | "/v2/health/ready"
+    )
 }
 
 pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
@@ -23,16 +26,23 @@ pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
     (status, Json(json!({ "status": phase.word() }))).into_response()
 }
 
-pub(super) async fn metrics(State(worker): State<SharedWorker>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn metrics(
+    State(worker): State<SharedWorker>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let form = Exposition::choose(accepted);
     let metrics = worker.server.metrics.render(form).map_err(ApiError::Internal)?;
     Ok(([(header::CONTENT_TYPE, form.content_type())], metrics).into_response())
 }
 
-/// Counts answers by the route's pattern, and those without a route under one name: whoever scans for paths must not fill
-/// our memory with counters.
-pub(super) async fn count(State(worker): State<SharedWorker>, request: Request, next: Next) -> Response {
+/// Counts answers by the route's pattern, and those without a route under one name: whoever scans
+/// for paths must not fill our memory with counters.
+pub(super) async fn count(
+    State(worker): State<SharedWorker>,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let path = path.as_ref().map_or("other", MatchedPath::as_str);

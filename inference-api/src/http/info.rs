@@ -75,6 +75,10 @@ fn port(port: &Port) -> PortInfo<'_> {
     PortInfo {
         name: &port.name,
         datatype: datatype(port),
-        shape: port.dims.iter().map(|d| d.and_then(|d| i64::try_from(d).ok()).unwrap_or(-1)).collect(),
+        shape: port
+            .dims
+            .iter()
+            .map(|d| d.and_then(|d| i64::try_from(d).ok()).unwrap_or(-1))
+            .collect(),
     }
 }

@@ -9,14 +9,23 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What a client has to show. Only its digest is kept: digests are of one length, so that comparing them tells nothing of
-/// the key by the time it takes.
+/// What a client has to show. Only its digest is kept: digests are of one length, so that comparing
+/// them tells nothing of the key by the time it takes.
 #[derive(Clone)]
 pub struct ApiKey([u8; 32]);
 
-/// Paths that need none: whoever asks whether the server is well, and the documents that say how to ask with a key.
-const OPEN: [&str; 8] =
-    ["/health", "/ping", "/version", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs"];
+/// Paths that need none: whoever asks whether the server is well, and the documents that say how to
+/// ask with a key.
+const OPEN: [&str; 8] = [
+    "/health",
+    "/ping",
+    "/version",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/openapi.json",
+    "/docs",
+];
 
 /// Whether a path needs no key.
 pub(super) fn is_open(path: &str) -> bool {
@@ -36,7 +45,10 @@ impl ApiKey {
         }
         let message = "this server wants its key: Authorization: Bearer KEY, or X-API-Key: KEY";
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        Some((StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": message }))).into_response())
+        Some(
+            (StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": message })))
+                .into_response(),
+        )
     }
 
     fn is(&self, key: &[u8]) -> bool {
@@ -51,7 +63,8 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-/// What a client shows, in either way: a proxy between us may have put something of its own into one of them.
+/// What a client shows, in either way: a proxy between us may have put something of its own into
+/// one of them.
 fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
@@ -85,7 +98,13 @@ mod tests {
         for wrong in ["Bearer secret2", "Bearer ", "secret", "Basic secret"] {
             assert!(refused("/predict", Some(("authorization", wrong))), "{wrong}");
         }
-        for path in ["/predict", "/metrics", "/v2/repository/models/iris/load", "/v2/models/iris/infer", "/model"] {
+        for path in [
+            "/predict",
+            "/metrics",
+            "/v2/repository/models/iris/load",
+            "/v2/models/iris/infer",
+            "/model",
+        ] {
             assert!(refused(path, None), "{path}");
         }
         assert!(!refused("/health", None));

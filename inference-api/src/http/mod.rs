@@ -121,21 +121,35 @@ impl Phase {
 
 impl Worker {
     /// Runs a model, or says why it did not run.
-    async fn run(&self, served: &Arc<Served>, inputs: Vec<Tensor>, rows: usize) -> Result<Run, ApiError> {
+    async fn run(
+        &self,
+        served: &Arc<Served>,
+        inputs: Vec<Tensor>,
+        rows: usize,
+    ) -> Result<Run, ApiError> {
         let Some(service_time) = &self.server.service_time else {
-            return served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(served, failure));
+            return served
+                .run(self.index, inputs, rows)
+                .await
+                .map_err(|failure| self.failure(served, failure));
         };
         let came = Instant::now();
         let visit = match service_time.visit(came) {
             Ok(visit) => visit,
-            Err(Turned::Full(waiting)) => return Err(self.failure(served, RunFailure::QueueFull(waiting))),
+            Err(Turned::Full(waiting)) => {
+                return Err(self.failure(served, RunFailure::QueueFull(waiting)));
+            }
             Err(Turned::TimesOut(at)) => {
                 self.alarm.wait_until(at).await;
                 return Err(self.failure(served, RunFailure::Timeout(at - came)));
             }
         };
-        // The model runs while the request waits: its own time is part of the time that the request is to take.
-        let run = served.run(self.index, inputs, rows).await.map_err(|failure| self.failure(served, failure))?;
+        // The model runs while the request waits: its own time is part of the time that the request
+        // is to take.
+        let run = served
+            .run(self.index, inputs, rows)
+            .await
+            .map_err(|failure| self.failure(served, failure))?;
         self.alarm.wait_until(visit.ends).await;
         let (queued, inference) = (visit.begins - came, visit.begins.elapsed());
         self.server.metrics.served(visit.ends - visit.begins, inference);
@@ -202,11 +216,16 @@ impl Routes {
             self.worker.server.metrics.answered("unauthorized", refusal.status().as_u16());
             return refusal;
         }
-        if self.worker.server.phase.is_loading() && !health::tells_of_loading(request.uri().path()) {
-            self.worker.server.metrics.answered("loading", StatusCode::SERVICE_UNAVAILABLE.as_u16());
+        if self.worker.server.phase.is_loading() && !health::tells_of_loading(request.uri().path())
+        {
+            self.worker
+                .server
+                .metrics
+                .answered("loading", StatusCode::SERVICE_UNAVAILABLE.as_u16());
             return refusal(request.uri().path(), ApiError::Loading);
         }
-        // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8 us of 19.5.
+        // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8
+        // us of 19.5.
         if request.method() == Method::POST {
             let path = request.uri().path();
             if path == "/predict" {

@@ -23,7 +23,9 @@ where
     match answer(worker, parts, body).await {
         Ok(json) => {
             let mut response = Response::new(json.into());
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         Err(error) => {

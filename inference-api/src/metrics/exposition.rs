@@ -25,7 +25,8 @@ impl Exposition {
                 "text/plain" | "text/*" | "*/*" => Self::Text,
                 _ => continue,
             };
-            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            let weight =
+                parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
             if weight > best.0 {
                 best = (weight, form);
             }
@@ -39,20 +40,24 @@ impl Exposition {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::Protobuf => {
-                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                    encoding=delimited"
             }
         }
     }
 }
 
-/// Prometheus' text, made of OpenMetrics': there a counter is called as its samples are, with `_total`, and nothing marks the end.
+/// Prometheus' text, made of OpenMetrics': there a counter is called as its samples are, with
+/// `_total`, and nothing marks the end.
 pub(super) fn classic(openmetrics: &str) -> String {
     let mut out = String::with_capacity(openmetrics.len());
     let mut help: Option<(&str, &str)> = None;
     for line in openmetrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ');
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             let suffix = if kind == "counter" { "_total" } else { "" };
             if let Some((_, text)) = help.take() {
                 // Writing to a string does not fail.
@@ -92,11 +97,14 @@ mod tests {
 
     #[test]
     fn counters_are_called_as_their_samples() {
-        let text = "# HELP a_requests Answers.\n# TYPE a_requests counter\na_requests_total{x=\"#\"} 1\n# HELP b B.\n# TYPE b gauge\n# UNIT b s\nb 2\n# EOF\n";
+        let text = "# HELP a_requests Answers.\n# TYPE a_requests \
+            counter\na_requests_total{x=\"#\"} 1\n# HELP b B.\n# TYPE b gauge\n# UNIT b s\nb 2\n# \
+            EOF\n";
         let classic = classic(text);
         assert_eq!(
             classic,
-            "# HELP a_requests_total Answers.\n# TYPE a_requests_total counter\na_requests_total{x=\"#\"} 1\n# HELP b B.\n# TYPE b gauge\nb 2\n"
+            "# HELP a_requests_total Answers.\n# TYPE a_requests_total \
+                counter\na_requests_total{x=\"#\"} 1\n# HELP b B.\n# TYPE b gauge\nb 2\n"
         );
     }
 }

@@ -75,7 +75,10 @@ struct ServiceLabels {
 
 /// 1 us to about 1 s, and native ones for whoever reads those.
 fn buckets() -> Histogram {
-    Histogram::new_classic_and_native(exponential_buckets(1e-6, 2.0, 21), NativeHistogramConfig::with_schema(3))
+    Histogram::new_classic_and_native(
+        exponential_buckets(1e-6, 2.0, 21),
+        NativeHistogramConfig::with_schema(3),
+    )
 }
 
 impl Metrics {
@@ -95,12 +98,18 @@ impl Metrics {
         );
         let crashes: Counter = Counter::default();
         crashes.inc_by(guardian::crashes().unwrap_or(0));
-        registry.register("crashes", "Times that a signal ended the server and --respawn started it again", crashes);
+        registry.register(
+            "crashes",
+            "Times that a signal ended the server and --respawn started it again",
+            crashes,
+        );
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Self {
-            predicted: [Endpoint::Predict, Endpoint::Infer, Endpoint::Invocations]
-                .map(|e| requests.get_or_create_owned(&RequestLabels { path: e.path().to_owned(), code: 200 })),
+            predicted: [Endpoint::Predict, Endpoint::Infer, Endpoint::Invocations].map(|e| {
+                requests
+                    .get_or_create_owned(&RequestLabels { path: e.path().to_owned(), code: 200 })
+            }),
             stages: ["parse", "queue", "inference", "write"]
                 .map(|stage| stages.get_or_create_owned(&StageLabels { stage })),
             drawn: service.get_or_create_owned(&ServiceLabels { time: "drawn" }),
@@ -112,7 +121,14 @@ impl Metrics {
     }
 
     /// Counts a request that a model has answered, and how long its parts took.
-    pub fn predicted(&self, at: Endpoint, parse: Duration, queue: Duration, inference: Duration, write: Duration) {
+    pub fn predicted(
+        &self,
+        at: Endpoint,
+        parse: Duration,
+        queue: Duration,
+        inference: Duration,
+        write: Duration,
+    ) {
         self.predicted[at as usize].inc();
         for (stage, time) in self.stages.iter().zip([parse, queue, inference, write]) {
             stage.observe(time.as_secs_f64());

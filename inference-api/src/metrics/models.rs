@@ -1,4 +1,5 @@
-//! What each model has done: read from its own statistics when somebody asks, so that requests pay nothing for it.
+//! What each model has done: read from its own statistics when somebody asks, so that requests pay
+//! nothing for it.
 
 use std::{fmt, sync::Arc};
 
@@ -28,7 +29,8 @@ impl Collector for Models {
         let catalog = self.0.catalog();
         let all: Vec<(&Served, Statistics)> =
             catalog.all().map(|served| (served.as_ref(), served.statistics())).collect();
-        let requests: Parts = |of| vec![("success", of.success.count as f64), ("fail", of.fail.count as f64)];
+        let requests: Parts =
+            |of| vec![("success", of.success.count as f64), ("fail", of.fail.count as f64)];
         let seconds: Parts = |of| {
             let stages = [of.compute_input, of.queue, of.compute_infer, of.compute_output];
             ["parse", "queue", "inference", "write"]
@@ -38,25 +40,36 @@ impl Collector for Models {
         };
         let counters = [
             ("model_requests", "Requests by model and how they ended", "outcome", requests),
-            ("model_stage_seconds", "Time that a model's answered requests took, by stage", "stage", seconds),
+            (
+                "model_stage_seconds",
+                "Time that a model's answered requests took, by stage",
+                "stage",
+                seconds,
+            ),
         ];
         for (name, help, label, parts) in counters {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (served, statistics) in &all {
                 for (part, value) in parts(statistics) {
                     let [model, version] = labels(served);
-                    ConstCounter::new(value).encode(family.encode_family(&[model, version, (label, part)])?)?;
+                    ConstCounter::new(value).encode(family.encode_family(&[
+                        model,
+                        version,
+                        (label, part),
+                    ])?)?;
                 }
             }
         }
         let help = "Requests that wait for a model";
-        let mut family = encoder.encode_descriptor("model_queue_length", help, None, MetricType::Gauge)?;
+        let mut family =
+            encoder.encode_descriptor("model_queue_length", help, None, MetricType::Gauge)?;
         for (served, _) in &all {
             let waiting = i64::try_from(served.waiting()).unwrap_or(i64::MAX);
             ConstGauge::new(waiting).encode(family.encode_family(&labels(served))?)?;
         }
         let help = "Rows in a run of a model";
-        let mut family = encoder.encode_descriptor("model_batch_size", help, None, MetricType::Histogram)?;
+        let mut family =
+            encoder.encode_descriptor("model_batch_size", help, None, MetricType::Histogram)?;
         for (served, statistics) in &all {
             let bounds = BATCH_BOUNDS.into_iter().map(|bound| bound as f64).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(statistics.batch_sizes).collect();

@@ -23,7 +23,8 @@ const KNOWN: [(&[u8], &str, &str); 9] = [
     (b"<!DOCTYPE", "an HTML page", "download the file itself"),
 ];
 
-const SKLEARN: &str = "skl2onnx.to_onnx(model, X[:1]) makes an ONNX model of a scikit-learn one; for xgboost and lightgbm, onnxmltools does";
+const SKLEARN: &str = "skl2onnx.to_onnx(model, X[:1]) makes an ONNX model of a scikit-learn one; \
+    for xgboost and lightgbm, onnxmltools does";
 
 /// Returns what a file is and what helps, if it is something that people take for a model.
 pub(super) fn stranger(path: &Path) -> Option<String> {
@@ -33,15 +34,22 @@ pub(super) fn stranger(path: &Path) -> Option<String> {
     if head.is_empty() {
         return Some("it is empty".to_owned());
     }
-    let is_tensors = head.get(8) == Some(&b'{') && path.extension().is_some_and(|extension| extension == "safetensors");
-    let known = KNOWN.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, what, help)| (*what, *help));
-    let known = known
-        .or(is_tensors
-            .then_some(("safetensors: weights without a graph", "export the model to ONNX from its framework")));
-    let known = known
-        .or(head.get(4..8).filter(|magic| *magic == b"TFL3").map(|_| {
-            ("a TensorFlow Lite model", "python -m tf2onnx.convert --tflite model.tflite --output model.onnx")
-        }));
+    let is_tensors = head.get(8) == Some(&b'{')
+        && path.extension().is_some_and(|extension| extension == "safetensors");
+    let known = KNOWN
+        .iter()
+        .find(|(magic, ..)| head.starts_with(magic))
+        .map(|(_, what, help)| (*what, *help));
+    let known = known.or(is_tensors.then_some((
+        "safetensors: weights without a graph",
+        "export the model to ONNX from its framework",
+    )));
+    let known = known.or(head.get(4..8).filter(|magic| *magic == b"TFL3").map(|_| {
+        (
+            "a TensorFlow Lite model",
+            "python -m tf2onnx.convert --tflite model.tflite --output model.onnx",
+        )
+    }));
     known.map(|(what, help)| format!("it is {what}, and no ONNX model\n  help: {help}"))
 }
 

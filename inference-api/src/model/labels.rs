@@ -1,7 +1,7 @@
 //! The labels that an ONNX file itself gives its classes: what ONNX Runtime does not tell.
 //!
-//! Reads the file's protocol buffer (onnx.proto, `ModelProto`) from its beginning to its end and keeps nothing that it does not need: weights
-//! are passed over, however large they are.
+//! Reads the file's protocol buffer (onnx.proto, `ModelProto`) from its beginning to its end and
+//! keeps nothing that it does not need: weights are passed over, however large they are.
 
 use std::{
     collections::BTreeMap,
@@ -49,8 +49,9 @@ const INT64: u64 = 7;
 const STRING: u64 = 8;
 
 impl Labels {
-    /// Reads the labels of the classes whose label is the output `label`, or whose scores are the output `scores`; `None` where the file does not
-    /// tell, or cannot be read here: the runtime has its own word on that.
+    /// Reads the labels of the classes whose label is the output `label`, or whose scores are the
+    /// output `scores`; `None` where the file does not tell, or cannot be read here: the runtime
+    /// has its own word on that.
     pub fn read(model: &Path, label: &str, scores: &str) -> Option<Self> {
         let file = File::open(model).ok()?;
         let length = file.metadata().ok()?.len();
@@ -86,7 +87,8 @@ impl Graph {
     fn labels_of(&self, output: &str) -> Option<Labels> {
         let mut name = output;
         for _ in 0..self.nodes.len() {
-            let node = self.nodes.iter().find(|node| node.outputs.iter().any(|output| output == name))?;
+            let node =
+                self.nodes.iter().find(|node| node.outputs.iter().any(|output| output == name))?;
             if let Some(labels) = &node.labels {
                 return Some(labels.clone());
             }
@@ -162,19 +164,24 @@ impl<R: Read + Seek> Reader<R> {
     fn attribute(&mut self, end: u64) -> io::Result<Option<Labels>> {
         let (mut name, mut numbers, mut texts) = (String::new(), Vec::new(), Vec::new());
         self.fields(end, |reader, field, value| {
-            // The name comes first in files that are made by the usual library: the values of others are passed over.
+            // The name comes first in files that are made by the usual library: the values of
+            // others are passed over.
             let is_ours = name.is_empty() || name.starts_with("classlabels_");
             match (field, value) {
                 (1, Value::Until(end)) => name = reader.text(end)?,
                 (8, Value::Number(number)) if is_ours => numbers.push(number.cast_signed()),
                 (8, Value::Until(end)) if is_ours => reader.packed(end, &mut numbers)?,
-                (9, Value::Until(end)) if is_ours && texts.len() < MOST_LABELS => texts.push(reader.text(end)?),
+                (9, Value::Until(end)) if is_ours && texts.len() < MOST_LABELS => {
+                    texts.push(reader.text(end)?)
+                }
                 _ => {}
             }
             Ok(())
         })?;
         Ok(match name.as_str() {
-            "classlabels_int64s" | "classlabels_ints" if !numbers.is_empty() => Some(Labels::Numbers(numbers)),
+            "classlabels_int64s" | "classlabels_ints" if !numbers.is_empty() => {
+                Some(Labels::Numbers(numbers))
+            }
             "classlabels_strings" if !texts.is_empty() => Some(Labels::Names(texts)),
             _ => None,
         })
@@ -197,7 +204,8 @@ impl<R: Read + Seek> Reader<R> {
             Ok(())
         })?;
         let of_raw = |size: usize| -> Vec<i64> {
-            let number = |bytes: &[u8]| bytes.iter().rev().fold(0i64, |n, byte| (n << 8) | i64::from(*byte));
+            let number =
+                |bytes: &[u8]| bytes.iter().rev().fold(0i64, |n, byte| (n << 8) | i64::from(*byte));
             let signed = |n: i64| if size == 4 { i64::from(n as i32) } else { n };
             raw.chunks_exact(size).map(|bytes| signed(number(bytes))).collect()
         };
@@ -212,7 +220,11 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Calls `each` with every field until `end`, and passes over what it leaves.
-    fn fields(&mut self, end: u64, mut each: impl FnMut(&mut Self, u64, Value) -> io::Result<()>) -> io::Result<()> {
+    fn fields(
+        &mut self,
+        end: u64,
+        mut each: impl FnMut(&mut Self, u64, Value) -> io::Result<()>,
+    ) -> io::Result<()> {
         while self.at < end {
             let tag = self.varint()?;
             let (value, until) = match tag & 7 {
@@ -220,8 +232,11 @@ impl<R: Read + Seek> Reader<R> {
                 1 => (Value::Passed, self.at + 8),
                 2 => {
                     let length = self.varint()?;
-                    let until =
-                        self.at.checked_add(length).filter(|until| *until <= end).ok_or(ErrorKind::InvalidData)?;
+                    let until = self
+                        .at
+                        .checked_add(length)
+                        .filter(|until| *until <= end)
+                        .ok_or(ErrorKind::InvalidData)?;
                     (Value::Until(until), until)
                 }
                 5 => (Value::Passed, self.at + 4),

@@ -22,7 +22,9 @@ pub use tensor::{Buffer, Element, Key, Tensor, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The library does not load.
-    #[error("{path} does not load as ONNX Runtime: {reason}\n  help: inference-api runtime install")]
+    #[error(
+        "{path} does not load as ONNX Runtime: {reason}\n  help: inference-api runtime install"
+    )]
     Runtime {
         /// The library.
         path: PathBuf,
@@ -69,7 +71,9 @@ impl LoadError {
     fn unreadable(path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            std::io::ErrorKind::PermissionDenied => Self::Denied { path, user: nix::unistd::geteuid().as_raw() },
+            std::io::ErrorKind::PermissionDenied => {
+                Self::Denied { path, user: nix::unistd::geteuid().as_raw() }
+            }
             _ => Self::Read { path, source },
         }
     }
@@ -92,7 +96,8 @@ pub enum RunError {
 /// Where there is no memory for it: growing one in vain would abort the process.
 pub fn room<T>(count: usize) -> Result<Vec<T>, RunError> {
     let mut vector = Vec::new();
-    let short = |_| RunError::Memory(format!("no room for {count} elements of {} bytes", size_of::<T>()));
+    let short =
+        |_| RunError::Memory(format!("no room for {count} elements of {} bytes", size_of::<T>()));
     vector.try_reserve_exact(count).map(|()| vector).map_err(short)
 }
 
@@ -104,8 +109,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name and version. `features` are what a
-    /// registry calls its features.
+    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name
+    /// and version. `features` are what a registry calls its features.
     ///
     /// # Errors
     /// When the file is no ONNX model that the runtime runs, or the sidecar does not fit it.
@@ -117,7 +122,8 @@ impl Model {
     ) -> Result<Self, LoadError> {
         let loaded = runtime.open(path)?;
         let sidecar = Sidecar::read(path)?;
-        let mut signature = Signature::new(path, identity, (&loaded.inputs, &loaded.outputs), sidecar)?;
+        let mut signature =
+            Signature::new(path, identity, (&loaded.inputs, &loaded.outputs), sidecar)?;
         signature.name_features(features);
         Ok(Self { signature: Arc::new(signature), loaded })
     }
@@ -161,16 +167,28 @@ fn take_rows(tensor: &mut Tensor, rows: usize) -> Tensor {
 
 fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
     match (so_far, more) {
-        (Value::Tensor(a), Value::Tensor(b)) if a.shape.get(1..) == b.shape.get(1..) && !a.shape.is_empty() => {
+        (Value::Tensor(a), Value::Tensor(b))
+            if a.shape.get(1..) == b.shape.get(1..) && !a.shape.is_empty() =>
+        {
             a.shape[0] += b.shape[0];
-            if a.data.append(b.data) { Ok(()) } else { Err(RunError::Refused("an output changed its type".to_owned())) }
+            if a.data.append(b.data) {
+                Ok(())
+            } else {
+                Err(RunError::Refused(
+                    "an output changed \
+                its type"
+                        .to_owned(),
+                ))
+            }
         }
         (Value::Maps(a), Value::Maps(b)) => {
             a.extend(b);
             Ok(())
         }
         _ => Err(RunError::Refused(
-            "an output cannot be put together from several runs; send the rows of one run a request".to_owned(),
+            "an output cannot be put together from several runs; send the rows of one run a \
+                request"
+                .to_owned(),
         )),
     }
 }

@@ -1,4 +1,5 @@
-//! The sidecar: what an ONNX file does not say about itself (feature names, class labels, an example).
+//! The sidecar: what an ONNX file does not say about itself (feature names, class labels, an
+//! example).
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::LoadError;
 
-/// `iris.json` beside `iris.onnx`. Keys that this version does not know (reference outputs, training notes) are for
-/// other readers and are passed over.
+/// `iris.json` beside `iris.onnx`. Keys that this version does not know (reference outputs,
+/// training notes) are for other readers and are passed over.
 #[derive(Debug, Deserialize)]
 pub struct Sidecar {
     /// The format's version; this crate reads 1.
@@ -51,7 +52,8 @@ impl Sidecar {
     /// Reads the sidecar of the model at `model`; `None` if there is none.
     ///
     /// # Errors
-    /// When there is one that cannot be read or understood: a broken sidecar must not silently change the API.
+    /// When there is one that cannot be read or understood: a broken sidecar must not silently
+    /// change the API.
     pub fn read(model: &Path) -> Result<Option<Self>, LoadError> {
         let path = Self::path(model);
         let text = match std::fs::read_to_string(&path) {
@@ -62,7 +64,8 @@ impl Sidecar {
         let sidecar: Self = serde_json::from_str(&text)
             .map_err(|e| LoadError::Sidecar { path: path.clone(), reason: e.to_string() })?;
         if sidecar.schema_version != 1 {
-            let reason = format!("schema_version is {}, this version reads 1", sidecar.schema_version);
+            let reason =
+                format!("schema_version is {}, this version reads 1", sidecar.schema_version);
             return Err(LoadError::Sidecar { path, reason });
         }
         Ok(Some(sidecar))

@@ -1,4 +1,5 @@
-//! What a request row looks like for a given model, worked out once at load from the ONNX file and the sidecar.
+//! What a request row looks like for a given model, worked out once at load from the ONNX file and
+//! the sidecar.
 
 use std::path::Path;
 
@@ -21,7 +22,8 @@ pub struct Signature {
     pub layout: Layout,
     /// What `{"features": […]}` holds, in order.
     pub features: Vec<Feature>,
-    /// Whether the names of the features are told by a sidecar or by the names of inputs, and not made up.
+    /// Whether the names of the features are told by a sidecar or by the names of inputs, and not
+    /// made up.
     pub has_names: bool,
     /// The batch size, if the file fixes one.
     pub fixed_batch: Option<usize>,
@@ -29,7 +31,8 @@ pub struct Signature {
     pub no_rows: Option<String>,
     /// Where label and probabilities are, if the model is a classifier.
     pub classifier: Option<Classifier>,
-    /// A body for `POST /predict`; none where nobody gave one and a row has more than a million values.
+    /// A body for `POST /predict`; none where nobody gave one and a row has more than a million
+    /// values.
     pub example: Option<Box<RawValue>>,
 }
 
@@ -40,7 +43,8 @@ pub enum Layout {
     Matrix,
     /// One input of any other shape: a row is that shape as nested lists.
     Tensor,
-    /// Several inputs, or one that has no dimension but the batch: a row is a list with a value for each.
+    /// Several inputs, or one that has no dimension but the batch: a row is a list with a value for
+    /// each.
     Columns,
 }
 
@@ -62,7 +66,8 @@ pub struct Classifier {
     pub label: usize,
     /// The output with a probability a class a row.
     pub probabilities: usize,
-    /// Class names in the order of the probabilities: the sidecar's, or the file's own labels; empty if neither tells.
+    /// Class names in the order of the probabilities: the sidecar's, or the file's own labels;
+    /// empty if neither tells.
     pub classes: Vec<String>,
     /// The file's own labels, in the same order.
     pub labels: Option<Labels>,
@@ -89,10 +94,15 @@ impl Signature {
             Err(reason) => (None, Some(reason)),
         };
         let mut features = features(inputs, layout);
-        let has_names = layout == Layout::Columns || sidecar.as_ref().is_some_and(|s| !s.features.is_empty());
+        let has_names =
+            layout == Layout::Columns || sidecar.as_ref().is_some_and(|s| !s.features.is_empty());
         if let Some(told) = sidecar.as_ref().map(|s| &s.features).filter(|told| !told.is_empty()) {
             if told.len() != features.len() {
-                return Err(misfit(format!("it names {} features, the model takes {}", told.len(), features.len())));
+                return Err(misfit(format!(
+                    "it names {} features, the model takes {}",
+                    told.len(),
+                    features.len()
+                )));
             }
             for (feature, told) in features.iter_mut().zip(told) {
                 if layout == Layout::Columns && feature.name != told.name {
@@ -103,7 +113,10 @@ impl Signature {
                 }
                 let input = &inputs[feature.input];
                 if told.nullable && !(input.element.is_float() && is_scalar(layout, input)) {
-                    return Err(misfit(format!("feature {:?} is nullable but is no single float", told.name)));
+                    return Err(misfit(format!(
+                        "feature {:?} is nullable but is no single float",
+                        told.name
+                    )));
                 }
                 feature.name.clone_from(&told.name);
                 feature.nullable = told.nullable;
@@ -113,7 +126,8 @@ impl Signature {
         let classifier = classifier(outputs, sidecar.as_ref(), labels).map_err(misfit)?;
         let example = match sidecar.and_then(|s| s.example) {
             Some(example) => Some(compact(&example).map_err(|e| misfit(e.to_string()))?),
-            None => example(inputs, layout, fixed_batch.unwrap_or(1)).map_err(|e| refuse(e.to_string()))?,
+            None => example(inputs, layout, fixed_batch.unwrap_or(1))
+                .map_err(|e| refuse(e.to_string()))?,
         };
         Ok(Self {
             name,
@@ -130,8 +144,9 @@ impl Signature {
         })
     }
 
-    /// Takes over what a registry calls the features, if the model has as many that have no names yet. A registry describes what
-    /// came before the model was exported as well, so that what does not fit is no error.
+    /// Takes over what a registry calls the features, if the model has as many that have no names
+    /// yet. A registry describes what came before the model was exported as well, so that what does
+    /// not fit is no error.
     pub fn name_features(&mut self, told: &[SidecarFeature]) {
         if self.has_names || self.layout != Layout::Matrix || told.len() != self.features.len() {
             return;
@@ -174,7 +189,8 @@ fn fixed_batch(inputs: &[Port]) -> Result<Option<usize>, String> {
     if let Some(scalar) = inputs.iter().find(|i| i.dims.is_empty()) {
         return Err(format!("its input {:?} is a scalar, without a batch dimension", scalar.name));
     }
-    let mut sizes: Vec<usize> = inputs.iter().filter_map(|i| i.dims.first().copied().flatten()).collect();
+    let mut sizes: Vec<usize> =
+        inputs.iter().filter_map(|i| i.dims.first().copied().flatten()).collect();
     sizes.dedup();
     match sizes[..] {
         [] => Ok(None),
@@ -195,8 +211,9 @@ fn features(inputs: &[Port], layout: Layout) -> Vec<Feature> {
     }
 }
 
-/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a probability a class. A clustering or an
-/// outlier detector has the same shape, and no labels of classes: what is beside its label are distances or scores.
+/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a
+/// probability a class. A clustering or an outlier detector has the same shape, and no labels of
+/// classes: what is beside its label are distances or scores.
 fn classifier(
     outputs: &[Port],
     sidecar: Option<&Sidecar>,
@@ -204,7 +221,10 @@ fn classifier(
 ) -> Result<Option<Classifier>, String> {
     let find = |name: &str| {
         let all = || outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", ");
-        outputs.iter().position(|o| o.name == name).ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
+        outputs
+            .iter()
+            .position(|o| o.name == name)
+            .ok_or_else(|| format!("no output {name:?}; there are: {}", all()))
     };
     let labels = |p: &Port| {
         p.kind == Kind::Tensor
@@ -223,7 +243,10 @@ fn classifier(
     {
         let (label, probabilities) = (find(label)?, find(probabilities)?);
         if !labels(&outputs[label]) {
-            return Err(format!("label_output {:?} is not one int64 or string a row", outputs[label].name));
+            return Err(format!(
+                "label_output {:?} is not one int64 or string a row",
+                outputs[label].name
+            ));
         }
         if !scores(&outputs[probabilities]) {
             return Err(format!(
@@ -236,7 +259,8 @@ fn classifier(
             return Err(format!("it names {} classes, the model has {width}", classes.len()));
         }
         let own = labels_of(&outputs[label].name, &outputs[probabilities].name);
-        return named(Classifier { label, probabilities, classes, labels: own, is_named }).map(Some);
+        return named(Classifier { label, probabilities, classes, labels: own, is_named })
+            .map(Some);
     }
     match outputs {
         [a, b] if labels(a) && scores(b) => {
@@ -244,7 +268,8 @@ fn classifier(
             if own.is_none() && classes.is_empty() && b.kind != Kind::Maps {
                 return Ok(None);
             }
-            named(Classifier { label: 0, probabilities: 1, classes, labels: own, is_named }).map(Some)
+            named(Classifier { label: 0, probabilities: 1, classes, labels: own, is_named })
+                .map(Some)
         }
         _ => Ok(None),
     }
@@ -258,7 +283,11 @@ fn named(classifier: Classifier) -> Result<Classifier, String> {
         return Ok(Classifier { classes: own.names(), ..classifier });
     }
     if classes.len() != own.len() {
-        return Err(format!("it names {} classes, the model has the labels {}", classes.len(), own.names().join(", ")));
+        return Err(format!(
+            "it names {} classes, the model has the labels {}",
+            classes.len(),
+            own.names().join(", ")
+        ));
     }
     match own {
         Labels::Names(names) if names != classes => Err(format!(
@@ -270,17 +299,24 @@ fn named(classifier: Classifier) -> Result<Classifier, String> {
     }
 }
 
-/// Values of a row up to which an example is made up, and features have names of their own: a file of 200 bytes can ask for thousands of millions.
+/// Values of a row up to which an example is made up, and features have names of their own: a file
+/// of 200 bytes can ask for thousands of millions.
 const MOST_VALUES: usize = 1 << 20;
 
-/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension may vary; none of a row that has too many.
-fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<Option<Box<RawValue>>> {
+/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension
+/// may vary; none of a row that has too many.
+fn example(
+    inputs: &[Port],
+    layout: Layout,
+    rows: usize,
+) -> serde_json::Result<Option<Box<RawValue>>> {
     let of = |input: &Port| {
         let dims = input.dims.get(1..).unwrap_or(&[]);
         dims.iter().try_fold(1usize, |count, dim| count.checked_mul(dim.unwrap_or(1)))
     };
     let values = inputs.iter().try_fold(0usize, |sum, input| sum.checked_add(of(input)?));
-    if values.and_then(|values| values.checked_mul(rows)).is_none_or(|values| values > MOST_VALUES) {
+    if values.and_then(|values| values.checked_mul(rows)).is_none_or(|values| values > MOST_VALUES)
+    {
         return Ok(None);
     }
     fn zeros(element: Element, dims: &[Option<usize>]) -> serde_json::Value {
@@ -311,7 +347,8 @@ fn example(inputs: &[Port], layout: Layout, rows: usize) -> serde_json::Result<O
     serde_json::value::to_raw_value(&body).map(Some)
 }
 
-/// The same JSON without the white space between its tokens; numbers and the order of keys stay as they are written.
+/// The same JSON without the white space between its tokens; numbers and the order of keys stay as
+/// they are written.
 fn compact(json: &RawValue) -> serde_json::Result<Box<RawValue>> {
     let (mut in_string, mut escaped) = (false, false);
     let mut out = json.get().to_owned();

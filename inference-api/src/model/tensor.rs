@@ -1,4 +1,5 @@
-//! Tensors as the rest of the crate sees them: a shape and a typed buffer, with no trace of the runtime behind.
+//! Tensors as the rest of the crate sees them: a shape and a typed buffer, with no trace of the
+//! runtime behind.
 
 use std::fmt;
 
@@ -165,7 +166,8 @@ impl Buffer {
         self.len() == 0
     }
 
-    /// Moves all elements of `other` to the end of this buffer, and says whether the types allowed it.
+    /// Moves all elements of `other` to the end of this buffer, and says whether the types allowed
+    /// it.
     #[must_use]
     pub fn append(&mut self, other: Self) -> bool {
         match (self, other) {
@@ -228,7 +230,8 @@ pub struct Tensor {
 pub enum Value {
     /// A tensor.
     Tensor(Tensor),
-    /// One map a row, as scikit-learn's `ZipMap` makes them: class to probability, in the model's order of classes.
+    /// One map a row, as scikit-learn's `ZipMap` makes them: class to probability, in the model's
+    /// order of classes.
     Maps(Vec<Vec<(Key, f32)>>),
     /// Tensors in a row, each of its own shape.
     Sequence(Vec<Tensor>),

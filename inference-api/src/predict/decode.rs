@@ -1,7 +1,7 @@
 //! The body of a request, to tensors.
 //!
-//! One pass of serde over the bytes pushes numbers straight onto the inputs' buffers: no tree of values is built, so a
-//! row of four floats costs no more than the floats.
+//! One pass of serde over the bytes pushes numbers straight onto the inputs' buffers: no tree of
+//! values is built, so a row of four floats costs no more than the floats.
 
 use std::fmt;
 
@@ -25,7 +25,8 @@ pub struct Batch {
 /// Reads `{"features": […]}`, `{"instances": [row, …]}` or an object with the features' names.
 ///
 /// # Errors
-/// When the body is no JSON, or a field is unknown, missing, of the wrong type or shape, or not finite.
+/// When the body is no JSON, or a field is unknown, missing, of the wrong type or shape, or not
+/// finite.
 pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     read(signature, |columns| {
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -33,7 +34,8 @@ pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     })
 }
 
-/// Reads `[row, …]`, where a row is what it is in `{"instances": …}`; `field` is what faults name it.
+/// Reads `[row, …]`, where a row is what it is in `{"instances": …}`; `field` is what faults name
+/// it.
 ///
 /// # Errors
 /// As [`decode`].
@@ -81,7 +83,10 @@ fn read(
     let tensor = |(input, (data, seen)): (usize, (Buffer, Option<Vec<usize>>))| {
         let dims = signature.row_dims(input);
         let row = dims.iter().enumerate().map(|(i, dim)| {
-            dim.or_else(|| seen.as_ref().and_then(|s| s.get(i).copied()).filter(|&d| d != usize::MAX)).unwrap_or(0)
+            dim.or_else(|| {
+                seen.as_ref().and_then(|s| s.get(i).copied()).filter(|&d| d != usize::MAX)
+            })
+            .unwrap_or(0)
         });
         Tensor { shape: std::iter::once(rows).chain(row).collect(), data }
     };
@@ -125,17 +130,23 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
             let here = || Piece::Key(shorten(&key));
             match key.as_ref() {
                 "features" | "instances" if rows.is_some() || named.is_some() => {
-                    return Err(trail.at(here)(trail.fault("one way of giving rows", "a second one")));
+                    return Err(trail.at(here)(
+                        trail.fault("one way of giving rows", "a second one"),
+                    ));
                 }
                 "features" => {
                     map.next_value_seed(Row(columns)).map_err(trail.at(here))?;
                     rows = Some(1);
                 }
-                "instances" => rows = Some(map.next_value_seed(Rows(columns)).map_err(trail.at(here))?),
+                "instances" => {
+                    rows = Some(map.next_value_seed(Rows(columns)).map_err(trail.at(here))?)
+                }
                 _ if rows.is_some() => {
                     return Err(trail.at(here)(trail.fault("no further field", "one")));
                 }
-                name => named.get_or_insert_with(|| Named::of_body(columns.signature)).read(columns, name, &mut map)?,
+                name => named
+                    .get_or_insert_with(|| Named::of_body(columns.signature))
+                    .read(columns, name, &mut map)?,
             }
         }
         match (rows, named) {

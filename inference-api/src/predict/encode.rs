@@ -9,7 +9,8 @@ use crate::{
     with_elements,
 };
 
-/// The body of a 200: `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}` for classifiers,
+/// The body of a 200:
+/// `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}` for classifiers,
 /// `{"outputs": {name: nested lists}, "model", "version"}` for other models.
 ///
 /// # Errors
@@ -43,7 +44,11 @@ pub fn encode_columns(signature: &Signature, values: &[Value]) -> Result<Vec<u8>
 ///
 /// # Errors
 /// When an output does not have a value for each row.
-pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> Result<Vec<u8>, RunError> {
+pub fn encode_records(
+    signature: &Signature,
+    rows: usize,
+    values: &[Value],
+) -> Result<Vec<u8>, RunError> {
     #[derive(serde::Serialize)]
     struct Records {
         predictions: Vec<serde_json::Map<String, serde_json::Value>>,
@@ -57,25 +62,29 @@ pub fn encode_records(signature: &Signature, rows: usize, values: &[Value]) -> R
     let mut predictions = vec![serde_json::Map::new(); rows];
     for port in &signature.outputs {
         let column = columns[&port.name].as_array().filter(|column| column.len() == rows);
-        let column =
-            column.ok_or_else(|| RunError::Refused(format!("output {:?} has no value for each row", port.name)))?;
+        let column = column.ok_or_else(|| {
+            RunError::Refused(format!("output {:?} has no value for each row", port.name))
+        })?;
         for (record, value) in predictions.iter_mut().zip(column) {
             // A data frame has values in its cells, and not lists of one.
-            let cell =
-                value.as_array().and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok()).map_or(value, |[one]| one);
+            let cell = value
+                .as_array()
+                .and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok())
+                .map_or(value, |[one]| one);
             record.insert(port.name.clone(), cell.clone());
         }
     }
     serde_json::to_vec(&Records { predictions }).map_err(refused)
 }
 
-/// Answers with fewer numbers need no care: growing them costs less memory than the process has at hand.
+/// Answers with fewer numbers need no care: growing them costs less memory than the process has at
+/// hand.
 const LARGE: usize = 1 << 20;
 /// Bytes that a number takes in JSON, at most.
 const TEXT: usize = 26;
 
-/// About how many bytes the values are as JSON, where those are many: then room for all of them is asked for at once, since a
-/// vector that grows in vain aborts the process.
+/// About how many bytes the values are as JSON, where those are many: then room for all of them is
+/// asked for at once, since a vector that grows in vain aborts the process.
 pub fn large(values: &[Value]) -> Option<usize> {
     let count = |value: &Value| match value {
         Value::Tensor(tensor) => tensor.data.len(),
@@ -100,7 +109,10 @@ impl Serialize for Answer<'_> {
                 let predictions = Predictions { classifier, rows: self.rows, values: self.values };
                 map.serialize_entry("predictions", &predictions)?;
             }
-            None => map.serialize_entry("outputs", &Outputs { signature: self.signature, values: self.values })?,
+            None => map.serialize_entry(
+                "outputs",
+                &Outputs { signature: self.signature, values: self.values },
+            )?,
         }
         map.serialize_entry("model", &self.signature.name)?;
         map.serialize_entry("version", &self.signature.version)?;
@@ -124,11 +136,18 @@ impl Serialize for Predictions<'_> {
             Value::Sequence(_) => None,
         };
         if rows_of(labels) != Some(self.rows) || rows_of(scores) != Some(self.rows) {
-            return Err(serde::ser::Error::custom("the model gave another number of answers than rows"));
+            return Err(serde::ser::Error::custom(
+                "the model gave another number of answers than rows",
+            ));
         }
         let mut seq = serializer.serialize_seq(Some(self.rows))?;
         for row in 0..self.rows {
-            seq.serialize_element(&Prediction { classifier: self.classifier, labels, scores, row })?;
+            seq.serialize_element(&Prediction {
+                classifier: self.classifier,
+                labels,
+                scores,
+                row,
+            })?;
         }
         seq.end()
     }
@@ -142,8 +161,9 @@ struct Prediction<'a> {
 }
 
 impl Prediction<'_> {
-    /// The sidecar's name for an integer label, which is a place among the file's own labels, or among `ZipMap`'s keys; where neither is known it
-    /// is an index into the probabilities. Labels that are not renamed stay the numbers that they are.
+    /// The sidecar's name for an integer label, which is a place among the file's own labels, or
+    /// among `ZipMap`'s keys; where neither is known it is an index into the probabilities. Labels
+    /// that are not renamed stay the numbers that they are.
     fn name_of(&self, label: i64) -> Option<&String> {
         let Classifier { classes, labels, is_named, .. } = self.classifier;
         if !is_named {
@@ -151,7 +171,9 @@ impl Prediction<'_> {
         }
         let index = match (labels, self.scores) {
             (Some(Labels::Numbers(own)), _) => own.iter().position(|number| *number == label)?,
-            (_, Value::Maps(maps)) => maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?,
+            (_, Value::Maps(maps)) => {
+                maps[self.row].iter().position(|(key, _)| *key == Key::Int(label))?
+            }
             (_, Value::Tensor(_) | Value::Sequence(_)) => usize::try_from(label).ok()?,
         };
         classes.get(index)
@@ -189,7 +211,8 @@ impl Serialize for Probabilities<'_> {
                 let mut map = serializer.serialize_map(Some(maps[*row].len()))?;
                 for (i, (key, p)) in maps[*row].iter().enumerate() {
                     match (key, classes.get(i)) {
-                        // A string key is the class's name; an integer is named by the sidecar, where there is one.
+                        // A string key is the class's name; an integer is named by the sidecar,
+                        // where there is one.
                         (Key::Int(_), Some(name)) => map.serialize_entry(name, p)?,
                         _ => map.serialize_entry(key, p)?,
                     }
@@ -226,10 +249,16 @@ impl Serialize for Outputs<'_> {
             match value {
                 Value::Tensor(tensor) => map.serialize_entry(&port.name, &NestedTensor(tensor))?,
                 Value::Maps(rows) => {
-                    map.serialize_entry(&port.name, &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>())?;
+                    map.serialize_entry(
+                        &port.name,
+                        &rows.iter().map(|r| MapRow(r)).collect::<Vec<_>>(),
+                    )?;
                 }
                 Value::Sequence(tensors) => {
-                    map.serialize_entry(&port.name, &tensors.iter().map(NestedTensor).collect::<Vec<_>>())?;
+                    map.serialize_entry(
+                        &port.name,
+                        &tensors.iter().map(NestedTensor).collect::<Vec<_>>(),
+                    )?;
                 }
             }
         }
@@ -245,7 +274,8 @@ impl Serialize for MapRow<'_> {
     }
 }
 
-/// A tensor as nested lists; numbers of 16 bits as what they are, and not as the bits that they are written with.
+/// A tensor as nested lists; numbers of 16 bits as what they are, and not as the bits that they are
+/// written with.
 struct NestedTensor<'a>(&'a Tensor);
 
 impl Serialize for NestedTensor<'_> {
@@ -283,7 +313,8 @@ impl<T: Serialize + fmt::Debug> Serialize for Nest<'_, T> {
         let mut seq = serializer.serialize_seq(Some(count))?;
         for i in 0..count {
             let data = self.data.get(i * size..(i + 1) * size);
-            let data = data.ok_or_else(|| serde::ser::Error::custom("a tensor's shape and length disagree"))?;
+            let data = data
+                .ok_or_else(|| serde::ser::Error::custom("a tensor's shape and length disagree"))?;
             seq.serialize_element(&Nest { dims: rest, data })?;
         }
         seq.end()

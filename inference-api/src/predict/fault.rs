@@ -24,8 +24,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Collects the fault while serde unwinds: the innermost visitor says what is wrong, every level above adds where.
-/// Nothing is paid for it while there is none.
+/// Collects the fault while serde unwinds: the innermost visitor says what is wrong, every level
+/// above adds where. Nothing is paid for it while there is none.
 #[derive(Debug, Default)]
 pub(super) struct Trail(RefCell<Found>);
 
@@ -44,7 +44,11 @@ pub(super) enum Piece {
 
 impl Trail {
     /// Notes what is wrong and returns the error that ends the parse.
-    pub(super) fn fault<E: serde::de::Error>(&self, expected: impl Into<String>, got: impl Into<String>) -> E {
+    pub(super) fn fault<E: serde::de::Error>(
+        &self,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> E {
         let mut found = self.0.borrow_mut();
         found.what.get_or_insert_with(|| (expected.into(), got.into()));
         E::custom("fault")
@@ -74,13 +78,18 @@ impl Trail {
         }
         match what {
             Some((expected, got)) => Fault { field, expected, got, malformed: false },
-            None => Fault { field, expected: "valid JSON".to_owned(), got: error.to_string(), malformed: true },
+            None => Fault {
+                field,
+                expected: "valid JSON".to_owned(),
+                got: error.to_string(),
+                malformed: true,
+            },
         }
     }
 }
 
-/// The visitor methods for the kinds of JSON value that a visitor does not take: each notes a fault that says what came.
-/// The visitor has a method `wrong`, which adds what it expected.
+/// The visitor methods for the kinds of JSON value that a visitor does not take: each notes a fault
+/// that says what came. The visitor has a method `wrong`, which adds what it expected.
 macro_rules! refuse {
     ($($kind:ident),+) => {
         $($crate::predict::fault::refuse!(@$kind);)+

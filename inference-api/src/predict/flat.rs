@@ -109,7 +109,8 @@ impl<'de> Visitor<'de> for Flat<'_> {
         }
         match shape.and_then(|shape| shape[depth].replace(count)) {
             Some(other) if other != count => {
-                Err(trail.fault(format!("{other} elements, as in the lists before"), count.to_string()))
+                Err(trail
+                    .fault(format!("{other} elements, as in the lists before"), count.to_string()))
             }
             _ => Ok(()),
         }
@@ -151,7 +152,10 @@ mod tests {
         let all = Ok(Buffer::Float32(vec![1.0, 2.0, 3.5, 4.0]));
         assert_eq!(read(Element::Float32, "[1, 2, 3.5, 4]"), all);
         assert_eq!(read(Element::Float32, "[[1, 2], [3.5, 4]]"), all);
-        assert_eq!(read(Element::Text, r#"["a", ["b"]]"#), Ok(Buffer::Text(vec!["a".into(), "b".into()])));
+        assert_eq!(
+            read(Element::Text, r#"["a", ["b"]]"#),
+            Ok(Buffer::Text(vec!["a".into(), "b".into()]))
+        );
         assert_eq!(read(Element::Bool, "[true, false]"), Ok(Buffer::Bool(vec![true, false])));
         assert_eq!(read(Element::Int8, "[]"), Ok(Buffer::Int8(vec![])));
     }
@@ -175,7 +179,10 @@ mod tests {
         );
         assert!(read(Element::Int8, "5").unwrap_err().contains("expected a list"));
         assert!(read(Element::Float32, "[[1], {}]").unwrap_err().starts_with("[1]"));
-        assert_eq!(read(Element::Float32, "[1, null]").unwrap_err(), "[1]: expected a finite number, got null");
+        assert_eq!(
+            read(Element::Float32, "[1, null]").unwrap_err(),
+            "[1]: expected a finite number, got null"
+        );
         assert_eq!(
             read(Element::Int64, "[[{}]]").unwrap_err(),
             "[0][0]: expected an integer of 64 bits, got an object"

@@ -1,4 +1,5 @@
-//! JSON in, JSON out: the body of `POST /predict` to tensors, and what the model puts out to the answer.
+//! JSON in, JSON out: the body of `POST /predict` to tensors, and what the model puts out to the
+//! answer.
 
 mod decode;
 mod encode;

@@ -1,4 +1,5 @@
-//! An object of numbers, for a model that takes a map: kept as its JSON text, which is what the model's input is made of.
+//! An object of numbers, for a model that takes a map: kept as its JSON text, which is what the
+//! model's input is made of.
 
 use std::fmt;
 
@@ -43,7 +44,9 @@ impl<'de> Visitor<'de> for Object<'_> {
             let here = || Piece::Key(shorten(&key));
             let value = map.next_value::<serde_json::Value>().map_err(self.trail.at(here))?;
             if !value.is_number() {
-                return Err(self.trail.at(here)(self.trail.fault("a number", shorten(&value.to_string()))));
+                return Err(self.trail.at(here)(
+                    self.trail.fault("a number", shorten(&value.to_string())),
+                ));
             }
             if numbers.contains_key(&key) {
                 return Err(self.trail.at(here)(self.trail.fault("the key once", "it twice")));

@@ -16,7 +16,8 @@ pub(super) struct Columns<'a> {
     pub(super) signature: &'a Signature,
     /// One for each input.
     pub(super) buffers: Vec<Buffer>,
-    /// The shape of a row where the model leaves it open, fixed by the first row; one for each input.
+    /// The shape of a row where the model leaves it open, fixed by the first row; one for each
+    /// input.
     pub(super) seen_dims: Vec<Option<Vec<usize>>>,
     pub(super) trail: &'a Trail,
 }
@@ -37,7 +38,9 @@ impl Row<'_, '_> {
         let signature = self.0.signature;
         match signature.layout {
             Layout::Tensor => format!("a list of shape {}", show_dims(signature.row_dims(0))),
-            Layout::Matrix | Layout::Columns => format!("a list of {} values", signature.features.len()),
+            Layout::Matrix | Layout::Columns => {
+                format!("a list of {} values", signature.features.len())
+            }
         }
     }
 
@@ -112,7 +115,8 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
 }
 
 impl Row<'_, '_> {
-    /// A row that is a single value and no list: right for a model that has one feature, of one value.
+    /// A row that is a single value and no list: right for a model that has one feature, of one
+    /// value.
     fn bare<E: de::Error>(&mut self, got: impl FnOnce() -> String) -> Result<Scalar<'_>, E> {
         let signature = self.0.signature;
         match &signature.features[..] {
@@ -143,7 +147,8 @@ impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
             return Object { buffer, trail: columns.trail }.deserialize(deserializer);
         }
         if columns.signature.is_scalar(feature) {
-            return Scalar { buffer, nullable: feature.nullable, trail: columns.trail }.deserialize(deserializer);
+            return Scalar { buffer, nullable: feature.nullable, trail: columns.trail }
+                .deserialize(deserializer);
         }
         Nested::of_input(columns, feature.input).deserialize(deserializer)
     }
@@ -176,15 +181,20 @@ impl Named {
         let signature = columns.signature;
         let here = || Piece::Key(shorten(key));
         let Some(index) = signature.features.iter().position(|f| f.name == key) else {
-            let error = columns.trail.fault(known_names(signature, self.is_body), "an unknown field");
+            let error =
+                columns.trail.fault(known_names(signature, self.is_body), "an unknown field");
             return Err(columns.trail.at(here)(error));
         };
         if self.slots[index].is_some() {
             return Err(columns.trail.at(here)(columns.trail.fault("the field once", "it twice")));
         }
         let input = signature.features[index].input;
-        // The row's values go to a buffer of their own by reading into an empty input and taking it out again.
-        let so_far = std::mem::replace(&mut columns.buffers[input], Buffer::new(signature.inputs[input].element));
+        // The row's values go to a buffer of their own by reading into an empty input and taking it
+        // out again.
+        let so_far = std::mem::replace(
+            &mut columns.buffers[input],
+            Buffer::new(signature.inputs[input].element),
+        );
         let read = map.next_value_seed(Field { columns, feature: index });
         let value = std::mem::replace(&mut columns.buffers[input], so_far);
         read.map_err(columns.trail.at(here))?;
@@ -237,7 +247,13 @@ impl<'a> Nested<'a> {
     }
 
     fn deeper(&mut self) -> Nested<'_> {
-        Nested { dims: self.dims, depth: self.depth + 1, buffer: self.buffer, seen: self.seen, trail: self.trail }
+        Nested {
+            dims: self.dims,
+            depth: self.depth + 1,
+            buffer: self.buffer,
+            seen: self.seen,
+            trail: self.trail,
+        }
     }
 
     fn wanted(&self) -> String {
@@ -254,7 +270,8 @@ impl<'de> DeserializeSeed<'de> for Nested<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.depth == self.dims.len() {
-            return Scalar { buffer: self.buffer, nullable: false, trail: self.trail }.deserialize(deserializer);
+            return Scalar { buffer: self.buffer, nullable: false, trail: self.trail }
+                .deserialize(deserializer);
         }
         deserializer.deserialize_any(self)
     }
@@ -276,7 +293,8 @@ impl<'de> Visitor<'de> for Nested<'_> {
                 None => break,
             }
         }
-        // Open dimensions are fixed by the first row, innermost last, since a list ends after those in it.
+        // Open dimensions are fixed by the first row, innermost last, since a list ends after those
+        // in it.
         let depth = self.depth;
         let rank = self.dims.len();
         let seen = self.seen.get_or_insert_with(|| vec![usize::MAX; rank]);
@@ -298,7 +316,8 @@ impl<'de> Visitor<'de> for Nested<'_> {
 
 /// `[3, 224, ?]`.
 fn show_dims(dims: &[Option<usize>]) -> String {
-    let dims: Vec<String> = dims.iter().map(|d| d.map_or_else(|| "?".to_owned(), |d| d.to_string())).collect();
+    let dims: Vec<String> =
+        dims.iter().map(|d| d.map_or_else(|| "?".to_owned(), |d| d.to_string())).collect();
     format!("[{}]", dims.join(", "))
 }
 
@@ -307,6 +326,7 @@ fn known_names(signature: &Signature, is_body: bool) -> String {
     let names: Vec<&str> = signature.features.iter().map(|f| f.name.as_str()).take(SHOWN).collect();
     let more = signature.features.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let others = if is_body { "\"features\", \"instances\" or the names of features: " } else { "one of " };
+    let others =
+        if is_body { "\"features\", \"instances\" or the names of features: " } else { "one of " };
     format!("{others}{}{more}", names.join(", "))
 }

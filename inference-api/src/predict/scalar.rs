@@ -8,11 +8,12 @@ use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use super::fault::{Trail, refuse, shorten};
 use crate::model::Buffer;
 
-/// Before a word of Python's JSON that stands for a number; no string that a model takes has it in it.
+/// Before a word of Python's JSON that stands for a number; no string that a model takes has it in
+/// it.
 const PYTHON: char = '\0';
 
-/// Rewrites the words that Python's JSON has and JSON has not, `NaN`, `Infinity` and `-Infinity`, to strings that floats are read from; none
-/// where there is none.
+/// Rewrites the words that Python's JSON has and JSON has not, `NaN`, `Infinity` and `-Infinity`,
+/// to strings that floats are read from; none where there is none.
 pub fn without_python_numbers(json: &[u8]) -> Option<Vec<u8>> {
     const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
     if !json.windows(3).any(|three| three == b"NaN" || three == b"Inf") {
@@ -60,7 +61,9 @@ impl Scalar<'_> {
     pub(super) fn expected(&self) -> &'static str {
         match (&self.buffer, self.nullable) {
             (buffer, false) if buffer.element().is_float() => "a finite number",
-            (buffer, true) if buffer.element().is_float() => "a finite number, or null for a missing value",
+            (buffer, true) if buffer.element().is_float() => {
+                "a finite number, or null for a missing value"
+            }
             (Buffer::Bool(_), _) => "true or false",
             (Buffer::Text(_), _) => "a string without NUL",
             (Buffer::Int8(_), _) => "an integer from -128 to 127",
@@ -127,9 +130,12 @@ impl<'de> Visitor<'de> for Scalar<'_> {
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
         let takes_integers = self.buffer.element().is_integer();
         match self.buffer {
-            // A float32 overflows to infinity where the JSON number was finite: that is no value a row can have.
+            // A float32 overflows to infinity where the JSON number was finite: that is no value a
+            // row can have.
             Buffer::Float16(v) if f16::from_f64(value).is_finite() => v.push(f16::from_f64(value)),
-            Buffer::Bfloat16(v) if bf16::from_f64(value).is_finite() => v.push(bf16::from_f64(value)),
+            Buffer::Bfloat16(v) if bf16::from_f64(value).is_finite() => {
+                v.push(bf16::from_f64(value))
+            }
             Buffer::Float32(v) if (value as f32).is_finite() => v.push(value as f32),
             Buffer::Float64(v) if value.is_finite() => v.push(value),
             // 3.0 is how many clients write 3.
@@ -201,12 +207,20 @@ mod tests {
     #[test]
     fn pythons_numbers_are_told_from_text() {
         let rewritten = |json: &str| {
-            without_python_numbers(json.as_bytes()).map(|out| String::from_utf8(out).unwrap()).unwrap_or_default()
+            without_python_numbers(json.as_bytes())
+                .map(|out| String::from_utf8(out).unwrap())
+                .unwrap_or_default()
         };
         assert_eq!(rewritten(r#"[1, NaN, -Infinity]"#), r#"[1, "\u0000NaN", "\u0000-Infinity"]"#);
-        assert_eq!(rewritten(r#"{"NaN": "a \" NaN", "b\\": NaN}"#), r#"{"NaN": "a \" NaN", "b\\": "\u0000NaN"}"#);
+        assert_eq!(
+            rewritten(r#"{"NaN": "a \" NaN", "b\\": NaN}"#),
+            r#"{"NaN": "a \" NaN", "b\\": "\u0000NaN"}"#
+        );
         assert_eq!(without_python_numbers(b"[1, 2]"), None);
         assert!(python_number("\0NaN").unwrap().is_nan());
-        assert_eq!((python_number("\0Infinity"), python_number("NaN")), (Some(f64::INFINITY), None));
+        assert_eq!(
+            (python_number("\0Infinity"), python_number("NaN")),
+            (Some(f64::INFINITY), None)
+        );
     }
 }

@@ -25,7 +25,12 @@ const CHUNK: usize = 256 << 10;
 const TRIES: u32 = 3;
 
 /// Fetches all files below `root` into `into`.
-pub(super) fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Path) -> Result<(), RegistryError> {
+pub(super) fn fetch(
+    client: &Client,
+    uri: &ModelUri,
+    root: &str,
+    into: &Path,
+) -> Result<(), RegistryError> {
     let files = list(client, uri, root)?;
     let total: u64 = files.iter().filter_map(|f| f.bytes).sum();
     tracing::info!(model = %uri, files = files.len(), megabytes = megabytes(total), "downloading");
@@ -40,7 +45,8 @@ pub(super) fn fetch(client: &Client, uri: &ModelUri, root: &str, into: &Path) ->
             let before = progress.done;
             match fetch_file(client, uri, root, file, &target, &mut progress) {
                 Err(RegistryError::Unreachable(reason)) if tried < TRIES => {
-                    tracing::warn!(model = %uri, file = file.path, reason, "the download broke off; trying again");
+                    tracing::warn!(model = %uri, file = file.path, reason, "the download broke \
+                        off; trying again");
                     progress.done = before;
                     tried += 1;
                 }
@@ -60,7 +66,9 @@ fn list(client: &Client, uri: &ModelUri, root: &str) -> Result<Vec<Wanted>, Regi
         for artifact in client.list(&joined(root, &folder))? {
             let path = joined(&folder, &artifact.path);
             if !stays_inside(&path) {
-                return Err(broken(format!("its file {path:?} would be written outside of the cache")));
+                return Err(broken(format!(
+                    "its file {path:?} would be written outside of the cache"
+                )));
             }
             if files.len() >= MOST_FILES || path.split('/').count() > DEEPEST {
                 return Err(broken("it has more files or folders than a model has".to_owned()));
@@ -133,7 +141,8 @@ fn joined(folder: &str, name: &str) -> String {
 
 /// Whether a path that a registry tells stays in the folder that it is put into.
 fn stays_inside(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    !path.is_empty()
+        && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn written(path: &Path, error: &std::io::Error) -> RegistryError {

@@ -1,7 +1,8 @@
 //! Versions that were fetched, whole and checked, so that no start fetches them again.
 //!
-//! A folder holds one version. It is filled under another name and renamed, so that it is there whole or not at all, and a list of its files with
-//! their hashes is kept in it: a file that was changed since makes it be fetched anew.
+//! A folder holds one version. It is filled under another name and renamed, so that it is there
+//! whole or not at all, and a list of its files with their hashes is kept in it: a file that was
+//! changed since makes it be fetched anew.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,16 +27,23 @@ const LIST: &str = ".files.json";
 type Files = BTreeMap<String, String>;
 
 /// The version in the cache, fetched if it is not there.
-pub(super) fn open(client: &Client, uri: &ModelUri, version: Version) -> Result<Fetched, RegistryError> {
+pub(super) fn open(
+    client: &Client,
+    uri: &ModelUri,
+    version: Version,
+) -> Result<Fetched, RegistryError> {
     let Version { name, version, artifact_uri } = version;
     let fetched = |folder: &Path| {
         let broken = |reason| RegistryError::Broken { uri: uri.clone(), reason };
         let description = mlmodel::read(folder).map_err(broken)?;
         let (file, features) = (folder.join(description.file), description.features);
-        let inside = file.components().all(|part| part != std::path::Component::ParentDir) && file.starts_with(folder);
+        let inside = file.components().all(|part| part != std::path::Component::ParentDir)
+            && file.starts_with(folder);
         match inside && file.is_file() {
             true => Ok(Fetched { name: name.clone(), version: version.clone(), file, features }),
-            false => Err(broken(format!("its ONNX file {} is not among its files", file.display()))),
+            false => {
+                Err(broken(format!("its ONNX file {} is not among its files", file.display())))
+            }
         }
     };
     let Some(root) = artifact_uri.strip_prefix(PROXIED).map(without_host) else {
@@ -49,15 +57,22 @@ pub(super) fn open(client: &Client, uri: &ModelUri, version: Version) -> Result<
         path: PathBuf::from("~/.cache"),
         reason: "neither XDG_CACHE_HOME nor HOME is set".to_owned(),
     })?;
-    let failed = |path: &Path, e: &io::Error| RegistryError::Cache { path: path.to_owned(), reason: e.to_string() };
-    // By the files' address: it is new for every model that is logged, whatever names and numbers lead to it.
+    let failed = |path: &Path, e: &io::Error| RegistryError::Cache {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    };
+    // By the files' address: it is new for every model that is logged, whatever names and numbers
+    // lead to it.
     let parent = base.join(&client.authority);
     let folder = parent.join(hex::encode(Sha256::digest(&artifact_uri)));
     if is_whole(&folder) {
         return fetched(&folder);
     }
     fs::create_dir_all(&parent).map_err(|e| failed(&parent, &e))?;
-    let staging = tempfile::Builder::new().prefix(".fetching-").tempdir_in(&parent).map_err(|e| failed(&parent, &e))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".fetching-")
+        .tempdir_in(&parent)
+        .map_err(|e| failed(&parent, &e))?;
     artifacts::fetch(client, uri, root, staging.path())?;
     fetched(staging.path())?;
     seal(staging.path()).map_err(|e| failed(staging.path(), &e))?;
@@ -101,7 +116,8 @@ fn seal(folder: &Path) -> io::Result<()> {
     fs::write(folder.join(LIST), serde_json::to_vec(&files)?)
 }
 
-/// Folders that were found whole by this process: weights of gigabytes are not hashed at every look for a new version.
+/// Folders that were found whole by this process: weights of gigabytes are not hashed at every look
+/// for a new version.
 static WHOLE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Whether all that was noted is there as it was.
@@ -120,9 +136,11 @@ fn is_whole(folder: &Path) -> bool {
 fn check(folder: &Path) -> bool {
     let Ok(list) = fs::read(folder.join(LIST)) else { return false };
     let Ok(files) = serde_json::from_slice::<Files>(&list) else { return false };
-    let damaged = files.iter().find(|(name, sha)| hash(&folder.join(name)).ok().as_ref() != Some(*sha));
+    let damaged =
+        files.iter().find(|(name, sha)| hash(&folder.join(name)).ok().as_ref() != Some(*sha));
     if let Some((name, _)) = damaged {
-        tracing::warn!(file = %folder.join(name).display(), "changed since it was fetched; fetching it again");
+        tracing::warn!(file = %folder.join(name).display(), "changed since it was fetched; \
+            fetching it again");
     }
     damaged.is_none()
 }

@@ -112,19 +112,29 @@ impl Client {
         let address = variable("MLFLOW_REGISTRY_URI")
             .or_else(|| variable("MLFLOW_TRACKING_URI"))
             .ok_or_else(|| RegistryError::NoRegistry(uri.clone()))?;
-        let parsed = address.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        let authority =
-            parsed.as_ref().and_then(Uri::authority).map(|a| format!("{}_{}", a.host(), a.port_u16().unwrap_or(0)));
+        let parsed = address
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        let authority = parsed
+            .as_ref()
+            .and_then(Uri::authority)
+            .map(|a| format!("{}_{}", a.host(), a.port_u16().unwrap_or(0)));
         let authority = authority.ok_or_else(|| RegistryError::Address(address.clone()))?;
-        let authorization = match (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_TOKEN")) {
-            (Some(user), _) => {
-                let password = variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default();
-                Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
-            }
-            (None, token) => token.map(|token| format!("Bearer {token}")),
-        };
-        let insecure = variable("MLFLOW_TRACKING_INSECURE_TLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(insecure).build();
+        let authorization =
+            match (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_TOKEN")) {
+                (Some(user), _) => {
+                    let password = variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default();
+                    Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+                }
+                (None, token) => token.map(|token| format!("Bearer {token}")),
+            };
+        let insecure = variable("MLFLOW_TRACKING_INSECURE_TLS")
+            .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .disable_verification(insecure)
+            .build();
         let agent = Agent::config_builder()
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
@@ -145,27 +155,36 @@ impl Client {
             ModelUri::Logged(id) => {
                 let logged: Logged = self.ask(&format!("{API}/logged-models/{id}"), &[])?;
                 let LoggedInfo { artifact_uri, name } = logged.model.info;
-                return Ok(Version { name: name.unwrap_or_else(|| id.clone()), version: "1".to_owned(), artifact_uri });
+                return Ok(Version {
+                    name: name.unwrap_or_else(|| id.clone()),
+                    version: "1".to_owned(),
+                    artifact_uri,
+                });
             }
         };
         let version = match selector {
             Selector::Version(version) => version.to_string(),
             Selector::Alias(alias) => {
                 let path = format!("{API}/registered-models/alias");
-                self.ask::<Alias>(&path, &[("name", &name), ("alias", alias)])?.model_version.version
+                self.ask::<Alias>(&path, &[("name", &name), ("alias", alias)])?
+                    .model_version
+                    .version
             }
             Selector::Latest => self.latest(uri, &[("name", &name)])?,
             Selector::Stage(stage) => self.latest(uri, &[("name", &name), ("stages", stage)])?,
         };
         let path = format!("{API}/model-versions/get-download-uri");
-        let DownloadUri { artifact_uri } = self.ask(&path, &[("name", &name), ("version", &version)])?;
+        let DownloadUri { artifact_uri } =
+            self.ask(&path, &[("name", &name), ("version", &version)])?;
         Ok(Version { name, version, artifact_uri })
     }
 
     /// The registry tells the latest version of each stage.
     fn latest(&self, uri: &ModelUri, query: &[(&str, &str)]) -> Result<String, RegistryError> {
-        let latest: Latest = self.ask(&format!("{API}/registered-models/get-latest-versions"), query)?;
-        let newest = latest.model_versions.into_iter().max_by_key(|v| v.version.parse::<u64>().ok());
+        let latest: Latest =
+            self.ask(&format!("{API}/registered-models/get-latest-versions"), query)?;
+        let newest =
+            latest.model_versions.into_iter().max_by_key(|v| v.version.parse::<u64>().ok());
         newest.map(|v| v.version).ok_or_else(|| RegistryError::NoVersion(uri.clone()))
     }
 
@@ -175,21 +194,43 @@ impl Client {
     }
 
     /// Begins to fetch a file of the proxied artifacts, of so many bytes.
-    pub(super) fn get(&self, file: &str, bytes: Option<u64>) -> Result<Response<Body>, RegistryError> {
-        let patience =
-            bytes.map_or(UNKNOWN_SIZE, |bytes| ANSWER + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND));
+    pub(super) fn get(
+        &self,
+        file: &str,
+        bytes: Option<u64>,
+    ) -> Result<Response<Body>, RegistryError> {
+        let patience = bytes.map_or(UNKNOWN_SIZE, |bytes| {
+            ANSWER + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+        });
         self.send(&format!("{ARTIFACTS}/{file}"), &[], patience)
     }
 
-    fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, RegistryError> {
+    fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, RegistryError> {
         let mut response = self.send(path, query, ANSWER)?;
-        let body = response.body_mut().read_to_vec().map_err(|e| RegistryError::Unreachable(e.to_string()))?;
+        let body = response
+            .body_mut()
+            .read_to_vec()
+            .map_err(|e| RegistryError::Unreachable(e.to_string()))?;
         serde_json::from_slice(&body)
             .map_err(|e| RegistryError::Answer { path: path.to_owned(), reason: e.to_string() })
     }
 
-    fn send(&self, path: &str, query: &[(&str, &str)], patience: Duration) -> Result<Response<Body>, RegistryError> {
-        let mut request = self.agent.get(self.url(path, query)).config().timeout_recv_body(Some(patience)).build();
+    fn send(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        patience: Duration,
+    ) -> Result<Response<Body>, RegistryError> {
+        let mut request = self
+            .agent
+            .get(self.url(path, query))
+            .config()
+            .timeout_recv_body(Some(patience))
+            .build();
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }

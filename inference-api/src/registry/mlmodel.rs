@@ -11,7 +11,8 @@ use crate::model::SidecarFeature;
 pub(super) struct Description {
     /// The ONNX model's path in the version's folder.
     pub(super) file: String,
-    /// The columns of the signature that it was logged with; none if it has no columns, or they have no names.
+    /// The columns of the signature that it was logged with; none if it has no columns, or they
+    /// have no names.
     pub(super) features: Vec<SidecarFeature>,
 }
 
@@ -57,16 +58,21 @@ fn yes() -> bool {
 /// # Errors
 /// When the version is no ONNX model.
 pub(super) fn read(folder: &Path) -> Result<Description, String> {
-    let text = std::fs::read_to_string(folder.join("MLmodel")).map_err(|e| format!("it has no MLmodel file: {e}"))?;
+    let text = std::fs::read_to_string(folder.join("MLmodel"))
+        .map_err(|e| format!("it has no MLmodel file: {e}"))?;
     parse(&text)
 }
 
 fn parse(text: &str) -> Result<Description, String> {
-    let model: MlModel =
-        serde_saphyr::from_str(text).map_err(|e| format!("its MLmodel file is not understood: {e}"))?;
-    let onnx = model.flavors.onnx.ok_or("it has no ONNX flavor; log it with mlflow.onnx.log_model")?;
+    let model: MlModel = serde_saphyr::from_str(text)
+        .map_err(|e| format!("its MLmodel file is not understood: {e}"))?;
+    let onnx =
+        model.flavors.onnx.ok_or("it has no ONNX flavor; log it with mlflow.onnx.log_model")?;
     let inputs = model.signature.and_then(|signature| signature.inputs);
-    Ok(Description { file: onnx.data, features: inputs.and_then(|json| columns(&json)).unwrap_or_default() })
+    Ok(Description {
+        file: onnx.data,
+        features: inputs.and_then(|json| columns(&json)).unwrap_or_default(),
+    })
 }
 
 fn columns(json: &str) -> Option<Vec<SidecarFeature>> {
@@ -82,8 +88,11 @@ fn columns(json: &str) -> Option<Vec<SidecarFeature>> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "artifact_path: model\nflavors:\n  onnx:\n    code: null\n    data: model.onnx\n    onnx_version: 1.19.0\n    \
-                        providers:\n    - CPUExecutionProvider\n  python_function:\n    loader_module: mlflow.onnx\nmlflow_version: 3.1.0\n";
+    const HEAD: &str = "artifact_path: model\nflavors:\n  onnx:\n    code: null\n    data: \
+        model.onnx\n    onnx_version: 1.19.0\n    \
+                        providers:\n    - \
+                        CPUExecutionProvider\n  python_function:\n    loader_module: \
+                        mlflow.onnx\nmlflow_version: 3.1.0\n";
 
     fn names(signature: &str) -> Vec<(String, bool)> {
         let description = parse(&format!("{HEAD}{signature}")).unwrap();
@@ -105,7 +114,9 @@ mod tests {
   outputs: null
 "#;
         assert_eq!(names(columns), [("length (cm)".to_owned(), false), ("width".to_owned(), true)]);
-        let tensor = "signature:\n  inputs: '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n";
+        let tensor = "signature:\n  inputs: \
+            '[{\"type\": \"tensor\", \"tensor-spec\": \
+                {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n";
         assert_eq!(names(tensor), []);
     }
 }

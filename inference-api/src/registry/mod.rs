@@ -1,7 +1,8 @@
 //! Models in an MLflow registry: named by a `models:/` address, fetched once, kept in a cache.
 //!
-//! A version in a registry never changes, so what was fetched once is not fetched again; what an alias stands for is asked for
-//! at every look, so that moving an alias is a deployment where `--model-control-mode poll` is on.
+//! A version in a registry never changes, so what was fetched once is not fetched again; what an
+//! alias stands for is asked for at every look, so that moving an alias is a deployment where
+//! `--model-control-mode poll` is on.
 
 mod artifacts;
 mod cache;
@@ -20,7 +21,10 @@ use crate::model::SidecarFeature;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
     /// Nobody said where the registry is.
-    #[error("{0} needs a registry\n  help: set MLFLOW_TRACKING_URI, for instance to http://127.0.0.1:5000")]
+    #[error(
+        "{0} needs a registry\n  help: set MLFLOW_TRACKING_URI, for instance to \
+            http://127.0.0.1:5000"
+    )]
     NoRegistry(ModelUri),
     /// `MLFLOW_TRACKING_URI` is none that can be asked over HTTP.
     #[error("MLFLOW_TRACKING_URI={0:?} is no http:// or https:// address")]
@@ -51,7 +55,8 @@ pub enum RegistryError {
     NoVersion(ModelUri),
     /// The files are where this server cannot get them.
     #[error(
-        "the files of {uri} are at {place}, which is not served by the registry\n  help: start it with --serve-artifacts"
+        "the files of {uri} are at {place}, which is not served by the registry\n  help: start it \
+            with --serve-artifacts"
     )]
     Elsewhere {
         /// The model.
@@ -68,7 +73,10 @@ pub enum RegistryError {
         reason: String,
     },
     /// The cache cannot be written.
-    #[error("cannot write the cache at {path}: {reason}\n  help: set XDG_CACHE_HOME to a folder that can be written")]
+    #[error(
+        "cannot write the cache at {path}: {reason}\n  help: set XDG_CACHE_HOME to a folder that \
+            can be written"
+    )]
     Cache {
         /// Where.
         path: PathBuf,
@@ -90,8 +98,8 @@ pub struct Fetched {
     pub features: Vec<SidecarFeature>,
 }
 
-/// Finds out what an address stands for now, and fetches it unless it is in the cache. Blocks; must not be called on a
-/// worker's thread.
+/// Finds out what an address stands for now, and fetches it unless it is in the cache. Blocks; must
+/// not be called on a worker's thread.
 ///
 /// # Errors
 /// When the registry cannot be asked or has no such model, or the cache cannot be written.

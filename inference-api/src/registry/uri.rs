@@ -31,7 +31,10 @@ pub enum Selector {
 
 /// A text that is no `models:/` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no model\n  help: models:/NAME/3, models:/NAME@ALIAS, models:/NAME/latest or models:/m-ID")]
+#[error(
+    "{0:?} names no model\n  help: models:/NAME/3, models:/NAME@ALIAS, models:/NAME/latest or \
+        models:/m-ID"
+)]
 pub struct UriError(String);
 
 /// What such addresses begin with.
@@ -48,16 +51,21 @@ impl FromStr for ModelUri {
             _ => Ok(Self::Registered { name: name.to_owned(), selector }),
         };
         match (rest.split_once('/'), rest.rsplit_once('@')) {
-            // A name may hold neither of the two (MLflow refuses '/' and ':' in names; '@' begins an alias).
+            // A name may hold neither of the two (MLflow refuses '/' and ':' in names; '@' begins
+            // an alias).
             (Some((_, version)), _) if version.is_empty() || version.contains('/') => Err(wrong()),
             (Some((name, "latest")), _) => registered(name, Selector::Latest),
             (Some((name, version)), _) => registered(
                 name,
-                version.parse().map_or_else(|_| Selector::Stage(version.to_owned()), Selector::Version),
+                version
+                    .parse()
+                    .map_or_else(|_| Selector::Stage(version.to_owned()), Selector::Version),
             ),
             (None, Some((_, ""))) => Err(wrong()),
             (None, Some((name, alias))) => registered(name, Selector::Alias(alias.to_owned())),
-            (None, None) if rest.starts_with("m-") && rest.len() > 2 => Ok(Self::Logged(rest.to_owned())),
+            (None, None) if rest.starts_with("m-") && rest.len() > 2 => {
+                Ok(Self::Logged(rest.to_owned()))
+            }
             (None, None) => Err(wrong()),
         }
     }
@@ -66,10 +74,18 @@ impl FromStr for ModelUri {
 impl fmt::Display for ModelUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Registered { name, selector: Selector::Version(version) } => write!(f, "{SCHEME}{name}/{version}"),
-            Self::Registered { name, selector: Selector::Alias(alias) } => write!(f, "{SCHEME}{name}@{alias}"),
-            Self::Registered { name, selector: Selector::Latest } => write!(f, "{SCHEME}{name}/latest"),
-            Self::Registered { name, selector: Selector::Stage(stage) } => write!(f, "{SCHEME}{name}/{stage}"),
+            Self::Registered { name, selector: Selector::Version(version) } => {
+                write!(f, "{SCHEME}{name}/{version}")
+            }
+            Self::Registered { name, selector: Selector::Alias(alias) } => {
+                write!(f, "{SCHEME}{name}@{alias}")
+            }
+            Self::Registered { name, selector: Selector::Latest } => {
+                write!(f, "{SCHEME}{name}/latest")
+            }
+            Self::Registered { name, selector: Selector::Stage(stage) } => {
+                write!(f, "{SCHEME}{name}/{stage}")
+            }
             Self::Logged(id) => write!(f, "{SCHEME}{id}"),
         }
     }

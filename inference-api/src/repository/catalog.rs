@@ -81,7 +81,11 @@ impl Catalog {
 
     /// Where the first model is neither served nor wanted any more, another one takes its place.
     pub(super) fn choose_first(&mut self, is_wanted: impl Fn(&str) -> bool) {
-        if self.first.as_deref().is_none_or(|first| !self.models.contains_key(first) && !is_wanted(first)) {
+        if self
+            .first
+            .as_deref()
+            .is_none_or(|first| !self.models.contains_key(first) && !is_wanted(first))
+        {
             self.first = self.models.keys().next().cloned();
         }
     }

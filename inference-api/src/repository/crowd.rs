@@ -1,8 +1,9 @@
 //! How many requests of a worker wait for its models, and whether there is room for more.
 //!
-//! A request that waits holds hyper's buffers and the model's inputs, 12 kB together; one that was not read holds bytes in the kernel. Where
-//! clients come faster than a small quota lets models run, thousands would be read before the first is answered, and the container ends for
-//! want of memory. So a connection is read from only while fewer than two batches wait.
+//! A request that waits holds hyper's buffers and the model's inputs, 12 kB together; one that was
+//! not read holds bytes in the kernel. Where clients come faster than a small quota lets models
+//! run, thousands would be read before the first is answered, and the container ends for want of
+//! memory. So a connection is read from only while fewer than two batches wait.
 
 use std::sync::{
     Arc,
@@ -41,7 +42,8 @@ pub async fn room() {
     loop {
         crowd.left.notified().await;
         if crowd.has_room() {
-            // What this one reads is in its place before the next one looks. Were there nothing to read, the next one must know.
+            // What this one reads is in its place before the next one looks. Were there nothing to
+            // read, the next one must know.
             crowd.left.notify_one();
             return;
         }

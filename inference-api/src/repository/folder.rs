@@ -40,15 +40,21 @@ pub(super) fn look(path: &Path, name: String, policy: VersionPolicy) -> Result<L
 }
 
 /// The versions in a model's folder, ascending, as far as the policy wants them.
-fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) -> Result<Look, SourceError> {
+fn versions(
+    root: &Path,
+    (dir, name): (&Path, String),
+    policy: VersionPolicy,
+) -> Result<Look, SourceError> {
     let (mut versions, mut passed_over) = (Vec::new(), loose(dir).map_err(unreadable(dir))?);
     for (version, dir) in subdirectories(dir).map_err(unreadable(dir))? {
-        // As Triton has it: a version is a positive number, and folders of other names are passed over.
+        // As Triton has it: a version is a positive number, and folders of other names are passed
+        // over.
         let is_version = version.parse::<u64>().is_ok_and(|n| n > 0) && !version.starts_with('0');
         match (is_version, dir.join(FILE).exists()) {
             (true, true) => versions.push((version, dir)),
             (true, false) => passed_over.push(format!("{} holds no {FILE}", dir.display())),
-            (false, true) => passed_over.push(format!("{} is no version: those are called 1, 2, 3, …", dir.display())),
+            (false, true) => passed_over
+                .push(format!("{} is no version: those are called 1, 2, 3, …", dir.display())),
             (false, false) => {}
         }
     }
@@ -58,7 +64,13 @@ fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) ->
     }
     let found = |(version, dir): (String, PathBuf)| {
         let file = inside(root, &dir.join(FILE))?;
-        Ok(Found { name: name.clone(), version, stamp: stamp_of(&file)?, file, features: Vec::new() })
+        Ok(Found {
+            name: name.clone(),
+            version,
+            stamp: stamp_of(&file)?,
+            file,
+            features: Vec::new(),
+        })
     };
     let found = versions.into_iter().map(found).collect::<Result<_, SourceError>>()?;
     Ok(Look { found, passed_over })
@@ -66,12 +78,18 @@ fn versions(root: &Path, (dir, name): (&Path, String), policy: VersionPolicy) ->
 
 /// Models that lie in a folder without one of their own.
 fn loose(dir: &Path) -> io::Result<Vec<String>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "onnx") && path.is_file());
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "onnx") && path.is_file()
+    });
     files.sort();
     let sentence = |path: PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        format!("{} lies beside the folders: name it with --model, or make it {stem}/1/{FILE}", path.display())
+        format!(
+            "{} lies beside the folders: name it with --model, or make it {stem}/1/{FILE}",
+            path.display()
+        )
     };
     Ok(files.into_iter().map(sentence).collect())
 }
@@ -90,7 +108,9 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf, SourceError> {
 fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut all: Vec<_> = fs::read_dir(dir)?
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .filter(|entry| {
+            entry.path().is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".")
+        })
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .collect();
     all.sort();

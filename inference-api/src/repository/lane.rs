@@ -1,9 +1,11 @@
 //! What one worker has of a model: its session, and the requests that wait for it.
 //!
-//! A worker is one thread, so nothing arrives while a model runs; what has arrived by the time that it is done waits in the
-//! kernel's buffers. With a queue, every connection that has something to read puts its request there first, as far as two
-//! batches have room (`crowd`), and one run answers all of them: the batch grows with the load by itself, and a lone request waits for nobody. That is the whole
-//! adaptivity; `max_queue_delay` makes a batch wait for more, as Triton's option of that name does.
+//! A worker is one thread, so nothing arrives while a model runs; what has arrived by the time that
+//! it is done waits in the kernel's buffers. With a queue, every connection that has something to
+//! read puts its request there first, as far as two batches have room (`crowd`), and one run
+//! answers all of them: the batch grows with the load by itself, and a lone request waits for
+//! nobody. That is the whole adaptivity; `max_queue_delay` makes a batch wait for more, as Triton's
+//! option of that name does.
 
 use std::{
     collections::VecDeque,
@@ -87,7 +89,12 @@ impl Lane {
     }
 
     /// Runs one request by itself, at once.
-    pub(super) fn run(&self, inputs: Vec<Tensor>, rows: usize, queued: Duration) -> Result<Run, RunError> {
+    pub(super) fn run(
+        &self,
+        inputs: Vec<Tensor>,
+        rows: usize,
+        queued: Duration,
+    ) -> Result<Run, RunError> {
         let begun = Instant::now();
         let result = lock(&self.model).run(inputs, rows);
         let inference = begun.elapsed();
@@ -104,8 +111,8 @@ impl Lane {
         }
     }
 
-    /// Puts a request into the queue. The answer comes when somebody drives the lane, and the second value says whether it
-    /// is the caller who has to see to that.
+    /// Puts a request into the queue. The answer comes when somebody drives the lane, and the
+    /// second value says whether it is the caller who has to see to that.
     fn push(
         &self,
         inputs: Vec<Tensor>,
@@ -118,7 +125,13 @@ impl Lane {
             return Err(RunFailure::QueueFull(limit));
         }
         let (answer, answered) = oneshot::channel();
-        queue.jobs.push_back(Job { inputs, rows, since: Instant::now(), answer, _place: Place::take(queueing) });
+        queue.jobs.push_back(Job {
+            inputs,
+            rows,
+            since: Instant::now(),
+            answer,
+            _place: Place::take(queueing),
+        });
         Ok((answered, !std::mem::replace(&mut queue.driven, true)))
     }
 
@@ -140,9 +153,10 @@ impl Lane {
         }
     }
 
-    /// Lets every connection that has something to read put its request into the queue: a task that yields goes on only
-    /// after the others that are ready, and after the runtime has looked for more. Where a batch waits already, nobody else is let in: were
-    /// one run for each turn of all that are ready, those would be ever more, each with its buffers.
+    /// Lets every connection that has something to read put its request into the queue: a task that
+    /// yields goes on only after the others that are ready, and after the runtime has looked for
+    /// more. Where a batch waits already, nobody else is let in: were one run for each turn of all
+    /// that are ready, those would be ever more, each with its buffers.
     async fn gather(&self, queueing: &Queueing) {
         loop {
             let before = lock(&self.queue).rows();
@@ -186,7 +200,8 @@ impl Lane {
     }
 }
 
-/// Were driving to end in any other way, those that wait are told so, and the next request drives again.
+/// Were driving to end in any other way, those that wait are told so, and the next request drives
+/// again.
 struct Driving<'a>(&'a Lane);
 
 impl Drop for Driving<'_> {
@@ -213,7 +228,8 @@ impl Queue {
                 continue;
             }
             let fits = batch.first().is_none_or(|first| {
-                rows + next.rows <= queueing.max_batch_size && are_alike(&first.inputs, &next.inputs)
+                rows + next.rows <= queueing.max_batch_size
+                    && are_alike(&first.inputs, &next.inputs)
             });
             if !fits {
                 break;
@@ -230,14 +246,20 @@ impl Served {
     ///
     /// # Errors
     /// When the runtime refuses the values, the queue is full, or the wait was too long.
-    pub async fn run(self: &Arc<Self>, worker: usize, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunFailure> {
+    pub async fn run(
+        self: &Arc<Self>,
+        worker: usize,
+        inputs: Vec<Tensor>,
+        rows: usize,
+    ) -> Result<Run, RunFailure> {
         let lane = &self.lanes[worker];
         let Some(queueing) = &self.queueing else {
             return Ok(lane.run(inputs, rows, Duration::ZERO)?);
         };
         let (answered, is_first) = lane.push(inputs, rows, queueing)?;
         if is_first {
-            // A task of its own: the request that began it may be given up by its client at any time.
+            // A task of its own: the request that began it may be given up by its client at any
+            // time.
             let served = Arc::clone(self);
             tokio::spawn(async move {
                 if let Some(queueing) = &served.queueing {
@@ -260,7 +282,9 @@ impl Served {
 /// Whether rows of the two can be put into one batch.
 fn are_alike(a: &[Tensor], b: &[Tensor]) -> bool {
     a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| a.shape.get(1..) == b.shape.get(1..) && a.data.element() == b.data.element())
+        && a.iter().zip(b).all(|(a, b)| {
+            a.shape.get(1..) == b.shape.get(1..) && a.data.element() == b.data.element()
+        })
 }
 
 fn join_inputs(jobs: impl Iterator<Item = Vec<Tensor>>) -> Option<Vec<Tensor>> {
@@ -280,19 +304,25 @@ fn join_inputs(jobs: impl Iterator<Item = Vec<Tensor>>) -> Option<Vec<Tensor>> {
     Some(joined)
 }
 
-/// The outputs of a batch, for each of its requests; `None` if an output has not one row for each row.
+/// The outputs of a batch, for each of its requests; `None` if an output has not one row for each
+/// row.
 fn split_outputs(outputs: Vec<Value>, rows: &[usize]) -> Option<Vec<Vec<Value>>> {
     let total: usize = rows.iter().sum();
-    let mut parts: Vec<Vec<Value>> = rows.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
+    let mut parts: Vec<Vec<Value>> =
+        rows.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
     for output in outputs {
         match output {
             Value::Tensor(mut tensor) => {
-                let (_, row_dims) = tensor.shape.split_first().filter(|(count, _)| **count == total)?;
+                let (_, row_dims) =
+                    tensor.shape.split_first().filter(|(count, _)| **count == total)?;
                 let row_len: usize = row_dims.iter().product();
                 let row_dims = row_dims.to_vec();
                 for (part, &rows) in parts.iter_mut().zip(rows) {
                     let shape = std::iter::once(rows).chain(row_dims.iter().copied()).collect();
-                    part.push(Value::Tensor(Tensor { shape, data: tensor.data.split_front(rows * row_len) }));
+                    part.push(Value::Tensor(Tensor {
+                        shape,
+                        data: tensor.data.split_front(rows * row_len),
+                    }));
                 }
             }
             Value::Maps(maps) => {

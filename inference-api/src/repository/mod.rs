@@ -1,7 +1,8 @@
 //! Which models are served: by name and version, loaded, swapped and taken away while requests run.
 //!
-//! Requests see a [`Catalog`], which never changes: whoever changes what is served makes another one and puts it in its
-//! place, so that a request ends with the version that it began with, and a version goes when its last request has.
+//! Requests see a [`Catalog`], which never changes: whoever changes what is served makes another
+//! one and puts it in its place, so that a request ends with the version that it began with, and a
+//! version goes when its last request has.
 
 mod catalog;
 mod changes;
@@ -83,7 +84,8 @@ pub struct Settings {
     pub max_batch_size: Option<usize>,
 }
 
-/// Versions that did not load, and what their files looked like: not tried again until they look otherwise.
+/// Versions that did not load, and what their files looked like: not tried again until they look
+/// otherwise.
 type Refused = BTreeMap<(String, String), (u64, String)>;
 
 impl Repository {
@@ -104,7 +106,8 @@ impl Repository {
     /// Loads every model of every source. Blocks.
     ///
     /// # Errors
-    /// When one cannot be found or does not load: a server does not start with half of what it was told to serve.
+    /// When one cannot be found or does not load: a server does not start with half of what it was
+    /// told to serve.
     pub fn load_all(&self) -> Result<(), RepositoryError> {
         let _changing = lock(&self.changing);
         let mut catalog = Catalog::default();
@@ -124,8 +127,8 @@ impl Repository {
         self.catalog.load()
     }
 
-    /// Looks at the sources and serves what they hold now: new versions, changed files, and no longer what has gone. Blocks
-    /// while models load.
+    /// Looks at the sources and serves what they hold now: new versions, changed files, and no
+    /// longer what has gone. Blocks while models load.
     pub fn refresh(&self) -> Changes {
         let _changing = lock(&self.changing);
         let (found, failed) = self.scan();
@@ -135,7 +138,8 @@ impl Repository {
         changes
     }
 
-    /// Serves what the sources hold for `name` now, loading anew what has changed. Blocks while it loads.
+    /// Serves what the sources hold for `name` now, loading anew what has changed. Blocks while it
+    /// loads.
     ///
     /// # Errors
     /// When no source has it, or its newest version does not load; what was served before still is.
@@ -144,7 +148,10 @@ impl Repository {
         let (mut found, failed) = self.scan();
         found.retain(|f| f.name == name);
         if found.is_empty() {
-            return Err(failed.into_iter().next().unwrap_or_else(|| RepositoryError::NoSuchModel(name.to_owned())));
+            return Err(failed
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| RepositoryError::NoSuchModel(name.to_owned())));
         }
         // Asked for by a person: what was refused before is tried once more.
         lock(&self.refused).retain(|(refused, _), _| refused != name);
@@ -164,17 +171,21 @@ impl Repository {
         was_there
     }
 
-    /// Every version that the sources have or that is served: name, version, whether it is ready, and why not. Looks into folders;
-    /// of registries it tells what the last look found, since whoever asks must not make this server ask others.
+    /// Every version that the sources have or that is served: name, version, whether it is ready,
+    /// and why not. Looks into folders; of registries it tells what the last look found, since
+    /// whoever asks must not make this server ask others.
     pub fn index(&self) -> Vec<Indexed> {
         let local = self.sources.iter().filter(|source| source.is_local());
         let looks: Vec<_> = local.map(|source| source.scan(self.settings.policy)).collect();
         // Where a source cannot be looked at, nobody knows what has gone from it.
         let all_seen = looks.iter().all(Result::is_ok);
-        let found: Vec<_> = looks.into_iter().filter_map(Result::ok).flat_map(|look| look.found).collect();
+        let found: Vec<_> =
+            looks.into_iter().filter_map(Result::ok).flat_map(|look| look.found).collect();
         let known = lock(&self.known).clone();
         let is_there = |key: &(String, String)| {
-            !all_seen || known.contains(key) || found.iter().any(|f| f.name == key.0 && f.version == key.1)
+            !all_seen
+                || known.contains(key)
+                || found.iter().any(|f| f.name == key.0 && f.version == key.1)
         };
         let refused = lock(&self.refused);
         let catalog = self.catalog.load();
@@ -203,20 +214,26 @@ impl Repository {
         index.into_values().collect()
     }
 
-    /// Puts into the catalog what was found, as far as it loads; of the model `only`, or of all. Where that is all there is, what
-    /// was not found goes.
+    /// Puts into the catalog what was found, as far as it loads; of the model `only`, or of all.
+    /// Where that is all there is, what was not found goes.
     fn apply(&self, found: &[Found], only: Option<&str>, is_all: bool) -> Changes {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let mut changes = Changes::default();
         for wanted in found {
             let key = (wanted.name.clone(), wanted.version.clone());
             let label = format!("{}/{}", wanted.name, wanted.version);
-            let is_served = catalog.find(&wanted.name, Some(&wanted.version)).is_ok_and(|s| s.stamp == wanted.stamp);
-            if is_served || lock(&self.refused).get(&key).is_some_and(|(stamp, _)| *stamp == wanted.stamp) {
+            let is_served = catalog
+                .find(&wanted.name, Some(&wanted.version))
+                .is_ok_and(|s| s.stamp == wanted.stamp);
+            if is_served
+                || lock(&self.refused).get(&key).is_some_and(|(stamp, _)| *stamp == wanted.stamp)
+            {
                 continue;
             }
-            let rehearsed = rehearsal::rehearse(&wanted.file, self.runtime.library(), self.settings.workers);
-            let loaded = rehearsed.and_then(|()| self.load_version(wanted).map_err(|e| e.to_string()));
+            let rehearsed =
+                rehearsal::rehearse(&wanted.file, self.runtime.library(), self.settings.workers);
+            let loaded =
+                rehearsed.and_then(|()| self.load_version(wanted).map_err(|e| e.to_string()));
             match loaded {
                 Ok(served) => {
                     lock(&self.refused).remove(&key);
@@ -232,7 +249,9 @@ impl Repository {
         }
         if is_all {
             let is_other = |name: &str| only.is_some_and(|only| only != name);
-            let is_found = |key: &(String, String)| found.iter().any(|f| f.name == key.0 && f.version == key.1);
+            let is_found = |key: &(String, String)| {
+                found.iter().any(|f| f.name == key.0 && f.version == key.1)
+            };
             lock(&self.refused).retain(|key, _| is_other(&key.0) || is_found(key));
         }
         let is_wanted = |served: &Served| {
@@ -244,7 +263,9 @@ impl Repository {
             let name = &served.signature.name;
             let concerns = only.is_none_or(|only| only == name);
             let replaced = !found.iter().any(|f| f.name == *name)
-                || found.iter().any(|f| f.name == *name && catalog.find(name, Some(&f.version)).is_ok());
+                || found
+                    .iter()
+                    .any(|f| f.name == *name && catalog.find(name, Some(&f.version)).is_ok());
             if is_all && concerns && !is_wanted(served) && replaced {
                 catalog.remove_version(name, &served.signature.version);
                 changes.unloaded.push(served.to_string());
@@ -304,7 +325,12 @@ impl Repository {
         }
         let signature = Arc::clone(&first.signature);
         models.push(first);
-        Ok(Served::new(models, signature, found.stamp, (self.settings.queueing, self.settings.max_batch_size)))
+        Ok(Served::new(
+            models,
+            signature,
+            found.stamp,
+            (self.settings.queueing, self.settings.max_batch_size),
+        ))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Loading a file in a process of its own first.
 //!
-//! ONNX Runtime is C++ that reads a file somebody gave us: what it does not refuse may crash it, or take all memory. At start
-//! that is a server that does not start; later it would be one that served and is gone. So a file that comes while requests run
-//! is loaded, and its example run, by a child that may die of it.
+//! ONNX Runtime is C++ that reads a file somebody gave us: what it does not refuse may crash it, or
+//! take all memory. At start that is a server that does not start; later it would be one that
+//! served and is gone. So a file that comes while requests run is loaded, and its example run, by a
+//! child that may die of it.
 
 use std::{
     io::Read,
@@ -45,7 +46,8 @@ pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<()
         // It may have ended this very moment, which is as good.
         let _ = child.kill();
     }
-    let status = child.wait().map_err(|e| format!("the process that tries the file is lost: {e}"))?;
+    let status =
+        child.wait().map_err(|e| format!("the process that tries the file is lost: {e}"))?;
     match text {
         _ if status.success() => Ok(()),
         Err(_) => Err(format!("it was not loaded within {} s", LIMIT.as_secs())),

@@ -29,7 +29,8 @@ impl fmt::Display for Served {
 }
 
 impl Served {
-    /// A version with a model for each worker. `max_batch_size` is what was asked for, none for what the model gains by.
+    /// A version with a model for each worker. `max_batch_size` is what was asked for, none for
+    /// what the model gains by.
     pub(super) fn new(
         mut models: Vec<Model>,
         signature: Arc<Signature>,
@@ -59,7 +60,10 @@ impl Served {
     /// # Errors
     /// When the runtime refuses the values.
     pub fn run_alone(&self, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunError> {
-        let lane = self.lanes.first().ok_or_else(|| RunError::Refused("there is no session".to_owned()))?;
+        let lane = self
+            .lanes
+            .first()
+            .ok_or_else(|| RunError::Refused("there is no session".to_owned()))?;
         lane.run(inputs, rows, Duration::ZERO)
     }
 

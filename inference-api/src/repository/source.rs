@@ -51,7 +51,8 @@ pub enum SourceError {
     },
     /// A folder in which there is no model, and what was passed over in it.
     #[error(
-        "{path} holds no model{}\n  help: a folder holds VERSION/model.onnx, or NAME/VERSION/model.onnx for several",
+        "{path} holds no model{}\n  help: a folder holds VERSION/model.onnx, or \
+            NAME/VERSION/model.onnx for several",
         passed_over.iter().map(|what| format!("\n  {what}")).collect::<String>()
     )]
     Empty {
@@ -104,8 +105,12 @@ impl FromStr for Source {
         // A path that exists is a path, whatever is in its name.
         let is_whole = Path::new(text).exists() || text.starts_with(SCHEME);
         match text.split_once('=').filter(|_| !is_whole) {
-            Some((name, place)) if is_name(name) => Ok(Self { name: Some(name.to_owned()), place: place.parse()? }),
-            Some((name, _)) => Err(format!("{name:?} is no name for a model: letters, digits, '.', '_' and '-'")),
+            Some((name, place)) if is_name(name) => {
+                Ok(Self { name: Some(name.to_owned()), place: place.parse()? })
+            }
+            Some((name, _)) => {
+                Err(format!("{name:?} is no name for a model: letters, digits, '.', '_' and '-'"))
+            }
             None => Ok(Self { name: None, place: text.parse()? }),
         }
     }
@@ -184,7 +189,8 @@ fn in_registry(uri: &ModelUri) -> Result<Found, SourceError> {
 
 fn in_file(path: &Path, metadata: &Metadata) -> Result<Found, SourceError> {
     let sidecar = Sidecar::read(path)?;
-    let stem = path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
+    let stem =
+        path.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (name, version) = sidecar.map_or((stem, "1".to_owned()), |s| (s.name, s.version));
     let stamp = stamp([Some(metadata.clone()), fs::metadata(Sidecar::path(path)).ok()]);
     Ok(Found { name, version, file: path.to_owned(), features: Vec::new(), stamp })
@@ -212,8 +218,10 @@ pub(super) fn stamp_of(file: &Path) -> Result<u64, SourceError> {
 }
 
 fn stamp(files: impl IntoIterator<Item = Option<Metadata>>) -> u64 {
-    let mut stamps: Vec<_> =
-        files.into_iter().map(|m| m.map(|m| (m.ino(), m.len(), m.mtime(), m.mtime_nsec()))).collect();
+    let mut stamps: Vec<_> = files
+        .into_iter()
+        .map(|m| m.map(|m| (m.ino(), m.len(), m.mtime(), m.mtime_nsec())))
+        .collect();
     stamps.sort_unstable();
     let mut hasher = DefaultHasher::new();
     stamps.hash(&mut hasher);
@@ -240,8 +248,24 @@ mod tests {
     #[test]
     fn a_folder_holds_versions_or_models() {
         let dir = tempfile::tempdir().unwrap();
-        put(dir.path(), &["iris/1/model.onnx", "iris/10/model.onnx", "iris/9/model.onnx", "digits/3/model.onnx"]);
-        put(dir.path(), &["iris/0/model.onnx", "iris/old/model.onnx", "iris/11/weights.bin", "iris/config.pbtxt"]);
+        put(
+            dir.path(),
+            &[
+                "iris/1/model.onnx",
+                "iris/10/model.onnx",
+                "iris/9/model.onnx",
+                "digits/3/model.onnx",
+            ],
+        );
+        put(
+            dir.path(),
+            &[
+                "iris/0/model.onnx",
+                "iris/old/model.onnx",
+                "iris/11/weights.bin",
+                "iris/config.pbtxt",
+            ],
+        );
         let root = dir.path().to_str().unwrap();
         assert_eq!(names(root, VersionPolicy::All), ["digits/3", "iris/1", "iris/9", "iris/10"]);
         assert_eq!(names(root, VersionPolicy::Latest(1)), ["digits/3", "iris/10"]);
@@ -254,12 +278,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         put(
             dir.path(),
-            &["iris/1/model.onnx", "iris/2/weights.bin", "iris/new/model.onnx", "rose.onnx", "notes/readme"],
+            &[
+                "iris/1/model.onnx",
+                "iris/2/weights.bin",
+                "iris/new/model.onnx",
+                "rose.onnx",
+                "notes/readme",
+            ],
         );
         let source: Source = dir.path().to_str().unwrap().parse().unwrap();
         let told = source.scan(VersionPolicy::All).unwrap().passed_over.join("\n");
-        for part in ["iris/2 holds no model.onnx", "iris/new is no version", "rose.onnx lies beside", "notes holds no"]
-        {
+        for part in [
+            "iris/2 holds no model.onnx",
+            "iris/new is no version",
+            "rose.onnx lies beside",
+            "notes holds no",
+        ] {
             assert!(told.contains(part), "no {part:?} in {told}");
         }
     }
@@ -281,7 +315,11 @@ mod tests {
         let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         put(elsewhere.path(), &["model.onnx"]);
         fs::create_dir(dir.path().join("1")).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path().join("model.onnx"), dir.path().join("1/model.onnx")).unwrap();
+        std::os::unix::fs::symlink(
+            elsewhere.path().join("model.onnx"),
+            dir.path().join("1/model.onnx"),
+        )
+        .unwrap();
         let source: Source = dir.path().to_str().unwrap().parse().unwrap();
         assert!(matches!(source.scan(VersionPolicy::All), Err(SourceError::Outside { .. })));
     }
@@ -290,7 +328,9 @@ mod tests {
     fn nothing_there_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let source: Source = dir.path().to_str().unwrap().parse().unwrap();
-        assert!(source.scan(VersionPolicy::All).unwrap_err().to_string().contains("VERSION/model.onnx"));
+        assert!(
+            source.scan(VersionPolicy::All).unwrap_err().to_string().contains("VERSION/model.onnx")
+        );
         let source: Source = dir.path().join("no.onnx").to_str().unwrap().parse().unwrap();
         assert!(matches!(source.scan(VersionPolicy::All), Err(SourceError::Read { .. })));
     }

@@ -49,7 +49,8 @@ pub struct Statistics {
     pub compute_output: Tally,
     /// Runs, by the rows that they had.
     pub batches: BTreeMap<usize, Tally>,
-    /// Runs that had no more rows than each of [`BATCH_BOUNDS`], and more than the bound before; the last has all others.
+    /// Runs that had no more rows than each of [`BATCH_BOUNDS`], and more than the bound before;
+    /// the last has all others.
     pub batch_sizes: [u64; BATCH_BOUNDS.len() + 1],
 }
 
@@ -75,7 +76,13 @@ impl Statistics {
         self.fail.add(time);
     }
 
-    pub(super) fn succeeded(&mut self, parse: Duration, queue: Duration, inference: Duration, write: Duration) {
+    pub(super) fn succeeded(
+        &mut self,
+        parse: Duration,
+        queue: Duration,
+        inference: Duration,
+        write: Duration,
+    ) {
         self.success.add(parse + queue + inference + write);
         self.queue.add(queue);
         self.compute_input.add(parse);

@@ -7,8 +7,8 @@ use std::{
 
 use super::Repository;
 
-/// Refreshes every `period` until the sender of `stopped` is gone; what changed is said in the log, and a problem that stays is said
-/// once.
+/// Refreshes every `period` until the sender of `stopped` is gone; what changed is said in the log,
+/// and a problem that stays is said once.
 pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Receiver<()>) {
     let mut told = Vec::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(period) {
@@ -20,10 +20,18 @@ pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Rec
             tracing::info!(%version, "unloaded");
         }
         for refusal in &changes.refused {
-            tracing::error!(version = refusal.version, reason = refusal.reason, "{}", refusal.consequence());
+            tracing::error!(
+                version = refusal.version,
+                reason = refusal.reason,
+                "{}",
+                refusal.consequence()
+            );
         }
         for reason in changes.problems.iter().filter(|reason| !told.contains(*reason)) {
-            tracing::error!(reason, "a --model cannot be looked at; what was served before still is");
+            tracing::error!(
+                reason,
+                "a --model cannot be looked at; what was served before still is"
+            );
         }
         if changes.problems.is_empty() && !told.is_empty() {
             tracing::info!("every --model can be looked at again");

@@ -1,7 +1,8 @@
 //! `inference-api runtime install`: the pinned library, from PyPI's `onnxruntime` wheel.
 //!
-//! pip or uv does the download, so that the mirrors, proxies and certificates that are set up for it work here too. Two
-//! hashes are checked: the wheel's, by the installer, and the library's, by us.
+//! pip or uv does the download, so that the mirrors, proxies and certificates that are set up for
+//! it work here too. Two hashes are checked: the wheel's, by the installer, and the library's, by
+//! us.
 
 use std::{
     fs,
@@ -47,7 +48,8 @@ const PINS: [Pin; 2] = [
 pub enum InstallError {
     /// There is no pinned wheel for this processor.
     #[error(
-        "no pinned ONNX Runtime for {0}; install Python's onnxruntime, or point ORT_DYLIB_PATH at a libonnxruntime.so"
+        "no pinned ONNX Runtime for {0}; install Python's onnxruntime, or point ORT_DYLIB_PATH at \
+            a libonnxruntime.so"
     )]
     Architecture(&'static str),
     /// Neither HOME nor XDG_CACHE_HOME says where the cache is.
@@ -55,7 +57,8 @@ pub enum InstallError {
     NoCache,
     /// No installer worked.
     #[error(
-        "the onnxruntime {VERSION} wheel could not be fetched:\n{0}\n  help: install pip (apt install python3-pip) or uv, and check that `pip download onnxruntime=={VERSION}` works"
+        "the onnxruntime {VERSION} wheel could not be fetched:\n{0}\n  help: install pip (apt \
+            install python3-pip) or uv, and check that `pip download onnxruntime=={VERSION}` works"
     )]
     Installers(String),
     /// The library is not the pinned one.
@@ -78,8 +81,8 @@ pub enum InstallError {
     },
 }
 
-/// Puts the pinned library into `dir`, or into the cache, and returns its path. Does nothing if it is there already and
-/// has the right hash.
+/// Puts the pinned library into `dir`, or into the cache, and returns its path. Does nothing if it
+/// is there already and has the right hash.
 ///
 /// # Errors
 /// When neither pip nor uv can fetch the wheel, or a hash is not the pinned one.
@@ -93,7 +96,8 @@ pub fn install(dir: Option<&Path>) -> Result<PathBuf, InstallError> {
         return Ok(library);
     }
 
-    // Beside the target, so that the last step is a rename: a reader sees the whole library or none.
+    // Beside the target, so that the last step is a rename: a reader sees the whole library or
+    // none.
     let staging = dir.join(format!(".install-{}", std::process::id()));
     fs::create_dir_all(&staging).map_err(|e| file_error(&staging, e))?;
     let result = fetch(pin, &staging).and_then(|()| {
@@ -108,13 +112,35 @@ pub fn install(dir: Option<&Path>) -> Result<PathBuf, InstallError> {
 
 fn fetch(pin: &Pin, staging: &Path) -> Result<(), InstallError> {
     let requirements = staging.join("requirements.txt");
-    fs::write(&requirements, format!("onnxruntime=={VERSION} --hash=sha256:{}\n", pin.wheel_sha256))
-        .map_err(|e| file_error(&requirements, e))?;
-    let pip =
-        ["install", "--quiet", "--disable-pip-version-check", "--platform", pin.platform, "--python-version", "3.12"];
-    let uv = ["pip", "install", "--quiet", "--python-platform", pin.uv_platform, "--python-version", "3.12"];
-    let installers: [(&str, &[&str], &[&str]); 4] =
-        [("uv", &[], &uv), ("python3", &["-m", "pip"], &pip), ("pip3", &[], &pip), ("pip", &[], &pip)];
+    fs::write(
+        &requirements,
+        format!("onnxruntime=={VERSION} --hash=sha256:{}\n", pin.wheel_sha256),
+    )
+    .map_err(|e| file_error(&requirements, e))?;
+    let pip = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--platform",
+        pin.platform,
+        "--python-version",
+        "3.12",
+    ];
+    let uv = [
+        "pip",
+        "install",
+        "--quiet",
+        "--python-platform",
+        pin.uv_platform,
+        "--python-version",
+        "3.12",
+    ];
+    let installers: [(&str, &[&str], &[&str]); 4] = [
+        ("uv", &[], &uv),
+        ("python3", &["-m", "pip"], &pip),
+        ("pip3", &[], &pip),
+        ("pip", &[], &pip),
+    ];
     let mut failures = Vec::new();
     for (program, prefix, args) in installers {
         let outcome = Command::new(program)
@@ -145,7 +171,11 @@ fn check(path: &Path, pin: &Pin) -> Result<(), InstallError> {
     if found == pin.library_sha256 {
         return Ok(());
     }
-    Err(InstallError::Hash { path: path.display().to_string(), found, expected: pin.library_sha256 })
+    Err(InstallError::Hash {
+        path: path.display().to_string(),
+        found,
+        expected: pin.library_sha256,
+    })
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> InstallError {

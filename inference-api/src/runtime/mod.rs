@@ -14,8 +14,8 @@ pub struct NotFound {
     pub tried: Vec<String>,
 }
 
-/// The library's path: from `ORT_DYLIB_PATH`, beside the binary, in the cache that [`install`] fills, or in an installed
-/// Python `onnxruntime`, in this order.
+/// The library's path: from `ORT_DYLIB_PATH`, beside the binary, in the cache that [`install`]
+/// fills, or in an installed Python `onnxruntime`, in this order.
 ///
 /// # Errors
 /// When it is in none of them; the error lists the places.
@@ -26,7 +26,9 @@ pub fn locate() -> Result<PathBuf, NotFound> {
             return Ok(path);
         }
         // A wrong explicit choice is not mended by silently taking another library.
-        return Err(NotFound { tried: vec![format!("ORT_DYLIB_PATH={}: no such file", path.display())] });
+        return Err(NotFound {
+            tried: vec![format!("ORT_DYLIB_PATH={}: no such file", path.display())],
+        });
     }
     tried.push("ORT_DYLIB_PATH: not set".to_owned());
 
@@ -69,7 +71,9 @@ fn library_in(dir: &Path) -> Option<PathBuf> {
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
-            path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("libonnxruntime.so"))
+            path.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.starts_with("libonnxruntime.so"))
                 && path.is_file()
         })
         .collect();

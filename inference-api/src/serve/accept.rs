@@ -1,4 +1,5 @@
-//! Connections that could not be accepted, told without filling the log: out of file descriptors it happens 100 times a second.
+//! Connections that could not be accepted, told without filling the log: out of file descriptors it
+//! happens 100 times a second.
 
 use std::{
     io,

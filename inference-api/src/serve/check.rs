@@ -21,14 +21,15 @@ pub struct Checked {
     pub refused: Option<String>,
 }
 
-/// Loads the models as `serve` does with so many workers, runs their examples where there are rows, and says what they take and put
-/// out.
+/// Loads the models as `serve` does with so many workers, runs their examples where there are rows,
+/// and says what they take and put out.
 ///
 /// # Errors
 /// When one cannot be served.
 pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
-    let repository = Repository::new(onnxruntime, vec![Source::from(path)], Settings::with_workers(workers));
+    let repository =
+        Repository::new(onnxruntime, vec![Source::from(path)], Settings::with_workers(workers));
     repository.load_all()?;
     let (mut said, mut refused) = (Vec::new(), None);
     for served in repository.catalog().all() {
@@ -36,8 +37,14 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
         said.push(format!("{}: it can be served, as {served}", path.display()));
         for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
             for port in ports {
-                let dims: Vec<String> = port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
-                said.push(format!("  {what} {}: {} [{}]", port.name, port.element, dims.join(", ")));
+                let dims: Vec<String> =
+                    port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+                said.push(format!(
+                    "  {what} {}: {} [{}]",
+                    port.name,
+                    port.element,
+                    dims.join(", ")
+                ));
             }
         }
         said.push(format!(
@@ -45,7 +52,10 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
             if served.batches() { "yes" } else { "no" }
         ));
         if let Some(reason) = &signature.no_rows {
-            said.push(format!("  it takes whole tensors only, at /v2/models/{}/infer: {reason}", signature.name));
+            said.push(format!(
+                "  it takes whole tensors only, at /v2/models/{}/infer: {reason}",
+                signature.name
+            ));
             continue;
         }
         let Some(example) = &signature.example else {
@@ -66,7 +76,8 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     Ok(Checked { said: said.join("\n"), refused })
 }
 
-/// What the model answers to its own example. A made-up one need not be one that it takes: categories have names.
+/// What the model answers to its own example. A made-up one need not be one that it takes:
+/// categories have names.
 fn answer(served: &Served, example: &RawValue) -> Result<String, String> {
     let signature = &served.signature;
     let batch = decode(signature, example.get().as_bytes()).map_err(|fault| fault.to_string())?;

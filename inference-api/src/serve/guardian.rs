@@ -1,8 +1,9 @@
-//! Starts the server again when something ended its process: ONNX Runtime computes what a model says, also what ends a process (an integer
-//! division that overflows), and the kernel kills for memory.
+//! Starts the server again when something ended its process: ONNX Runtime computes what a model
+//! says, also what ends a process (an integer division that overflows), and the kernel kills for
+//! memory.
 //!
-//! The guardian is this program, waiting for a child that is this program and serves. It loads no model, so that nothing a request does
-//! reaches it.
+//! The guardian is this program, waiting for a child that is this program and serves. It loads no
+//! model, so that nothing a request does reaches it.
 
 use std::{
     io,
@@ -32,7 +33,8 @@ pub fn crashes() -> Option<u64> {
     std::env::var(CRASHES).ok()?.parse().ok()
 }
 
-/// Runs servers with the arguments of this process until one ends by itself, is told to stop, or does not live long enough to serve.
+/// Runs servers with the arguments of this process until one ends by itself, is told to stop, or
+/// does not live long enough to serve.
 ///
 /// # Errors
 /// When a process cannot be started, or signals cannot be waited for.
@@ -51,11 +53,17 @@ pub fn guard() -> io::Result<ExitCode> {
                 }
             };
             let Some(signal) = status.signal() else {
-                return Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
+                return Ok(ExitCode::from(
+                    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+                ));
             };
             crashes += 1;
             soon = if began.elapsed() < SOON { soon + 1 } else { 0 };
-            tracing::error!(signal, crashes, "the server was ended by a signal and is started again");
+            tracing::error!(
+                signal,
+                crashes,
+                "the server was ended by a signal and is started again"
+            );
             if soon >= MOST_SOON {
                 tracing::error!("it ends as soon as it is started: given up");
                 return Ok(ExitCode::FAILURE);

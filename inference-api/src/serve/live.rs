@@ -40,9 +40,11 @@ const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 /// The longest head taken. hyper's own limit is 400 kB, which 10,000 clients would turn into 4 GB.
 const HEAD_BYTES: usize = 32 << 10;
 
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How long, and for how many bytes, a client is heard out whose request was answered before it was whole.
+/// How long, and for how many bytes, a client is heard out whose request was answered before it was
+/// whole.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
@@ -60,8 +62,13 @@ enum Step {
     Done(hyper::Result<()>),
 }
 
-/// Serves requests on `stream` until none is under way. `early` are bytes that were read from it before.
-pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut early: Bytes) -> Ended {
+/// Serves requests on `stream` until none is under way. `early` are bytes that were read from it
+/// before.
+pub(super) async fn serve(
+    shared: &Arc<Connections>,
+    mut stream: TcpStream,
+    mut early: Bytes,
+) -> Ended {
     loop {
         let progress = Arc::new(Progress::default());
         let service = service_fn(|request: Request<Incoming>| {
@@ -74,7 +81,8 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
                 let request = request.map(|body| RequestBody::new(body, Arc::clone(&progress)));
                 let access = shared.access.begin(&request);
                 let mut response = shared.routes.answer(request).await;
-                let size = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+                let size =
+                    usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
                 if size >= LARGE {
                     match shared.unread.share(size) {
                         Some(share) => progress.owe(share),
@@ -88,8 +96,9 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
                 } else if progress.body_left() {
                     progress.read_rest().await;
                 }
-                // What is left of the request's body would be taken for the next request, and a server that stops takes no next one: the
-                // client is told, so that it does not send one here.
+                // What is left of the request's body would be taken for the next request, and a
+                // server that stops takes no next one: the client is told, so that it does not send
+                // one here.
                 if progress.body_left() || shared.stop.is_told() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -99,8 +108,10 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
         });
         let socket = Socket::new(stream, early, Arc::clone(&progress));
         // A client that has sent all it has may close its side and still get the answer.
-        let mut connection =
-            http1::Builder::new().half_close(true).max_header_size(HEAD_BYTES).serve_connection(socket, service);
+        let mut connection = http1::Builder::new()
+            .half_close(true)
+            .max_header_size(HEAD_BYTES)
+            .serve_connection(socket, service);
         let mut timer = ClientTimer::new(shared.patience);
         let step = poll_fn(|cx| {
             if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
@@ -141,8 +152,8 @@ pub(super) async fn serve(shared: &Arc<Connections>, mut stream: TcpStream, mut 
     }
 }
 
-/// Closes our side, then drops what still comes. A socket that is closed with bytes unread is reset, and the reset can
-/// overtake the answer: a client that still sends would never see its 413.
+/// Closes our side, then drops what still comes. A socket that is closed with bytes unread is
+/// reset, and the reset can overtake the answer: a client that still sends would never see its 413.
 async fn linger(stream: TcpStream) {
     let drop_rest = async {
         let mut left = LINGER_BYTES;
@@ -162,8 +173,8 @@ async fn linger(stream: TcpStream) {
     }
 }
 
-/// Runs while only the client can move the connection on. hyper has a timer for heads, but sets it for every request, and
-/// a timer is dear.
+/// Runs while only the client can move the connection on. hyper has a timer for heads, but sets it
+/// for every request, and a timer is dear.
 struct ClientTimer {
     patience: Patience,
     /// The timer, and what it is for.

@@ -1,4 +1,5 @@
-//! The server: a thread a worker, each with its own runtime, session and routes; one listening socket.
+//! The server: a thread a worker, each with its own runtime, session and routes; one listening
+//! socket.
 
 mod accept;
 mod access;
@@ -73,13 +74,15 @@ pub enum ServeError {
 /// When the library, the model or the address cannot be had.
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let name = options.replica();
-    let replica = HeaderValue::from_str(&name).map_err(|_| ServeError::ReplicaName(name.clone()))?;
+    let replica =
+        HeaderValue::from_str(&name).map_err(|_| ServeError::ReplicaName(name.clone()))?;
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
     let workers = options.worker_count();
     let settings = options.repository(workers);
     let repository = Arc::new(Repository::new(onnxruntime, options.model.clone(), settings));
 
-    let listener = listen(options.bind).map_err(|source| ServeError::Bind { addr: options.bind, source })?;
+    let listener =
+        listen(options.bind).map_err(|source| ServeError::Bind { addr: options.bind, source })?;
     let addr = listener.local_addr()?;
     let server = Arc::new(Server {
         repository: Arc::clone(&repository),
@@ -90,7 +93,8 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
         max_body_bytes: options.max_body_bytes,
         api_key: options.api_key.as_deref().map(ApiKey::new),
         service_time: options.synthetic_service(workers),
-        queue_full: StatusCode::from_u16(options.queue_full_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        queue_full: StatusCode::from_u16(options.queue_full_status)
+            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         explicit_control: options.model_control_mode == ControlMode::Explicit,
     });
     let (stop, stopped) = watch::channel(false);
@@ -108,7 +112,11 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
             stopped: stopped.clone(),
             drain: Duration::from_secs(options.drain_seconds),
         };
-        threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work.run())?);
+        threads.push(
+            std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || work.run())?,
+        );
     }
     drop(listener);
 
@@ -120,14 +128,16 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
         tokio::select! {
             loaded = loading => match loaded {
                 Ok(loaded) => loaded.map(|()| None).map_err(ServeError::from),
-                Err(_) => Err(ServeError::Start(io::Error::other("the models' loading ended by a fault of ours"))),
+                Err(_) => Err(ServeError::Start(io::Error::other("the models' loading ended by a \
+                    fault of ours"))),
             },
             signal = &mut stopping => Ok(Some(signal?)),
         }
     })?;
     if signal.is_none() {
         server.phase.ready();
-        let models = server.repository.catalog().all().map(|s| s.to_string()).collect::<Vec<_>>().join(",");
+        let models =
+            server.repository.catalog().all().map(|s| s.to_string()).collect::<Vec<_>>().join(",");
         tracing::info!(%addr, workers, models, "serving");
     }
     let (watching, watched) = mpsc::channel::<()>();
@@ -165,7 +175,8 @@ fn load(repository: Arc<Repository>) -> io::Result<oneshot::Receiver<Result<(), 
     Ok(loading)
 }
 
-/// Installed explicitly, since PID 1 has no default action: without it a container's stop waits its whole timeout.
+/// Installed explicitly, since PID 1 has no default action: without it a container's stop waits its
+/// whole timeout.
 async fn stop_signal() -> io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -22,21 +22,23 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::unread::Share;
 
-/// Head and body that are together no longer than this are put together: a write of one piece costs the kernel less than of
-/// several, and more than the copy.
+/// Head and body that are together no longer than this are put together: a write of one piece costs
+/// the kernel less than of several, and more than the copy.
 const SMALL_ANSWER: usize = 1024;
-/// How much of a body that an answer had no use for is read after all, and for how long it is waited for.
+/// How much of a body that an answer had no use for is read after all, and for how long it is
+/// waited for.
 const REST_BYTES: usize = 64 << 10;
 const REST_TIME: Duration = Duration::from_millis(50);
 
-/// How far a live connection is; noted by the socket below hyper and by the bodies above it, since hyper does not tell.
+/// How far a live connection is; noted by the socket below hyper and by the bodies above it, since
+/// hyper does not tell.
 ///
 /// A connection may be taken apart when all of this holds:
 /// - no request is being answered: the last answer's body is at its end (hyper has dropped it);
 /// - what hyper wrote it has flushed: it flushes the socket only when its own buffer is empty;
 /// - the last read found nothing: hyper reads only when what it holds is no whole request;
-/// - it has answered a request, or has received nothing: else it holds the beginning of a head, and would be taken
-///   apart and built again for ever;
+/// - it has answered a request, or has received nothing: else it holds the beginning of a head,
+///   and would be taken apart and built again for ever;
 /// - the request's body was read to its end: else its rest would be taken for the next request.
 ///
 /// What hyper may still hold then is the beginning of the next head, which it gives back.
@@ -94,7 +96,8 @@ impl Progress {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 
-    /// Reads what is left of a body, if that is little and comes soon: then the connection can be kept.
+    /// Reads what is left of a body, if that is little and comes soon: then the connection can be
+    /// kept.
     pub(super) async fn read_rest(&self) {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(rest) = rest else { return };
@@ -104,7 +107,8 @@ impl Progress {
         }
     }
 
-    /// Takes note of a large answer, which is unread until there is another one, or the connection is idle.
+    /// Takes note of a large answer, which is unread until there is another one, or the connection
+    /// is idle.
     pub(super) fn owe(&self, share: Share) {
         *self.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
     }
@@ -121,7 +125,9 @@ impl Progress {
 
     /// Whether the connection may be taken apart.
     pub(super) fn is_idle(&self) -> bool {
-        self.waits() && !self.body_left() && (self.begun.load(Relaxed) > 0 || !self.received.load(Relaxed))
+        self.waits()
+            && !self.body_left()
+            && (self.begun.load(Relaxed) > 0 || !self.received.load(Relaxed))
     }
 
     /// Whether somebody waits for more of a request's body.
@@ -176,7 +182,11 @@ impl Socket {
 }
 
 impl Read for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         self.progress.starved.store(false, Relaxed);
         if !self.early.is_empty() {
             let count = self.early.len().min(buf.remaining());
@@ -185,14 +195,19 @@ impl Read for Socket {
             return Poll::Ready(Ok(()));
         }
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let noted = if read.is_pending() { &self.progress.starved } else { &self.progress.received };
+        let noted =
+            if read.is_pending() { &self.progress.starved } else { &self.progress.received };
         noted.store(true, Relaxed);
         read
     }
 }
 
 impl Write for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.progress.wrote(result)
     }

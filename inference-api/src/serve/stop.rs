@@ -1,8 +1,9 @@
-//! Tells the connections of a worker that the server stops: first that the next answer is the last one, then that idle ones are to end.
+//! Tells the connections of a worker that the server stops: first that the next answer is the last
+//! one, then that idle ones are to end.
 //!
-//! Every connection leaves its task's waker here once, when it begins. A future that each of them waits with, as
-//! `CancellationToken` has it, would be put into and taken out of one list of ten thousand at every request, and touch its
-//! neighbours' memory each time, which no cache holds.
+//! Every connection leaves its task's waker here once, when it begins. A future that each of them
+//! waits with, as `CancellationToken` has it, would be put into and taken out of one list of ten
+//! thousand at every request, and touch its neighbours' memory each time, which no cache holds.
 
 use std::{
     future::poll_fn,

@@ -1,13 +1,15 @@
 //! Answers that clients have not read yet, of all connections of a worker together.
 //!
-//! One connection holds one answer at most. Clients that ask for large ones and do not read them would still fill the memory together.
+//! One connection holds one answer at most. Clients that ask for large ones and do not read them
+//! would still fill the memory together.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Answers that are smaller are not counted: ten thousand of them are what ten thousand users ask for.
+/// Answers that are smaller are not counted: ten thousand of them are what ten thousand users ask
+/// for.
 pub(super) const LARGE: usize = 64 << 10;
 
 /// Bytes of large answers that are not read yet.
@@ -27,7 +29,8 @@ impl Unread {
         Arc::new(Self { bytes: AtomicUsize::new(0), most })
     }
 
-    /// Takes note of an answer; `None` where there is no room for it beside others. One alone may be of any size.
+    /// Takes note of an answer; `None` where there is no room for it beside others. One alone may
+    /// be of any size.
     pub(super) fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let now = self.bytes.load(Relaxed);
         if now > 0 && now.saturating_add(bytes) > self.most {

@@ -20,22 +20,26 @@ use crate::{
     service_time::Alarm,
 };
 
-/// Connections that are looked at after a wait: a whole batch, the most that a model is given by default.
+/// Connections that are looked at after a wait: a whole batch, the most that a model is given by
+/// default.
 const EVENTS: usize = 64;
 /// Tasks that run before a busy worker looks at its connections again,
 const TASKS_BETWEEN_LOOKS: u32 = 128;
-/// and how many more it then takes up. A request takes a task three turns or four, so that no more come than go. When 10,000 clients connect at
-/// once to 0.18 CPU, 54,000 requests are answered in 20 s, and none waits for 5 s; without this 46,000, and 1,600 wait longer.
+/// and how many more it then takes up. A request takes a task three turns or four, so that no more
+/// come than go. When 10,000 clients connect at once to 0.18 CPU, 54,000 requests are answered in
+/// 20 s, and none waits for 5 s; without this 46,000, and 1,600 wait longer.
 const EVENTS_BUSY: usize = 32;
 
 /// Bytes of answers that clients have not read yet, all workers together.
 const MOST_UNREAD: usize = 256 << 20;
 
-/// How long a server that stops waits for requests on connections that are idle, and for new connections.
+/// How long a server that stops waits for requests on connections that are idle, and for new
+/// connections.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Work {
-    /// A handle to the socket that all workers accept from: whoever is free takes the next connection.
+    /// A handle to the socket that all workers accept from: whoever is free takes the next
+    /// connection.
     pub(super) listener: TcpListener,
     pub(super) index: usize,
     pub(super) server: Arc<Server>,
@@ -47,7 +51,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Serves until told to stop, then until the last request is answered or the drain time is over.
+    /// Serves until told to stop, then until the last request is answered or the drain time is
+    /// over.
     pub(super) fn run(self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -65,7 +70,8 @@ impl Work {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let server = Arc::clone(&self.server);
         let workers = server.workers.max(1);
-        let worker = Arc::new(Worker { index: self.index, server: self.server, alarm: Alarm::new()? });
+        let worker =
+            Arc::new(Worker { index: self.index, server: self.server, alarm: Alarm::new()? });
         if server.service_time.is_some() {
             let worker = Arc::clone(&worker);
             tokio::spawn(async move { worker.alarm.ring().await });
@@ -90,7 +96,8 @@ impl Work {
                 Ok((stream, _)) => {
                     tasks.spawn(connection::serve(Arc::clone(&shared), stream));
                 }
-                // Out of file descriptors, or the peer was gone already. Trying again at once would spin.
+                // Out of file descriptors, or the peer was gone already. Trying again at once would
+                // spin.
                 Err(error) => {
                     failures.tell(&error);
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -101,7 +108,8 @@ impl Work {
         tasks.close();
         let ends = tokio::time::Instant::now() + self.drain;
         let serve = |stream| drop(tasks.spawn(connection::serve(Arc::clone(&shared), stream)));
-        // Clients that think, and balancers that do not know yet, send for a while as if nothing had happened.
+        // Clients that think, and balancers that do not know yet, send for a while as if nothing
+        // had happened.
         let _ = tokio::time::timeout(GRACE.min(self.drain), async {
             loop {
                 tokio::select! {

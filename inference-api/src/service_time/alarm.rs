@@ -1,7 +1,8 @@
 //! Waiting until an exact time.
 //!
-//! tokio's timers are whole milliseconds; a service time of 10 ms would come out 5% too long. A timer file descriptor has
-//! the kernel's full resolution, and one of them serves all requests of a worker.
+//! tokio's timers are whole milliseconds; a service time of 10 ms would come out 5% too long. A
+//! timer file descriptor has the kernel's full resolution, and one of them serves all requests of a
+//! worker.
 
 use std::{
     cmp::Reverse,
@@ -22,8 +23,8 @@ use tokio::{net::unix::pipe, sync::oneshot};
 /// Wakes those that wait on one worker.
 pub struct Alarm {
     timer: TimerFd,
-    /// The same timer as the runtime sees it. A pipe is what it has for any descriptor that becomes readable; its `AsyncFd` cannot
-    /// be made without `unsafe`.
+    /// The same timer as the runtime sees it. A pipe is what it has for any descriptor that becomes
+    /// readable; its `AsyncFd` cannot be made without `unsafe`.
     rings: pipe::Receiver,
     waiting: Mutex<Waiting>,
 }
@@ -42,9 +43,16 @@ impl Alarm {
     /// # Errors
     /// When the system gives no timer.
     pub fn new() -> io::Result<Self> {
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let timer = TimerFd::new(
+            ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+        )?;
         let same = File::from(timer.as_fd().try_clone_to_owned()?);
-        Ok(Self { timer, rings: pipe::Receiver::from_file_unchecked(same)?, waiting: Mutex::default() })
+        Ok(Self {
+            timer,
+            rings: pipe::Receiver::from_file_unchecked(same)?,
+            waiting: Mutex::default(),
+        })
     }
 
     /// Returns at `at`, or at once if that has passed.
@@ -107,7 +115,9 @@ impl Alarm {
     fn set(&self, at: Instant) {
         // Zero would disarm it.
         let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-        let set = self.timer.set(Expiration::OneShot(TimeSpec::from_duration(wait)), TimerSetTimeFlags::empty());
+        let set = self
+            .timer
+            .set(Expiration::OneShot(TimeSpec::from_duration(wait)), TimerSetTimeFlags::empty());
         if let Err(error) = set {
             tracing::error!(%error, "the timer cannot be set");
         }

@@ -19,7 +19,8 @@ pub enum Distribution {
 /// A text that is no distribution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no service time: {reason}\n  help: expovariate(100), uniform(0.005,0.015) or constant(0.01), in seconds"
+    "{given:?} is no service time: {reason}\n  help: expovariate(100), uniform(0.005,0.015) or \
+        constant(0.01), in seconds"
 )]
 pub struct DistributionError {
     given: String,
@@ -55,7 +56,8 @@ impl FromStr for Distribution {
     type Err = DistributionError;
 
     fn from_str(text: &str) -> Result<Self, DistributionError> {
-        let wrong = |reason: &str| DistributionError { given: text.to_owned(), reason: reason.to_owned() };
+        let wrong =
+            |reason: &str| DistributionError { given: text.to_owned(), reason: reason.to_owned() };
         let (name, rest) = text.trim().split_once('(').ok_or_else(|| wrong("no parentheses"))?;
         let inside = rest.strip_suffix(')').ok_or_else(|| wrong("no closing parenthesis"))?;
         let numbers: Vec<f64> = inside
@@ -65,8 +67,12 @@ impl FromStr for Distribution {
             .ok_or_else(|| wrong("not all of its parameters are numbers"))?;
         let is_time = |seconds: f64| (0.0..=LONGEST_SECONDS).contains(&seconds);
         match (name.trim(), &numbers[..]) {
-            ("expovariate", &[rate]) if rate >= 1.0 / LONGEST_SECONDS => Ok(Self::Expovariate(rate)),
-            ("expovariate", _) => Err(wrong("expovariate takes one rate above 0, in requests a second")),
+            ("expovariate", &[rate]) if rate >= 1.0 / LONGEST_SECONDS => {
+                Ok(Self::Expovariate(rate))
+            }
+            ("expovariate", _) => {
+                Err(wrong("expovariate takes one rate above 0, in requests a second"))
+            }
             ("uniform", &[a, b]) if a <= b && is_time(a) && is_time(b) => Ok(Self::Uniform(a, b)),
             ("uniform", _) => Err(wrong("uniform takes two times, the smaller first")),
             ("constant", &[seconds]) if is_time(seconds) => Ok(Self::Constant(seconds)),
@@ -98,9 +104,15 @@ mod tests {
         for text in ["expovariate(100)", "uniform(0.005,0.015)", "constant(0.01)"] {
             assert_eq!(text.parse::<Distribution>().unwrap().to_string(), text);
         }
-        for wrong in
-            ["", "expovariate(0)", "expovariate(-1)", "uniform(2,1)", "constant(nan)", "normal(1,2)", "constant(1"]
-        {
+        for wrong in [
+            "",
+            "expovariate(0)",
+            "expovariate(-1)",
+            "uniform(2,1)",
+            "constant(nan)",
+            "normal(1,2)",
+            "constant(1",
+        ] {
             assert!(wrong.parse::<Distribution>().is_err(), "{wrong}");
         }
     }

@@ -1,10 +1,13 @@
-//! A synthetic service time, for queueing experiments: every request takes as long as a distribution says.
+//! A synthetic service time, for queueing experiments: every request takes as long as a
+//! distribution says.
 //!
-//! With `sync` a request occupies one of c servers, with one first-come queue for all of them: with exponential times that
-//! is an M/M/c. With `async` it occupies none: an M/M/∞. (Kleinrock, Queueing Systems I, chapter 3.)
+//! With `sync` a request occupies one of c servers, with one first-come queue for all of them: with
+//! exponential times that is an M/M/c. With `async` it occupies none: an M/M/∞. (Kleinrock,
+//! Queueing Systems I, chapter 3.)
 //!
-//! Times are kept by absolute deadlines: a request's service begins when the one before it was due to end and not when
-//! somebody noticed that it had ended, so that a late timer delays an answer and never the queue behind it.
+//! Times are kept by absolute deadlines: a request's service begins when the one before it was due
+//! to end and not when somebody noticed that it had ended, so that a late timer delays an answer
+//! and never the queue behind it.
 
 mod alarm;
 mod distribution;
@@ -76,7 +79,10 @@ impl ServiceTime {
         timeout: Option<Duration>,
     ) -> Self {
         let servers = (mode == Mode::Sync).then_some(servers);
-        let state = State { station: Station::new(servers, max_queue_size), random: Pcg32::seed_from_u64(seed) };
+        let state = State {
+            station: Station::new(servers, max_queue_size),
+            random: Pcg32::seed_from_u64(seed),
+        };
         Self { distribution, timeout, state: Mutex::new(state) }
     }
 

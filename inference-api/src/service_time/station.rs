@@ -1,7 +1,8 @@
 //! Servers and the one queue before them, by computing when each request begins and ends.
 //!
-//! With first come, first served, and a service time that is known when a request comes, nothing has to be waited for: it
-//! begins when the server that is free first is free (the recursion of Kiefer and Wolfowitz, 1955, for G/G/c).
+//! With first come, first served, and a service time that is known when a request comes, nothing
+//! has to be waited for: it begins when the server that is free first is free (the recursion of
+//! Kiefer and Wolfowitz, 1955, for G/G/c).
 
 use std::{
     cmp::Reverse,
@@ -13,7 +14,8 @@ use std::{
 pub(super) struct Station {
     /// When each server is free; none where there are as many servers as requests.
     free_at: Option<BinaryHeap<Reverse<Option<Instant>>>>,
-    /// Until when those wait that do, in the order in which they came; ascending, since all have one patience.
+    /// Until when those wait that do, in the order in which they came; ascending, since all have
+    /// one patience.
     waiting: VecDeque<Instant>,
     max_queue_size: Option<usize>,
 }
@@ -38,8 +40,14 @@ impl Station {
     }
 
     /// A request that comes `now`, whose client goes away at `patience`.
-    pub(super) fn admit(&mut self, now: Instant, service: Duration, patience: Option<Instant>) -> Admission {
-        let free = self.free_at.as_ref().and_then(|free_at| free_at.peek()).and_then(|Reverse(at)| *at);
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        service: Duration,
+        patience: Option<Instant>,
+    ) -> Admission {
+        let free =
+            self.free_at.as_ref().and_then(|free_at| free_at.peek()).and_then(|Reverse(at)| *at);
         let begins = free.map_or(now, |free| free.max(now));
         while self.waiting.front().is_some_and(|begins| *begins <= now) {
             self.waiting.pop_front();
@@ -48,7 +56,8 @@ impl Station {
             return Admission::Full(self.waiting.len());
         }
         if begins > now {
-            // One that gives up while it waits is in the queue until then, and never takes a server.
+            // One that gives up while it waits is in the queue until then, and never takes a
+            // server.
             self.waiting.push_back(patience.map_or(begins, |patience| begins.min(patience)));
         }
         let ends = begins + service;
@@ -106,9 +115,14 @@ mod tests {
     fn it_is_the_queue_of_the_textbook() {
         let mu = 100.0;
         for (c, lambda) in [(1, 70.0), (3, 240.0)] {
-            let (simulated, theory) =
-                (simulate(Some(c as usize), lambda, Distribution::Expovariate(mu)), erlang(c, lambda, mu));
-            assert!((simulated / theory - 1.0).abs() < 0.05, "M/M/{c}: {simulated} against {theory}");
+            let (simulated, theory) = (
+                simulate(Some(c as usize), lambda, Distribution::Expovariate(mu)),
+                erlang(c, lambda, mu),
+            );
+            assert!(
+                (simulated / theory - 1.0).abs() < 0.05,
+                "M/M/{c}: {simulated} against {theory}"
+            );
         }
         let unlimited = simulate(None, 900.0, Distribution::Expovariate(mu));
         assert!((unlimited * mu - 1.0).abs() < 0.01, "M/M/inf: {unlimited}");
@@ -123,8 +137,10 @@ mod tests {
         let now = Instant::now();
         let second = Duration::from_secs(1);
         let mut station = Station::new(Some(1), Some(1));
-        let served =
-            |begins: u32, ends: u32| Admission::Served { begins: now + second * begins, ends: now + second * ends };
+        let served = |begins: u32, ends: u32| Admission::Served {
+            begins: now + second * begins,
+            ends: now + second * ends,
+        };
         assert_eq!(station.admit(now, second, None), served(0, 1));
         assert_eq!(station.admit(now, second, None), served(1, 2));
         assert_eq!(station.admit(now, second, None), Admission::Full(1));
@@ -146,6 +162,9 @@ mod tests {
         assert_eq!(station.admit(now, second * 10, None), served(0, 10));
         assert_eq!(station.admit(now, second, patience(0)), Admission::GivesUp(now + second));
         assert_eq!(station.admit(now + second / 2, second, patience(0)), Admission::Full(1));
-        assert_eq!(station.admit(now + second * 2, second, patience(2)), Admission::GivesUp(now + second * 3));
+        assert_eq!(
+            station.admit(now + second * 2, second, patience(2)),
+            Admission::GivesUp(now + second * 3)
+        );
     }
 }

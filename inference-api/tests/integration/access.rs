@@ -10,12 +10,18 @@ use crate::support::{Client, IRIS, Server, is_setosa, pause};
 #[test]
 fn a_key_guards_all_but_health() {
     let server = Server::with("iris", &["--api-key", "secret", "--model-control-mode", "explicit"]);
-    for path in ["/health", "/ping", "/v2/health/ready", "/v2/health/live", "/openapi.json", "/docs"] {
+    for path in
+        ["/health", "/ping", "/v2/health/ready", "/v2/health/live", "/openapi.json", "/docs"]
+    {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
     for path in ["/metrics", "/model", "/v2/models/iris", "/nope"] {
         let answer = server.get(path);
-        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("www-authenticate")),
+            (401, Some("Bearer")),
+            "{path}"
+        );
         assert!(answer.json()["error"].as_str().unwrap().contains("X-API-Key"));
     }
     for path in [
@@ -26,7 +32,11 @@ fn a_key_guards_all_but_health() {
         "/v2/repository/index",
     ] {
         assert_eq!(server.post_to(path, &[], "{}").status, 401, "{path}");
-        assert_eq!(server.post_to(path, &[("authorization", "Bearer wrong")], "{}").status, 401, "{path}");
+        assert_eq!(
+            server.post_to(path, &[("authorization", "Bearer wrong")], "{}").status,
+            401,
+            "{path}"
+        );
     }
     is_setosa(&server.post_to("/predict", &[("authorization", "Bearer secret")], IRIS));
     is_setosa(&server.post_to("/predict", &[("x-api-key", "secret")], IRIS));
@@ -36,8 +46,9 @@ fn a_key_guards_all_but_health() {
 #[test]
 fn requests_have_names() {
     let server = Server::of("iris");
-    let id =
-        |headers: &[(&str, &str)]| server.post_to("/predict", headers, IRIS).header("x-request-id").unwrap().to_owned();
+    let id = |headers: &[(&str, &str)]| {
+        server.post_to("/predict", headers, IRIS).header("x-request-id").unwrap().to_owned()
+    };
     assert_eq!(id(&[("x-request-id", "order-17")]), "order-17");
     let (a, b) = (id(&[]), id(&[]));
     assert_ne!(a, b);
@@ -59,7 +70,10 @@ fn a_body_that_does_not_come_is_cut_off() {
     }
     // One that comes slowly, and in time.
     let mut client = server.client();
-    client.send(format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", IRIS.len()));
+    client.send(format!(
+        "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+        IRIS.len()
+    ));
     for part in IRIS.as_bytes().chunks(16) {
         client.send(part);
         pause(100);
@@ -76,7 +90,10 @@ fn a_client_that_takes_no_answer_is_cut_off() {
     let body = format!("{{\"instances\": [{rows}]}}");
     // Several answers of megabytes, none of which is read for a while.
     for _ in 0..4 {
-        let head = format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         if std::io::Write::write_all(&mut client.stream(), head.as_bytes()).is_err()
             || std::io::Write::write_all(&mut client.stream(), body.as_bytes()).is_err()
         {

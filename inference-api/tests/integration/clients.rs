@@ -23,7 +23,11 @@ fn script(name: &str) -> PathBuf {
 #[track_caller]
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{said}");
     said
 }
@@ -31,8 +35,10 @@ fn succeeds(command: &mut Command) -> String {
 #[test]
 fn nvidias_client() {
     let others = ["digits", "identity"].map(|name| model(name).display().to_string());
-    let server =
-        Server::with("iris", &["--model", &others[0], "--model", &others[1], "--model-control-mode", "explicit"]);
+    let server = Server::with(
+        "iris",
+        &["--model", &others[0], "--model", &others[1], "--model-control-mode", "explicit"],
+    );
     let said = succeeds(client("python").arg(script("triton.py")).arg(server.addr.to_string()));
     assert_eq!(said.matches(": ok").count(), 6, "{said}");
 }
@@ -48,7 +54,16 @@ fn nvidias_perf_analyzer() {
     let said = succeeds(
         client("perf_analyzer")
             .env("LD_LIBRARY_PATH", libraries.trim())
-            .args(["-m", "iris", "-u", &server.addr.to_string(), "-b", "2", "--concurrency-range", "2"])
+            .args([
+                "-m",
+                "iris",
+                "-u",
+                &server.addr.to_string(),
+                "-b",
+                "2",
+                "--concurrency-range",
+                "2",
+            ])
             .args([
                 "--measurement-mode",
                 "count_windows",
@@ -66,7 +81,12 @@ fn nvidias_perf_analyzer() {
 
 #[test]
 fn mlflows_registry() {
-    let said = succeeds(client("python").arg(script("registry.py")).arg(BINARY).args([model("iris"), model("flower")]));
+    let said = succeeds(
+        client("python")
+            .arg(script("registry.py"))
+            .arg(BINARY)
+            .args([model("iris"), model("flower")]),
+    );
     assert!(said.contains("0 failed"), "{said}");
 }
 
@@ -78,7 +98,15 @@ fn a_tester_of_openapi_documents() {
         let said = succeeds(
             client("schemathesis")
                 .args(["run", &format!("http://{}/openapi.json", server.addr), "--checks", checks])
-                .args(["--max-examples", "50", "--seed", "1", "--no-color", "--suppress-health-check", "all"]),
+                .args([
+                    "--max-examples",
+                    "50",
+                    "--seed",
+                    "1",
+                    "--no-color",
+                    "--suppress-health-check",
+                    "all",
+                ]),
         );
         assert!(said.contains("passed"), "{said}");
     }

@@ -70,7 +70,8 @@ fn a_request_may_come_byte_by_byte() {
         }
         is_setosa(&client.read());
     }
-    let mut chunked = b"POST /predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked =
+        b"POST /predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for byte in IRIS.bytes() {
         chunked.extend_from_slice(format!("1\r\n{}\r\n", char::from(byte)).as_bytes());
     }
@@ -138,7 +139,10 @@ fn clients_that_vanish_are_nobodys_fault() {
 fn large_bodies_and_answers_take_many_reads_and_writes() {
     let server = Server::of("iris");
     let rows = 50_000;
-    let body = format!(r#"{{"instances": [{}[5.1, 3.5, 1.4, 0.2]]}}"#, "[5.1, 3.5, 1.4, 0.2],".repeat(rows - 1));
+    let body = format!(
+        r#"{{"instances": [{}[5.1, 3.5, 1.4, 0.2]]}}"#,
+        "[5.1, 3.5, 1.4, 0.2],".repeat(rows - 1)
+    );
     let mut client = server.client();
     for round in 0..2 {
         client.send(predict(&body));
@@ -238,7 +242,8 @@ fn a_head_that_does_not_end_is_cut_off() {
     assert!(begun.elapsed() > Duration::from_millis(800));
 }
 
-/// The rest of a body that was not read would be taken for the next request: the client is told that there is no next one.
+/// The rest of a body that was not read would be taken for the next request: the client is told
+/// that there is no next one.
 #[test]
 fn an_answer_before_the_body_was_read_announces_the_close() {
     let server = Server::of("iris");
@@ -256,18 +261,21 @@ fn an_answer_before_the_body_was_read_announces_the_close() {
     }
 }
 
-/// Each connection holds one answer at most, and all of them together no more than there is room for.
+/// Each connection holds one answer at most, and all of them together no more than there is room
+/// for.
 #[test]
 fn answers_that_nobody_reads_are_bounded_together() {
     let server = Server::of("zeros");
     server.forget_peak();
     let before = server.peak();
     // An answer of some 40 MB each.
-    let request = r#"{"inputs": [{"name": "size", "datatype": "INT64", "shape": [1], "data": [10000000]}]}"#;
+    let request =
+        r#"{"inputs": [{"name": "size", "datatype": "INT64", "shape": [1], "data": [10000000]}]}"#;
     let mut clients: Vec<_> = (0..24).map(|_| server.client()).collect();
     for client in &mut clients {
         client.send(format!(
-            "POST /v2/models/zeros/infer HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{request}",
+            "POST /v2/models/zeros/infer HTTP/1.1\r\nhost: test\r\ncontent-type: \
+                application/json\r\ncontent-length: {}\r\n\r\n{request}",
             request.len()
         ));
     }
@@ -279,6 +287,8 @@ fn answers_that_nobody_reads_are_bounded_together() {
     assert!(more < 1200, "{more} MB more");
     drop(clients);
     until("room again", Duration::from_secs(10), || {
-        (server.ask("/v2/models/zeros/infer", &serde_json::from_str(request).unwrap()).status == 200).then_some(())
+        (server.ask("/v2/models/zeros/infer", &serde_json::from_str(request).unwrap()).status
+            == 200)
+            .then_some(())
     });
 }

@@ -18,10 +18,16 @@ fn every_path_of_the_document_is_there() {
                 _ => server.post_to(&path, &[("content-type", "application/json")], "{}").status,
             };
             let described = &methods[method]["responses"][status.to_string()];
-            assert!(described.is_object(), "{method} {path} answers {status}, which the document does not have");
+            assert!(
+                described.is_object(),
+                "{method} {path} answers {status}, which the document does not have"
+            );
         }
-        let other =
-            if methods.get("get").is_some() { server.post_to(&path, &[], "").status } else { server.get(&path).status };
+        let other = if methods.get("get").is_some() {
+            server.post_to(&path, &[], "").status
+        } else {
+            server.get(&path).status
+        };
         assert_eq!(other, 405, "{path}");
     }
 }
@@ -33,7 +39,10 @@ fn the_document_is_about_the_model_that_is_served() {
     let named = request["anyOf"].as_array().unwrap().last().unwrap();
     assert_eq!(named["properties"]["island"]["type"], "string");
     assert_eq!(named["properties"]["bill_length_mm"]["type"][1], "null");
-    assert_eq!(document["paths"]["/v2/models/{model}"]["get"]["parameters"][0]["schema"]["enum"][0], "penguins");
+    assert_eq!(
+        document["paths"]["/v2/models/{model}"]["get"]["parameters"][0]["schema"]["enum"][0],
+        "penguins"
+    );
 }
 
 #[test]
@@ -53,7 +62,8 @@ fn the_page_needs_nothing_from_elsewhere() {
         assert_eq!(answer.status, 200);
         assert!(answer.header("content-type").unwrap().starts_with(media));
         assert!(String::from_utf8_lossy(&answer.body).contains(some), "{file}");
-        let gzip = server.client().get_with(&format!("/docs/{file}"), &[("accept-encoding", "gzip, br")]);
+        let gzip =
+            server.client().get_with(&format!("/docs/{file}"), &[("accept-encoding", "gzip, br")]);
         if file.starts_with("swagger") {
             assert_eq!(gzip.header("content-encoding"), Some("gzip"));
             assert!(gzip.body.len() < answer.body.len() / 2);

@@ -35,9 +35,12 @@ fn values_of_the_wrong_type_are_named() {
     ] {
         let answer = client.post(&format!(r#"{{"features": [5.1, 3.5, {value}, 0.2]}}"#));
         is_fault(&answer, 422, "features[2]", NUMBER, got);
-        let answer = client.post(&format!(r#"{{"instances": [[1, 2, 3, 4], [{value}, 1, 1, 1]]}}"#));
+        let answer =
+            client.post(&format!(r#"{{"instances": [[1, 2, 3, 4], [{value}, 1, 1, 1]]}}"#));
         is_fault(&answer, 422, "instances[1][0]", NUMBER, got);
-        let named = format!(r#"{{"sepal_width": {value}, "sepal_length": 1, "petal_length": 1, "petal_width": 1}}"#);
+        let named = format!(
+            r#"{{"sepal_width": {value}, "sepal_length": 1, "petal_length": 1, "petal_width": 1}}"#
+        );
         is_fault(&client.post(&named), 422, "sepal_width", NUMBER, got);
     }
     is_setosa(&client.post(IRIS));
@@ -57,7 +60,13 @@ fn rows_of_the_wrong_shape_are_named() {
         ("false", "false"),
     ] {
         is_fault(&client.post(&format!(r#"{{"features": {row}}}"#)), 422, "features", LIST, got);
-        is_fault(&client.post(&format!(r#"{{"instances": [{row}]}}"#)), 422, "instances[0]", LIST, got);
+        is_fault(
+            &client.post(&format!(r#"{{"instances": [{row}]}}"#)),
+            422,
+            "instances[0]",
+            LIST,
+            got,
+        );
     }
     for (rows, expected, got) in [
         ("[]", "at least one row", "none"),
@@ -66,7 +75,13 @@ fn rows_of_the_wrong_shape_are_named() {
         ("{}", "a list of rows", "an object"),
         ("null", "a list of rows", "null"),
     ] {
-        is_fault(&client.post(&format!(r#"{{"instances": {rows}}}"#)), 422, "instances", expected, got);
+        is_fault(
+            &client.post(&format!(r#"{{"instances": {rows}}}"#)),
+            422,
+            "instances",
+            expected,
+            got,
+        );
     }
     for (body, got) in [
         ("[1, 2]", "a list"),
@@ -85,17 +100,51 @@ fn fields_must_be_known_and_there_once() {
     let mut client = server.client();
     let three = r#""sepal_length": 1, "sepal_width": 1, "petal_length": 1"#;
     is_fault(&client.post(&format!("{{{three}}}")), 422, "petal_width", "a value", "no such field");
-    is_fault(&client.post(&format!("{{{three}, \"petal\": 1}}")), 422, "petal", "petal_width", "an unknown field");
-    is_fault(&client.post(&format!("{{{three}, \"sepal_width\": 1}}")), 422, "sepal_width", "once", "twice");
+    is_fault(
+        &client.post(&format!("{{{three}, \"petal\": 1}}")),
+        422,
+        "petal",
+        "petal_width",
+        "an unknown field",
+    );
+    is_fault(
+        &client.post(&format!("{{{three}, \"sepal_width\": 1}}")),
+        422,
+        "sepal_width",
+        "once",
+        "twice",
+    );
     let row = r#""features": [1, 2, 3, 4]"#;
-    is_fault(&client.post(&format!("{{{row}, {row}}}")), 422, "features", "one way", "a second one");
-    is_fault(&client.post(&format!("{{{row}, \"instances\": []}}")), 422, "instances", "one way", "a second one");
+    is_fault(
+        &client.post(&format!("{{{row}, {row}}}")),
+        422,
+        "features",
+        "one way",
+        "a second one",
+    );
+    is_fault(
+        &client.post(&format!("{{{row}, \"instances\": []}}")),
+        422,
+        "instances",
+        "one way",
+        "a second one",
+    );
     is_fault(&client.post(&format!("{{{row}, \"id\": 7}}")), 422, "id", "no further field", "one");
-    is_fault(&client.post(&format!("{{\"sepal_width\": 1, {row}}}")), 422, "features", "one way", "a second one");
+    is_fault(
+        &client.post(&format!("{{\"sepal_width\": 1, {row}}}")),
+        422,
+        "features",
+        "one way",
+        "a second one",
+    );
     let long = "x".repeat(5000);
     let answer = client.post(&json!({ long: 1 }).to_string());
     assert_eq!(answer.status, 422);
-    assert!(answer.body.len() < 600, "the answer repeats the whole field: {} bytes", answer.body.len());
+    assert!(
+        answer.body.len() < 600,
+        "the answer repeats the whole field: {} bytes",
+        answer.body.len()
+    );
 }
 
 #[test]
@@ -108,7 +157,13 @@ fn a_missing_value_is_for_features_that_may_miss() {
         "a string without NUL",
         "null",
     );
-    is_fault(&server.post(r#"{"bill_length_mm": 39.1, "sex": ""}"#), 422, "island", "a value", "no such field");
+    is_fault(
+        &server.post(r#"{"bill_length_mm": 39.1, "sex": ""}"#),
+        422,
+        "island",
+        "a value",
+        "no such field",
+    );
     server.post(r#"{"island": "Dream", "sex": ""}"#).ok();
     // A category that training never saw reaches the model, which has its own opinion.
     assert!(server.post(r#"{"features": ["Atlantis", null, null, null, null, ""]}"#).status < 500);
@@ -174,7 +229,8 @@ fn other_paths_and_methods_are_json_too() {
 #[test]
 fn a_body_over_the_limit_is_a_413_that_arrives() {
     let server = Server::with("iris", &["--max-body-bytes", "1000"]);
-    // The client has sent it all before it reads: a server that closes at once would reset the answer away.
+    // The client has sent it all before it reads: a server that closes at once would reset the
+    // answer away.
     for size in [1001, 3_000_000] {
         let answer = server.post(&"x".repeat(size));
         is_fault(&answer, 413, "body", "1000 bytes", &format!("{size} bytes"));
@@ -190,7 +246,10 @@ fn a_body_over_the_limit_is_a_413_that_arrives() {
     is_setosa(&server.post(&format!("{IRIS:<1000}")));
     // Who asks first is told before sending.
     let mut client = server.client();
-    client.send("POST /predict HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 2000\r\n\r\n");
+    client.send(
+        "POST /predict HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: \
+        2000\r\n\r\n",
+    );
     is_fault(&client.read(), 413, "body", "1000 bytes", "2000 bytes");
 }
 
@@ -212,9 +271,13 @@ fn health_metrics_and_the_replica_are_told() {
     for path in ["/a", "/b"] {
         assert_eq!(client.get(path).status, 404);
     }
-    let count =
-        |path: &str, code: u16| server.metric(&format!("inference_requests_total{{path=\"{path}\",code=\"{code}\"}}"));
-    assert_eq!([count("/predict", 200), count("/predict", 422), count("/predict", 400)], [3.0, 1.0, 1.0]);
+    let count = |path: &str, code: u16| {
+        server.metric(&format!("inference_requests_total{{path=\"{path}\",code=\"{code}\"}}"))
+    };
+    assert_eq!(
+        [count("/predict", 200), count("/predict", 422), count("/predict", 400)],
+        [3.0, 1.0, 1.0]
+    );
     assert_eq!([count("/health", 200), count("/model", 200), count("other", 404)], [1.0, 1.0, 2.0]);
     assert_eq!(server.metric("inference_stage_seconds_count{stage=\"inference\"}"), 3.0);
     // The client's own, and the one that asks.
@@ -232,13 +295,23 @@ fn metrics_come_in_the_form_that_is_asked_for() {
         let text = String::from_utf8(answer.body).unwrap();
         assert!(text.contains("# TYPE inference_requests_total counter\n"), "{text}");
         assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
-        assert!(text.contains("inference_stage_seconds_bucket{le=\"+Inf\",stage=\"inference\"} 1\n"), "{text}");
+        assert!(
+            text.contains("inference_stage_seconds_bucket{le=\"+Inf\",stage=\"inference\"} 1\n"),
+            "{text}"
+        );
     }
-    let answer = ask(&[("accept", "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3")]);
+    let answer =
+        ask(&[("accept", "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3")]);
     assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
     let text = String::from_utf8(answer.body).unwrap();
-    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE inference_requests counter\n"), "{text}");
-    let answer = ask(&[("accept", "application/vnd.google.protobuf;encoding=delimited;q=0.7,text/plain;q=0.3")]);
+    assert!(
+        text.ends_with("# EOF\n") && text.contains("# TYPE inference_requests counter\n"),
+        "{text}"
+    );
+    let answer = ask(&[(
+        "accept",
+        "application/vnd.google.protobuf;encoding=delimited;q=0.7,text/plain;q=0.3",
+    )]);
     assert!(answer.header("content-type").unwrap().starts_with("application/vnd.google.protobuf"));
 }
 
@@ -246,10 +319,12 @@ fn metrics_come_in_the_form_that_is_asked_for() {
 fn metrics_tell_the_models_apart() {
     let regressor = crate::support::model("regressor");
     let server = Server::with("iris", &["--model", regressor.to_str().unwrap()]);
-    let rows = r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2]]}"#;
+    let rows =
+        r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2]]}"#;
     server.post(rows).ok();
     is_setosa(&server.post(IRIS));
-    let of = |name: &str, labels: &str| server.metric(&format!("inference_model_{name}{{{labels}}}"));
+    let of =
+        |name: &str, labels: &str| server.metric(&format!("inference_model_{name}{{{labels}}}"));
     let iris = r#"model="iris",version="1""#;
     assert_eq!(of("requests_total", &format!("{iris},outcome=\"success\"")), 2.0);
     assert_eq!(of("requests_total", "model=\"regressor\",version=\"1\",outcome=\"success\""), 0.0);

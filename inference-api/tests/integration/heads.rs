@@ -3,7 +3,10 @@
 use crate::support::{Answer, Client, IRIS, Server, is_setosa, predict};
 
 fn ask(client: &mut Client, first: &str, headers: &str, body: &str) -> Answer {
-    client.send(format!("{first}\r\nhost: test\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()));
+    client.send(format!(
+        "{first}\r\nhost: test\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
     client.read()
 }
 
@@ -41,7 +44,8 @@ fn a_client_may_ask_before_it_sends_the_body() {
     for _ in 0..2 {
         let length = IRIS.len();
         client.send(format!(
-            "POST /predict HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+            "POST /predict HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: \
+                {length}\r\n\r\n"
         ));
         assert_eq!(client.read_head().status, 100);
         client.send(IRIS);
@@ -75,7 +79,10 @@ fn a_body_that_nobody_reads_is_never_taken_for_a_request() {
     }
     // The body behind the answer: then the connection must end, whatever the body looks like.
     let mut client = server.client();
-    client.send(format!("GET /health HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", smuggled.len()));
+    client.send(format!(
+        "GET /health HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+        smuggled.len()
+    ));
     client.read().ok();
     client.send(smuggled);
     client.closed();

@@ -1,6 +1,7 @@
 //! The server as users run it: the real binary, a real model, bytes on a socket.
 //!
-//! Needs the ONNX Runtime library (`inference-api runtime install`) and, for `clients`, what `cargo xtask clients` installs.
+//! Needs the ONNX Runtime library (`inference-api runtime install`) and, for `clients`, what
+//! `cargo xtask clients` installs.
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test, in helpers too")]
 

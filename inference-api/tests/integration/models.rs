@@ -39,7 +39,12 @@ fn answers(server: &Server, body: &Value, outputs: &Value) {
 #[track_caller]
 fn refuses(server: &Server, body: &Value, field: &str) -> Answer {
     let answer = server.post(&body.to_string());
-    assert_eq!((answer.status, &answer.json()["error"]["field"]), (422, &json!(field)), "{body}: {:?}", answer.json());
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["field"]),
+        (422, &json!(field)),
+        "{body}: {:?}",
+        answer.json()
+    );
     answer
 }
 
@@ -53,15 +58,24 @@ fn the_example_of_every_model_is_accepted_by_it() {
         let told = told.ok();
         assert_eq!(told["name"], name);
         let answer = client.post(&told["example"].to_string()).ok();
-        assert!(answer["predictions"].is_array() || answer["outputs"].is_object(), "{name}: {answer}");
+        assert!(
+            answer["predictions"].is_array() || answer["outputs"].is_object(),
+            "{name}: {answer}"
+        );
     }
 }
 
 #[test]
 fn the_model_path_describes_a_model_with_a_sidecar() {
     let told = Server::of("penguins").get("/model").ok();
-    assert_eq!(told["features"][0], json!({ "name": "island", "datatype": "string", "nullable": false }));
-    assert_eq!(told["features"][1], json!({ "name": "bill_length_mm", "datatype": "float32", "nullable": true }));
+    assert_eq!(
+        told["features"][0],
+        json!({ "name": "island", "datatype": "string", "nullable": false })
+    );
+    assert_eq!(
+        told["features"][1],
+        json!({ "name": "bill_length_mm", "datatype": "float32", "nullable": true })
+    );
     assert_eq!(told["classes"], json!(["Adelie", "Chinstrap", "Gentoo"]));
     assert_eq!(told["inputs"][0]["shape"][0], -1);
 }
@@ -82,7 +96,11 @@ fn without_a_sidecar_a_classifier_has_numbered_classes() {
 fn a_regressor_answers_with_its_outputs() {
     let server = Server::of("regressor");
     answers(&server, &json!({ "features": [1, 2.5, -1] }), &json!({ "y": [[2.5]] }));
-    answers(&server, &json!({ "instances": [[1, 2, 3], [4, 5, 6]] }), &json!({ "y": [[6.0], [15.0]] }));
+    answers(
+        &server,
+        &json!({ "instances": [[1, 2, 3], [4, 5, 6]] }),
+        &json!({ "y": [[6.0], [15.0]] }),
+    );
     answers(&server, &json!({ "x_0": 1, "x_2": 3, "x_1": 2 }), &json!({ "y": [[6.0]] }));
 }
 
@@ -127,7 +145,11 @@ fn a_model_of_rank_1_takes_a_value_a_row() {
     let server = Server::of("rank1");
     answers(&server, &json!({ "features": [2] }), &json!({ "y": [4.0] }));
     answers(&server, &json!({ "features": 2 }), &json!({ "y": [4.0] }));
-    answers(&server, &json!({ "instances": [1, [2], { "x": 3 }] }), &json!({ "y": [2.0, 4.0, 6.0] }));
+    answers(
+        &server,
+        &json!({ "instances": [1, [2], { "x": 3 }] }),
+        &json!({ "y": [2.0, 4.0, 6.0] }),
+    );
     refuses(&server, &json!({ "features": [] }), "features");
     refuses(&server, &json!({ "features": [1, 2] }), "features");
     refuses(&server, &json!({ "features": [[1]] }), "features[0]");
@@ -183,11 +205,11 @@ fn several_inputs_are_columns() {
     let server = Server::of("multi");
     let one = json!([2.5, 4, "Oslo", [1, 2]]);
     let named = json!({ "city": "Rome", "window": [3, 4], "count": 2, "price": 1.5 });
-    let outputs =
-        |total: f64, city: &str, area: f64| json!({ "total": [[total]], "where": [[city]], "area": [[area]] });
+    let outputs = |total: f64, city: &str, area: f64| json!({ "total": [[total]], "where": [[city]], "area": [[area]] });
     answers(&server, &json!({ "features": one }), &outputs(10.0, "Oslo", 3.0));
     answers(&server, &named, &outputs(3.0, "Rome", 7.0));
-    let both = json!({ "total": [[10.0], [3.0]], "where": [["Oslo"], ["Rome"]], "area": [[3.0], [7.0]] });
+    let both =
+        json!({ "total": [[10.0], [3.0]], "where": [["Oslo"], ["Rome"]], "area": [[3.0], [7.0]] });
     answers(&server, &json!({ "instances": [one, named] }), &both);
     refuses(&server, &json!({ "features": [2.5, "4", "Oslo", [1, 2]] }), "features[1]");
     refuses(&server, &json!({ "features": [2.5, 4, "Oslo", [1]] }), "features[3]");
@@ -196,7 +218,9 @@ fn several_inputs_are_columns() {
 
 #[test]
 fn zipmaps_name_their_own_classes() {
-    for (name, labels) in [("zipmap_string", [json!("low"), json!("high")]), ("zipmap_int", [json!(10), json!(30)])] {
+    for (name, labels) in
+        [("zipmap_string", [json!("low"), json!("high")]), ("zipmap_int", [json!(10), json!(30)])]
+    {
         let server = Server::of(name);
         let answer = server.post(r#"{"instances": [[0, 0], [9, 1]]}"#).ok();
         for (prediction, label) in answer["predictions"].as_array().unwrap().iter().zip(labels) {
@@ -227,10 +251,17 @@ fn several_labels_have_a_sequence_of_probabilities() {
         }
     }
     let described = server.get("/v2/models/orchard").ok();
-    assert_eq!(described["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [-1, 2] }]));
-    let tensors = r#"{"inputs": [{"name": "X", "shape": [1, 2], "datatype": "FP32", "data": [0, 9]}]"#;
+    assert_eq!(
+        described["outputs"],
+        json!([{ "name": "label", "datatype": "INT64", "shape": [-1, 2] }])
+    );
+    let tensors =
+        r#"{"inputs": [{"name": "X", "shape": [1, 2], "datatype": "FP32", "data": [0, 9]}]"#;
     let answer = server.post_to("/v2/models/orchard/infer", &[], format!("{tensors}}}")).ok();
-    assert_eq!(answer["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [1, 2], "data": [0, 1] }]));
+    assert_eq!(
+        answer["outputs"],
+        json!([{ "name": "label", "datatype": "INT64", "shape": [1, 2], "data": [0, 1] }])
+    );
     let wanted = format!(r#"{tensors}, "outputs": [{{"name": "probabilities"}}]}}"#);
     let refusal = server.post_to("/v2/models/orchard/infer", &[], &wanted);
     assert_eq!(refusal.status, 400);
@@ -241,8 +272,16 @@ fn several_labels_have_a_sequence_of_probabilities() {
 fn a_map_is_an_object_of_numbers() {
     let server = Server::of("dictionary");
     let row = |numbers: Value| json!({ "basket": numbers });
-    answers(&server, &row(json!({ "bread": 1.5, "wine": 2 })), &json!({ "variable": [[0.0, 1.5, 2.0]] }));
-    answers(&server, &json!({ "features": [{ "rice": 1 }] }), &json!({ "variable": [[0.0, 0.0, 0.0]] }));
+    answers(
+        &server,
+        &row(json!({ "bread": 1.5, "wine": 2 })),
+        &json!({ "variable": [[0.0, 1.5, 2.0]] }),
+    );
+    answers(
+        &server,
+        &json!({ "features": [{ "rice": 1 }] }),
+        &json!({ "variable": [[0.0, 0.0, 0.0]] }),
+    );
     let two = json!({ "instances": [[{ "apple": 1 }], row(json!({ "bread": 2 }))] });
     answers(&server, &two, &json!({ "variable": [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]] }));
     refuses(&server, &row(json!({ "bread": "much" })), "basket.bread");
@@ -258,7 +297,8 @@ fn with_classes(fixture: &str, classes: &[&str]) -> (tempfile::TempDir, std::pat
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy.onnx");
     fs::copy(model(fixture), &copy).unwrap();
-    let sidecar = json!({ "schema_version": 1, "name": "copy", "version": "1", "classes": classes });
+    let sidecar =
+        json!({ "schema_version": 1, "name": "copy", "version": "1", "classes": classes });
     fs::write(copy.with_extension("json"), sidecar.to_string()).unwrap();
     (dir, copy)
 }
@@ -271,13 +311,21 @@ fn labels_are_the_files_own_with_and_without_a_sidecar() {
         let alone = Server::of(fixture).post(rows).ok();
         for (prediction, label) in alone["predictions"].as_array().unwrap().iter().zip([1, 3]) {
             assert_eq!(prediction["label"], label, "{fixture}");
-            assert!(prediction["probabilities"][label.to_string()].as_f64().unwrap() > 0.5, "{fixture}: {prediction}");
+            assert!(
+                prediction["probabilities"][label.to_string()].as_f64().unwrap() > 0.5,
+                "{fixture}: {prediction}"
+            );
         }
         let (_dir, copy) = with_classes(fixture, &names);
         let named = Server::at(&copy, &[]).post(rows).ok();
-        for (prediction, name) in named["predictions"].as_array().unwrap().iter().zip(["setosa", "virginica"]) {
+        for (prediction, name) in
+            named["predictions"].as_array().unwrap().iter().zip(["setosa", "virginica"])
+        {
             assert_eq!(prediction["label"], name, "{fixture}");
-            assert!(prediction["probabilities"][name].as_f64().unwrap() > 0.5, "{fixture}: {prediction}");
+            assert!(
+                prediction["probabilities"][name].as_f64().unwrap() > 0.5,
+                "{fixture}: {prediction}"
+            );
         }
     }
     let named = Server::of("named_labels").post(rows).ok();
@@ -288,7 +336,11 @@ fn labels_are_the_files_own_with_and_without_a_sidecar() {
 #[test]
 fn a_sidecar_that_contradicts_the_files_labels_is_refused() {
     for (fixture, classes, says) in [
-        ("labels", &["setosa", "versicolor"][..], "it names 2 classes, the model has the labels 1, 2, 3"),
+        (
+            "labels",
+            &["setosa", "versicolor"][..],
+            "it names 2 classes, the model has the labels 1, 2, 3",
+        ),
         ("named_labels", &["a", "b", "c"], "the model calls them setosa, versicolor, virginica"),
     ] {
         let (_dir, copy) = with_classes(fixture, classes);
@@ -315,7 +367,11 @@ fn a_row_without_end_has_no_example() {
     let server = Server::of("wide");
     assert!(server.resident() < 200_000, "{} kB", server.resident());
     let told = server.get("/model");
-    assert!(told.body.len() < 10_000 && told.ok()["example"].is_null(), "{} bytes", told.body.len());
+    assert!(
+        told.body.len() < 10_000 && told.ok()["example"].is_null(),
+        "{} bytes",
+        told.body.len()
+    );
     assert_eq!(server.get("/openapi.json").status, 200);
 }
 
@@ -348,7 +404,10 @@ fn a_sidecar_names_the_integer_labels_of_a_zipmap() {
     assert_eq!((&answer["model"], &answer["version"]), (&json!("sizes"), &json!("7")));
     for (i, name) in ["small", "medium", "large"].into_iter().enumerate() {
         assert_eq!(answer["predictions"][i]["label"], name);
-        assert!(answer["predictions"][i]["probabilities"][name].as_f64().unwrap() > 0.5, "{answer}");
+        assert!(
+            answer["predictions"][i]["probabilities"][name].as_f64().unwrap() > 0.5,
+            "{answer}"
+        );
     }
 }
 

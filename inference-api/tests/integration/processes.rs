@@ -26,7 +26,10 @@ fn refused(path: &Path, reason: &str) {
     let (output, said) = run(Command::new(BINARY).args(serve_args(path)));
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with("error: "), "{said}");
-    assert!(said.contains(path.file_stem().unwrap().to_str().unwrap()) && said.contains(reason), "{said}");
+    assert!(
+        said.contains(path.file_stem().unwrap().to_str().unwrap()) && said.contains(reason),
+        "{said}"
+    );
 }
 
 #[test]
@@ -50,13 +53,15 @@ fn models_that_are_hostile_or_too_new_are_refused() {
     refused(&model("too_new"), "Opset 99");
     refused(&model("unknown_operator"), "Addd");
     refused(&model("cycle"), "");
-    // Four terabytes of zeros would only be made when it runs: that is refused then, and nothing else is harmed.
+    // Four terabytes of zeros would only be made when it runs: that is refused then, and nothing
+    // else is harmed.
     let (output, said) = run(Command::new(BINARY).arg("check").arg(model("bomb")));
     assert!(String::from_utf8_lossy(&output.stdout).contains("its example is refused"), "{said}");
     assert_eq!(output.status.code(), Some(1));
     assert!(said.starts_with("error: the example of bomb/1 is refused: "), "{said}");
     let server = Server::with("iris", &["--model", model("bomb").to_str().unwrap()]);
-    let row = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }] });
+    let row =
+        json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }] });
     assert_eq!(server.ask("/v2/models/bomb/infer", &row).status, 507);
     is_setosa(&server.post(IRIS));
 }
@@ -89,12 +94,16 @@ fn a_file_that_may_not_be_read_is_told_in_words() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let (library_copy, secret) = (dir.path().join("libonnxruntime.so"), dir.path().join("secret.onnx"));
+    let (library_copy, secret) =
+        (dir.path().join("libonnxruntime.so"), dir.path().join("secret.onnx"));
     fs::copy(library(), &library_copy).unwrap();
     fs::copy(model("iris"), &secret).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let (output, said) =
-        run(Command::new(BINARY).args(serve_args(&secret)).env("ORT_DYLIB_PATH", library_copy).uid(65532).gid(65532));
+    let (output, said) = run(Command::new(BINARY)
+        .args(serve_args(&secret))
+        .env("ORT_DYLIB_PATH", library_copy)
+        .uid(65532)
+        .gid(65532));
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in ["secret.onnx", "permission denied", "65532"] {
         assert!(said.contains(part), "no {part:?} in {said}");
@@ -106,7 +115,10 @@ fn sidecars_that_do_not_fit_are_refused() {
     for (sidecar, reason) in [
         (r#"{"#, "EOF"),
         (r#"{"schema_version": 9, "name": "x", "version": "1"}"#, "schema_version is 9"),
-        (r#"{"schema_version": 1, "name": "x", "version": "1", "features": [{"name": "a"}]}"#, "names 1 features"),
+        (
+            r#"{"schema_version": 1, "name": "x", "version": "1", "features": [{"name": "a"}]}"#,
+            "names 1 features",
+        ),
         (
             r#"{"schema_version": 1, "name": "x", "version": "1", "label_output": "a", "probability_output": "b"}"#,
             "no output",
@@ -128,10 +140,17 @@ fn sidecars_that_do_not_fit_are_refused() {
 fn an_address_that_is_taken_is_an_error() {
     let server = Server::of("iris");
     let args = serve_args(&model("iris"));
-    let (output, said) = run(Command::new(BINARY).args(args).args(["--bind", &server.addr.to_string()]));
+    let (output, said) =
+        run(Command::new(BINARY).args(args).args(["--bind", &server.addr.to_string()]));
     assert_eq!(output.status.code(), Some(2), "--bind is given twice: {said}");
     let taken = Command::new(BINARY)
-        .args(["serve", "--model", model("iris").to_str().unwrap(), "--bind", &server.addr.to_string()])
+        .args([
+            "serve",
+            "--model",
+            model("iris").to_str().unwrap(),
+            "--bind",
+            &server.addr.to_string(),
+        ])
         .output()
         .unwrap();
     assert_eq!(taken.status.code(), Some(1));
@@ -146,8 +165,9 @@ fn the_healthcheck_tells_a_server_from_none() {
     assert_eq!(check(&server.addr.to_string()), Some(0));
     assert_eq!(check("127.0.0.1:1"), Some(1));
     // Without an address it is where the server was told to listen, asked from here.
-    let of_variable =
-        |bind: &str| run(Command::new(BINARY).arg("healthcheck").env("INFERENCE_BIND", bind)).0.status.code();
+    let of_variable = |bind: &str| {
+        run(Command::new(BINARY).arg("healthcheck").env("INFERENCE_BIND", bind)).0.status.code()
+    };
     assert_eq!(of_variable(&format!("0.0.0.0:{}", server.addr.port())), Some(0));
     assert_eq!(of_variable("0.0.0.0:1"), Some(1));
 }
@@ -155,7 +175,11 @@ fn the_healthcheck_tells_a_server_from_none() {
 /// A command that finds no library: no home, no PATH.
 fn bare(home: &Path) -> Command {
     let mut command = Command::new(BINARY);
-    command.env("HOME", home).env("PATH", "").env_remove("XDG_CACHE_HOME").env_remove("ORT_DYLIB_PATH");
+    command
+        .env("HOME", home)
+        .env("PATH", "")
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("ORT_DYLIB_PATH");
     command
 }
 
@@ -190,13 +214,15 @@ fn ort_dylib_path_is_honoured() {
     is_setosa(&Server::run(command).post(IRIS));
 
     let absent = home.path().join("absent.so");
-    let (output, said) = run(bare(home.path()).env("ORT_DYLIB_PATH", &absent).args(serve_args(&model("iris"))));
+    let (output, said) =
+        run(bare(home.path()).env("ORT_DYLIB_PATH", &absent).args(serve_args(&model("iris"))));
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(absent.to_str().unwrap()), "{said}");
 
     let other = home.path().join("other.so");
     fs::write(&other, "not a library").unwrap();
-    let (output, said) = run(bare(home.path()).env("ORT_DYLIB_PATH", &other).args(serve_args(&model("iris"))));
+    let (output, said) =
+        run(bare(home.path()).env("ORT_DYLIB_PATH", &other).args(serve_args(&model("iris"))));
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(other.to_str().unwrap()), "{said}");
 }
@@ -204,14 +230,19 @@ fn ort_dylib_path_is_honoured() {
 #[test]
 fn the_pinned_library_is_installed() {
     let dir = tempfile::tempdir().unwrap();
-    let install = || run(Command::new(BINARY).args(["runtime", "install", "--dir"]).arg(dir.path()));
+    let install =
+        || run(Command::new(BINARY).args(["runtime", "install", "--dir"]).arg(dir.path()));
     let (output, said) = install();
     assert!(output.status.success(), "{said}");
     let path = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
     let bytes = fs::read(&path).unwrap();
     let pins = include_str!("../../src/runtime/install.rs");
     assert!(pins.contains(&hex::encode(Sha256::digest(&bytes))));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something was left beside the library");
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "something was left beside the library"
+    );
     // Damage is noticed and mended.
     fs::write(&path, "damaged").unwrap();
     assert!(install().0.status.success());
@@ -237,7 +268,10 @@ fn workers_follow_the_cpu_quota() {
     let group = Group::with_half_a_cpu();
     let script = r#"echo $$ > "$0" && exec "$@""#;
     let workers = default_workers(
-        Command::new("sh").args(["-c", script]).arg(group.0.join("cgroup.procs")).args([BINARY, "serve"]),
+        Command::new("sh")
+            .args(["-c", script])
+            .arg(group.0.join("cgroup.procs"))
+            .args([BINARY, "serve"]),
     );
     assert_eq!(workers, "1");
 }
@@ -258,8 +292,12 @@ impl Group {
         };
         let group = Self(dir.clone());
         fs::create_dir(&dir)
-            .and_then(|()| limits.iter().try_for_each(|(file, value)| fs::write(dir.join(file), value)))
-            .unwrap_or_else(|e| panic!("{}: {e}; this test needs root and a writable cpu controller", dir.display()));
+            .and_then(|()| {
+                limits.iter().try_for_each(|(file, value)| fs::write(dir.join(file), value))
+            })
+            .unwrap_or_else(|e| {
+                panic!("{}: {e}; this test needs root and a writable cpu controller", dir.display())
+            });
         group
     }
 }
@@ -284,8 +322,18 @@ fn a_server_outlives_the_reader_of_its_log() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = Command::new(BINARY);
-    command.args(["serve", "--bind", &addr.to_string(), "--workers", "1", "--log", "access=info", "--model"]);
-    let mut server = Killed(command.arg(model("iris")).stdout(Stdio::null()).stderr(writer).spawn().unwrap());
+    command.args([
+        "serve",
+        "--bind",
+        &addr.to_string(),
+        "--workers",
+        "1",
+        "--log",
+        "access=info",
+        "--model",
+    ]);
+    let mut server =
+        Killed(command.arg(model("iris")).stdout(Stdio::null()).stderr(writer).spawn().unwrap());
     until("it to be ready", Duration::from_secs(20), || {
         assert!(server.0.try_wait().unwrap().is_none(), "it ended");
         let is_ready = || Client::connect(addr).get("/health").status == 200;
@@ -326,7 +374,8 @@ fn a_server_that_a_request_has_ended_serves_again() {
         stream.write_all(predict(&divide(8, 2)).as_bytes()).ok()?;
         let mut bytes = [0; 1024];
         let read = stream.read(&mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes[..read]).into_owned()).filter(|answer| answer.starts_with("HTTP/1.1 200"))
+        Some(String::from_utf8_lossy(&bytes[..read]).into_owned())
+            .filter(|answer| answer.starts_with("HTTP/1.1 200"))
     };
     until("it to serve again", Duration::from_secs(10), answer);
     assert_eq!(server.post(&divide(8, 2)).ok()["outputs"]["y"][0], 4);

@@ -23,7 +23,10 @@ fn digits() -> String {
 
 #[test]
 fn requests_that_wait_together_are_run_together() {
-    let server = Server::with("digits", &["--max-batch-size", "16", "--max-queue-delay-microseconds", "50000"]);
+    let server = Server::with(
+        "digits",
+        &["--max-batch-size", "16", "--max-queue-delay-microseconds", "50000"],
+    );
     let alone = server.post(&digits()).ok();
     for client in &mut at_once(&server, 16, &digits()) {
         let answer = client.read().ok();
@@ -34,13 +37,19 @@ fn requests_that_wait_together_are_run_together() {
     let of = &stats["model_stats"][0];
     assert_eq!(of["inference_count"], 17);
     assert!(of["execution_count"].as_u64().unwrap() <= 3, "{of}");
-    assert!(of["batch_stats"].as_array().unwrap().iter().any(|b| b["batch_size"].as_u64().unwrap() > 8), "{of}");
+    assert!(
+        of["batch_stats"].as_array().unwrap().iter().any(|b| b["batch_size"].as_u64().unwrap() > 8),
+        "{of}"
+    );
 }
 
 #[test]
 fn rows_that_change_one_another_are_not_run_together() {
     // It branches on the sum of all rows.
-    let server = Server::with("control", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
+    let server = Server::with(
+        "control",
+        &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"],
+    );
     let bodies = [r#"{"features": [1, 2]}"#, r#"{"features": [-5, -5]}"#];
     let mut clients = bodies.map(|body| {
         let mut client = server.client();
@@ -54,9 +63,13 @@ fn rows_that_change_one_another_are_not_run_together() {
 #[test]
 fn a_bad_row_spoils_no_other() {
     // An encoder refuses a category that it does not know, when the model runs.
-    let server = Server::with("penguins", &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"]);
+    let server = Server::with(
+        "penguins",
+        &["--max-batch-size", "8", "--max-queue-delay-microseconds", "50000"],
+    );
     let good = server.get("/model").ok()["example"].to_string();
-    let bad = good.replacen("\"Biscoe\"", "\"Atlantis\"", 1).replacen("\"Torgersen\"", "\"Atlantis\"", 1);
+    let bad =
+        good.replacen("\"Biscoe\"", "\"Atlantis\"", 1).replacen("\"Torgersen\"", "\"Atlantis\"", 1);
     assert_ne!(good, bad);
     let bodies = [&good, &bad, &good];
     let mut clients = bodies.map(|body| {
@@ -73,7 +86,9 @@ fn a_bad_row_spoils_no_other() {
 
 #[test]
 fn batches_are_off_where_they_are_not_wanted_or_not_possible() {
-    for (model, flags) in [("digits", &["--max-batch-size", "1"]), ("fixed_batch", &["--max-batch-size", "8"])] {
+    for (model, flags) in
+        [("digits", &["--max-batch-size", "1"]), ("fixed_batch", &["--max-batch-size", "8"])]
+    {
         let server = Server::with(model, flags);
         let example = server.get("/model").ok()["example"].to_string();
         for client in &mut at_once(&server, 8, &example) {
@@ -123,7 +138,8 @@ fn thousands_that_connect_at_once_are_read_from_by_turns() {
     let more = server.peak() - before;
     assert!(
         more < 15_000,
-        "{more} kB more for {CONNECTIONS} requests at once, of which parked connections take some 1 kB each"
+        "{more} kB more for {CONNECTIONS} requests at once, of which parked connections take some \
+            1 kB each"
     );
 }
 
@@ -143,7 +159,9 @@ fn a_full_queue_turns_requests_away() {
     let server = slow(&["--max-queue-size", "2"]);
     // One is served and two wait.
     let mut first = at_once(&server, 3, IRIS);
-    until("three requests", Duration::from_secs(5), || (server.metric("inference_connections") >= 4.0).then_some(()));
+    until("three requests", Duration::from_secs(5), || {
+        (server.metric("inference_connections") >= 4.0).then_some(())
+    });
     let turned = server.post(IRIS);
     assert_eq!(turned.status, 503);
     assert_eq!(turned.header("retry-after"), Some("1"));
@@ -156,7 +174,9 @@ fn a_full_queue_turns_requests_away() {
 
     let server = slow(&["--max-queue-size", "1", "--queue-full-status", "429"]);
     let _first = at_once(&server, 2, IRIS);
-    let turned = until("two requests", Duration::from_secs(5), || Some(server.post(IRIS)).filter(|a| a.status != 200));
+    let turned = until("two requests", Duration::from_secs(5), || {
+        Some(server.post(IRIS)).filter(|a| a.status != 200)
+    });
     assert_eq!(turned.status, 429);
     assert!(failures(&server) >= 1);
 }
@@ -167,7 +187,9 @@ fn patience_ends() {
     let answers: Vec<Answer> = at_once(&server, 2, IRIS).iter_mut().map(Client::read).collect();
     // Which of the two connections is read from first is the server's to choose.
     let (late, in_time): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 504);
-    let ([late], [in_time]) = (&late[..], &in_time[..]) else { panic!("one is late and one is not: {answers:?}") };
+    let ([late], [in_time]) = (&late[..], &in_time[..]) else {
+        panic!("one is late and one is not: {answers:?}")
+    };
     is_setosa(in_time);
     assert_eq!(late.json()["error"]["message"], "not answered within 1500 ms");
     assert_eq!(failures(&server), 1);

@@ -1,4 +1,5 @@
-//! Whatever is thrown at paths that run models, the answer is JSON and never a 5xx, and the server stays well.
+//! Whatever is thrown at paths that run models, the answer is JSON and never a 5xx, and the server
+//! stays well.
 
 use std::{
     cell::RefCell,
@@ -28,7 +29,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 60, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::vec((key(), inner), 0..6).prop_map(|pairs| pairs.into_iter().collect()),
+            prop::collection::vec((key(), inner), 0..6)
+                .prop_map(|pairs| pairs.into_iter().collect()),
         ]
     })
 }
@@ -56,7 +58,8 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 0..300),
         any_json().prop_map(|v| v.to_string().into_bytes()),
         any_json().prop_map(|v| json!({ "features": v }).to_string().into_bytes()),
-        prop::collection::vec(any_json(), 0..4).prop_map(|v| json!({ "instances": v }).to_string().into_bytes()),
+        prop::collection::vec(any_json(), 0..4)
+            .prop_map(|v| json!({ "instances": v }).to_string().into_bytes()),
         // Nearly right: one byte off.
         (0..IRIS.len(), any::<u8>()).prop_map(|(at, byte)| {
             let mut body = IRIS.as_bytes().to_vec();
@@ -76,7 +79,10 @@ fn any_body_gets_json_and_never_a_5xx() {
     let clients: Vec<RefCell<Client>> = servers.iter().map(|s| RefCell::new(s.client())).collect();
     let check = |(body, which): (Vec<u8>, usize)| {
         let mut client = clients[which].borrow_mut();
-        client.send(format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n", body.len()));
+        client.send(format!(
+            "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        ));
         client.send(&body);
         let answer = client.read();
         prop_assert!(matches!(answer.status, 200 | 400 | 422), "{} for {:?}", answer.status, body);
@@ -94,8 +100,13 @@ fn any_body_gets_json_and_never_a_5xx() {
 
 /// What MLflow's and Triton's clients might send, more or less.
 fn any_protocol_body() -> impl Strategy<Value = Vec<u8>> {
-    let name = || prop::sample::select(vec!["input", "x", "price", "city", "window", "count", "label", "y", "a"]);
-    let kind = prop::sample::select(vec!["FP32", "INT64", "BYTES", "FP16", "BOOL", "UINT8", "WHAT"]);
+    let name = || {
+        prop::sample::select(vec![
+            "input", "x", "price", "city", "window", "count", "label", "y", "a",
+        ])
+    };
+    let kind =
+        prop::sample::select(vec!["FP32", "INT64", "BYTES", "FP16", "BOOL", "UINT8", "WHAT"]);
     let size = prop_oneof![-1_i64..5, Just(i64::MAX), Just(1 << 40)];
     let tensor = (name(), kind, prop::collection::vec(size, 0..4), any_json(), prop::option::of(0_u64..40)).prop_map(
         |(name, kind, shape, data, bytes)| match bytes {
@@ -113,8 +124,10 @@ fn any_protocol_body() -> impl Strategy<Value = Vec<u8>> {
                     json!({ "inputs": inputs, "outputs": outputs, "parameters": { "binary_data_output": binary } });
                 [json.to_string().into_bytes(), bytes].concat()
             });
-    let way = prop::sample::select(vec!["dataframe_split", "dataframe_records", "instances", "inputs"]);
-    let score = (way, any_json()).prop_map(|(way, value)| json!({ way: value }).to_string().into_bytes());
+    let way =
+        prop::sample::select(vec!["dataframe_split", "dataframe_records", "instances", "inputs"]);
+    let score =
+        (way, any_json()).prop_map(|(way, value)| json!({ way: value }).to_string().into_bytes());
     let split = (prop::collection::vec(key(), 0..4), any_json()).prop_map(|(columns, data)| {
         json!({ "dataframe_split": { "columns": columns, "data": data } }).to_string().into_bytes()
     });
@@ -124,23 +137,38 @@ fn any_protocol_body() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn any_body_in_any_protocol_gets_no_5xx() {
-    let servers = ["iris", "penguins", "multi", "tensor", "open", "scalar"].map(|name| (name, Server::of(name)));
-    let clients: Vec<RefCell<Client>> = servers.iter().map(|(_, s)| RefCell::new(s.client())).collect();
-    let check = |(body, which, path, media, json_length): (Vec<u8>, usize, usize, usize, Option<usize>)| {
-        let path = [format!("/v2/models/{}/infer", servers[which].0), "/invocations".to_owned()][path].clone();
-        let media = ["application/json", "text/csv"][media];
-        let end = body.iter().rposition(|b| *b == b'}').map_or(0, |at| at + 1).to_string();
-        let mut headers = vec![("content-type", media)];
-        let given = json_length.map(|length| length.to_string());
-        headers.push(("inference-header-content-length", given.as_deref().unwrap_or(&end)));
-        let mut client = clients[which].borrow_mut();
-        let answer = client.post_to(&path, &headers, &body);
-        prop_assert!(matches!(answer.status, 200 | 400), "{} for {:?}", answer.status, String::from_utf8_lossy(&body));
-        prop_assert_eq!(client.get("/health").status, 200);
-        Ok(())
-    };
-    let cases =
-        (any_protocol_body(), 0..servers.len(), 0..2_usize, 0..2_usize, prop::option::weighted(0.1, 0..200_usize));
+    let servers = ["iris", "penguins", "multi", "tensor", "open", "scalar"]
+        .map(|name| (name, Server::of(name)));
+    let clients: Vec<RefCell<Client>> =
+        servers.iter().map(|(_, s)| RefCell::new(s.client())).collect();
+    let check =
+        |(body, which, path, media, json_length): (Vec<u8>, usize, usize, usize, Option<usize>)| {
+            let path =
+                [format!("/v2/models/{}/infer", servers[which].0), "/invocations".to_owned()][path]
+                    .clone();
+            let media = ["application/json", "text/csv"][media];
+            let end = body.iter().rposition(|b| *b == b'}').map_or(0, |at| at + 1).to_string();
+            let mut headers = vec![("content-type", media)];
+            let given = json_length.map(|length| length.to_string());
+            headers.push(("inference-header-content-length", given.as_deref().unwrap_or(&end)));
+            let mut client = clients[which].borrow_mut();
+            let answer = client.post_to(&path, &headers, &body);
+            prop_assert!(
+                matches!(answer.status, 200 | 400),
+                "{} for {:?}",
+                answer.status,
+                String::from_utf8_lossy(&body)
+            );
+            prop_assert_eq!(client.get("/health").status, 200);
+            Ok(())
+        };
+    let cases = (
+        any_protocol_body(),
+        0..servers.len(),
+        0..2_usize,
+        0..2_usize,
+        prop::option::weighted(0.1, 0..200_usize),
+    );
     runner(3000).run(&cases, check).unwrap();
 }
 

@@ -23,7 +23,8 @@ fn digits_answer_as_trained() {
 
 /// Rows singly, as a list of rows, and as objects with the features' names.
 fn check(name: &str) {
-    let sidecar: Value = serde_json::from_slice(&fs::read(model(name).with_extension("json")).unwrap()).unwrap();
+    let sidecar: Value =
+        serde_json::from_slice(&fs::read(model(name).with_extension("json")).unwrap()).unwrap();
     let rows = sidecar["reference"]["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 20);
     let server = Server::of(name);
@@ -54,13 +55,24 @@ fn ask(client: &mut Client, body: &Value) -> Value {
 
 /// A missing value that may be missing is left out.
 fn named(sidecar: &Value, row: &Value) -> Value {
-    let names = sidecar["features"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap().to_owned());
-    names.zip(row.as_array().unwrap().iter().cloned()).filter(|(_, value)| !value.is_null()).collect()
+    let names = sidecar["features"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["name"].as_str().unwrap().to_owned());
+    names
+        .zip(row.as_array().unwrap().iter().cloned())
+        .filter(|(_, value)| !value.is_null())
+        .collect()
 }
 
 #[track_caller]
 fn same(sidecar: &Value, row: usize, prediction: &Value) {
-    assert_eq!(prediction["label"].to_string(), sidecar["reference"]["labels"][row].to_string(), "row {row}");
+    assert_eq!(
+        prediction["label"].to_string(),
+        sidecar["reference"]["labels"][row].to_string(),
+        "row {row}"
+    );
     let expected = sidecar["reference"]["probabilities"][row].as_array().unwrap();
     let classes = sidecar["classes"].as_array().unwrap();
     assert_eq!(prediction["probabilities"].as_object().unwrap().len(), classes.len());

@@ -38,7 +38,10 @@ fn several_models_and_versions_are_served() {
     assert_eq!(server.get("/v2/models/iris/versions/1/ready").status, 200);
     assert_eq!(server.get("/v2/models/iris/versions/2/ready").status, 404);
     assert_eq!(version(&server), "3");
-    let server = Server::at(&dir.path().join("sum"), &["--model", &format!("flower={}", model("iris").display())]);
+    let server = Server::at(
+        &dir.path().join("sum"),
+        &["--model", &format!("flower={}", model("iris").display())],
+    );
     assert_eq!(server.get("/model").ok()["name"], "sum");
     assert_eq!(server.get("/v2/models/flower").status, 200);
 }
@@ -47,7 +50,8 @@ fn several_models_and_versions_are_served() {
 fn a_new_version_takes_over_and_no_request_fails() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "iris", "1", "iris");
-    let server = Server::at(dir.path(), &["--model-control-mode", "poll", "--repository-poll-secs", "1"]);
+    let server =
+        Server::at(dir.path(), &["--model-control-mode", "poll", "--repository-poll-secs", "1"]);
     let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -62,7 +66,9 @@ fn a_new_version_takes_over_and_no_request_fails() {
         fs::create_dir(dir.path().join("lost+found")).unwrap();
         for next in ["2", "3"] {
             put(dir.path(), "iris", next, "iris");
-            until("the new version", Duration::from_secs(20), || (version(&server) == next).then_some(()));
+            until("the new version", Duration::from_secs(20), || {
+                (version(&server) == next).then_some(())
+            });
         }
         // A broken one does not.
         fs::create_dir(dir.path().join("iris/4")).unwrap();
@@ -73,7 +79,9 @@ fn a_new_version_takes_over_and_no_request_fails() {
                 .as_array()
                 .unwrap()
                 .iter()
-                .find(|e| e["version"] == "4" && e["state"] == "UNAVAILABLE" && e["reason"] != "unloaded")
+                .find(|e| {
+                    e["version"] == "4" && e["state"] == "UNAVAILABLE" && e["reason"] != "unloaded"
+                })
                 .cloned()
         });
         assert_eq!(version(&server), "3");
@@ -89,12 +97,16 @@ fn clients_may_load_and_unload_where_they_are_let() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "iris", "1", "iris");
     let server = Server::at(dir.path(), &["--model-control-mode", "explicit"]);
-    let control = |what: &str| server.post_to(&format!("/v2/repository/models/iris/{what}"), &[], "");
+    let control =
+        |what: &str| server.post_to(&format!("/v2/repository/models/iris/{what}"), &[], "");
     assert_eq!(control("unload").status, 200);
     assert_eq!(server.get("/v2/models/iris/ready").status, 404);
     assert_eq!(server.post(IRIS).status, 404);
     let index = server.post_to("/v2/repository/index", &[], "{}").ok();
-    assert_eq!(index, json!([{ "name": "iris", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded" }]));
+    assert_eq!(
+        index,
+        json!([{ "name": "iris", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded" }])
+    );
     assert_eq!(server.post_to("/v2/repository/index", &[], r#"{"ready": true}"#).ok(), json!([]));
     assert_eq!(control("load").status, 200);
     assert_eq!(server.get("/v2/models/iris/ready").status, 200);
@@ -110,11 +122,17 @@ fn clients_may_load_and_unload_where_they_are_let() {
     assert!(refused.json()["error"].as_str().unwrap().contains("failed to load 'iris'"));
     assert_eq!(server.get("/v2/models/iris").ok()["versions"], json!(["2"]));
     assert_eq!(server.post_to("/v2/repository/models/rose/load", &[], "").status, 404);
-    let override_ = server.post_to("/v2/repository/models/iris/load", &[], r#"{"parameters": {"config": "{}"}}"#);
+    let override_ = server.post_to(
+        "/v2/repository/models/iris/load",
+        &[],
+        r#"{"parameters": {"config": "{}"}}"#,
+    );
     assert_eq!(override_.status, 400);
 
     // A page from elsewhere can make a browser send this.
-    let from = |origin: &str| server.post_to("/v2/repository/models/iris/unload", &[("origin", origin)], "").status;
+    let from = |origin: &str| {
+        server.post_to("/v2/repository/models/iris/unload", &[("origin", origin)], "").status
+    };
     assert_eq!(from("http://evil.example"), 403);
     assert_eq!(from("null"), 403);
     assert_eq!(from("http://test"), 200);
@@ -151,7 +169,8 @@ fn what_is_refused_is_told_once_and_forgotten_when_it_goes() {
     put(dir.path(), "iris", "1", "iris");
     fs::create_dir_all(dir.path().join("iris/2")).unwrap();
     fs::write(dir.path().join("rose.onnx"), "x").unwrap();
-    let server = Server::at(dir.path(), &["--model-control-mode", "poll", "--repository-poll-secs", "1"]);
+    let server =
+        Server::at(dir.path(), &["--model-control-mode", "poll", "--repository-poll-secs", "1"]);
     let index = || server.post_to("/v2/repository/index", &[], "").ok().as_array().unwrap().clone();
     let broken = dir.path().join("lily/1");
     fs::create_dir_all(&broken).unwrap();
@@ -175,7 +194,9 @@ fn what_is_refused_is_told_once_and_forgotten_when_it_goes() {
     until("the other problem", Duration::from_secs(20), || (problems() == 2).then_some(()));
     fs::remove_dir(dir.path()).unwrap();
     fs::rename(&hidden, dir.path()).unwrap();
-    until("the end of it", Duration::from_secs(20), || server.logged(&["looked at again"]).first().cloned());
+    until("the end of it", Duration::from_secs(20), || {
+        server.logged(&["looked at again"]).first().cloned()
+    });
     server.post(IRIS).ok();
     // What is not served is told once, with the reason.
     for part in ["iris/2 holds no model.onnx", "rose.onnx lies beside the folders"] {
@@ -187,7 +208,8 @@ fn what_is_refused_is_told_once_and_forgotten_when_it_goes() {
 fn a_folder_of_loose_files_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     fs::copy(model("iris"), dir.path().join("iris.onnx")).unwrap();
-    let output = Command::new(BINARY).args(crate::support::serve_args(dir.path())).output().unwrap();
+    let output =
+        Command::new(BINARY).args(crate::support::serve_args(dir.path())).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in ["iris.onnx lies beside the folders", "--model", "iris/1/model.onnx"] {

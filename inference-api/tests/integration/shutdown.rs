@@ -1,4 +1,5 @@
-//! SIGTERM: what is asked is answered, also for a moment longer, and then nothing new is taken; idle connections hold nobody up.
+//! SIGTERM: what is asked is answered, also for a moment longer, and then nothing new is taken;
+//! idle connections hold nobody up.
 
 use std::{
     net::TcpStream,
@@ -37,7 +38,8 @@ fn without_connections_it_ends_at_once() {
     assert!(told.elapsed() < Duration::from_millis(900), "{:?}", told.elapsed());
 }
 
-/// Clients on kept connections that never pause, as a pool of workers has them: each learns from its last answer that it was the last.
+/// Clients on kept connections that never pause, as a pool of workers has them: each learns from
+/// its last answer that it was the last.
 #[test]
 fn no_client_of_a_kept_connection_loses_a_request() {
     for _ in 0..3 {
@@ -69,7 +71,9 @@ fn no_client_of_a_kept_connection_loses_a_request() {
 #[test]
 fn a_log_that_nobody_reads_stops_nobody() {
     let mut command = std::process::Command::new(crate::support::BINARY);
-    command.args(crate::support::serve_args(&crate::support::model("iris"))).args(["--log", "access=debug"]);
+    command
+        .args(crate::support::serve_args(&crate::support::model("iris")))
+        .args(["--log", "access=debug"]);
     let (server, _unread) = Server::with_unread_log(command);
     // Some 200 bytes a line: far more than a pipe holds.
     let mut client = server.client();
@@ -94,7 +98,9 @@ fn a_request_under_way_is_answered_and_nothing_new_is_taken() {
     in_head.send(&request[..10]);
     pause(100);
     server.terminate();
-    until("the listener to close", Duration::from_secs(5), || TcpStream::connect(server.addr).is_err().then_some(()));
+    until("the listener to close", Duration::from_secs(5), || {
+        TcpStream::connect(server.addr).is_err().then_some(())
+    });
     pause(100);
     for (mut client, sent) in [(in_body, body + 5), (in_head, 10)] {
         client.send(&request[sent..]);

@@ -47,7 +47,12 @@ impl Server {
 
     /// Runs a command that ends up as a server.
     pub fn run(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (lines, read) = mpsc::channel();
         // Reads to the end, or the server would block on a full pipe.
@@ -61,7 +66,9 @@ impl Server {
         });
         let mut said = Vec::new();
         while let Ok(line) = read.recv_timeout(PATIENCE) {
-            if let Some(addr) = line.split(" addr=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()) {
+            if let Some(addr) =
+                line.split(" addr=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok())
+            {
                 return Self { child, addr, started: line, log: all };
             }
             said.push(line);
@@ -71,9 +78,15 @@ impl Server {
         panic!("the server did not start:\n{}", said.join("\n"));
     }
 
-    /// Runs a command that ends up as a server, and reads its log until it says where it listens, and no further.
+    /// Runs a command that ends up as a server, and reads its log until it says where it listens,
+    /// and no further.
     pub fn with_unread_log(mut command: Command) -> (Self, impl Sized) {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut log = BufReader::with_capacity(1, child.stderr.take().unwrap());
         let mut started = String::new();
         let addr = loop {
@@ -119,7 +132,9 @@ impl Server {
     /// A counter's value in `/metrics`; 0 if it is not there.
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = String::from_utf8(self.get("/metrics").body).unwrap();
-        let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        let line = metrics
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
@@ -171,12 +186,15 @@ impl Drop for Server {
 }
 
 pub fn serve_args(model: &Path) -> Vec<String> {
-    ["serve", "--bind", "127.0.0.1:0", "--workers", "1", "--model", model.to_str().unwrap()].map(str::to_owned).into()
+    ["serve", "--bind", "127.0.0.1:0", "--workers", "1", "--model", model.to_str().unwrap()]
+        .map(str::to_owned)
+        .into()
 }
 
 /// What a server says that does not start with this model.
 pub fn refusal(model: &Path) -> String {
-    let output = Command::new(BINARY).args(serve_args(model)).stdin(Stdio::null()).output().unwrap();
+    let output =
+        Command::new(BINARY).args(serve_args(model)).stdin(Stdio::null()).output().unwrap();
     assert!(!output.status.success(), "{} is served", model.display());
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -222,7 +240,8 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e} in {}", String::from_utf8_lossy(&self.body)))
     }
 
     #[track_caller]
@@ -263,10 +282,17 @@ impl Client {
         self.read()
     }
 
-    pub fn post_to(&mut self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+    pub fn post_to(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
         let (headers, length) = (lines(headers), body.as_ref().len());
-        let mut request =
-            format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n").into_bytes();
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n"
+        )
+        .into_bytes();
         request.extend_from_slice(body.as_ref());
         self.send(request);
         self.read()
@@ -289,7 +315,9 @@ impl Client {
         };
         let status = line().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = std::iter::from_fn(|| Some(line()).filter(|l| !l.is_empty()))
-            .map(|l| l.split_once(": ").map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).unwrap())
+            .map(|l| {
+                l.split_once(": ").map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).unwrap()
+            })
             .collect();
         Answer { status, headers, body: Vec::new() }
     }

@@ -33,16 +33,32 @@ fn the_server_and_its_models_describe_themselves() {
     let model = server.get("/v2/models/iris").ok();
     assert_eq!(model["versions"], json!(["1"]));
     assert_eq!(model["inputs"], json!([{ "name": "input", "datatype": "FP32", "shape": [-1, 4] }]));
-    assert_eq!(model["outputs"][1], json!({ "name": "probabilities", "datatype": "FP32", "shape": [-1, 3] }));
+    assert_eq!(
+        model["outputs"][1],
+        json!({ "name": "probabilities", "datatype": "FP32", "shape": [-1, 3] })
+    );
     assert_eq!(server.get("/v2/models/iris/versions/1").ok(), model);
     let config = server.get("/v2/models/iris/config").ok();
     assert!(config["max_batch_size"].as_u64().unwrap() > 0);
     // With a batch size, dimensions are those of a row.
-    assert_eq!(config["input"], json!([{ "name": "input", "data_type": "TYPE_FP32", "dims": [4] }]));
-    for path in ["/v2/health/live", "/v2/health/ready", "/v2/models/iris/ready", "/v2/models/iris/versions/1/ready"] {
+    assert_eq!(
+        config["input"],
+        json!([{ "name": "input", "data_type": "TYPE_FP32", "dims": [4] }])
+    );
+    for path in [
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/iris/ready",
+        "/v2/models/iris/versions/1/ready",
+    ] {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
-    for path in ["/v2/models/none", "/v2/models/none/config", "/v2/models/iris/versions/2", "/v2/models/none/ready"] {
+    for path in [
+        "/v2/models/none",
+        "/v2/models/none/config",
+        "/v2/models/iris/versions/2",
+        "/v2/models/none/ready",
+    ] {
         let answer = server.get(path);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.json()["error"].as_str().unwrap().contains("unknown model"), "{path}");
@@ -57,13 +73,19 @@ fn tensors_as_json() {
         (&answer["id"], &answer["model_name"], &answer["model_version"]),
         (&json!("a"), &json!("iris"), &json!("1"))
     );
-    assert_eq!(answer["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [2], "data": [0, 2] }));
+    assert_eq!(
+        answer["outputs"][0],
+        json!({ "name": "label", "datatype": "INT64", "shape": [2], "data": [0, 2] })
+    );
     assert_eq!(answer["outputs"][1]["shape"], json!([2, 3]));
     assert_eq!(answer["outputs"][1]["data"].as_array().unwrap().len(), 6);
     // Nested lists are taken as well, and a version may be named.
     let nested = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 4], "data": [[5.1, 3.5, 1.4, 0.2]] }], "outputs": [{ "name": "label" }] });
     let answer = server.ask("/v2/models/iris/versions/1/infer", &nested).ok();
-    assert_eq!(answer["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [1], "data": [0] }]));
+    assert_eq!(
+        answer["outputs"],
+        json!([{ "name": "label", "datatype": "INT64", "shape": [1], "data": [0] }])
+    );
     assert_eq!(answer.get("id"), None);
 }
 
@@ -71,7 +93,11 @@ fn tensors_as_json() {
 fn with_bytes(server: &Server, path: &str, json: &Value, bytes: &[u8]) -> Answer {
     let json = json.to_string();
     let length = json.len().to_string();
-    server.post_to(path, &[("inference-header-content-length", &length)], [json.as_bytes(), bytes].concat())
+    server.post_to(
+        path,
+        &[("inference-header-content-length", &length)],
+        [json.as_bytes(), bytes].concat(),
+    )
 }
 
 /// The JSON part of an answer and what is behind it.
@@ -89,8 +115,7 @@ fn floats(values: &[f32]) -> Vec<u8> {
 #[test]
 fn tensors_as_bytes() {
     let server = Server::of("iris");
-    let input =
-        json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 16 } });
+    let input = json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 16 } });
     let path = "/v2/models/iris/infer";
     let bytes = floats(&[5.1, 3.5, 1.4, 0.2]);
     let request = json!({ "inputs": [input], "parameters": { "binary_data_output": true } });
@@ -110,16 +135,23 @@ fn tensors_as_bytes() {
     let (json, bytes_back) = parts(&answer);
     assert_eq!(bytes_back.len(), 12);
     assert_eq!(json["outputs"][0]["name"], "probabilities");
-    assert_eq!(json["outputs"][1], json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [0] }));
+    assert_eq!(
+        json["outputs"][1],
+        json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [0] })
+    );
 
-    // Without bytes in the answer it is JSON, and no output has parameters: the C++ client refuses those.
+    // Without bytes in the answer it is JSON, and no output has parameters: the C++ client refuses
+    // those.
     let answer = with_bytes(&server, path, &json!({ "inputs": [input] }), &bytes);
     assert_eq!(answer.header("inference-header-content-length"), None);
     assert!(answer.ok()["outputs"][0].get("parameters").is_none());
 
     let short = json!({ "inputs": [input] });
     refuses(&with_bytes(&server, path, &short, &bytes[..15]), &["binary_data_size is 16", "15"]);
-    refuses(&with_bytes(&server, path, &short, &[&bytes[..], &[0]].concat()), &["additional input data"]);
+    refuses(
+        &with_bytes(&server, path, &short, &[&bytes[..], &[0]].concat()),
+        &["additional input data"],
+    );
     let wrong = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 15 } }] });
     refuses(&with_bytes(&server, path, &wrong, &bytes[..15]), &["15 bytes"]);
     let header = [("inference-header-content-length", "100000")];
@@ -209,7 +241,10 @@ fn what_is_wrong_is_said() {
     refuses(&with(&|b| b["inputs"][0]["shape"] = json!([i64::MAX, 4])), &["unexpected shape"]);
     refuses(&with(&|b| b["inputs"] = json!([])), &["expected input 'input'"]);
     refuses(&with(&|b| b["inputs"][0]["data"][1] = "x".into()), &["[1]", "finite number"]);
-    refuses(&with(&|b| b["outputs"] = json!([{ "name": "y" }])), &["unexpected inference output 'y'"]);
+    refuses(
+        &with(&|b| b["outputs"] = json!([{ "name": "y" }])),
+        &["unexpected inference output 'y'"],
+    );
     let twice = iris()["inputs"][0].clone();
     refuses(&with(&|b| b["inputs"].as_array_mut().unwrap().push(twice.clone())), &["twice"]);
     refuses(&server.post_to("/v2/models/iris/infer", &[], "{"), &["failed to parse"]);
@@ -243,7 +278,11 @@ fn bodies_may_be_compressed() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_bytes()).unwrap();
     let gzip = encoder.finish().unwrap();
-    let answer = server.post_to(path, &[("content-encoding", "gzip"), ("accept-encoding", "deflate")], &gzip);
+    let answer = server.post_to(
+        path,
+        &[("content-encoding", "gzip"), ("accept-encoding", "deflate")],
+        &gzip,
+    );
     assert_eq!(answer.header("content-encoding"), Some("deflate"));
     let mut plain = Vec::new();
     ZlibDecoder::new(&answer.body[..]).read_to_end(&mut plain).unwrap();
@@ -292,7 +331,11 @@ fn what_is_not_there_is_said_in_the_protocols_words() {
         ("/v2/logging", "logging"),
     ] {
         let answer = server.get(path);
-        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/json")), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (404, Some("application/json")),
+            "{path}"
+        );
         assert!(answer.json()["error"].as_str().unwrap().contains(part), "{path}");
     }
     let answer = server.post_to("/v2/models/%ff/infer", &[], "{}");
@@ -315,12 +358,19 @@ fn what_is_not_there_is_said_in_the_protocols_words() {
 #[test]
 fn a_body_may_be_the_bytes_of_the_one_tensor() {
     let raw = |server: &Server, model: &str, bytes: &[u8]| {
-        server.post_to(&format!("/v2/models/{model}/infer"), &[("inference-header-content-length", "0")], bytes)
+        server.post_to(
+            &format!("/v2/models/{model}/infer"),
+            &[("inference-header-content-length", "0")],
+            bytes,
+        )
     };
     let server = Server::of("iris");
     let answer = raw(&server, "iris", &floats(&[5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5]));
     let (json, bytes) = parts(&answer);
-    assert_eq!((&json["outputs"][0]["name"], &json["outputs"][0]["shape"]), (&json!("label"), &json!([2])));
+    assert_eq!(
+        (&json["outputs"][0]["name"], &json["outputs"][0]["shape"]),
+        (&json!("label"), &json!([2]))
+    );
     assert_eq!(bytes[..16], [0_i64.to_le_bytes(), 2_i64.to_le_bytes()].concat());
     refuses(&raw(&server, "iris", &floats(&[1.0, 2.0, 3.0])), &["3 elements of FP32", "[-1, 4]"]);
     refuses(&raw(&server, "iris", &[0; 15]), &["15 bytes"]);

@@ -19,14 +19,20 @@ pub(super) async fn run() -> Result<ExitStatus, Error> {
                 }
                 orchestrator.close().await?;
             }
-            Err(error) => missing.push(format!("{choice}: {}", error.to_string().lines().next().unwrap_or_default())),
+            Err(error) => missing.push(format!(
+                "{choice}: {}",
+                error.to_string().lines().next().unwrap_or_default()
+            )),
         }
     }
     for line in &removed {
         println!("removed {line}");
     }
     if removed.is_empty() && failed.is_empty() {
-        println!("nothing to remove{}", if missing.is_empty() { "" } else { " where it could be looked" });
+        println!(
+            "nothing to remove{}",
+            if missing.is_empty() { "" } else { " where it could be looked" }
+        );
     }
     for line in missing {
         eprintln!("not looked at: {line}");

@@ -24,10 +24,13 @@ pub(super) fn run(options: &CompareOptions) -> Result<ExitStatus, Error> {
 }
 
 fn read(path: &Path) -> Result<(String, RunFile), Error> {
-    let wrong =
-        |why: String| Error::Usage(format!("{}: {why}\n  help: give files of loadgen run --json", path.display()));
+    let wrong = |why: String| {
+        Error::Usage(format!("{}: {why}\n  help: give files of loadgen run --json", path.display()))
+    };
     let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     let file: RunFile = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-    let name = path.file_stem().map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
+    let name = path
+        .file_stem()
+        .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
     Ok((name, file))
 }

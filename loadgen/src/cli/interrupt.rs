@@ -6,8 +6,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, ExitStatus, engine::Control};
 
-/// Tells `control` to stop on SIGINT or SIGTERM. A second signal ends the process: what it leaves behind carries labels
-/// that `loadgen clean` finds.
+/// Tells `control` to stop on SIGINT or SIGTERM. A second signal ends the process: what it leaves
+/// behind carries labels that `loadgen clean` finds.
 pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::Machine(format!("cannot handle signals: {e}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -22,8 +22,12 @@ pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
                 std::process::exit(ExitStatus::Interrupted as i32);
             }
             control.stop();
-            // Not eprintln!: it panics where standard error has gone away, and the stop must come through all the same.
-            let _ = writeln!(std::io::stderr(), "stopping (once more to stop at once; then run: loadgen clean)");
+            // Not eprintln!: it panics where standard error has gone away, and the stop must come
+            // through all the same.
+            let _ = writeln!(
+                std::io::stderr(),
+                "stopping (once more to stop at once; then run: loadgen clean)"
+            );
         }
     });
     Ok(())

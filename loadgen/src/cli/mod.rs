@@ -34,8 +34,10 @@ pub struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the generator was the limit, 4 target \
-                          unreachable, 5 Engine, cgroup or image missing, 130 interrupted (partial results are written).";
+const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the generator was the \
+    limit, 4 target \
+                          unreachable, 5 Engine, cgroup or image missing, 130 interrupted (partial \
+                          results are written).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,22 +49,25 @@ enum Command {
     Ui(Box<ui::UiOptions>),
     /// Put the results of several runs beside each other.
     Compare(compare::CompareOptions),
-    /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns is spared.
+    /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns
+    /// is spared.
     Clean,
     /// Answer 200 to everything, as fast as this machine can: what generators are measured against.
     NullServer(null_server::NullServerOptions),
 }
 
 impl Cli {
-    /// Reads a command line, with the options that a sweep has in files. Ends the process where the words are wrong, or were
-    /// to be explained, as clap does.
+    /// Reads a command line, with the options that a sweep has in files. Ends the process where the
+    /// words are wrong, or were to be explained, as clap does.
     ///
     /// # Errors
     /// When a file with options cannot be used.
     pub fn read(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
         let matches = Self::command().get_matches_from(sweep_words::expand(words.collect())?);
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        if let (Command::Sweep(options), Some(("sweep", matches))) = (&mut cli.command, matches.subcommand()) {
+        if let (Command::Sweep(options), Some(("sweep", matches))) =
+            (&mut cli.command, matches.subcommand())
+        {
             options.words = sweep_words::given(matches);
         }
         Ok(cli)

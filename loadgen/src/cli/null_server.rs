@@ -31,7 +31,10 @@ pub(super) struct NullServerOptions {
 
 pub(super) fn run(options: &NullServerOptions) -> Result<ExitStatus, Error> {
     if !options.bind.ip().is_loopback() {
-        return Err(Error::Usage(format!("--bind {}: a null server is for this machine only", options.bind)));
+        return Err(Error::Usage(format!(
+            "--bind {}: a null server is for this machine only",
+            options.bind
+        )));
     }
     let behaviour = Behaviour { delay: options.delay, freeze: options.freeze };
     let server = NullServer::start(options.bind, options.pin, behaviour)

@@ -21,12 +21,14 @@ pub(super) struct PayloadOptions {
     #[arg(long, default_value = "POST", value_parser = parse_method)]
     method: String,
 
-    /// Body of the request: JSON, @FILE, whose name tells what it is, or @FOLDER for all its files in turn; again for another one. Without it,
-    /// the example of --model, or the one that the server gives.
+    /// Body of the request: JSON, @FILE, whose name tells what it is, or @FOLDER for all its files
+    /// in turn; again for another one. Without it, the example of --model, or the one that the
+    /// server gives.
     #[arg(long)]
     body: Vec<String>,
 
-    /// A field of a form (multipart/form-data), as curl's -F has it: NAME=VALUE or NAME=@FILE; again for another one.
+    /// A field of a form (multipart/form-data), as curl's -F has it: NAME=VALUE or NAME=@FILE;
+    /// again for another one.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = ["body", "content_type"])]
     form: Vec<Field>,
 
@@ -57,8 +59,13 @@ impl PayloadOptions {
     /// # Errors
     /// When a file cannot be read, or the path is none.
     pub(super) fn request(&self, model: Option<&Path>) -> Result<Request, Error> {
-        if !self.path.starts_with('/') || self.path.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Error::Usage(format!("--path {:?}: a path begins with / and has no spaces", self.path)));
+        if !self.path.starts_with('/')
+            || self.path.contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            return Err(Error::Usage(format!(
+                "--path {:?}: a path begins with / and has no spaces",
+                self.path
+            )));
         }
         Ok(Request {
             method: self.method.clone(),
@@ -82,7 +89,8 @@ impl PayloadOptions {
         let timeout = self.timeout();
         match objective.limits().into_iter().find(|limit| *limit > timeout) {
             Some(limit) => Err(Error::Usage(format!(
-                "the objective allows {limit:?}, and requests are given up after {timeout:?}\n  help: say --timeout {}",
+                "the objective allows {limit:?}, and requests are given up after \
+                    {timeout:?}\n  help: say --timeout {}",
                 (limit.as_secs_f64() * 2.0).ceil()
             ))),
             None => Ok(()),
@@ -101,7 +109,8 @@ impl PayloadOptions {
     fn payloads(&self, model: Option<&Path>) -> Result<Vec<Payload>, Error> {
         let here = Path::new("");
         if !self.form.is_empty() {
-            let form = Payload::form(&self.form, here).map_err(|why| Error::Usage(format!("--form: {why}")))?;
+            let form = Payload::form(&self.form, here)
+                .map_err(|why| Error::Usage(format!("--form: {why}")))?;
             return Ok(vec![form]);
         }
         let read = |text: &String| {
@@ -110,7 +119,9 @@ impl PayloadOptions {
         };
         let given = self.body.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         match model {
-            Some(model) if given.is_empty() => Ok(sidecar_example(model)?.map(Payload::json).into_iter().collect()),
+            Some(model) if given.is_empty() => {
+                Ok(sidecar_example(model)?.map(Payload::json).into_iter().collect())
+            }
             _ => Ok(given.concat()),
         }
     }
@@ -124,16 +135,20 @@ fn sidecar_example(model: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
     let path = model.with_extension("json");
     let Ok(text) = std::fs::read(&path) else { return Ok(None) };
-    let sidecar: Sidecar =
-        serde_json::from_slice(&text).map_err(|e| Error::Usage(format!("{} is no sidecar: {e}", path.display())))?;
+    let sidecar: Sidecar = serde_json::from_slice(&text)
+        .map_err(|e| Error::Usage(format!("{} is no sidecar: {e}", path.display())))?;
     Ok(sidecar.example.map(|example| example.to_string().into_bytes()))
 }
 
 fn parse_method(text: &str) -> Result<String, String> {
     let method = text.to_ascii_uppercase();
     match method.as_str() {
-        "HEAD" | "CONNECT" => Err(format!("{method} is not supported: its answers end in a way of their own")),
-        _ if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(method),
+        "HEAD" | "CONNECT" => {
+            Err(format!("{method} is not supported: its answers end in a way of their own"))
+        }
+        _ if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Ok(method)
+        }
         _ => Err("a method, for instance POST or GET".to_owned()),
     }
 }
@@ -141,11 +156,16 @@ fn parse_method(text: &str) -> Result<String, String> {
 fn parse_content_type(text: &str) -> Result<String, String> {
     let is_type = text.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
     let is_line = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_type && is_line { Ok(text.to_owned()) } else { Err("a media type, for instance image/jpeg".to_owned()) }
+    if is_type && is_line {
+        Ok(text.to_owned())
+    } else {
+        Err("a media type, for instance image/jpeg".to_owned())
+    }
 }
 
 fn parse_host_header(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
+    let is_name = !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
     if is_name {
         Ok(text.to_owned())
     } else {

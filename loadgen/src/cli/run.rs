@@ -39,8 +39,8 @@ pub(super) struct RunOptions {
     #[arg(long)]
     slo: Option<Objective>,
 
-    /// While it is undecided whether the last step meets the objective, hold it for up to this much longer; as long as it is held
-    /// anyway, and a minute at most, unless said. 0 for not at all.
+    /// While it is undecided whether the last step meets the objective, hold it for up to this much
+    /// longer; as long as it is held anyway, and a minute at most, unless said. 0 for not at all.
     #[arg(long, requires = "slo", value_parser = parse_extension)]
     extend: Option<Duration>,
 
@@ -52,8 +52,9 @@ pub(super) struct RunOptions {
     #[arg(long, value_delimiter = ',')]
     pin: Vec<usize>,
 
-    /// Look for answers all the time instead of sleeping until one comes: takes the processors of --pin whole, and keeps the
-    /// cost of waking the client, which one machine charges to the server, out of the figures.
+    /// Look for answers all the time instead of sleeping until one comes: takes the processors of
+    /// --pin whole, and keeps the cost of waking the client, which one machine charges to the
+    /// server, out of the figures.
     #[arg(long, requires = "pin")]
     busy_poll: bool,
 
@@ -61,7 +62,8 @@ pub(super) struct RunOptions {
     #[arg(long)]
     no_calibrate: bool,
 
-    /// Serve Prometheus' metrics of the run on this address while it lasts, for instance 127.0.0.1:9646.
+    /// Serve Prometheus' metrics of the run on this address while it lasts, for instance
+    /// 127.0.0.1:9646.
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<SocketAddr>,
 
@@ -75,20 +77,30 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let (plan, extension) = options.extended(plan);
     let (reached, targets) = options.target.reach(scenario, plan.seed).await?;
     let scenario = Arc::clone(&targets.scenario);
-    let segment = Segment { busy_poll: options.busy_poll, ..Segment::whole(plan.clone(), options.pin.clone()) };
-    // Without an objective windows are still judged by how late the generator was against the default.
+    let segment = Segment {
+        busy_poll: options.busy_poll,
+        ..Segment::whole(plan.clone(), options.pin.clone())
+    };
+    // Without an objective windows are still judged by how late the generator was against the
+    // default.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
     options.target.payload.check(&objective)?;
     options.files.check()?;
     let prometheus = options.prometheus.map(Prometheus::bind).transpose()?;
 
-    let calibrated = if options.no_calibrate { None } else { calibrate(&options.pin, options.busy_poll).await? };
+    let calibrated = if options.no_calibrate {
+        None
+    } else {
+        calibrate(&options.pin, options.busy_poll).await?
+    };
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (sender, inbox) = mpsc::channel();
     let (to_view, view_inbox) = mpsc::channel();
     let view = console::watch_run(view_inbox, plan.clone(), extension);
-    let served = prometheus.map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario))).transpose()?;
+    let served = prometheus
+        .map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario)))
+        .transpose()?;
     // The server of metrics lasts as long as this function.
     let (_served, to_metrics) = served.unzip();
     let views = std::iter::once(to_view).chain(to_metrics).collect();
@@ -114,9 +126,11 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let limits = objective.limits();
     let mut outcome = {
         let control = control.clone();
-        tokio::task::spawn_blocking(move || engine::run(&segment, &targets, &limits, &sender, &control))
-            .await
-            .map_err(|e| EngineError::System(std::io::Error::other(e)))??
+        tokio::task::spawn_blocking(move || {
+            engine::run(&segment, &targets, &limits, &sender, &control)
+        })
+        .await
+        .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
     drop(following);
     // Both end with the events.
@@ -161,7 +175,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
 async fn calibrate(cores: &[usize], busy_poll: bool) -> Result<Option<f64>, Error> {
     let cores = cores.to_vec();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let calibrated = tokio::task::spawn_blocking(move || engine::calibrate(&cores, busy_poll, cpus)).await;
+    let calibrated =
+        tokio::task::spawn_blocking(move || engine::calibrate(&cores, busy_poll, cpus)).await;
     calibrated.map_err(|e| EngineError::System(std::io::Error::other(e)).into())
 }
 
@@ -189,11 +204,13 @@ fn status(report: &RunReport) -> ExitStatus {
 const MOST_EXTENSION: Duration = Duration::from_secs(60);
 
 impl RunOptions {
-    /// The plan with its last hold made longer, and by how much: it ends when it is decided whether the objective is met.
+    /// The plan with its last hold made longer, and by how much: it ends when it is decided whether
+    /// the objective is met.
     fn extended(&self, mut plan: Plan) -> (Plan, Duration) {
         let last = plan.steps.last_mut().filter(|last| self.slo.is_some() && !last.hold.is_zero());
         let Some(last) = last else { return (plan, Duration::ZERO) };
-        let extension = self.extend.unwrap_or(last.hold.saturating_sub(last.warm_up).min(MOST_EXTENSION));
+        let extension =
+            self.extend.unwrap_or(last.hold.saturating_sub(last.warm_up).min(MOST_EXTENSION));
         last.hold += extension;
         (plan, extension)
     }

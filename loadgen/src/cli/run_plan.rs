@@ -12,8 +12,9 @@ use crate::{
 /// Who sends, when, and how much, in Locust's words and k6's.
 #[derive(Debug, Args)]
 pub(super) struct LoadOptions {
-    /// Number of users (peak concurrency), each with a connection of its own: 500, 500:10000:500 (from, to, by: a step each) or
-    /// 1..300 (rising over the run). With --arrivals, the most connections.
+    /// Number of users (peak concurrency), each with a connection of its own: 500, 500:10000:500
+    /// (from, to, by: a step each) or 1..300 (rising over the run). With --arrivals, the most
+    /// connections.
     #[arg(short = 'u', long, env = "LOCUST_USERS", value_parser = clap::value_parser!(Level))]
     users: Option<Level>,
 
@@ -21,22 +22,25 @@ pub(super) struct LoadOptions {
     #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE")]
     spawn_rate: Option<f64>,
 
-    /// How long the run takes, ramp included: 60s, 5m, 1h30m. Steps have --step-duration each instead.
+    /// How long the run takes, ramp included: 60s, 5m, 1h30m. Steps have --step-duration each
+    /// instead.
     #[arg(short = 't', long, env = "LOCUST_RUN_TIME", value_parser = parse_run_time)]
     run_time: Option<Duration>,
 
-    /// Closed model: think time between a user's requests: between(1, 2.5), constant(1), constant_pacing(1),
-    /// constant_throughput(0.5), expovariate(0.5).
+    /// Closed model: think time between a user's requests: between(1, 2.5), constant(1),
+    /// constant_pacing(1), constant_throughput(0.5), expovariate(0.5).
     #[arg(long)]
     wait_time: Option<WaitTime>,
 
-    /// Open model: requests come at this rate, however slow the server is: poisson(500), constant(500), gamma(500, 2),
-    /// uniform(0.001, 0.003) (gaps in seconds). A rate may rise, 100..1000, or have steps, 500:5000:500.
+    /// Open model: requests come at this rate, however slow the server is: poisson(500),
+    /// constant(500), gamma(500, 2), uniform(0.001, 0.003) (gaps in seconds). A rate may rise,
+    /// 100..1000, or have steps, 500:5000:500.
     #[arg(long, conflicts_with_all = ["wait_time", "spawn_rate", "experiment"])]
     arrivals: Option<Arrivals>,
 
-    /// How the load changes: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or stages as k6 has them,
-    /// 30s:100,1m:500,10s:0. Levels are users (in place of --users), or with --arrivals requests a second (in place of its rate).
+    /// How the load changes: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or
+    /// stages as k6 has them, 30s:100,1m:500,10s:0. Levels are users (in place of --users), or with
+    /// --arrivals requests a second (in place of its rate).
     #[arg(long, alias = "stages")]
     shape: Option<Shape>,
 
@@ -48,7 +52,8 @@ pub(super) struct LoadOptions {
     #[arg(long)]
     warm_up: Option<f64>,
 
-    /// A ready experiment of the classroom; --users, --spawn-rate, --run-time and --wait-time change it.
+    /// A ready experiment of the classroom; --users, --spawn-rate, --run-time and --wait-time
+    /// change it.
     #[arg(long, conflicts_with = "shape")]
     experiment: Option<Experiment>,
 
@@ -88,7 +93,9 @@ impl LoadOptions {
             return Err(Error::Usage(format!("--users {users}: there are no parts of users")));
         }
         if self.shape.is_some() && self.users.is_some() && self.arrivals.is_none() {
-            return Err(Error::Usage("--shape says how many users there are: leave out --users".to_owned()));
+            return Err(Error::Usage(
+                "--shape says how many users there are: leave out --users".to_owned(),
+            ));
         }
         let built = match (self.experiment, self.arrivals) {
             (Some(experiment), _) => self.experiment(experiment),
@@ -103,7 +110,12 @@ impl LoadOptions {
                 };
                 let connections = self.users.map_or(CONNECTIONS, |users| users.highest() as u32);
                 let traffic = Traffic::Open { gaps: arrivals.gaps, connections };
-                shape.steps(&pace).map(|steps| Plan { start: shape.start(), steps, traffic, seed: self.seed })
+                shape.steps(&pace).map(|steps| Plan {
+                    start: shape.start(),
+                    steps,
+                    traffic,
+                    seed: self.seed,
+                })
             }
             (None, None) => {
                 let users = self.users.unwrap_or(Level::Fixed(1.0));
@@ -138,11 +150,18 @@ impl LoadOptions {
         let users = self.users.map_or(users, Level::highest);
         let spawn_rate = self.spawn_rate.unwrap_or(spawn_rate);
         let run_time = self.run_time.unwrap_or(Duration::from_secs(seconds));
-        let pace =
-            Pace { run_time, spawn_rate: Some(spawn_rate), step_duration: self.step_duration, warm_up: Duration::ZERO };
+        let pace = Pace {
+            run_time,
+            spawn_rate: Some(spawn_rate),
+            step_duration: self.step_duration,
+            warm_up: Duration::ZERO,
+        };
         let shape = match experiment {
-            Experiment::ResponseTime | Experiment::MaxPerformance => Shape::Level(Level::Fixed(users)),
-            // Windows of a ramp that goes on: as many users more in each as are started in its time.
+            Experiment::ResponseTime | Experiment::MaxPerformance => {
+                Shape::Level(Level::Fixed(users))
+            }
+            // Windows of a ramp that goes on: as many users more in each as are started in its
+            // time.
             Experiment::Incremental | Experiment::Stress => {
                 let windows = run_time.div_duration_f64(INCREMENTAL_WINDOW).ceil().max(1.0) as u32;
                 let length = run_time / windows;
@@ -155,7 +174,8 @@ impl LoadOptions {
 }
 
 /// 10,000 users plan 5,714 requests a second with it.
-const DEFAULT_WAIT: WaitTime = WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
+const DEFAULT_WAIT: WaitTime =
+    WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
 
 #[cfg(test)]
 mod tests {
@@ -170,13 +190,19 @@ mod tests {
     }
 
     fn plan(words: &str) -> Result<Plan, Error> {
-        Words::try_parse_from(std::iter::once("run").chain(words.split('|'))).unwrap().load.plan(None)
+        Words::try_parse_from(std::iter::once("run").chain(words.split('|')))
+            .unwrap()
+            .load
+            .plan(None)
     }
 
     #[test]
     fn flags_become_steps() {
         let steps = plan("--users|500:10000:500|--spawn-rate|500").unwrap();
-        assert_eq!((steps.steps.len(), steps.max_users(), steps.duration().as_secs()), (20, 10_000, 200));
+        assert_eq!(
+            (steps.steps.len(), steps.max_users(), steps.duration().as_secs()),
+            (20, 10_000, 200)
+        );
         let open = plan("--arrivals|poisson(100..200)|--run-time|10s|--users|50").unwrap();
         assert_eq!((open.max_users(), open.planned_per_second(0)), (50, Some(150.0)));
         let spike = plan("--shape|spike(10, 100, 5s)").unwrap();

@@ -25,12 +25,13 @@ pub(super) struct TargetOptions {
     #[command(flatten)]
     pub(super) payload: PayloadOptions,
 
-    /// What users do, from this TOML file: tasks with weights, templates, data files, a login, checks.
+    /// What users do, from this TOML file: tasks with weights, templates, data files, a login,
+    /// checks.
     #[arg(short = 'f', long, conflicts_with_all = ["path", "body", "form", "method"])]
     scenario: Option<PathBuf>,
 
-    /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME or NAME/VERSION. The server
-    /// tells their shapes.
+    /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME
+    /// or NAME/VERSION. The server tells their shapes.
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "form", "method", "scenario"])]
     tensors: Option<String>,
 
@@ -42,17 +43,18 @@ pub(super) struct TargetOptions {
     #[arg(long, requires = "tensors")]
     binary: bool,
 
-    /// The whole shape of an input of --tensors, batch included, where the model leaves it open, for instance input_ids:1,128; again for another
-    /// input.
+    /// The whole shape of an input of --tensors, batch included, where the model leaves it open,
+    /// for instance input_ids:1,128; again for another input.
     #[arg(long, value_name = "NAME:DIMS", requires = "tensors", value_parser = parse_shape)]
     input_shape: Vec<(String, Vec<u64>)>,
 
-    /// The values of an input of --tensors, from and to, for instance input_ids:0,30521; again for another input [default: 0 to 1, integers 0 to
-    /// 9].
+    /// The values of an input of --tensors, from and to, for instance input_ids:0,30521; again for
+    /// another input [default: 0 to 1, integers 0 to 9].
     #[arg(long, value_name = "NAME:FROM,TO", requires = "tensors", value_parser = parse_range)]
     input_range: Vec<(String, (f64, f64))>,
 
-    /// How arrivals are spread over several addresses. (A user of the closed model keeps to its address while that takes connections.)
+    /// How arrivals are spread over several addresses. (A user of the closed model keeps to its
+    /// address while that takes connections.)
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
 }
@@ -67,7 +69,11 @@ impl TargetOptions {
     ///
     /// # Errors
     /// When one is not there, or nobody tells what to send.
-    pub(super) async fn reach(&self, scenario: Option<Scenario>, seed: u64) -> Result<(Vec<Reached>, Targets), Error> {
+    pub(super) async fn reach(
+        &self,
+        scenario: Option<Scenario>,
+        seed: u64,
+    ) -> Result<(Vec<Reached>, Targets), Error> {
         let mut reached = Vec::new();
         for source in self.sources.sources()? {
             reached.push(Reached::source(source, &self.trust).await?);
@@ -81,9 +87,15 @@ impl TargetOptions {
     }
 
     /// What is sent; the host is asked for what only it knows.
-    async fn content(&self, scenario: Option<Scenario>, host: &Reached, seed: u64) -> Result<Scenario, Error> {
-        let scenario =
-            scenario.or_else(|| self.tensors.as_deref().map(|model| Scenario::tensors(self.tensors_of(model))));
+    async fn content(
+        &self,
+        scenario: Option<Scenario>,
+        host: &Reached,
+        seed: u64,
+    ) -> Result<Scenario, Error> {
+        let scenario = scenario.or_else(|| {
+            self.tensors.as_deref().map(|model| Scenario::tensors(self.tensors_of(model)))
+        });
         let Some(mut scenario) = scenario else {
             return Ok(Scenario::single(&host.complete(self.payload.request(None)?).await?));
         };
@@ -117,17 +129,20 @@ impl TargetOptions {
 
 fn parse_shape(text: &str) -> Result<(String, Vec<u64>), String> {
     let wrong = || format!("{text:?}: write NAME:1,128");
-    let (name, dims) = text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    let (name, dims) =
+        text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
     let dims = dims.split(',').map(|dim| dim.trim().parse::<u64>().ok().filter(|dim| *dim > 0));
     Ok((name.to_owned(), dims.collect::<Option<_>>().ok_or_else(wrong)?))
 }
 
 fn parse_range(text: &str) -> Result<(String, (f64, f64)), String> {
     let wrong = || format!("{text:?}: write NAME:FROM,TO, the smaller first");
-    let (name, bounds) = text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    let (name, bounds) =
+        text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
     let (from, to) = bounds.split_once(',').ok_or_else(wrong)?;
-    let number =
-        |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && number.abs() < 9e18);
+    let number = |text: &str| {
+        text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && number.abs() < 9e18)
+    };
     match (number(from), number(to)) {
         (Some(from), Some(to)) if from <= to => Ok((name.to_owned(), (from, to))),
         _ => Err(wrong()),

@@ -1,4 +1,5 @@
-//! Watches a run while it lasts: ends it when it has failed, or when it was held for longer and is decided.
+//! Watches a run while it lasts: ends it when it has failed, or when it was held for longer and is
+//! decided.
 
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 
@@ -11,11 +12,12 @@ use crate::{
     workload::{Plan, StepTimes},
 };
 
-/// What is known of an open window is looked at after so many of its seconds, and after twice as many, and so on: each look is
-/// one more chance to err.
+/// What is known of an open window is looked at after so many of its seconds, and after twice as
+/// many, and so on: each look is one more chance to err.
 const FIRST_LOOK: u64 = 5;
 const SECOND: Duration = Duration::from_secs(1);
-/// With the one at the end of the extension these are four looks at one window, for which the bounds of verdicts are made.
+/// With the one at the end of the extension these are four looks at one window, for which the
+/// bounds of verdicts are made.
 const LOOKS: u32 = 3;
 
 /// Somebody who sees a run's events first.
@@ -65,7 +67,11 @@ impl Watch {
         if let Event::Second(second) = event
             && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
         {
-            watched.seconds.push(if self.keeps_seconds { second.totals() } else { second.counts() });
+            watched.seconds.push(if self.keeps_seconds {
+                second.totals()
+            } else {
+                second.counts()
+            });
         }
         let Some(objective) = &self.objective else { return };
         if watched.decided.is_some() || watched.aborted.is_some() {
@@ -90,7 +96,12 @@ impl Watch {
     }
 
     /// Why a step has failed, as far as it is known by now.
-    fn failure(&self, event: &Event, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
+    fn failure(
+        &self,
+        event: &Event,
+        seconds: &[Second],
+        objective: &Objective,
+    ) -> Option<Judgement> {
         let failed = |window: &Window, step: usize, objective: &Objective| {
             let judged = judge(window, objective, self.due_per_second[step], Scope::Step);
             (judged.verdict == Verdict::Fail).then_some(judged)
@@ -112,7 +123,12 @@ impl Watch {
     }
 
     /// What is decided of the last step once it was held for as long as was asked for.
-    fn decided(&self, second: &Second, seconds: &[Second], objective: &Objective) -> Option<Judgement> {
+    fn decided(
+        &self,
+        second: &Second,
+        seconds: &[Second],
+        objective: &Objective,
+    ) -> Option<Judgement> {
         let last = self.times.last().filter(|_| self.extension > Duration::ZERO)?;
         let asked = last.end - self.extension;
         let at = |look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64;
@@ -122,14 +138,17 @@ impl Watch {
         }
         let held = Window::so_far(held(seconds, *last));
         let now = Duration::from_secs(second.index);
-        let counted = self.plan.due_between(&[(last.measured_from, now)]).map(|counts| counts[0] as f64);
+        let counted =
+            self.plan.due_between(&[(last.measured_from, now)]).map(|counts| counts[0] as f64);
         let counted = counted.map(|count| count / (now - last.measured_from).as_secs_f64());
         let planned = counted.or_else(|| self.plan.planned_per_second(self.times.len() - 1));
         match looks.look(&held, objective, planned, scope_of(&self.plan)) {
             Look::Decided(judged) => return Some(judged),
             Look::Open(judged) | Look::Futile(judged) if second.index == at(0) => {
                 let (reasons, more) = (judged.reasons.join("; "), self.extension.as_secs());
-                self.tell(&Event::Log(format!("undecided: {reasons}; held for up to {more} s more")));
+                self.tell(&Event::Log(format!(
+                    "undecided: {reasons}; held for up to {more} s more"
+                )));
             }
             Look::Open(_) | Look::Futile(_) => {}
         }

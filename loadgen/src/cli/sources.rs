@@ -8,12 +8,14 @@ use crate::{Error, runner::Source, workload::Host};
 /// The hosts or containers to load.
 #[derive(Debug, Args)]
 pub(super) struct SourceOptions {
-    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share the users, and a name stands for all its
-    /// addresses. [env: LOCUST_HOST, where there is no --selector]
+    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share
+    /// the users, and a name stands for all its addresses. [env: LOCUST_HOST, where there is no
+    /// --selector]
     #[arg(short = 'H', long, value_delimiter = ',')]
     host: Vec<Host>,
 
-    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model, at their own addresses.
+    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model,
+    /// at their own addresses.
     #[arg(short = 'l', long, conflicts_with = "host")]
     selector: Option<Selector>,
 
@@ -41,7 +43,9 @@ impl SourceOptions {
 fn named_by_environment() -> Result<Vec<Host>, Error> {
     let missing = || {
         Error::Usage(
-            "there is nothing to load\n  help: say --host http://127.0.0.1:8000, or --selector LABEL".to_owned(),
+            "there is nothing to load\n  help: say --host http://127.0.0.1:8000, or --selector \
+                LABEL"
+                .to_owned(),
         )
     };
     let named = std::env::var("LOCUST_HOST").map_err(|_| missing())?;

@@ -55,7 +55,9 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     let Place { orchestrator, image, image_id, port, service, .. } = place;
     let cleaned = clean(orchestrator.as_ref()).await;
     let host = orchestrator.host().await?;
-    let planned = plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port).await?;
+    let planned =
+        plan(options, &host, orchestrator.as_ref(), image.as_deref(), image_id.clone(), *port)
+            .await?;
 
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("sweep-{run}")));
     let source = Source {
@@ -89,7 +91,11 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         image.as_deref().map_or_else(|| "processes".to_owned(), |i| format!("containers of {i}")),
         host.description,
         out.display(),
-        if trials.is_empty() { String::new() } else { format!(", where {} trials are already", trials.len()) }
+        if trials.is_empty() {
+            String::new()
+        } else {
+            format!(", where {} trials are already", trials.len())
+        }
     )));
 
     let mut sweep = Sweep {
@@ -150,11 +156,17 @@ fn views(
     Ok(views)
 }
 
-/// Removes what killed runs left: it would share processors with the replicas, and hold on to the page cache that is to be cold.
+/// Removes what killed runs left: it would share processors with the replicas, and hold on to the
+/// page cache that is to be cold.
 async fn clean(orchestrator: &dyn Orchestrator) -> Vec<String> {
     match orchestrator.clean().await {
-        Ok(lines) => lines.iter().map(|line| format!("removed {line}, which a killed run had left")).collect(),
-        Err(error) => vec![format!("what killed runs left could not be removed (loadgen clean): {error}")],
+        Ok(lines) => lines
+            .iter()
+            .map(|line| format!("removed {line}, which a killed run had left"))
+            .collect(),
+        Err(error) => {
+            vec![format!("what killed runs left could not be removed (loadgen clean): {error}")]
+        }
     }
 }
 
@@ -167,11 +179,15 @@ fn status(ending: Ending, answer: &Answer<'_>) -> ExitStatus {
     let some = |is: &dyn Fn(&Finding) -> bool| answer.per_replicas.iter().any(|a| is(&a.finding));
     match ending {
         Ending::Interrupted => ExitStatus::Interrupted,
-        Ending::Complete | Ending::Spent if answer.demand.last().is_some_and(|last| last.is_verified) => {
+        Ending::Complete | Ending::Spent
+            if answer.demand.last().is_some_and(|last| last.is_verified) =>
+        {
             ExitStatus::Met
         }
         Ending::Complete | Ending::Spent if some(&holds) => ExitStatus::Met,
-        Ending::Complete if some(&|finding| *finding == Finding::Unmeasurable) => ExitStatus::GeneratorLimited,
+        Ending::Complete if some(&|finding| *finding == Finding::Unmeasurable) => {
+            ExitStatus::GeneratorLimited
+        }
         Ending::Complete | Ending::Spent => ExitStatus::Missed,
     }
 }
@@ -187,14 +203,21 @@ async fn plan(
     let shared = options.pin.share(host.cpus as usize);
     let pinning = shared.map_err(|why| Error::Usage(format!("--pin: {why}")))?;
     let settings = settings(options, host, &pinning, orchestrator.can_set_limits())?;
-    let named = options.model.as_deref().or_else(|| image.is_none().then(|| Path::new(DEFAULT_MODEL)));
+    let named =
+        options.model.as_deref().or_else(|| image.is_none().then(|| Path::new(DEFAULT_MODEL)));
     let request = options.payload.request(named)?;
     let image = match (image_id, image) {
         (Some(known), _) => Some(known),
         (None, Some(image)) => Some(orchestrator.fetch(image, options.pull).await?),
         (None, None) => None,
     };
-    Ok(Planned { deployment: deployment(options, image.as_ref(), port)?, settings, image, request, pinning })
+    Ok(Planned {
+        deployment: deployment(options, image.as_ref(), port)?,
+        settings,
+        image,
+        request,
+        pinning,
+    })
 }
 
 /// Unique enough to tell runs apart, short enough to read: seconds in base 36.

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, output::hexadecimal};
 
-/// What is read of all files together; of those beyond it, size and time of change have to do: a folder of models may be larger
-/// than a sweep is long.
+/// What is read of all files together; of those beyond it, size and time of change have to do: a
+/// folder of models may be larger than a sweep is long.
 const MOST_BYTES: u64 = 1 << 30;
 
 type Digested = [u8; 32];
@@ -21,10 +21,13 @@ type Digested = [u8; 32];
 ///
 /// # Errors
 /// When one is not there.
-pub(super) fn contents<'a>(mounts: impl IntoIterator<Item = &'a (PathBuf, PathBuf)>) -> Result<Vec<String>, Error> {
+pub(super) fn contents<'a>(
+    mounts: impl IntoIterator<Item = &'a (PathBuf, PathBuf)>,
+) -> Result<Vec<String>, Error> {
     let mut left = MOST_BYTES;
     let one = |(here, inside): &(PathBuf, PathBuf)| {
-        let digested = of(here, &mut left).map_err(|e| Error::Usage(format!("{}: {e}", here.display())))?;
+        let digested =
+            of(here, &mut left).map_err(|e| Error::Usage(format!("{}: {e}", here.display())))?;
         Ok(format!("{} {}", inside.display(), hexadecimal(&digested)))
     };
     mounts.into_iter().map(one).collect()
@@ -41,7 +44,9 @@ fn of(path: &Path, left: &mut u64) -> io::Result<Digested> {
     match found.file_type() {
         kind if kind.is_dir() => of_folder(path, left).or_else(unread),
         // Inside, it leads elsewhere than here.
-        kind if kind.is_symlink() => Ok(digest(&[b"link", fs::read_link(path)?.as_os_str().as_bytes()])),
+        kind if kind.is_symlink() => {
+            Ok(digest(&[b"link", fs::read_link(path)?.as_os_str().as_bytes()]))
+        }
         kind if kind.is_file() && found.len() <= *left => {
             *left -= found.len();
             of_file(path).or_else(unread)
@@ -52,7 +57,8 @@ fn of(path: &Path, left: &mut u64) -> io::Result<Digested> {
 }
 
 fn of_folder(path: &Path, left: &mut u64) -> io::Result<Digested> {
-    let mut paths = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut paths =
+        fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     // Names come in whatever order the file system has them.
     paths.sort_unstable();
     let mut hash = Sha256::new();

@@ -2,7 +2,9 @@
 
 use orchestrator::{Host, Workload};
 
-use super::{sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place};
+use super::{
+    sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place,
+};
 use crate::{
     Error,
     output::{Context, JOURNAL_VERSION, Source, digest, kernel},
@@ -23,10 +25,13 @@ pub(super) fn context(
 ) -> Result<Context, Error> {
     let Planned { settings, deployment, request, pinning, .. } = planned;
     let (workload, port, command) = match &deployment.workload {
-        Workload::Image { reference, port, args, .. } => (reference.clone(), Some(*port), args.clone()),
+        Workload::Image { reference, port, args, .. } => {
+            (reference.clone(), Some(*port), args.clone())
+        }
         Workload::Program(program) => {
             let bytes = std::fs::read(&program.path);
-            let bytes = bytes.map_err(|e| Error::Usage(format!("{}: {e}", program.path.display())))?;
+            let bytes =
+                bytes.map_err(|e| Error::Usage(format!("{}: {e}", program.path.display())))?;
             (digest(&bytes), None, Vec::new())
         }
     };
@@ -38,7 +43,11 @@ pub(super) fn context(
         port,
         service: place.made_as.as_ref().map(|service| digest(service.as_bytes())),
         files: contents(source.mounts.iter().chain(&place.mounts))?,
-        environment: source.env.iter().map(|(name, value)| format!("{name}={}", digest(value.as_bytes()))).collect(),
+        environment: source
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={}", digest(value.as_bytes())))
+            .collect(),
         path: request.path.clone(),
         request: (!request.wants_payload()).then(|| request_digest(request)),
         timeout: format!("{:?}", options.payload.timeout()),

@@ -17,9 +17,10 @@ use crate::{
 /// `loadgen sweep …`.
 #[derive(Debug, Args)]
 pub(super) struct SweepOptions {
-    /// minimal: the smallest limits that hold --max-users. demand: the least CPU for each step of users, in one service. capacity: the
-    /// most users, up to --max-users, that the largest limits hold. frontier: the smallest limits, and what less memory costs in CPU.
-    /// grid: every point, those near the edge three times.
+    /// minimal: the smallest limits that hold --max-users. demand: the least CPU for each step of
+    /// users, in one service. capacity: the most users, up to --max-users, that the largest limits
+    /// hold. frontier: the smallest limits, and what less memory costs in CPU. grid: every point,
+    /// those near the edge three times.
     #[arg(long, value_enum, default_value_t)]
     pub(super) mode: Mode,
 
@@ -31,8 +32,8 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) step: u32,
 
-    /// Where replicas run: auto, docker or process. auto is process where CPU and memory limits can be written, else
-    /// Docker; with --image it is Docker.
+    /// Where replicas run: auto, docker or process. auto is process where CPU and memory limits can
+    /// be written, else Docker; with --image it is Docker.
     #[arg(long, default_value = "auto")]
     pub(super) orchestrator: Choice,
 
@@ -40,20 +41,24 @@ pub(super) struct SweepOptions {
     #[arg(long)]
     pub(super) image: Option<String>,
 
-    /// When the image is pulled: always, missing (if it is not here) or never; as whom Docker's own config says.
+    /// When the image is pulled: always, missing (if it is not here) or never; as whom Docker's own
+    /// config says.
     #[arg(long, default_value = "missing", value_parser = parse_pull)]
     pub(super) pull: Pull,
 
-    /// Vary a running Compose service in place, compose:PROJECT/SERVICE: its containers get other limits, and copies where more
-    /// are wanted. What was there is put back at the end; after a kill, by loadgen clean.
+    /// Vary a running Compose service in place, compose:PROJECT/SERVICE: its containers get other
+    /// limits, and copies where more are wanted. What was there is put back at the end; after a
+    /// kill, by loadgen clean.
     #[arg(long, value_name = "SERVICE", conflicts_with_all = ["image", "model", "env", "mount", "orchestrator"])]
     pub(super) attach: Option<Attachment>,
 
-    /// The port that the program in the image listens on [default: 8000; with --attach, the one that the container exposes].
+    /// The port that the program in the image listens on [default: 8000; with --attach, the one
+    /// that the container exposes].
     #[arg(long)]
     pub(super) port: Option<u16>,
 
-    /// The ONNX file to serve [default without --image: models/iris.onnx]. With an image it is mounted, read-only.
+    /// The ONNX file to serve [default without --image: models/iris.onnx]. With an image it is
+    /// mounted, read-only.
     #[arg(long)]
     pub(super) model: Option<PathBuf>,
 
@@ -65,12 +70,13 @@ pub(super) struct SweepOptions {
     #[arg(long, value_name = "HERE:INSIDE", value_parser = parse_mount)]
     pub(super) mount: Vec<(PathBuf, PathBuf)>,
 
-    /// What the program in the image is told instead of the image's CMD, in a shell's words: "serve --port 8000". {addr} stands for the address to
-    /// listen on.
+    /// What the program in the image is told instead of the image's CMD, in a shell's words: "serve
+    /// --port 8000". {addr} stands for the address to listen on.
     #[arg(long, value_name = "WORDS", conflicts_with = "attach")]
     pub(super) command: Option<String>,
 
-    /// A capability of the kernel's that every container has, for instance CHOWN; again for another one. Without it they have none.
+    /// A capability of the kernel's that every container has, for instance CHOWN; again for another
+    /// one. Without it they have none.
     #[arg(long, value_name = "NAME", value_parser = parse_capability, conflicts_with = "attach")]
     pub(super) cap_add: Vec<String>,
 
@@ -82,8 +88,8 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value = "/health")]
     pub(super) ready_path: String,
 
-    /// How long a replica may take to become ready, for instance 2m. What starts slowly is slower still under small limits, and
-    /// limits with which it is not ready by then do not hold.
+    /// How long a replica may take to become ready, for instance 2m. What starts slowly is slower
+    /// still under small limits, and limits with which it is not ready by then do not hold.
     #[arg(long, default_value = "30s", value_parser = parse_run_time)]
     pub(super) ready_timeout: Duration,
 
@@ -102,7 +108,8 @@ pub(super) struct SweepOptions {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) replicas: Vec<u32>,
 
-    /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to what the host has beside the generator].
+    /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to what the
+    /// host has beside the generator].
     #[arg(long)]
     pub(super) cpus: Option<String>,
 
@@ -118,11 +125,13 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value_t = 0.95, value_parser = parse_confidence)]
     pub(super) confidence: f64,
 
-    /// Room above the minimum in the manifests, rounded up to a rung and confirmed by a fresh trial, for instance cpu=20%,memory=15%.
+    /// Room above the minimum in the manifests, rounded up to a rung and confirmed by a fresh
+    /// trial, for instance cpu=20%,memory=15%.
     #[arg(long, value_parser = parse_headroom, default_value = "cpu=0%,memory=0%", hide_default_value = true)]
     pub(super) headroom: Headroom,
 
-    /// Price of a processor with currency and period, for instance "31.5 USD/month"; needs --memory-price [default: 1, without a unit].
+    /// Price of a processor with currency and period, for instance "31.5 USD/month"; needs
+    /// --memory-price [default: 1, without a unit].
     #[arg(long)]
     pub(super) cpu_price: Option<Price>,
 
@@ -130,17 +139,18 @@ pub(super) struct SweepOptions {
     #[arg(long)]
     pub(super) memory_price: Option<Price>,
 
-    /// Who runs where: auto keeps generator and replicas on processors of their own, none does not, 2,3 gives these to the
-    /// generator and the others to the replicas.
+    /// Who runs where: auto keeps generator and replicas on processors of their own, none does not,
+    /// 2,3 gives these to the generator and the others to the replicas.
     #[arg(long, default_value = "auto")]
     pub(super) pin: Pin,
 
-    /// Largest CPU steal (percent) in a window that fails a trial; a pass stands with any. Raise it on busy shared machines at the price of a
-    /// less reliable answer.
+    /// Largest CPU steal (percent) in a window that fails a trial; a pass stands with any. Raise it
+    /// on busy shared machines at the price of a less reliable answer.
     #[arg(long, default_value_t = 2.0, value_parser = parse_percent)]
     pub(super) max_steal: f64,
 
-    /// Makes think times repeatable: trials of sweeps with the same seed and load have the same schedule.
+    /// Makes think times repeatable: trials of sweeps with the same seed and load have the same
+    /// schedule.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
 
@@ -148,7 +158,8 @@ pub(super) struct SweepOptions {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_trials: Option<u32>,
 
-    /// End after so long, for instance 20m: no trial is begun later. What was confirmed by then is the answer.
+    /// End after so long, for instance 20m: no trial is begun later. What was confirmed by then is
+    /// the answer.
     #[arg(long, value_parser = parse_run_time)]
     pub(super) max_duration: Option<Duration>,
 
@@ -168,7 +179,8 @@ pub(super) struct SweepOptions {
     #[arg(short = 'f', long)]
     pub(super) file: Option<PathBuf>,
 
-    /// Go on with the sweep whose results are in this folder; its options hold, but for those that are given here.
+    /// Go on with the sweep whose results are in this folder; its options hold, but for those that
+    /// are given here.
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 
@@ -189,12 +201,18 @@ fn parse_pull(text: &str) -> Result<Pull, String> {
 fn parse_capability(text: &str) -> Result<String, String> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("CAP_").unwrap_or(&name).to_owned();
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if is_name { Ok(name) } else { Err("a capability, for instance CHOWN or NET_BIND_SERVICE".to_owned()) }
+    let is_name =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_name {
+        Ok(name)
+    } else {
+        Err("a capability, for instance CHOWN or NET_BIND_SERVICE".to_owned())
+    }
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {
-    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    let percent =
+        text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
     percent.ok_or_else(|| "a percentage from 0 to 100".to_owned())
 }
 
@@ -224,10 +242,16 @@ fn parse_confidence(text: &str) -> Result<f64, String> {
 fn parse_headroom(text: &str) -> Result<Headroom, String> {
     let mut headroom = Headroom::default();
     for part in text.split(',') {
-        let (name, share) = part.split_once('=').ok_or_else(|| format!("{part:?}: write cpu=20%,memory=15%"))?;
-        let number = share.trim().strip_suffix('%').ok_or_else(|| format!("{share:?} is no percentage: write 20%"))?;
-        let share = number.trim().parse::<f64>().ok().filter(|share| (0.0..=1000.0).contains(share));
-        let share = share.ok_or_else(|| format!("{number:?}%: headroom is from 0% to 1000%"))? / 100.0;
+        let (name, share) =
+            part.split_once('=').ok_or_else(|| format!("{part:?}: write cpu=20%,memory=15%"))?;
+        let number = share
+            .trim()
+            .strip_suffix('%')
+            .ok_or_else(|| format!("{share:?} is no percentage: write 20%"))?;
+        let share =
+            number.trim().parse::<f64>().ok().filter(|share| (0.0..=1000.0).contains(share));
+        let share =
+            share.ok_or_else(|| format!("{number:?}%: headroom is from 0% to 1000%"))? / 100.0;
         match name.trim() {
             "cpu" => headroom.cpu = share,
             "memory" => headroom.memory = share,

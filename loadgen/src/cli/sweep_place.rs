@@ -40,7 +40,8 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         let attached = Attached::connect(attachment.clone(), owner).await?;
         let (id, exposed) = attached.image().await?;
         let made_as = attached.made_as().await?;
-        // What a service may write to is another thing after each trial; in a container of our own its files are not to be seen.
+        // What a service may write to is another thing after each trial; in a container of our own
+        // its files are not to be seen.
         let is_told = |mounted: &Mounted| mounted.is_read_only && mounted.here.exists();
         let mounts = attached.mounts().await?.into_iter().filter(is_told);
         let mut mounts: Vec<_> = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
@@ -56,11 +57,14 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
             mounts,
         });
     }
-    let image =
-        options.image.clone().or_else(|| (options.orchestrator == Choice::Docker).then(|| DEFAULT_IMAGE.to_owned()));
+    let image = options
+        .image
+        .clone()
+        .or_else(|| (options.orchestrator == Choice::Docker).then(|| DEFAULT_IMAGE.to_owned()));
     let orchestrator = select(options.orchestrator, image.is_some(), owner).await?;
     // auto may have ended at Docker for want of a cgroup.
-    let image = image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
+    let image =
+        image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
     Ok(Place {
         orchestrator,
         image,

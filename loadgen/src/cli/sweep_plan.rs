@@ -37,12 +37,14 @@ pub(super) fn settings(
     replicas.dedup();
     if options.wait_time.planned_per_second(1.0).is_none() {
         return Err(Error::Usage(
-            "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep".to_owned(),
+            "--wait-time: a sweep needs a think time above 0, so that there is a rate to keep"
+                .to_owned(),
         ));
     }
     if options.mode == Mode::Demand && !can_probe {
         return Err(Error::Usage(
-            "--mode demand lowers limits of a running service in place, which cannot be done here\n  help: --mode minimal with \
+            "--mode demand lowers limits of a running service in place, which cannot be done \
+                here\n  help: --mode minimal with \
              each --max-users makes fresh trials alone"
                 .to_owned(),
         ));
@@ -83,7 +85,11 @@ pub(super) fn prices(options: &SweepOptions) -> Result<Option<Prices>, Error> {
 ///
 /// # Errors
 /// When a file is missing.
-pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: u16) -> Result<Deployment, Error> {
+pub(super) fn deployment(
+    options: &SweepOptions,
+    image: Option<&ImageId>,
+    port: u16,
+) -> Result<Deployment, Error> {
     let workload = match image {
         Some(image) => image_workload(image, port, options)?,
         None => program_workload(options)?,
@@ -103,11 +109,16 @@ pub(super) fn deployment(options: &SweepOptions, image: Option<&ImageId>, port: 
     })
 }
 
-/// What a container is made of that does what replicas of `deployment` do; for processes, one of the image that has their program.
+/// What a container is made of that does what replicas of `deployment` do; for processes, one of
+/// the image that has their program.
 ///
 /// # Errors
 /// When the model is missing.
-pub(super) fn source(options: &SweepOptions, deployment: &Deployment, port: u16) -> Result<Source, Error> {
+pub(super) fn source(
+    options: &SweepOptions,
+    deployment: &Deployment,
+    port: u16,
+) -> Result<Source, Error> {
     let (args, mounts) = match &deployment.workload {
         Workload::Image { args, mounts, .. } => (args.clone(), mounts.clone()),
         Workload::Program(_) => {
@@ -133,7 +144,9 @@ fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<
     if let Some(model) = &options.model {
         let model = readable(model)?;
         if !args.is_empty() {
-            return Err(Error::Usage("--command and --model: each says what the program is told; give one".to_owned()));
+            return Err(Error::Usage(
+                "--command and --model: each says what the program is told; give one".to_owned(),
+            ));
         }
         args = serve_args(&inside(&model));
         mounts.extend(model_mounts(&model));
@@ -146,12 +159,16 @@ fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<
 fn command(options: &SweepOptions) -> Result<Vec<String>, Error> {
     let Some(text) = &options.command else { return Ok(Vec::new()) };
     let words = shlex::split(text).filter(|words| !words.is_empty());
-    words.ok_or_else(|| Error::Usage(format!("--command {text:?}: a quote is not closed, or there is no word")))
+    words.ok_or_else(|| {
+        Error::Usage(format!("--command {text:?}: a quote is not closed, or there is no word"))
+    })
 }
 
 fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {
     if !options.mount.is_empty() {
-        return Err(Error::Usage("--mount is for containers: say --image, or --orchestrator docker".to_owned()));
+        return Err(Error::Usage(
+            "--mount is for containers: say --image, or --orchestrator docker".to_owned(),
+        ));
     }
     let model = served(options)?;
     let beside = std::env::current_exe()
@@ -185,9 +202,12 @@ fn served(options: &SweepOptions) -> Result<PathBuf, Error> {
 /// # Errors
 /// When it is not there.
 fn readable(model: &Path) -> Result<PathBuf, Error> {
-    model
-        .canonicalize()
-        .map_err(|e| Error::Usage(format!("--model {}: {e}\n  help: give the path of an ONNX file", model.display())))
+    model.canonicalize().map_err(|e| {
+        Error::Usage(format!(
+            "--model {}: {e}\n  help: give the path of an ONNX file",
+            model.display()
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -215,7 +235,8 @@ mod tests {
         let model = dir.path().join("m.onnx");
         std::fs::write(&model, "").unwrap();
         std::fs::write(model.with_extension("json"), "{}").unwrap();
-        let options = options(&["--model", &model.to_string_lossy(), "--env", "A=1", "--env", "A=2"]);
+        let options =
+            options(&["--model", &model.to_string_lossy(), "--env", "A=1", "--env", "A=2"]);
         let program = Program { path: "inference-api".into(), args: Vec::new() };
         let container = deployment(&options, Some(&ImageId::default()), 9000).unwrap();
         let process = Deployment { workload: Workload::Program(program), ..container.clone() };
@@ -224,7 +245,11 @@ mod tests {
             let source = source(&options, &deployment, 9000).unwrap();
             assert_eq!(source.args, [&serve, more].concat());
             assert_eq!(source.mounts.len(), 2, "the sidecar too");
-            assert_eq!(source.env, [("A".to_owned(), "2".to_owned())], "said twice, it is said once");
+            assert_eq!(
+                source.env,
+                [("A".to_owned(), "2".to_owned())],
+                "said twice, it is said once"
+            );
         }
     }
 }

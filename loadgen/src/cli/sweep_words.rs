@@ -1,4 +1,5 @@
-//! Words of a sweep that are not on its command line: those of a file, and those of the sweep that is resumed.
+//! Words of a sweep that are not on its command line: those of a file, and those of the sweep that
+//! is resumed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -21,7 +22,8 @@ const FILE: &str = "command.json";
 const LISTS: [&str; 6] = ["env", "mount", "body", "form", "header", "cap-add"];
 /// Options that say which words there are.
 const OWN: [&str; 2] = ["file", "resume"];
-/// Options that are of one command and not of a sweep that goes on: another one has a budget of its own.
+/// Options that are of one command and not of a sweep that goes on: another one has a budget of its
+/// own.
 const BUDGET: [&str; 2] = ["max-trials", "max-duration"];
 
 /// A sweep's words as they were when it began.
@@ -31,7 +33,8 @@ struct Kept {
     words: Vec<String>,
 }
 
-/// The command line, with words of `--file` or `--resume` in front of those that were given; the given ones win.
+/// The command line, with words of `--file` or `--resume` in front of those that were given; the
+/// given ones win.
 ///
 /// # Errors
 /// When the file or the folder cannot be read, or has words that a sweep does not know.
@@ -61,7 +64,10 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
     let mut words = Vec::new();
     for option in command.get_arguments() {
         let (id, Some(long)) = (option.get_id().as_str(), option.get_long()) else { continue };
-        if OWN.contains(&long) || BUDGET.contains(&long) || matches.value_source(id) != Some(ValueSource::CommandLine) {
+        if OWN.contains(&long)
+            || BUDGET.contains(&long)
+            || matches.value_source(id) != Some(ValueSource::CommandLine)
+        {
             continue;
         }
         match matches.get_raw(id) {
@@ -84,42 +90,63 @@ pub(super) fn keep(dir: &Path, words: &[String]) -> Result<(), Error> {
     let kept = Kept { directory: std::env::current_dir().map_err(failed)?, words: words.to_vec() };
     let text = serde_json::to_string_pretty(&kept).unwrap_or_default();
     // Variables may be secrets.
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
     file.write_all((text + "\n").as_bytes()).map_err(failed)
 }
 
 fn of_folder(dir: &Path) -> Result<Vec<String>, Error> {
     let path = dir.join(FILE);
-    let wrong = |why: String| Error::Usage(format!("--resume {}: {}: {why}", dir.display(), path.display()));
-    let text = std::fs::read(&path).map_err(|e| wrong(format!("{e}; is this the folder of a sweep?")))?;
+    let wrong = |why: String| {
+        Error::Usage(format!("--resume {}: {}: {why}", dir.display(), path.display()))
+    };
+    let text =
+        std::fs::read(&path).map_err(|e| wrong(format!("{e}; is this the folder of a sweep?")))?;
     let kept: Kept = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
     if std::env::current_dir().is_ok_and(|here| here != kept.directory) {
-        return Err(wrong(format!("the sweep was begun in another folder\n  help: cd {}", kept.directory.display())));
+        return Err(wrong(format!(
+            "the sweep was begun in another folder\n  help: cd {}",
+            kept.directory.display()
+        )));
     }
     let out = format!("--out={}", dir.display());
     Ok(kept.words.into_iter().filter(|word| !word.starts_with("--out=")).chain([out]).collect())
 }
 
 fn of_file(path: &Path) -> Result<Vec<String>, Error> {
-    let wrong = |line: usize, why: String| Error::Usage(format!("{}:{line}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+    let wrong =
+        |line: usize, why: String| Error::Usage(format!("{}:{line}: {why}", path.display()));
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
     let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| wrong(e.span().map_or(1, |span| line_of(span.start)), e.message().to_owned()))?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        wrong(e.span().map_or(1, |span| line_of(span.start)), e.message().to_owned())
+    })?;
     let command = SweepOptions::augment_args(Command::new("sweep"));
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut words = Vec::new();
     for (key, value) in &table {
         let name = key.replace('_', "-");
-        let is_known =
-            command.get_arguments().any(|arg| arg.get_long() == Some(&name)) && !OWN.contains(&name.as_str());
-        let line = text.lines().position(|line| line.trim_start().trim_start_matches('[').starts_with(key.as_str()));
+        let is_known = command.get_arguments().any(|arg| arg.get_long() == Some(&name))
+            && !OWN.contains(&name.as_str());
+        let line = text
+            .lines()
+            .position(|line| line.trim_start().trim_start_matches('[').starts_with(key.as_str()));
         let line = line.map_or(1, |line| line + 1);
         if !is_known {
-            return Err(wrong(line, format!("there is no {key:?}; loadgen sweep --help tells what there is")));
+            return Err(wrong(
+                line,
+                format!("there is no {key:?}; loadgen sweep --help tells what there is"),
+            ));
         }
-        words.extend(of_value(&name, value, folder).map_err(|why| wrong(line, format!("{key}: {why}")))?);
+        words.extend(
+            of_value(&name, value, folder).map_err(|why| wrong(line, format!("{key}: {why}")))?,
+        );
     }
     Ok(words)
 }
@@ -144,7 +171,9 @@ fn of_value(name: &str, value: &Value, folder: &Path) -> Result<Vec<String>, Str
         Value::Array(values) if LISTS.contains(&name) => {
             values.iter().map(|value| Ok(word(&text(value)?))).collect::<Result<_, String>>()?
         }
-        Value::Array(values) => vec![word(&values.iter().map(text).collect::<Result<Vec<_>, String>>()?.join(","))],
+        Value::Array(values) => {
+            vec![word(&values.iter().map(text).collect::<Result<Vec<_>, String>>()?.join(","))]
+        }
         single => vec![word(&text(single)?)],
     })
 }
@@ -165,16 +194,20 @@ fn located(name: &str, text: &str, folder: &Path) -> String {
 
 fn is_option(word: &OsStr, name: &str) -> bool {
     let word = word.to_string_lossy();
-    word.strip_prefix("--").is_some_and(|rest| rest == name || rest.starts_with(&format!("{name}=")))
+    word.strip_prefix("--")
+        .is_some_and(|rest| rest == name || rest.starts_with(&format!("{name}=")))
 }
 
 /// The value of an option among words that were not parsed yet.
 fn value(words: &[OsString], name: &str, short: Option<&str>) -> Option<OsString> {
-    let is_short = |word: &OsString| short.is_some_and(|short| word.to_string_lossy().starts_with(short));
+    let is_short =
+        |word: &OsString| short.is_some_and(|short| word.to_string_lossy().starts_with(short));
     let at = words.iter().position(|word| is_option(word, name) || is_short(word))?;
     let word = words[at].to_string_lossy();
     // -fFILE and -f=FILE, as clap takes them.
-    if let Some(rest) = short.and_then(|short| word.strip_prefix(short)).filter(|rest| !rest.is_empty()) {
+    if let Some(rest) =
+        short.and_then(|short| word.strip_prefix(short)).filter(|rest| !rest.is_empty())
+    {
         return Some(rest.strip_prefix('=').unwrap_or(rest).into());
     }
     match word.split_once('=') {
@@ -192,13 +225,15 @@ mod tests {
         std::fs::write(file.path(), text).unwrap();
         let given = ["loadgen", "sweep", "--step", "100", "--env=B=3", "-f"].map(OsString::from);
         let given = given.into_iter().chain([file.path().into()]).collect();
-        let expanded = expand(given).map_err(|e| e.to_string().rsplit_once('/').unwrap().1.to_owned())?;
+        let expanded =
+            expand(given).map_err(|e| e.to_string().rsplit_once('/').unwrap().1.to_owned())?;
         Ok(expanded.into_iter().map(|word| word.to_string_lossy().into_owned()).collect())
     }
 
     #[test]
     fn a_files_words_come_first_and_given_ones_win() {
-        let text = "max_users = 2000\nstep = 500\nreplicas = [1, 2]\nwait-time = 'constant(1)'\nready_timeout = '2m'\nbody = '@row.json'\n\
+        let text = "max_users = 2000\nstep = 500\nreplicas = [1, 2]\nwait-time = \
+            'constant(1)'\nready_timeout = '2m'\nbody = '@row.json'\n\
             [env]\nA = 'x y'\nB = 2\n";
         let words = words(text).unwrap();
         for word in [
@@ -211,7 +246,10 @@ mod tests {
         ] {
             assert!(words.iter().any(|w| w == word), "{word} is not in {words:?}");
         }
-        assert!(words.iter().any(|w| w.starts_with("--body=@/") && w.ends_with("/row.json")), "{words:?}");
+        assert!(
+            words.iter().any(|w| w.starts_with("--body=@/") && w.ends_with("/row.json")),
+            "{words:?}"
+        );
         assert!(!words.iter().any(|w| w == "--step=500"), "{words:?}");
         assert!(words.iter().any(|w| w == "--env=B=3"));
     }

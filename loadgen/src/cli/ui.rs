@@ -26,7 +26,8 @@ pub(super) struct UiOptions {
     #[arg(long)]
     allow_host: Vec<Host>,
 
-    /// A further name, besides loopback's, under which the page may be reached; may be given several times.
+    /// A further name, besides loopback's, under which the page may be reached; may be given
+    /// several times.
     #[arg(long)]
     allow_name: Vec<String>,
 

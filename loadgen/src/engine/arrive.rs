@@ -45,8 +45,8 @@ impl Thread {
         self.begin(index, now, now);
     }
 
-    /// The connection's request has ended: it is free for the next arrival, or for the one that waited for its login. Returns
-    /// when that one was due.
+    /// The connection's request has ended: it is free for the next arrival, or for the one that
+    /// waited for its login. Returns when that one was due.
     pub(super) fn free(&mut self, index: usize, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
         let target = user.target;
@@ -56,7 +56,16 @@ impl Thread {
                 return Some(due);
             }
             let failure = Some(FailureKind::Dropped);
-            self.recorder.finished(&Finished { task, target: None, slot, due, sent: now, end: now, bytes: 0, failure });
+            self.recorder.finished(&Finished {
+                task,
+                target: None,
+                slot,
+                due,
+                sent: now,
+                end: now,
+                bytes: 0,
+                failure,
+            });
         }
         self.free[target].push(index as u32);
         None
@@ -68,7 +77,8 @@ impl Thread {
         self.last_target = match self.work.targets.balance {
             Balance::RoundRobin => next,
             Balance::Random => self.rng.random_range(0..count),
-            // Of equals the one whose turn it is, or the first target would get whatever does not overlap.
+            // Of equals the one whose turn it is, or the first target would get whatever does not
+            // overlap.
             Balance::LeastOutstanding => (0..count)
                 .map(|offset| (next + offset) % count)
                 .min_by_key(|&place| self.busy[self.active[place]])
@@ -82,6 +92,15 @@ impl Thread {
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);
         let failure = Some(FailureKind::Dropped);
-        self.recorder.finished(&Finished { task, target: None, slot, due, sent: due, end: now, bytes: 0, failure });
+        self.recorder.finished(&Finished {
+            task,
+            target: None,
+            slot,
+            due,
+            sent: due,
+            end: now,
+            bytes: 0,
+            failure,
+        });
     }
 }

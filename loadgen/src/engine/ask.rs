@@ -25,11 +25,18 @@ pub struct Asked {
 /// An answer that is larger is not for us.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Sends `request`, head and body as they are, and reads the answer, as users of a run would; blocks for `patience` at most.
+/// Sends `request`, head and body as they are, and reads the answer, as users of a run would;
+/// blocks for `patience` at most.
 ///
 /// # Errors
-/// When no whole answer came. `InvalidData` is the peer's fault: its TLS, or an answer that is none.
-pub fn ask(addr: SocketAddr, secure: Option<&Secure>, request: &[u8], patience: Duration) -> io::Result<Asked> {
+/// When no whole answer came. `InvalidData` is the peer's fault: its TLS, or an answer that is
+/// none.
+pub fn ask(
+    addr: SocketAddr,
+    secure: Option<&Secure>,
+    request: &[u8],
+    patience: Duration,
+) -> io::Result<Asked> {
     let deadline = Instant::now() + patience;
     let mut connection = Connection::open(addr, secure, deadline)?;
     connection.write_all(request)?;
@@ -45,19 +52,25 @@ pub fn ask(addr: SocketAddr, secure: Option<&Secure>, request: &[u8], patience: 
                 Progress::NeedMore => {}
                 Progress::Done(answer) => break answer,
                 Progress::Malformed => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "not an HTTP/1.1 answer"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "not an HTTP/1.1 answer",
+                    ));
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // What the system calls a read that took too long.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             Err(error) => return Err(error),
         }
     };
     Ok(Asked { status: answer.status, body: reader.kept_body().to_owned(), words: reader.words() })
 }
 
-/// Whether the address takes connections and, where TLS is wanted, has a certificate that is trusted.
+/// Whether the address takes connections and, where TLS is wanted, has a certificate that is
+/// trusted.
 ///
 /// # Errors
 /// When it does not; `InvalidData` is the peer's TLS.

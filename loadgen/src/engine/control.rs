@@ -23,8 +23,8 @@ impl Control {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Waits until the run is told to stop. Looked at ten times a second: load threads read the flag without a lock, and
-    /// nobody notices a tenth of a second after Ctrl-C.
+    /// Waits until the run is told to stop. Looked at ten times a second: load threads read the
+    /// flag without a lock, and nobody notices a tenth of a second after Ctrl-C.
     pub async fn stopped(&self) {
         while !self.is_stopped() {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -28,7 +28,8 @@ impl Jar {
         self.0.is_empty()
     }
 
-    /// Takes the `Set-Cookie` values of the answer to a request; one that is over takes its namesake away.
+    /// Takes the `Set-Cookie` values of the answer to a request; one that is over takes its
+    /// namesake away.
     pub fn take(&mut self, target: usize, request: &[u8], set: &[String]) {
         if !set.is_empty() {
             self.0.retain(|kept| kept.until.is_none_or(|until| until > SystemTime::now()));
@@ -37,7 +38,9 @@ impl Jar {
             let Ok(cookie) = Cookie::parse(text.as_str()) else { continue };
             let given = cookie.path().filter(|path| path.starts_with('/'));
             let path = given.map_or_else(|| default_path(request), str::to_owned);
-            self.0.retain(|kept| (kept.target, &*kept.name, &kept.path) != (target, cookie.name(), &path));
+            self.0.retain(|kept| {
+                (kept.target, &*kept.name, &kept.path) != (target, cookie.name(), &path)
+            });
             let until = ends(&cookie);
             if self.0.len() < MOST && until.is_none_or(|until| until > SystemTime::now()) {
                 self.0.push(Kept {
@@ -52,7 +55,8 @@ impl Jar {
         }
     }
 
-    /// The request with the cookies that belong to it put behind its first line, in `out`; nothing if there are none.
+    /// The request with the cookies that belong to it put behind its first line, in `out`; nothing
+    /// if there are none.
     pub fn add_to(&self, target: usize, is_secure: bool, request: &[u8], out: &mut Vec<u8>) {
         let Some(line) = request.windows(2).position(|pair| pair == b"\r\n") else { return };
         let path = path_of(request);
@@ -68,7 +72,8 @@ impl Jar {
         }
         // Those of longer paths first (section 5.4).
         wanted.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
-        let pairs: Vec<String> = wanted.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect();
+        let pairs: Vec<String> =
+            wanted.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect();
         out.clear();
         out.extend_from_slice(&request[..line + 2]);
         out.extend_from_slice(format!("cookie: {}\r\n", pairs.join("; ")).as_bytes());
@@ -102,7 +107,8 @@ fn ends(cookie: &Cookie<'_>) -> Option<SystemTime> {
 
 /// Section 5.1.4.
 fn matches(path: &[u8], kept: &[u8]) -> bool {
-    path.strip_prefix(kept).is_some_and(|rest| rest.is_empty() || kept.ends_with(b"/") || rest.starts_with(b"/"))
+    path.strip_prefix(kept)
+        .is_some_and(|rest| rest.is_empty() || kept.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
 #[cfg(test)]
@@ -111,7 +117,12 @@ mod tests {
 
     fn sent(jar: &Jar, path: &str, is_secure: bool) -> Option<String> {
         let mut out = Vec::new();
-        jar.add_to(0, is_secure, format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes(), &mut out);
+        jar.add_to(
+            0,
+            is_secure,
+            format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes(),
+            &mut out,
+        );
         let text = String::from_utf8(out).unwrap();
         let line = text.lines().nth(1)?.strip_prefix("cookie: ")?.to_owned();
         assert!(text.ends_with("\r\nhost: h\r\n\r\n"), "{text}");
@@ -124,7 +135,11 @@ mod tests {
 
     fn take_from(jar: &mut Jar, path: &str, set: &[&str]) {
         let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n");
-        jar.take(0, request.as_bytes(), &set.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        jar.take(
+            0,
+            request.as_bytes(),
+            &set.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
+        );
     }
 
     #[test]

@@ -45,10 +45,13 @@ impl Thread {
         if targets.fixed(user.target, user.task).is_none() {
             let to = targets.authority(user.target);
             let iteration = user.iteration.wrapping_sub(1);
-            let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
+            let sender =
+                Sender { user: user.number, iteration, token: &user.token, random: user.random };
             targets.scenario.render(user.task, to, sender, &mut self.body, &mut user.outgoing);
         }
-        if !user.cookies.is_empty() && !targets.scenario.tasks()[usize::from(user.task)].names_cookies() {
+        if !user.cookies.is_empty()
+            && !targets.scenario.tasks()[usize::from(user.task)].names_cookies()
+        {
             let fixed = targets.fixed(user.target, user.task).map(AsRef::as_ref);
             user.add_cookies(fixed, targets.secure(user.target).is_some());
         }
@@ -136,7 +139,8 @@ impl Thread {
         }
     }
 
-    /// The server takes no more of a request. It may have said why before it closed: a 413 comes before the body was read.
+    /// The server takes no more of a request. It may have said why before it closed: a 413 comes
+    /// before the body was read.
     fn refused_midway(&mut self, index: usize) {
         let user = &mut self.users[index];
         user.state = State::Sending;
@@ -189,7 +193,11 @@ impl Thread {
         let user = &mut self.users[index];
         let Some(stream) = &mut user.stream else { return };
         match stream.read(&mut self.buffer) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             _ => {
                 user.disconnect();
                 user.closed_while_idle = true;
@@ -197,8 +205,9 @@ impl Thread {
         }
     }
 
-    /// The connection ended before the answer did. If it is an old one and no byte had come, the server closed it while
-    /// idle and the request crossed with that: it is sent once more (RFC 9112, section 9.3.1).
+    /// The connection ended before the answer did. If it is an old one and no byte had come, the
+    /// server closed it while idle and the request crossed with that: it is sent once more (RFC
+    /// 9112, section 9.3.1).
     fn lost(&mut self, index: usize) {
         let user = &mut self.users[index];
         if user.used && !user.reader.has_begun() && !user.resent {
@@ -218,8 +227,11 @@ impl Thread {
         let age = user.stream.as_ref().map(Stream::age).unwrap_or_default();
         // One that is older than the request is none: the wall clock was set.
         let came = now.checked_sub(age).filter(|came| *came >= user.sent).unwrap_or(now);
-        let failure =
-            if came > user.deadline { Some(FailureKind::Timeout) } else { self.look_at(index, answer.status) };
+        let failure = if came > user.deadline {
+            Some(FailureKind::Timeout)
+        } else {
+            self.look_at(index, answer.status)
+        };
         let user = &mut self.users[index];
         if let Some(kind) = failure {
             self.recorder.words(kind, || user.reader.words());
@@ -228,7 +240,8 @@ impl Thread {
             let request = self.work.targets.request(user.target, user.task, &user.outgoing);
             user.cookies.take(user.target, request, user.reader.set_cookies());
         }
-        // An answer to a request that was not wholly written leaves the rest of it between us and the next.
+        // An answer to a request that was not wholly written leaves the rest of it between us and
+        // the next.
         if answer.keep_alive && !closed && user.state != State::Sending {
             user.used = true;
         } else {
@@ -249,9 +262,16 @@ impl Thread {
             return Some(FailureKind::Status(status));
         }
         let iteration = user.iteration.wrapping_sub(1);
-        let sender = Sender { user: user.number, iteration, token: &user.token, random: user.random };
-        if let Some(failed) = scenario.failed_check(user.task, status, user.reader.kept_body(), sender) {
-            return Some(if user.reader.is_cut() { FailureKind::TooLarge } else { FailureKind::Check(failed) });
+        let sender =
+            Sender { user: user.number, iteration, token: &user.token, random: user.random };
+        if let Some(failed) =
+            scenario.failed_check(user.task, status, user.reader.kept_body(), sender)
+        {
+            return Some(if user.reader.is_cut() {
+                FailureKind::TooLarge
+            } else {
+                FailureKind::Check(failed)
+            });
         }
         if scenario.login() == Some(user.task) {
             match scenario.token(user.reader.kept_body()) {

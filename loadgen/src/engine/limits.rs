@@ -8,10 +8,12 @@ use crate::workload::{Segment, Targets};
 /// Open files that are no user's: libraries, logs, the event loop.
 const OTHER_FILES: u64 = 256;
 
-/// Raises the soft limit of open files to the hard one, and the hard one too where that is allowed. Returns the limit.
+/// Raises the soft limit of open files to the hard one, and the hard one too where that is allowed.
+/// Returns the limit.
 pub fn raise_file_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
-    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|s| s.trim().parse().ok());
+    let most =
+        std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|s| s.trim().parse().ok());
     for wanted in most.into_iter().chain([hard]) {
         if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted.max(hard)).is_ok() {
             return wanted;
@@ -25,36 +27,50 @@ pub(super) fn check(segment: &Segment, targets: &Targets) -> Result<(), EngineEr
     let files = raise_file_limit();
     if users + OTHER_FILES > files {
         return Err(EngineError::Limit {
-            what: format!("{users} users need {} open files, and the limit is {files}", users + OTHER_FILES),
-            help: format!("raise it: ulimit -n {} (as root), or LimitNOFILE= in the service", users + OTHER_FILES),
+            what: format!(
+                "{users} users need {} open files, and the limit is {files}",
+                users + OTHER_FILES
+            ),
+            help: format!(
+                "raise it: ulimit -n {} (as root), or LimitNOFILE= in the service",
+                users + OTHER_FILES
+            ),
         });
     }
     let is_secure = (0..targets.len()).any(|target| targets.secure(target).is_some());
     check_memory(users, is_secure, available_memory())?;
-    // A connection is told apart by both ends, so each target has the whole range of source ports to itself.
+    // A connection is told apart by both ends, so each target has the whole range of source ports
+    // to itself.
     let ports = source_ports();
     let per_target = users.div_ceil(targets.len().max(1) as u64);
     if per_target > ports {
         return Err(EngineError::Limit {
-            what: format!("{per_target} users of one address need as many source ports, and there are {ports}"),
+            what: format!(
+                "{per_target} users of one address need as many source ports, and there are {ports}"
+            ),
             help: "widen the range: sysctl -w net.ipv4.ip_local_port_range='1024 65535'".to_owned(),
         });
     }
     Ok(())
 }
 
-/// What a user takes of this machine's memory at most, beside its state: the kernel's two ends of its connection where the
-/// server is on this machine too, and a TLS session with its buffers.
+/// What a user takes of this machine's memory at most, beside its state: the kernel's two ends of
+/// its connection where the server is on this machine too, and a TLS session with its buffers.
 const SOCKETS_BYTES: u64 = 8 * 1024;
 const SESSION_BYTES: u64 = 16 * 1024;
 
-/// Against the memory that the kernel could give without swapping; more users would end in the middle of a run.
+/// Against the memory that the kernel could give without swapping; more users would end in the
+/// middle of a run.
 fn check_memory(users: u64, is_secure: bool, available: Option<u64>) -> Result<(), EngineError> {
     let each = size_of::<User>() as u64 + SOCKETS_BYTES + if is_secure { SESSION_BYTES } else { 0 };
     let needed = users.saturating_mul(each);
     match available {
         Some(available) if needed > available => Err(EngineError::Limit {
-            what: format!("{users} users need {} MB of memory, and {} MB are free", needed >> 20, available >> 20),
+            what: format!(
+                "{users} users need {} MB of memory, and {} MB are free",
+                needed >> 20,
+                available >> 20
+            ),
             help: "use fewer users, or a machine with more memory".to_owned(),
         }),
         _ => Ok(()),
@@ -68,7 +84,8 @@ fn available_memory() -> Option<u64> {
 }
 
 fn source_ports() -> u64 {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let range =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ends = range.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
     match (ends.next(), ends.next()) {
         (Some(low), Some(high)) if high >= low => high - low + 1,
@@ -82,9 +99,15 @@ mod tests {
 
     #[test]
     fn users_fit_into_the_memory() {
-        assert!(check_memory(10_000, true, available_memory()).is_ok(), "the tests' machine has that");
+        assert!(
+            check_memory(10_000, true, available_memory()).is_ok(),
+            "the tests' machine has that"
+        );
         let error = check_memory(1_000_000, false, Some(1 << 30)).unwrap_err().to_string();
-        assert!(error.contains("1000000 users need") && error.contains("1024 MB are free"), "{error}");
+        assert!(
+            error.contains("1000000 users need") && error.contains("1024 MB are free"),
+            "{error}"
+        );
         assert!(check_memory(1_000_000, false, None).is_ok(), "nobody knows");
     }
 }

@@ -1,8 +1,10 @@
-//! Sends what the plan says and records what comes back: a thread per core, users as small state machines.
+//! Sends what the plan says and records what comes back: a thread per core, users as small state
+//! machines.
 //!
-//! A raw loop on epoll with one state machine a user, because 10,000 connections behind a general client cost 19 kB each
-//! and a quarter of the rate, and the generator must never be the slowest part. Nothing is shared between threads while
-//! they run: each has its own users, connections, timers and recorder.
+//! A raw loop on epoll with one state machine a user, because 10,000 connections behind a general
+//! client cost 19 kB each and a quarter of the rate, and the generator must never be the slowest
+//! part. Nothing is shared between threads while they run: each has its own users, connections,
+//! timers and recorder.
 
 mod arrive;
 mod ask;
@@ -95,8 +97,9 @@ impl Measured {
     }
 }
 
-/// Runs a segment against the targets and blocks until it is over or stopped. `limits` are the objective's latency
-/// limits, for the windows' slices. Events go to `events` as they happen; nobody needs to listen.
+/// Runs a segment against the targets and blocks until it is over or stopped. `limits` are the
+/// objective's latency limits, for the windows' slices. Events go to `events` as they happen;
+/// nobody needs to listen.
 ///
 /// # Errors
 /// When this machine does not allow so many connections, or refuses threads.
@@ -148,7 +151,10 @@ pub fn run(
             Report::Second(second) => {
                 let now = Duration::from_secs(second.index);
                 while announced < times.len() && times[announced].start < now {
-                    merge.tell(Event::StepStarted { index: announced, users: segment.plan.steps[announced].users() });
+                    merge.tell(Event::StepStarted {
+                        index: announced,
+                        users: segment.plan.steps[announced].users(),
+                    });
                     announced += 1;
                 }
                 merge.second(&second);
@@ -160,7 +166,8 @@ pub fn run(
     let mut total = Measured::default();
     let mut stopped = false;
     for thread in threads {
-        let (windows, was_stopped) = thread.join().map_err(|_| std::io::Error::other("a load thread panicked"))??;
+        let (windows, was_stopped) =
+            thread.join().map_err(|_| std::io::Error::other("a load thread panicked"))??;
         total.merge(&windows);
         stopped |= was_stopped;
     }
@@ -198,13 +205,15 @@ impl Merge<'_> {
         for (address, requests) in &part.addresses {
             self.addresses.entry(*address).or_default().merge(requests);
         }
-        let (have, second) = self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
+        let (have, second) =
+            self.seconds.entry(index).or_insert_with(|| (0, Second { index, ..Second::default() }));
         *have += 1;
         second.add(part);
         if *have == self.parts
             && let Some((_, mut second)) = self.seconds.remove(&index)
         {
-            // Here and not in the threads: on a large machine the kernel takes its time to put that file together.
+            // Here and not in the threads: on a large machine the kernel takes its time to put that
+            // file together.
             second.generator.steal = self.steal.take();
             self.generator.insert(index, second.generator);
             self.tell(Event::Second(Box::new(second)));
@@ -225,7 +234,9 @@ impl Merge<'_> {
         if *have == self.parts {
             let is_in = |second: u64| {
                 let at = Duration::from_secs(second);
-                self.times.get(index).is_some_and(|times| at > times.measured_from && at <= times.end)
+                self.times
+                    .get(index)
+                    .is_some_and(|times| at > times.measured_from && at <= times.end)
             };
             let seconds = self.generator.iter().filter(|(second, _)| is_in(**second));
             measured.all.generator = GeneratorLoad::of(seconds.map(|(_, generator)| generator));

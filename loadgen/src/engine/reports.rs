@@ -21,7 +21,8 @@ impl Thread {
         }
     }
 
-    /// At the end, with nothing in flight: the rest of the last second, and the steps that were begun.
+    /// At the end, with nothing in flight: the rest of the last second, and the steps that were
+    /// begun.
     pub(super) fn report_rest(&mut self) {
         let generator = self.usage.take();
         let rest = self.recorder.take_second(self.second, self.present, generator);

@@ -1,4 +1,5 @@
-//! What a load thread itself uses, so that a generator that was the limit is told apart from a server that was.
+//! What a load thread itself uses, so that a generator that was the limit is told apart from a
+//! server that was.
 
 use std::time::Duration;
 
@@ -34,15 +35,22 @@ impl ThreadUsage {
     /// What the thread used since the last call; what a machine has for all of it is not looked at.
     pub fn take(&mut self) -> GeneratorSecond {
         let cpu = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(self.cpu, Duration::from);
-        let run_delay = std::fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| run_delay(&text));
+        let run_delay = std::fs::read_to_string("/proc/thread-self/schedstat")
+            .ok()
+            .and_then(|text| run_delay(&text));
         let used = cpu.saturating_sub(self.cpu).saturating_sub(std::mem::take(&mut self.idle));
         let waited = run_delay.zip(self.run_delay).map(|(now, before)| now.saturating_sub(before));
         (self.cpu, self.run_delay) = (cpu, run_delay);
-        GeneratorSecond { cpu: used.as_secs_f64(), run_delay: waited.map(|waited| waited.as_secs_f64()), steal: None }
+        GeneratorSecond {
+            cpu: used.as_secs_f64(),
+            run_delay: waited.map(|waited| waited.as_secs_f64()),
+            steal: None,
+        }
     }
 }
 
-/// The second field of schedstat (Documentation/scheduler/sched-stats.rst): nanoseconds spent waiting on a runqueue.
+/// The second field of schedstat (Documentation/scheduler/sched-stats.rst): nanoseconds spent
+/// waiting on a runqueue.
 fn run_delay(schedstat: &str) -> Option<Duration> {
     schedstat.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }

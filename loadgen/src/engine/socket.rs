@@ -1,7 +1,8 @@
 //! A TCP connection that knows when the bytes it reads came.
 //!
-//! A thread that is woken late, or whose processor the hypervisor lends to others, reads an answer later than it came, and
-//! would call the difference the server's. The kernel notes when it had the bytes (SO_TIMESTAMPNS).
+//! A thread that is woken late, or whose processor the hypervisor lends to others, reads an answer
+//! later than it came, and would call the difference the server's. The kernel notes when it had the
+//! bytes (SO_TIMESTAMPNS).
 
 use std::{
     io::{self, IoSliceMut, Read, Write},
@@ -52,7 +53,8 @@ impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(control) = &mut self.control else { return self.tcp.read(buffer) };
         let mut parts = [IoSliceMut::new(buffer)];
-        let received = recvmsg::<()>(self.tcp.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
+        let received =
+            recvmsg::<()>(self.tcp.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
         let came = received.cmsgs()?.find_map(|message| match message {
             ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
             _ => None,

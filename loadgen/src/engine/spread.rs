@@ -3,8 +3,8 @@
 use super::{user::State, worker::Thread};
 use crate::workload::{Address, Targets, Traffic};
 
-/// Gives users to addresses, in the order of their numbers: however many of them are there already, each address has as many as
-/// any other, give or take one, and a user that need not move stays.
+/// Gives users to addresses, in the order of their numbers: however many of them are there already,
+/// each address has as many as any other, give or take one, and a user that need not move stays.
 struct Spread<'a> {
     active: &'a [usize],
     /// Users of each active address so far.
@@ -14,7 +14,9 @@ struct Spread<'a> {
 impl Thread {
     /// Takes in what changed of the addresses that take load.
     pub(super) fn follow_pool(&mut self) {
-        let Some(addresses) = self.work.targets.pool.newer_than(&mut self.pool_version) else { return };
+        let Some(addresses) = self.work.targets.pool.newer_than(&mut self.pool_version) else {
+            return;
+        };
         self.work.targets.update(&addresses);
         let count = self.work.targets.len();
         self.busy.resize(count, 0);
@@ -39,7 +41,8 @@ impl Thread {
         self.active = active;
     }
 
-    /// The open model's connections are made where arrivals need them: those to addresses that left are given up.
+    /// The open model's connections are made where arrivals need them: those to addresses that left
+    /// are given up.
     fn leave_addresses(&mut self) {
         let idle: Vec<u32> = (0..self.free.len())
             .filter(|&target| !self.work.targets.is_active(target))
@@ -48,15 +51,19 @@ impl Thread {
         for index in 0..self.users.len() {
             let target = self.users[index].target;
             let is_active = self.work.targets.is_active(target);
-            self.assign(index, if is_active { target } else { self.work.targets.next_active(target) });
+            self.assign(
+                index,
+                if is_active { target } else { self.work.targets.next_active(target) },
+            );
         }
         for index in idle {
             self.free[self.users[index as usize].target].push(index);
         }
     }
 
-    /// Gives a user another address: at once, or, with a request under way, when that has ended. A request whose connection to an address
-    /// that left is still being made was not sent, and goes to the other address instead.
+    /// Gives a user another address: at once, or, with a request under way, when that has ended. A
+    /// request whose connection to an address that left is still being made was not sent, and goes
+    /// to the other address instead.
     fn assign(&mut self, index: usize, target: usize) {
         let user = &mut self.users[index];
         user.moves_to = Some(target).filter(|_| target != user.target);
@@ -108,7 +115,9 @@ mod tests {
         for active in [&[0, 1][..], &[0, 1, 2], &[0, 2], &[2, 3, 4, 5, 6], &[1]] {
             users = spread(&users, active);
             for present in 1..=users.len() {
-                let counts = active.iter().map(|target| users[..present].iter().filter(|u| *u == target).count());
+                let counts = active
+                    .iter()
+                    .map(|target| users[..present].iter().filter(|u| *u == target).count());
                 let (least, most) = (counts.clone().min().unwrap(), counts.max().unwrap());
                 assert!(most - least <= 1, "{present} users on {active:?}: {least} to {most}");
             }

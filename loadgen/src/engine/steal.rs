@@ -14,8 +14,8 @@ struct Clock {
     stolen: u64,
 }
 
-/// Columns of a processor's line in /proc/stat (proc_stat(5)): user, nice, system, idle, iowait, irq, softirq, steal. Those that follow,
-/// the guests', are in user and nice already.
+/// Columns of a processor's line in /proc/stat (proc_stat(5)): user, nice, system, idle, iowait,
+/// irq, softirq, steal. Those that follow, the guests', are in user and nice already.
 const COLUMNS: usize = 8;
 const STEAL: usize = 7;
 
@@ -27,8 +27,8 @@ impl Steal {
         steal
     }
 
-    /// The share of the processors' time since the last call that was stolen; none where the kernel does not tell. The kernel
-    /// counts in hundredths of a second.
+    /// The share of the processors' time since the last call that was stolen; none where the kernel
+    /// does not tell. The kernel counts in hundredths of a second.
     pub fn take(&mut self) -> Option<f64> {
         let now = clock(&std::fs::read_to_string("/proc/stat").ok()?, &self.cores)?;
         let before = self.last.replace(now)?;
@@ -59,7 +59,8 @@ fn line(stat: &str, name: &str) -> Option<Clock> {
 mod tests {
     use super::*;
 
-    const STAT: &str = "cpu  100 0 50 800 10 1 9 30 7 0\ncpu0 60 0 30 380 10 1 9 10 7 0\ncpu1 40 0 20 420 0 0 0 20 0 0\n\
+    const STAT: &str = "cpu  100 0 50 800 10 1 9 30 7 0\ncpu0 60 0 30 380 10 1 9 10 7 0\ncpu1 40 0 \
+        20 420 0 0 0 20 0 0\n\
                         cpu10 1 1 1 1 1 1 1 1 1 1\nintr 5 6 7\nctxt 9\n";
 
     #[test]

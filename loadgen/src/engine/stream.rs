@@ -29,7 +29,8 @@ pub struct Session {
 }
 
 impl Stream {
-    /// Begins to connect, and registers for all events. Where bytes are stamped, [`age`](Self::age) tells when they came.
+    /// Begins to connect, and registers for all events. Where bytes are stamped, [`age`](Self::age)
+    /// tells when they came.
     pub fn connect(
         addr: SocketAddr,
         secure: Option<&Secure>,
@@ -42,11 +43,14 @@ impl Stream {
         let socket = Socket::new(tcp, is_stamped);
         Ok(match secure {
             None => Self::Plain(socket),
-            Some(secure) => Self::Tls(Box::new(Session { socket, tls: secure.session().map_err(broken)? })),
+            Some(secure) => {
+                Self::Tls(Box::new(Session { socket, tls: secure.session().map_err(broken)? }))
+            }
         })
     }
 
-    /// Whether both sides may send requests and answers: for TLS, whether the handshake is over. It goes on by being asked.
+    /// Whether both sides may send requests and answers: for TLS, whether the handshake is over. It
+    /// goes on by being asked.
     ///
     /// # Errors
     /// When the connection could not be made, or the peer is not whom the certificate has to name.
@@ -68,8 +72,8 @@ impl Stream {
         }
     }
 
-    /// Drops the connection at once. A reset, not a normal end: tens of thousands of sockets in TIME_WAIT would keep the
-    /// next run from its source ports.
+    /// Drops the connection at once. A reset, not a normal end: tens of thousands of sockets in
+    /// TIME_WAIT would keep the next run from its source ports.
     pub fn reset(self) {
         // If the peer is gone already there is nothing to reset.
         let _ = socket2::SockRef::from(self.socket().tcp()).set_linger(Some(Duration::ZERO));
@@ -107,7 +111,8 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    /// `WouldBlock` if nothing could be taken. A session may keep what it took until [`Stream::flush`] brings it out.
+    /// `WouldBlock` if nothing could be taken. A session may keep what it took until
+    /// [`Stream::flush`] brings it out.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(bytes),

@@ -1,9 +1,10 @@
 //! When the next thing is to be done.
 //!
-//! Two kinds of timers: when a user's next request is due, and by when a request must be over. Neither is ever cancelled. A due
-//! time carries the user's generation, and one that is out of date is dropped when it comes up. Of deadlines each user has at
-//! most one: when it comes up and the user has meanwhile begun a later request, it is set again for that one; so a request
-//! that is answered in microseconds, as nearly all are, costs nothing here.
+//! Two kinds of timers: when a user's next request is due, and by when a request must be over.
+//! Neither is ever cancelled. A due time carries the user's generation, and one that is out of date
+//! is dropped when it comes up. Of deadlines each user has at most one: when it comes up and the
+//! user has meanwhile begun a later request, it is set again for that one; so a request that is
+//! answered in microseconds, as nearly all are, costs nothing here.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 

@@ -40,7 +40,8 @@ pub struct User {
     pub rng: Pcg32,
     /// Draws its think times.
     pub think_times: Pcg32,
-    /// When the current, or the last, request was due; from the start of the plan, like all times here.
+    /// When the current, or the last, request was due; from the start of the plan, like all times
+    /// here.
     pub due: Duration,
     /// When the last request ended: it could not begin another one before.
     pub ended: Duration,
@@ -77,7 +78,8 @@ pub struct User {
     pub held: Option<Held>,
     /// Whether the current request is one that was held.
     pub was_held: bool,
-    /// Goes up with every change of what the user waits for; timers with another one are out of date.
+    /// Goes up with every change of what the user waits for; timers with another one are out of
+    /// date.
     pub generation: u32,
     /// Which target it is, or will be, connected to.
     pub target: usize,
@@ -101,7 +103,8 @@ impl User {
             stream: None,
             state: State::Waiting,
             reader: Reader::default(),
-            // Each user draws from streams of its own, so that what it does does not depend on who else there is.
+            // Each user draws from streams of its own, so that what it does does not depend on who
+            // else there is.
             rng: Pcg32::seed_from_u64(seed ^ (u64::from(number) << 32)),
             think_times: think_times(seed, number),
             due: Duration::ZERO,
@@ -138,7 +141,8 @@ impl User {
         !self.token.is_empty() && self.token_of == self.target
     }
 
-    /// Makes the current request one that has the cookies which belong to it. `fixed` are its bytes if they are nobody's own.
+    /// Makes the current request one that has the cookies which belong to it. `fixed` are its bytes
+    /// if they are nobody's own.
     pub fn add_cookies(&mut self, fixed: Option<&[u8]>, is_secure: bool) {
         let own = std::mem::take(&mut self.outgoing);
         self.cookies.add_to(self.target, is_secure, fixed.unwrap_or(&own), &mut self.outgoing);

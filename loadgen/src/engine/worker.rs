@@ -37,12 +37,13 @@ pub struct Work {
 const WAKEUP: Token = Token(usize::MAX);
 const EVENTS: usize = 1024;
 const READ_BYTES: usize = 64 * 1024;
-/// Requests begun before the sockets are looked at again: answers must not wait for a long row of due requests.
+/// Requests begun before the sockets are looked at again: answers must not wait for a long row of
+/// due requests.
 const BURST: usize = 64;
 
 impl Work {
-    /// Plays all users until the plan's end or a stop, and until the last request has ended. Returns the windows of all
-    /// requests, one for each task, and whether it was stopped.
+    /// Plays all users until the plan's end or a stop, and until the last request has ended.
+    /// Returns the windows of all requests, one for each task, and whether it was stopped.
     pub fn run(self) -> io::Result<(Vec<Window>, bool)> {
         if let Some(core) = self.core {
             pin_to(core)?;
@@ -65,21 +66,25 @@ pub(super) struct Thread {
     pub(super) most_present: u32,
     in_flight: u32,
     timers: Timers,
-    /// Requests that are due and counted, of users whose last one failed: they must not fail again and again in one turn.
+    /// Requests that are due and counted, of users whose last one failed: they must not fail again
+    /// and again in one turn.
     again: Vec<(u32, Duration)>,
     /// Users whose answers were not read to where they have come.
     pub(super) unread: Vec<u32>,
-    /// The open model's: what is left of the schedule, when the next arrival is due, and who can take it.
+    /// The open model's: what is left of the schedule, when the next arrival is due, and who can
+    /// take it.
     schedule: Option<Schedule>,
     arrival: Option<Duration>,
     pub(super) free: Vec<Vec<u32>>,
     /// Requests in flight to each target.
     pub(super) busy: Vec<u32>,
-    /// Targets that take load, the place among them that was chosen last, and the pool's version that tells of them.
+    /// Targets that take load, the place among them that was chosen last, and the pool's version
+    /// that tells of them.
     pub(super) active: Vec<usize>,
     pub(super) last_target: usize,
     pub(super) pool_version: u64,
-    /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate that counts.
+    /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate
+    /// that counts.
     pub(super) is_stamped: bool,
     pub(super) rng: Pcg32,
     pub(super) recorder: Recorder,
@@ -99,8 +104,11 @@ impl Thread {
         let times = plan.times();
         let mut timers = Timers::default();
         let targets = work.targets.len().max(1);
-        let mut users: Vec<User> =
-            work.segment.users().map(|number| User::new(number, plan.seed, number as usize % targets)).collect();
+        let mut users: Vec<User> = work
+            .segment
+            .users()
+            .map(|number| User::new(number, plan.seed, number as usize % targets))
+            .collect();
         let mut schedule = work.segment.arrivals();
         if schedule.is_none() {
             for (index, user) in users.iter_mut().enumerate() {
@@ -111,7 +119,8 @@ impl Thread {
             }
         }
         let poll = Poll::new()?;
-        let mut recorder = Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits);
+        let mut recorder =
+            Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits);
         recorder.reach(addresses_of(&work.targets));
         Ok(Self {
             end: plan.duration(),
@@ -173,8 +182,13 @@ impl Thread {
                 break;
             }
             let second = Duration::from_secs(self.second);
-            let next = self.timers.next().into_iter().chain(self.arrival).fold(second, Duration::min);
-            if next > now && self.again.is_empty() && self.unread.is_empty() && !self.work.segment.busy_poll {
+            let next =
+                self.timers.next().into_iter().chain(self.arrival).fold(second, Duration::min);
+            if next > now
+                && self.again.is_empty()
+                && self.unread.is_empty()
+                && !self.work.segment.busy_poll
+            {
                 self.wakeup.set(next, now)?;
                 self.wait(&mut events, None)?;
             } else {
@@ -192,7 +206,8 @@ impl Thread {
         self.report_rest();
         self.users.iter_mut().for_each(User::disconnect);
         let mut total = self.recorder.take_total();
-        // Steps follow each other: the whole is as long as the run, and its users are the most there were.
+        // Steps follow each other: the whole is as long as the run, and its users are the most
+        // there were.
         for window in &mut total {
             window.length = self.end;
             window.users = 0;
@@ -288,7 +303,8 @@ impl Thread {
         self.busy[user.target] += 1;
         let could = match self.work.segment.plan.traffic {
             Traffic::Open { .. } => due,
-            // Before its last request had ended a user could not begin this one: that was the server's doing.
+            // Before its last request had ended a user could not begin this one: that was the
+            // server's doing.
             Traffic::Closed(_) => due.max(user.ended),
         };
         // One that waited for its login was late then, if it was.
@@ -333,7 +349,8 @@ impl Thread {
         }
     }
 
-    /// The current request of a user has ended. Returns when the next one is due if it can be begun at once.
+    /// The current request of a user has ended. Returns when the next one is due if it can be begun
+    /// at once.
     pub(super) fn finish(
         &mut self,
         index: usize,
@@ -347,9 +364,19 @@ impl Thread {
         user.ended = now;
         self.in_flight -= 1;
         self.busy[user.target] -= 1;
-        let (task, slot, due, sent, target) = (user.task, user.slot, user.due, user.sent, Some(user.target));
+        let (task, slot, due, sent, target) =
+            (user.task, user.slot, user.due, user.sent, Some(user.target));
         user.move_on();
-        self.recorder.finished(&Finished { task, target, slot, due, sent, end: now, bytes, failure });
+        self.recorder.finished(&Finished {
+            task,
+            target,
+            slot,
+            due,
+            sent,
+            end: now,
+            bytes,
+            failure,
+        });
         match self.work.segment.plan.traffic {
             Traffic::Open { .. } => self.free(index, now),
             Traffic::Closed(wait_time) => self.think(index, wait_time, now),
@@ -358,10 +385,16 @@ impl Thread {
 
     fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
-        let has_logged_in = self.work.targets.scenario.login() == Some(user.task) && user.is_logged_in();
-        let mut next = if has_logged_in { now } else { wait_time.next_due(user.due, now, &mut user.think_times) };
+        let has_logged_in =
+            self.work.targets.scenario.login() == Some(user.task) && user.is_logged_in();
+        let mut next = if has_logged_in {
+            now
+        } else {
+            wait_time.next_due(user.due, now, &mut user.think_times)
+        };
         let (last, until) = (self.end, user.until);
-        // With pacing, requests may have been due while the user was busy: those it has no time for any more are not lost.
+        // With pacing, requests may have been due while the user was busy: those it has no time for
+        // any more are not lost.
         while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
             self.drop_request(next, now);
             let user = &mut self.users[index];
@@ -390,7 +423,9 @@ impl Thread {
             self.present -= 1;
         }
         user.generation = user.generation.wrapping_add(1);
-        if let Some(presence) = self.work.segment.plan.presence(user.number, &self.times, user.until) {
+        if let Some(presence) =
+            self.work.segment.plan.presence(user.number, &self.times, user.until)
+        {
             user.until = presence.until;
             let due = Due { at: presence.from, user: index as u32, generation: user.generation };
             self.timers.set_due(due);

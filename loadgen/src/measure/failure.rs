@@ -12,7 +12,8 @@ pub enum FailureKind {
     ConnectRefused,
     /// The connection could not be made for another reason.
     ConnectFailed,
-    /// The TLS handshake failed, for instance since nobody who is trusted speaks for the certificate.
+    /// The TLS handshake failed, for instance since nobody who is trusted speaks for the
+    /// certificate.
     Tls,
     /// No whole answer within the timeout.
     Timeout,
@@ -33,9 +34,13 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether the user was made to wait before it came to this, so that the wait counts among the times.
+    /// Whether the user was made to wait before it came to this, so that the wait counts among the
+    /// times.
     pub fn took_its_time(self) -> bool {
-        matches!(self, Self::Timeout | Self::Status(_) | Self::NoToken | Self::TooLarge | Self::Check(_))
+        matches!(
+            self,
+            Self::Timeout | Self::Status(_) | Self::NoToken | Self::TooLarge | Self::Check(_)
+        )
     }
 
     /// Whether no whole answer came: the request was due and was not completed.
@@ -58,7 +63,9 @@ impl fmt::Display for FailureKind {
             Self::Timeout => f.write_str("timed out"),
             Self::ConnectionClosed => f.write_str("connection closed before the answer"),
             Self::Malformed => f.write_str("malformed answer"),
-            Self::Dropped => f.write_str("dropped: never sent, since all connections were busy or its login failed"),
+            Self::Dropped => f.write_str(
+                "dropped: never sent, since all connections were busy or its login failed",
+            ),
             Self::NoToken => f.write_str("the login's answer has no token"),
             Self::TooLarge => f.write_str("the answer is larger than the 1 MiB that checks see"),
             Self::Status(code) => write!(f, "status {code}"),

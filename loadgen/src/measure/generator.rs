@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 pub struct GeneratorSecond {
     /// CPU seconds used by the busiest thread.
     pub cpu: f64,
-    /// Seconds that the worst thread was ready to run and waited for a processor; none where the kernel does not tell.
+    /// Seconds that the worst thread was ready to run and waited for a processor; none where the
+    /// kernel does not tell.
     pub run_delay: Option<f64>,
-    /// Share of its processors' time that the hypervisor gave to others; none where the kernel does not tell.
+    /// Share of its processors' time that the hypervisor gave to others; none where the kernel does
+    /// not tell.
     pub steal: Option<f64>,
 }
 
@@ -18,12 +20,14 @@ pub struct GeneratorSecond {
 pub struct GeneratorLoad {
     /// CPU seconds of the busiest thread in each second, as a share of the second; the largest.
     pub busiest_core: f64,
-    /// Time that a thread was ready to run and waited for a processor (run-queue delay), as a share of a second; the worst
-    /// thread's worst second. None where the kernel does not tell, here and below.
+    /// Time that a thread was ready to run and waited for a processor (run-queue delay), as a share
+    /// of a second; the worst thread's worst second. None where the kernel does not tell, here and
+    /// below.
     pub run_delay: Option<f64>,
     /// The same as a share of the window: the mean over its seconds, of each the worst thread's.
     pub run_delay_share: Option<f64>,
-    /// Share of the time of the generator's processors in the window that the hypervisor gave to others.
+    /// Share of the time of the generator's processors in the window that the hypervisor gave to
+    /// others.
     pub steal_share: Option<f64>,
 }
 

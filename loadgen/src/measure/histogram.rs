@@ -1,4 +1,5 @@
-//! Latencies in an HDR histogram: 1 us to 60 s at 3 significant digits, whatever the number of samples.
+//! Latencies in an HDR histogram: 1 us to 60 s at 3 significant digits, whatever the number of
+//! samples.
 
 use std::time::Duration;
 
@@ -37,8 +38,9 @@ impl Latencies {
         if self.0.is_empty() {
             return Self::default();
         }
-        let mut empty = Histogram::new_with_max(self.0.max().max(2), 3)
-            .unwrap_or_else(|_| unreachable!("3 digits are within 0 to 5, and the highest value is at least 2"));
+        let mut empty = Histogram::new_with_max(self.0.max().max(2), 3).unwrap_or_else(|_| {
+            unreachable!("3 digits are within 0 to 5, and the highest value is at least 2")
+        });
         empty.auto(true);
         Self(empty)
     }

@@ -26,8 +26,8 @@ pub struct Finished {
     pub failure: Option<FailureKind>,
 }
 
-/// Where a request belongs: the step in which it was due, and whether that was in the step's window or before, while users were
-/// started. One that was due after all steps belongs to none.
+/// Where a request belongs: the step in which it was due, and whether that was in the step's window
+/// or before, while users were started. One that was due after all steps belongs to none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slot {
     step: u32,
@@ -41,8 +41,8 @@ pub struct Recorder {
     limits: Vec<Duration>,
     /// For each step, its window for each task.
     steps: Vec<Vec<Window>>,
-    /// Requests begun and not ended, by step, those of its ramp included, for what they hold up may be due in the window: that is
-    /// complete when it is over and this is 0.
+    /// Requests begun and not ended, by step, those of its ramp included, for what they hold up may
+    /// be due in the window: that is complete when it is over and this is 0.
     open: Vec<u64>,
     /// For each task: what was due outside every window, and all windows that were taken out.
     rest: Vec<Window>,
@@ -54,8 +54,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// For steps at these times, a scenario of so many tasks, and an objective with these latency limits (at most
-    /// [`Window::MAX_LIMITS`]).
+    /// For steps at these times, a scenario of so many tasks, and an objective with these latency
+    /// limits (at most [`Window::MAX_LIMITS`]).
     pub fn new(times: Vec<StepTimes>, tasks: usize, limits: &[Duration]) -> Self {
         let window = |t: &StepTimes| {
             let length = t.end - t.measured_from;
@@ -75,10 +75,13 @@ impl Recorder {
         }
     }
 
-    /// The targets are at these addresses from now on; the first of them are those of the last call.
+    /// The targets are at these addresses from now on; the first of them are those of the last
+    /// call.
     pub fn reach(&mut self, addresses: impl Iterator<Item = Address>) {
         let known = self.second.addresses.len();
-        self.second.addresses.extend(addresses.skip(known).map(|address| (address, AddressRequests::default())));
+        self.second
+            .addresses
+            .extend(addresses.skip(known).map(|address| (address, AddressRequests::default())));
     }
 
     /// A request that was due at `due` is begun, or waits for the user's last one to end.
@@ -124,10 +127,12 @@ impl Recorder {
     pub fn finished(&mut self, request: &Finished) {
         let Finished { task, target, slot, due, sent, end, bytes, failure } = *request;
         let (service, intended) = (end.saturating_sub(sent), end.saturating_sub(due));
-        // A failure that comes at once must not make the service look fast; one that made the user wait counts as such.
+        // A failure that comes at once must not make the service look fast; one that made the user
+        // wait counts as such.
         let timed = failure.is_none_or(FailureKind::took_its_time);
-        let over: [bool; Window::MAX_LIMITS] =
-            std::array::from_fn(|i| self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit));
+        let over: [bool; Window::MAX_LIMITS] = std::array::from_fn(|i| {
+            self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit)
+        });
         self.second.finished(task, timed.then_some((service, intended)), bytes, failure, over);
         if let Some(target) = target {
             self.second.reached(target, timed.then_some(service), failure.is_some());
@@ -146,9 +151,11 @@ impl Recorder {
             *open -= 1;
         }
         if slot.is_measured {
-            let slice = ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
+            let slice =
+                ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
             // Slices are those of all tasks together; the first task's window has them.
-            if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice)) {
+            if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice))
+            {
                 slice.requests += 1;
                 slice.failures += u32::from(failure.is_some());
                 slice.over.iter_mut().zip(over).for_each(|(count, over)| *count += u32::from(over));
@@ -161,7 +168,8 @@ impl Recorder {
         self.open[step] == 0
     }
 
-    /// Takes the windows of a step out, one for each task; its slices, of all tasks, are in the first.
+    /// Takes the windows of a step out, one for each task; its slices, of all tasks, are in the
+    /// first.
     pub fn take_step(&mut self, step: usize) -> Vec<Window> {
         let windows = std::mem::take(&mut self.steps[step]);
         for (rest, window) in self.rest.iter_mut().zip(&windows) {
@@ -170,7 +178,8 @@ impl Recorder {
         windows
     }
 
-    /// Takes the windows of all requests out, one for each task; what was not taken by steps is in none of them.
+    /// Takes the windows of all requests out, one for each task; what was not taken by steps is in
+    /// none of them.
     pub fn take_total(&mut self) -> Vec<Window> {
         for step in 0..self.steps.len() {
             self.take_step(step);
@@ -179,7 +188,12 @@ impl Recorder {
     }
 
     /// Ends the second and begins the next.
-    pub fn take_second(&mut self, index: u64, users: u32, generator: GeneratorSecond) -> ThreadSecond {
+    pub fn take_second(
+        &mut self,
+        index: u64,
+        users: u32,
+        generator: GeneratorSecond,
+    ) -> ThreadSecond {
         let next = self.second.emptied();
         let second = std::mem::replace(&mut self.second, next);
         let at = Duration::from_secs(index);
@@ -196,8 +210,11 @@ impl Recorder {
 
     fn window(&mut self, slot: Slot, task: u16) -> &mut Window {
         let windows = match slot {
-            // A window that was taken out gets no more requests; were it otherwise, they are not lost.
-            Slot { step, is_measured: true } if !self.steps[step as usize].is_empty() => &mut self.steps[step as usize],
+            // A window that was taken out gets no more requests; were it otherwise, they are not
+            // lost.
+            Slot { step, is_measured: true } if !self.steps[step as usize].is_empty() => {
+                &mut self.steps[step as usize]
+            }
             _ => &mut self.rest,
         };
         &mut windows[usize::from(task)]
@@ -228,9 +245,24 @@ mod tests {
         Recorder::new(vec![step(0), step(5000)], 2, &[100 * MS])
     }
 
-    fn request(recorder: &mut Recorder, task: u16, due: Duration, took: Duration, failure: Option<FailureKind>) {
+    fn request(
+        recorder: &mut Recorder,
+        task: u16,
+        due: Duration,
+        took: Duration,
+        failure: Option<FailureKind>,
+    ) {
         let slot = recorder.begun(task, due);
-        recorder.finished(&Finished { task, target: None, slot, due, sent: due, end: due + took, bytes: 10, failure });
+        recorder.finished(&Finished {
+            task,
+            target: None,
+            slot,
+            due,
+            sent: due,
+            end: due + took,
+            bytes: 10,
+            failure,
+        });
     }
 
     #[test]
@@ -243,7 +275,10 @@ mod tests {
         assert_eq!((first[0].requests, second[0].requests, second[1].requests), (1, 0, 1));
         let total = recorder.take_total();
         assert_eq!((total[0].requests, total[1].requests), (2, 1));
-        assert!(first[0].intended.quantile(1.0) >= 2990 * MS && second[1].intended.quantile(1.0) < 2 * MS);
+        assert!(
+            first[0].intended.quantile(1.0) >= 2990 * MS
+                && second[1].intended.quantile(1.0) < 2 * MS
+        );
         assert_eq!(first[0].slices[5].over[0], 1);
         assert_eq!(second[0].slices[0].requests, 1, "slices are of all tasks");
         assert_eq!(second[0].slices.iter().map(|s| s.over[0]).sum::<u32>(), 0);
@@ -256,7 +291,16 @@ mod tests {
         let slot = recorder.begun(0, due);
         assert!(!recorder.is_complete(0) && recorder.is_complete(1));
         let failure = Some(FailureKind::ConnectRefused);
-        recorder.finished(&Finished { task: 0, target: None, slot, due, sent: due, end: due, bytes: 0, failure });
+        recorder.finished(&Finished {
+            task: 0,
+            target: None,
+            slot,
+            due,
+            sent: due,
+            end: due,
+            bytes: 0,
+            failure,
+        });
         assert!(recorder.is_complete(0));
         let window = recorder.take_step(0).remove(0);
         assert_eq!((window.failed(), window.service.count(), window.slices[2].over[0]), (1, 0, 1));

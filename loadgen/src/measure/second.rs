@@ -31,7 +31,8 @@ pub struct Second {
     pub words: Words,
     /// Bytes of their answers.
     pub bytes: u64,
-    /// The same of each task of the scenario, in its order; empty in seconds that were kept for their totals.
+    /// The same of each task of the scenario, in its order; empty in seconds that were kept for
+    /// their totals.
     pub tasks: Vec<TaskSecond>,
     /// The same of each address; empty in seconds that were kept for their totals.
     pub addresses: ByAddress,
@@ -56,7 +57,8 @@ pub struct TaskSecond {
     pub bytes: u64,
 }
 
-/// One thread's share of a second. Totals of its tasks are for another thread to make: this one has requests to begin.
+/// One thread's share of a second. Totals of its tasks are for another thread to make: this one has
+/// requests to begin.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadSecond {
     /// As in [`Second`].
@@ -162,7 +164,8 @@ impl ThreadSecond {
         }
     }
 
-    /// Adds a request that has ended; `times`, service and intended, are none for a failure that did not take its time.
+    /// Adds a request that has ended; `times`, service and intended, are none for a failure that
+    /// did not take its time.
     pub(super) fn finished(
         &mut self,
         task: u16,
@@ -191,7 +194,8 @@ impl ThreadSecond {
             intended: task.intended.emptied(),
             ..TaskSecond::default()
         };
-        let address = |(address, requests): &(Address, AddressRequests)| (*address, requests.emptied());
+        let address =
+            |(address, requests): &(Address, AddressRequests)| (*address, requests.emptied());
         Self {
             tasks: self.tasks.iter().map(task).collect(),
             addresses: self.addresses.iter().map(address).collect(),

@@ -1,5 +1,6 @@
-//! A plan played on a simulated clock, against a service that is a function: what has to be measured is then known from a book,
-//! and nothing but the schedule, the clocks and the recorder can be wrong.
+//! A plan played on a simulated clock, against a service that is a function: what has to be
+//! measured is then known from a book, and nothing but the schedule, the clocks and the recorder
+//! can be wrong.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -9,10 +10,11 @@ use rand_pcg::Pcg32;
 use super::{Finished, Recorder, Window};
 use crate::workload::{Plan, Segment, Traffic, WaitTime};
 
-/// Plays a plan whose requests go to `service`, which is told when one is sent and says when it is answered. In the open model
-/// there is a connection for each.
+/// Plays a plan whose requests go to `service`, which is told when one is sent and says when it is
+/// answered. In the open model there is a connection for each.
 pub fn simulate(plan: &Plan, mut service: impl FnMut(Duration) -> Duration) -> Window {
-    let mut simulated = Simulated { recorder: Recorder::new(plan.times(), 1, &[]), service: &mut service };
+    let mut simulated =
+        Simulated { recorder: Recorder::new(plan.times(), 1, &[]), service: &mut service };
     match plan.traffic {
         Traffic::Open { .. } => {
             for due in Segment::whole(plan.clone(), Vec::new()).arrivals().into_iter().flatten() {
@@ -35,7 +37,16 @@ impl Simulated<'_> {
     fn request(&mut self, due: Duration, sent: Duration) -> Duration {
         let slot = self.recorder.begun(0, due);
         let end = (self.service)(sent);
-        self.recorder.finished(&Finished { task: 0, target: None, slot, due, sent, end, bytes: 0, failure: None });
+        self.recorder.finished(&Finished {
+            task: 0,
+            target: None,
+            slot,
+            due,
+            sent,
+            end,
+            bytes: 0,
+            failure: None,
+        });
         end
     }
 
@@ -44,7 +55,9 @@ impl Simulated<'_> {
         let mut rng = Pcg32::seed_from_u64(plan.seed);
         // By when they can send, which for a user that is late is not when it is due.
         let mut next: BinaryHeap<Reverse<(Duration, u32, Duration)>> = (0..plan.max_users())
-            .filter_map(|user| plan.presence(user, &times, Duration::ZERO).map(|presence| (presence.from, user)))
+            .filter_map(|user| {
+                plan.presence(user, &times, Duration::ZERO).map(|presence| (presence.from, user))
+            })
             .map(|(from, user)| Reverse((from, user, from)))
             .collect();
         while let Some(Reverse((sent, user, due))) = next.pop() {
@@ -72,7 +85,12 @@ mod tests {
     const MEAN: Duration = Duration::from_millis(5);
 
     fn arrivals(rate: f64, seconds: u32) -> Plan {
-        let step = Step { target: rate, ramp: Duration::ZERO, hold: SECOND * seconds, warm_up: Duration::ZERO };
+        let step = Step {
+            target: rate,
+            ramp: Duration::ZERO,
+            hold: SECOND * seconds,
+            warm_up: Duration::ZERO,
+        };
         let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 1 };
         Plan { start: 0.0, steps: vec![step], traffic, seed: 5 }
     }
@@ -86,14 +104,22 @@ mod tests {
     fn is_exponential(times: &Latencies, mean: Duration, tolerance: f64) {
         for q in [0.5, 0.66, 0.75, 0.9, 0.95, 0.99, 0.999] {
             let (theory, seen) = (mean.mul_f64(-(1.0f64 - q).ln()), times.quantile(q));
-            assert!(seen.abs_diff(theory) <= theory.mul_f64(tolerance), "p{}: {seen:?} for {theory:?}", q * 100.0);
+            assert!(
+                seen.abs_diff(theory) <= theory.mul_f64(tolerance),
+                "p{}: {seen:?} for {theory:?}",
+                q * 100.0
+            );
         }
     }
 
     /// The server freezes at the end of every period.
     fn thaws(sent: Duration) -> Duration {
         let into = Duration::from_nanos((sent.as_nanos() % (SECOND * 10).as_nanos()) as u64);
-        if into >= SECOND * 9 { sent + (SECOND * 10 - into) } else { sent + Duration::from_micros(100) }
+        if into >= SECOND * 9 {
+            sent + (SECOND * 10 - into)
+        } else {
+            sent + Duration::from_micros(100)
+        }
     }
 
     #[test]
@@ -110,7 +136,8 @@ mod tests {
         is_exponential(&window.intended, MEAN, 0.02);
     }
 
-    /// The time in an M/M/1 system is exponential, with mean 1 / (mu - lambda) (Kleinrock, Queueing Systems I, section 3.2).
+    /// The time in an M/M/1 system is exponential, with mean 1 / (mu - lambda) (Kleinrock, Queueing
+    /// Systems I, section 3.2).
     #[test]
     fn one_queue_is_an_mm1() {
         let mut draw = exponential(Duration::from_millis(2));
@@ -129,19 +156,24 @@ mod tests {
         assert!(p99.abs_diff(Duration::from_millis(900)) < Duration::from_millis(9), "{p99:?}");
     }
 
-    /// Users who wait for their answers send nothing while the server is frozen: service times hide it (coordinated omission),
-    /// and with pacing the times from the intended start do not.
+    /// Users who wait for their answers send nothing while the server is frozen: service times hide
+    /// it (coordinated omission), and with pacing the times from the intended start do not.
     #[test]
     fn coordinated_omission_shows() {
         let paced = "constant_pacing(0.1)".parse().unwrap();
         let plan = Plan::steady(100, 1000.0, SECOND * 200, paced).unwrap();
         let window = simulate(&plan, thaws);
-        assert!(window.service.quantile(0.98) < Duration::from_millis(1), "{:?}", window.service.quantile(0.98));
+        assert!(
+            window.service.quantile(0.98) < Duration::from_millis(1),
+            "{:?}",
+            window.service.quantile(0.98)
+        );
         let p99 = window.intended.quantile(0.99);
         assert!(p99.abs_diff(Duration::from_millis(900)) < Duration::from_millis(20), "{p99:?}");
     }
 
-    /// Of users who think, each is in a cycle of a think time and a service time (the interactive response time law).
+    /// Of users who think, each is in a cycle of a think time and a service time (the interactive
+    /// response time law).
     #[test]
     fn users_send_as_often_as_the_law_says() {
         let thinking = "expovariate(2)".parse().unwrap();

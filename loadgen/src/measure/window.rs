@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{FailureKind, Failures, GeneratorLoad, Latencies, Second};
 
-/// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share its stall, so
-/// single requests are no independent samples; slices of several periods nearly are.
+/// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share
+/// its stall, so single requests are no independent samples; slices of several periods nearly are.
 pub const SLICE: Duration = Duration::from_millis(500);
 
 /// Counts of a half-second slice.
@@ -34,13 +34,15 @@ pub struct Window {
     pub service: Latencies,
     /// From when the request was due to the last byte, of the same requests.
     pub intended: Latencies,
-    /// From when a request was due to when it was sent or its connection begun: the generator's own lateness.
+    /// From when a request was due to when it was sent or its connection begun: the generator's own
+    /// lateness.
     pub lag: Latencies,
     /// Time to connect, of connections made for these requests.
     pub connect: Latencies,
     /// Connections that the server had closed while idle and that were opened again.
     pub reopened: u64,
-    /// Requests sent once more because a used connection was closed before the first byte of the answer.
+    /// Requests sent once more because a used connection was closed before the first byte of the
+    /// answer.
     pub resent: u64,
     /// Bytes of answers.
     pub bytes: u64,
@@ -65,7 +67,8 @@ impl Window {
         if seconds > 0.0 { (self.requests - self.failed()) as f64 / seconds } else { 0.0 }
     }
 
-    /// What is known of a window while it is still open: seconds by when requests ended, not by when they were due.
+    /// What is known of a window while it is still open: seconds by when requests ended, not by
+    /// when they were due.
     pub fn so_far<'a>(seconds: impl Iterator<Item = &'a Second> + Clone) -> Self {
         let mut window = Self {
             length: Duration::from_secs(seconds.clone().count() as u64),

@@ -9,7 +9,8 @@ use mio::net::TcpStream;
 
 use crate::engine::Socket;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 const READ_BYTES: usize = 16 * 1024;
 const MAX_REQUEST_BYTES: usize = 1 << 20;
 
@@ -20,7 +21,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// With `is_stamped`, the kernel is asked when requests came: a thread reads them when it is woken, which is later.
+    /// With `is_stamped`, the kernel is asked when requests came: a thread reads them when it is
+    /// woken, which is later.
     pub(super) fn new(stream: TcpStream, is_stamped: bool) -> Self {
         Self { stream: Socket::new(stream, is_stamped), begun: Vec::new() }
     }
@@ -31,8 +33,8 @@ impl Connection {
         self.stream.write_all(ANSWER)
     }
 
-    /// Reads what has come and answers nothing. Returns how many requests are to be answered, and when the last of their bytes
-    /// came.
+    /// Reads what has come and answers nothing. Returns how many requests are to be answered, and
+    /// when the last of their bytes came.
     ///
     /// # Errors
     /// When the connection is over, or what comes is no HTTP.
@@ -50,7 +52,9 @@ impl Connection {
                         return Ok((requests, came));
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((requests, came)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok((requests, came));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -102,7 +106,9 @@ impl Connection {
                     }
                     bytes = &bytes[length..];
                 }
-                _ if bytes.len() > MAX_REQUEST_BYTES => return Err(io::ErrorKind::InvalidData.into()),
+                _ if bytes.len() > MAX_REQUEST_BYTES => {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
                 _ => {
                     self.begun = bytes.to_vec();
                     return Ok(requests);
@@ -120,6 +126,8 @@ fn request_length(bytes: &[u8]) -> io::Result<Option<usize>> {
     let parsed = request.parse(bytes).map_err(|_| io::ErrorKind::InvalidData)?;
     let httparse::Status::Complete(head) = parsed else { return Ok(None) };
     let length = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
-    let body = length.and_then(|h| std::str::from_utf8(h.value).ok()?.trim().parse::<usize>().ok()).unwrap_or(0);
+    let body = length
+        .and_then(|h| std::str::from_utf8(h.value).ok()?.trim().parse::<usize>().ok())
+        .unwrap_or(0);
     Ok(Some(head.saturating_add(body)))
 }

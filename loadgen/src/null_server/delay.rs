@@ -41,7 +41,8 @@ pub struct Freeze {
 impl Freeze {
     /// How long it still is frozen, if it is.
     pub(super) fn left(&self, elapsed: Duration) -> Option<Duration> {
-        let into = Duration::from_nanos((elapsed.as_nanos() % self.period.as_nanos().max(1)) as u64);
+        let into =
+            Duration::from_nanos((elapsed.as_nanos() % self.period.as_nanos().max(1)) as u64);
         (into >= self.period.saturating_sub(self.length)).then(|| self.period - into)
     }
 }
@@ -52,7 +53,8 @@ impl FromStr for Delay {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?}: write constant(0.005) or expovariate(200)");
         let (name, rest) = text.trim().split_once('(').ok_or_else(wrong)?;
-        let number: f64 = rest.strip_suffix(')').and_then(|n| n.trim().parse().ok()).ok_or_else(wrong)?;
+        let number: f64 =
+            rest.strip_suffix(')').and_then(|n| n.trim().parse().ok()).ok_or_else(wrong)?;
         let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
         match name {
             "constant" => Ok(Self::Constant(seconds(number)?)),
@@ -67,7 +69,8 @@ impl FromStr for Freeze {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let times = text.split_once('/').map(|(length, period)| {
-            crate::workload::parse_run_time(length).and_then(|l| Ok((l, crate::workload::parse_run_time(period)?)))
+            crate::workload::parse_run_time(length)
+                .and_then(|l| Ok((l, crate::workload::parse_run_time(period)?)))
         });
         match times {
             Some(Ok((length, period))) if length < period => Ok(Self { length, period }),

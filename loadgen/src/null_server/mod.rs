@@ -1,8 +1,10 @@
-//! A server that does nothing but answer, faster than any real one, or after exactly the time that it is told to take.
+//! A server that does nothing but answer, faster than any real one, or after exactly the time that
+//! it is told to take.
 //!
-//! Whatever a generator reaches against it, on the same processors, is the most that it can reach at all: that is what a run
-//! is calibrated with, and what benchmarks of generators need (nginx is the limit at wrk's rate). With delays, and a log of
-//! what they really were, it is what a generator's figures are checked against.
+//! Whatever a generator reaches against it, on the same processors, is the most that it can reach
+//! at all: that is what a run is calibrated with, and what benchmarks of generators need (nginx is
+//! the limit at wrk's rate). With delays, and a log of what they really were, it is what a
+//! generator's figures are checked against.
 
 mod connection;
 mod delay;
@@ -94,7 +96,8 @@ impl NullServer {
         }
     }
 
-    /// Stops, and tells how long each request stayed that had a delay: from when it came until its answer was written.
+    /// Stops, and tells how long each request stayed that had a delay: from when it came until its
+    /// answer was written.
     pub fn stop(mut self) -> Latencies {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
@@ -156,7 +159,9 @@ impl Server {
                 WAKEUP => continue,
                 Token(index) => index,
             };
-            let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else { continue };
+            let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
+                continue;
+            };
             if self.pending.is_immediate() {
                 if connection.answer_all().is_err() {
                     self.close(index);
@@ -175,7 +180,9 @@ impl Server {
         loop {
             let now = Instant::now();
             let Some((index, read)) = self.pending.pop(now) else { return };
-            let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else { continue };
+            let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
+                continue;
+            };
             if connection.answer().is_err() {
                 self.close(index);
             } else {
@@ -198,8 +205,10 @@ impl Server {
                 self.connections.len() - 1
             });
             let _ = stream.set_nodelay(true);
-            if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_ok() {
-                self.connections[index] = Some(Connection::new(stream, !self.pending.is_immediate()));
+            if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_ok()
+            {
+                self.connections[index] =
+                    Some(Connection::new(stream, !self.pending.is_immediate()));
             } else {
                 self.free.push(index);
             }

@@ -28,18 +28,36 @@ struct Validity {
     generator_limited: bool,
 }
 
-/// A table with a row for each step of each run; ratios are to the first run's step with the same target.
+/// A table with a row for each step of each run; ratios are to the first run's step with the same
+/// target.
 pub fn compare(runs: &[(String, RunFile)]) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["target", "run", "req/s", "x", "p50 ms", "x", "p95 ms", "x", "p99 ms", "intended p99", "failed"]);
-    // A target may come back, as in a spike: its first step is compared with the first one of the others, and so on.
-    let steps: Vec<Vec<(f64, usize, &Step)>> = runs.iter().map(|(_, run)| numbered(&run.steps)).collect();
-    let mut targets: Vec<(f64, usize)> = steps.iter().flatten().map(|(target, turn, _)| (*target, *turn)).collect();
+    table.set_header([
+        "target",
+        "run",
+        "req/s",
+        "x",
+        "p50 ms",
+        "x",
+        "p95 ms",
+        "x",
+        "p99 ms",
+        "intended p99",
+        "failed",
+    ]);
+    // A target may come back, as in a spike: its first step is compared with the first one of the
+    // others, and so on.
+    let steps: Vec<Vec<(f64, usize, &Step)>> =
+        runs.iter().map(|(_, run)| numbered(&run.steps)).collect();
+    let mut targets: Vec<(f64, usize)> =
+        steps.iter().flatten().map(|(target, turn, _)| (*target, *turn)).collect();
     targets.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.total_cmp(&b.0)));
     targets.dedup();
     for (target, turn) in targets {
-        let of = |run: usize| steps[run].iter().find(|step| (step.0, step.1) == (target, turn)).map(|step| step.2);
+        let of = |run: usize| {
+            steps[run].iter().find(|step| (step.0, step.1) == (target, turn)).map(|step| step.2)
+        };
         let base = of(0);
         for (index, (name, _)) in runs.iter().enumerate() {
             let Some(step) = of(index) else { continue };
@@ -64,15 +82,21 @@ pub fn compare(runs: &[(String, RunFile)]) -> String {
         }
     }
     let notes = runs.iter().map(|(name, run)| {
-        let limited = if run.validity.generator_limited { "; the generator was the limit" } else { "" };
+        let limited =
+            if run.validity.generator_limited { "; the generator was the limit" } else { "" };
         format!("{name}: {}{limited}", run.traffic)
     });
     let first = runs.first().map_or("", |(name, _)| name);
-    format!("{table}\n{}\nx: times {first}; times are service times", notes.collect::<Vec<_>>().join("\n"))
+    format!(
+        "{table}\n{}\nx: times {first}; times are service times",
+        notes.collect::<Vec<_>>().join("\n")
+    )
 }
 
 /// Steps with their targets, and how many steps with that target came before.
 fn numbered(steps: &[Step]) -> Vec<(f64, usize, &Step)> {
-    let turn = |index: usize| steps[..index].iter().filter(|step| step.target == steps[index].target).count();
+    let turn = |index: usize| {
+        steps[..index].iter().filter(|step| step.target == steps[index].target).count()
+    };
     steps.iter().enumerate().map(|(index, step)| (step.target, turn(index), step)).collect()
 }

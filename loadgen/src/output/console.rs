@@ -47,7 +47,8 @@ impl Line {
     }
 }
 
-/// Shows a run's progress until its events end; `extension` is how much of the plan is only for what is not decided by then.
+/// Shows a run's progress until its events end; `extension` is how much of the plan is only for
+/// what is not decided by then.
 pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut line = Line::new();

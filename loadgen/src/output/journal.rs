@@ -1,4 +1,5 @@
-//! The trials of a sweep on disk, each as soon as it is over, so that a sweep that was ended in any way can go on.
+//! The trials of a sweep on disk, each as soon as it is over, so that a sweep that was ended in any
+//! way can go on.
 
 use std::{
     fs::{self, File},
@@ -35,7 +36,8 @@ pub struct Context {
     pub port: Option<u16>,
     /// The digest of how containers are made of a service that is varied in place.
     pub service: Option<String>,
-    /// Files and folders that replicas have, the model and its sidecar among them: where, and the digest of what is in them.
+    /// Files and folders that replicas have, the model and its sidecar among them: where, and the
+    /// digest of what is in them.
     pub files: Vec<String>,
     /// Variables of the replicas.
     pub environment: Vec<String>,
@@ -69,7 +71,8 @@ pub struct Context {
     pub wait_time: String,
     /// Users added at a time in a ramp.
     pub step: u32,
-    /// The digest of what users do in trials and how long that takes: another version of loadgen may have them do something else.
+    /// The digest of what users do in trials and how long that takes: another version of loadgen
+    /// may have them do something else.
     pub loads: String,
 }
 
@@ -87,7 +90,11 @@ impl Context {
         };
         let (mine, theirs) = (fields(self), fields(other));
         let differs = mine.iter().filter(|(key, value)| theirs.get(*key) != Some(value));
-        differs.map(|(key, now)| format!("{key} was {}, is {now}", theirs.get(key).unwrap_or(&Value::Null))).collect()
+        differs
+            .map(|(key, now)| {
+                format!("{key} was {}, is {now}", theirs.get(key).unwrap_or(&Value::Null))
+            })
+            .collect()
     }
 }
 
@@ -115,7 +122,8 @@ impl Journal {
         let made = fs::read_to_string(dir.join(TRIALS)).unwrap_or_default().lines().count();
         if made > 0 {
             return Err(Error::Usage(format!(
-                "{} has {made} trials already\n  help: --resume {0} goes on with them; another --out begins anew",
+                "{} has {made} trials already\n  help: --resume {0} goes on with them; another \
+                    --out begins anew",
                 dir.display()
             )));
         }
@@ -127,34 +135,46 @@ impl Journal {
         Ok(Self::in_folder(dir, context))
     }
 
-    /// The journal that is in a folder, and its trials. A line that was cut off, as a killed sweep leaves it, is removed.
+    /// The journal that is in a folder, and its trials. A line that was cut off, as a killed sweep
+    /// leaves it, is removed.
     ///
     /// # Errors
     /// When there is none, or its trials were made of something else.
     pub fn resume(dir: &Path, context: &Context) -> Result<(Self, Vec<Trial>), Error> {
         let wrong = |name: &str, why: String| {
-            Error::Usage(format!("--resume {}: {name}: {why}\n  help: --out FOLDER begins anew", dir.display()))
+            Error::Usage(format!(
+                "--resume {}: {name}: {why}\n  help: --out FOLDER begins anew",
+                dir.display()
+            ))
         };
-        let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
+        let read =
+            |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
         let text = read(CONTEXT)?;
-        let version =
-            serde_json::from_str::<Value>(&text).ok().map(|context| context["schema_version"].as_u64().unwrap_or(1));
+        let version = serde_json::from_str::<Value>(&text)
+            .ok()
+            .map(|context| context["schema_version"].as_u64().unwrap_or(1));
         if let Some(version) = version.filter(|version| *version != u64::from(JOURNAL_VERSION)) {
             let why = format!(
-                "its trials are of schema {version}; this version reads schema {JOURNAL_VERSION} and leaves them as they are"
+                "its trials are of schema {version}; this version reads schema {JOURNAL_VERSION} \
+                    and leaves them as they are"
             );
             return Err(wrong(TRIALS, why));
         }
-        let begun: Context = serde_json::from_str(&text).map_err(|e| wrong(CONTEXT, e.to_string()))?;
+        let begun: Context =
+            serde_json::from_str(&text).map_err(|e| wrong(CONTEXT, e.to_string()))?;
         let differences = context.differences(&begun);
         if !differences.is_empty() {
-            return Err(wrong(TRIALS, format!("its trials were made of something else: {}", differences.join("; "))));
+            return Err(wrong(
+                TRIALS,
+                format!("its trials were made of something else: {}", differences.join("; ")),
+            ));
         }
         let text = read(TRIALS)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let mut trials = Vec::new();
         for (number, line) in text[..whole].lines().enumerate() {
-            let trial = serde_json::from_str(line).map_err(|e| wrong(TRIALS, format!("line {}: {e}", number + 1)))?;
+            let trial = serde_json::from_str(line)
+                .map_err(|e| wrong(TRIALS, format!("line {}: {e}", number + 1)))?;
             trials.push(trial);
         }
         let path = dir.join(TRIALS);
@@ -183,7 +203,10 @@ impl Journal {
         let (point, users) = (trial.spec.point, trial.spec.users);
         let purpose = trial.spec.purpose.name();
         let memory = point.limits.memory_bytes >> 20;
-        let key = format!("{}-{}x{}cpu-{memory}MiB-{users}-{purpose}", self.context, point.replicas, point.limits.cpus);
+        let key = format!(
+            "{}-{}x{}cpu-{memory}MiB-{users}-{purpose}",
+            self.context, point.replicas, point.limits.cpus
+        );
         Record { key, trial: trial.clone() }
     }
 
@@ -241,10 +264,19 @@ mod tests {
         Journal::create(dir.path(), &context()).unwrap();
         Journal::resume(dir.path(), &context()).unwrap();
         for (other, says) in [
-            (Context { path: "/infer".to_owned(), ..context() }, "path was \"/predict\", is \"/infer\""),
+            (
+                Context { path: "/infer".to_owned(), ..context() },
+                "path was \"/predict\", is \"/infer\"",
+            ),
             (Context { port: Some(9000), ..context() }, "port was 8000, is 9000"),
-            (Context { ready_path: "/".to_owned(), ..context() }, "ready_path was \"/health\", is \"/\""),
-            (Context { ready_timeout: "60s".to_owned(), ..context() }, "ready_timeout was \"30s\", is \"60s\""),
+            (
+                Context { ready_path: "/".to_owned(), ..context() },
+                "ready_path was \"/health\", is \"/\"",
+            ),
+            (
+                Context { ready_timeout: "60s".to_owned(), ..context() },
+                "ready_timeout was \"30s\", is \"60s\"",
+            ),
             (
                 Context { files: vec!["/models 1".to_owned()], ..context() },
                 "files was [\"/models 0\"], is [\"/models 1\"]",
@@ -266,7 +298,10 @@ mod tests {
         fs::write(dir.path().join(TRIALS), "{\"purpose\":\"search\"}\n").unwrap();
         let told = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
         assert!(told.contains("schema 1") && told.contains("--out FOLDER begins anew"), "{told}");
-        assert_eq!(fs::read_to_string(dir.path().join(TRIALS)).unwrap(), "{\"purpose\":\"search\"}\n");
+        assert_eq!(
+            fs::read_to_string(dir.path().join(TRIALS)).unwrap(),
+            "{\"purpose\":\"search\"}\n"
+        );
     }
 
     #[test]

@@ -16,4 +16,7 @@ pub use journal::{Context, JOURNAL_VERSION, Journal, digest, hexadecimal};
 pub use prometheus::Prometheus;
 use run::failure_text;
 pub use run::{FileOptions, RunReport};
-pub use sweep::{Environment, EventLog, Price, PriceError, Prices, Report, kernel, terminal::watch as watch_sweep};
+pub use sweep::{
+    Environment, EventLog, Price, PriceError, Prices, Report, kernel,
+    terminal::watch as watch_sweep,
+};

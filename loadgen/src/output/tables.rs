@@ -37,7 +37,8 @@ pub fn run(report: &RunReport) -> String {
         let ms = window.service.percentiles();
         let rate = window.requests_per_second();
         let rates = match rates {
-            // Of what was due in this very window, which is the planned rate but for chance and for users who start together.
+            // Of what was due in this very window, which is the planned rate but for chance and for
+            // users who start together.
             Some((Some(planned), Some(due))) => [
                 format!("{rate:.1}"),
                 format!("{planned:.1}"),
@@ -70,7 +71,9 @@ pub fn run(report: &RunReport) -> String {
             let ms = of.service.percentiles();
             let counts = [format!("  {addr}"), of.requests.to_string(), of.failures.to_string()];
             table.add_row(
-                counts.into_iter().chain([ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}"))),
+                counts
+                    .into_iter()
+                    .chain([ms.p50, ms.p95, ms.p99, ms.max, ms.mean].map(|v| format!("{v:.2}"))),
             );
         }
     }
@@ -79,11 +82,18 @@ pub fn run(report: &RunReport) -> String {
         let name = format!("  failed: {}", report.failure(*kind));
         let [none, count] = [String::new(), failures.count.to_string()];
         let times = [ms(failures.longest), ms(failures.mean())];
-        table.add_row([name, none.clone(), count].into_iter().chain([none.clone(), none.clone(), none]).chain(times));
+        table.add_row(
+            [name, none.clone(), count]
+                .into_iter()
+                .chain([none.clone(), none.clone(), none])
+                .chain(times),
+        );
     }
-    let intended = report.outcome.steps.last().map(|step| step.all.intended.percentiles()).unwrap_or_default();
+    let intended =
+        report.outcome.steps.last().map(|step| step.all.intended.percentiles()).unwrap_or_default();
     let note = format!(
-        "{}; {}; times are service times (intended, from {}, in the last step: p95 {:.2}, p99 {:.2} ms); {} reopened, {} resent",
+        "{}; {}; times are service times (intended, from {}, in the last step: p95 {:.2}, p99 \
+            {:.2} ms); {} reopened, {} resent",
         report.hosts.join(", "),
         report.traffic(),
         report.due(),
@@ -92,10 +102,9 @@ pub fn run(report: &RunReport) -> String {
         total.reopened,
         total.resent
     );
-    let words = total
-        .failures
-        .keys()
-        .filter_map(|kind| report.words(*kind).map(|words| format!("\nFirst {}: {words}", report.failure(*kind))));
+    let words = total.failures.keys().filter_map(|kind| {
+        report.words(*kind).map(|words| format!("\nFirst {}: {words}", report.failure(*kind)))
+    });
     format!("{table}{}\n{note}\n{}", words.collect::<String>(), generator(report))
 }
 
@@ -124,7 +133,8 @@ pub(super) fn share(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
 }
 
-/// The generator's own figures of a window: lag p99 in ms, the busiest core's share, run-queue delay, steal.
+/// The generator's own figures of a window: lag p99 in ms, the busiest core's share, run-queue
+/// delay, steal.
 pub(super) fn of_generator(window: &Window) -> [String; 4] {
     let lag_ms = window.lag.quantile(0.99).as_secs_f64() * 1e3;
     let GeneratorLoad { busiest_core, run_delay_share, steal_share, .. } = window.generator;
@@ -177,7 +187,18 @@ pub fn steps(trial: &Trial) -> Table {
 pub fn readings(trial: &Trial) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header(["users", "CPU", "memory", "req/s", "p50 ms", "p95 ms", "violations", "throttled", "verdict", ""]);
+    table.set_header([
+        "users",
+        "CPU",
+        "memory",
+        "req/s",
+        "p50 ms",
+        "p95 ms",
+        "violations",
+        "throttled",
+        "verdict",
+        "",
+    ]);
     for reading in &trial.readings {
         let ms = reading.intended_ms;
         let worst = reading.violation_rates.iter().map(|rate| rate.share).fold(0.0, f64::max);
@@ -220,15 +241,30 @@ pub fn demand(curve: &[DemandPoint]) -> Table {
 }
 
 /// The minimum for each replica count, with its cost.
-pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], prices: Option<&Prices>) -> Table {
+pub fn minima(
+    settings: &Settings,
+    answer: &Answer<'_>,
+    trials: &[Trial],
+    prices: Option<&Prices>,
+) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     let (month, million) = match prices {
         Some(_) => ("cost / month", "cost / million requests"),
         None => ("relative cost", ""),
     };
-    let header =
-        ["replicas", "CPU each", "memory each", "CPU", "memory", "p_hold", "p95 ms", "throttled", month, million];
+    let header = [
+        "replicas",
+        "CPU each",
+        "memory each",
+        "CPU",
+        "memory",
+        "p_hold",
+        "p95 ms",
+        "throttled",
+        month,
+        million,
+    ];
     let is_shown = |column: &&str| !column.is_empty();
     table.set_header(header.into_iter().filter(is_shown));
     for known in &answer.per_replicas {
@@ -242,7 +278,8 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], prices
         let point = minimum.point;
         let ramp = minimum.confirmation(trials);
         let last = ramp.and_then(|t| t.steps.last());
-        let cost = prices.zip(last).map(|(prices, last)| prices.cost(point, last.requests_per_second));
+        let cost =
+            prices.zip(last).map(|(prices, last)| prices.cost(point, last.requests_per_second));
         let costs = match cost {
             Some(cost) => vec![
                 format!("{:.2} {}", cost.per_month, cost.currency),
@@ -267,8 +304,12 @@ pub fn minima(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], prices
 
 fn unanswered(finding: &Finding) -> String {
     match finding {
-        Finding::NotHeld { held_users, is_undecided: false } => format!("not held; {held_users} users are"),
-        Finding::NotHeld { held_users, is_undecided: true } => format!("undecided; {held_users} users are held"),
+        Finding::NotHeld { held_users, is_undecided: false } => {
+            format!("not held; {held_users} users are")
+        }
+        Finding::NotHeld { held_users, is_undecided: true } => {
+            format!("undecided; {held_users} users are held")
+        }
         Finding::Capacity { users, .. } => format!("{users} users"),
         Finding::Grid { cheapest: Some(cheapest) } => cheapest.to_string(),
         Finding::Growing { .. } => "memory grows".to_owned(),

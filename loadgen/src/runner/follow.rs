@@ -1,4 +1,5 @@
-//! Addresses that come and go while a run lasts: names are resolved again, containers listed again, every second.
+//! Addresses that come and go while a run lasts: names are resolved again, containers listed again,
+//! every second.
 
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
@@ -8,16 +9,16 @@ use crate::{
     workload::{Address, Pool},
 };
 
-/// Between two looks. Docker's own resolver says that an answer is good for 600 s, and Kubernetes' for 30: people who add a replica to a
-/// running test want to see it take load.
+/// Between two looks. Docker's own resolver says that an answer is good for 600 s, and Kubernetes'
+/// for 30: people who add a replica to a running test want to see it take load.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Somebody who looks for addresses; ends when it is dropped.
 #[derive(Debug)]
 pub struct Following(tokio::task::JoinHandle<()>);
 
-/// Looks for the addresses of what is loaded, and publishes them in `pool` whenever they change, until the result is dropped. One that
-/// refused a connection leaves until it takes one again.
+/// Looks for the addresses of what is loaded, and publishes them in `pool` whenever they change,
+/// until the result is dropped. One that refused a connection leaves until it takes one again.
 pub fn follow(reached: Vec<Reached>, pool: Pool, events: mpsc::Sender<Event>) -> Following {
     Following(tokio::spawn(async move {
         let mut reached = reached;
@@ -39,9 +40,11 @@ async fn look(reached: &mut [Reached], pool: &Pool, events: &mpsc::Sender<Event>
     let mut changes = Vec::new();
     for (host, one) in reached.iter_mut().enumerate() {
         let before = one.addrs().to_vec();
-        let mine: Vec<SocketAddr> = refused.iter().filter(|address| address.host == host).map(|a| a.addr).collect();
+        let mine: Vec<SocketAddr> =
+            refused.iter().filter(|address| address.host == host).map(|a| a.addr).collect();
         one.look_again(&mine).await;
-        changes.extend(change(&before, one.addrs()).map(|change| format!("{}: {change}", one.name())));
+        changes
+            .extend(change(&before, one.addrs()).map(|change| format!("{}: {change}", one.name())));
     }
     let load = match reached.iter().map(|one| one.addrs().len()).sum::<usize>() {
         1 => "1 address takes load now".to_owned(),
@@ -71,8 +74,11 @@ fn change(before: &[SocketAddr], now: &[SocketAddr]) -> Option<String> {
         of.iter().filter(|addr| !other.contains(addr)).copied().collect()
     };
     let (new, gone) = (only(now, before), only(before, now));
-    let told = |addrs: &[SocketAddr], what: &str| (!addrs.is_empty()).then(|| format!("{} {what}", listed(addrs)));
-    let changes: Vec<String> = [told(&new, "came"), told(&gone, "left")].into_iter().flatten().collect();
+    let told = |addrs: &[SocketAddr], what: &str| {
+        (!addrs.is_empty()).then(|| format!("{} {what}", listed(addrs)))
+    };
+    let changes: Vec<String> =
+        [told(&new, "came"), told(&gone, "left")].into_iter().flatten().collect();
     (!changes.is_empty()).then(|| changes.join("; "))
 }
 
@@ -82,8 +88,9 @@ mod tests {
 
     #[test]
     fn a_change_is_told_in_a_line() {
-        let addrs =
-            |ports: &[u16]| ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>();
+        let addrs = |ports: &[u16]| {
+            ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>()
+        };
         let told = |before: &[u16], now: &[u16]| change(&addrs(before), &addrs(now));
         assert_eq!(told(&[1, 2], &[2, 1]), None);
         assert_eq!(told(&[1, 2], &[2, 3]).as_deref(), Some("127.0.0.1:3 came; 127.0.0.1:1 left"));

@@ -1,7 +1,7 @@
 //! Makes trials: deploys, drives the engine, reads what the replicas used, tears down.
 //!
-//! The one owner of run state. The next trial comes from [`crate::sweep`], which is pure; what happens goes out as
-//! [`Event`]s; every finished trial goes to the journal before the next begins.
+//! The one owner of run state. The next trial comes from [`crate::sweep`], which is pure; what
+//! happens goes out as [`Event`]s; every finished trial goes to the journal before the next begins.
 
 mod budget;
 mod follow;
@@ -43,8 +43,8 @@ pub struct Sweep {
     pub request: Request,
     /// A request that takes longer has failed.
     pub timeout: Duration,
-    /// Whether a replica has answered the request with a 2xx in some trial: from then on one that does not has its limits to
-    /// blame, and not the request.
+    /// Whether a replica has answered the request with a 2xx in some trial: from then on one that
+    /// does not has its limits to blame, and not the request.
     pub answered: bool,
     /// What is searched, and the objective that has to hold.
     pub settings: Settings,
@@ -66,9 +66,10 @@ pub enum Ending {
 }
 
 impl Sweep {
-    /// Makes trials until the search has its answer or `control` says stop. Each goes to `journal` as soon as it is over,
-    /// and is added to `trials`, which may hold those of an earlier run. The invalid ones of these do not count: the machine may be
-    /// a quieter one by now, and each run has retries of its own.
+    /// Makes trials until the search has its answer or `control` says stop. Each goes to `journal`
+    /// as soon as it is over, and is added to `trials`, which may hold those of an earlier run. The
+    /// invalid ones of these do not count: the machine may be a quieter one by now, and each run
+    /// has retries of its own.
     ///
     /// # Errors
     /// When something that every trial needs is missing. The trials made by then are in `trials`.
@@ -105,8 +106,12 @@ impl Sweep {
     /// Tells views of a finished trial and of what is known with it.
     fn tell(&self, trial: Trial, counted: &[Trial], events: &mpsc::Sender<Event>) {
         let replicas = trial.spec.point.replicas;
-        let known = answer(&self.settings, counted).per_replicas.into_iter().find(|known| known.replicas == replicas);
-        let _ = events.send(Event::TrialEnded { trial: Box::new(trial), known: known.map(Box::new) });
+        let known = answer(&self.settings, counted)
+            .per_replicas
+            .into_iter()
+            .find(|known| known.replicas == replicas);
+        let _ =
+            events.send(Event::TrialEnded { trial: Box::new(trial), known: known.map(Box::new) });
         if let Some(estimate) = estimate(&self.settings, counted, None) {
             let _ = events.send(Event::Estimate(estimate));
         }

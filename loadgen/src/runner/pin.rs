@@ -1,7 +1,7 @@
 //! Which processors the generator has, and which the replicas.
 //!
-//! On the same processors each would measure the other's hunger. One processor for the generator is enough for 10,000 users
-//! with think time; it gets more only where there are many.
+//! On the same processors each would measure the other's hunger. One processor for the generator is
+//! enough for 10,000 users with think time; it gets more only where there are many.
 
 use std::str::FromStr;
 
@@ -41,10 +41,11 @@ impl FromStr for Pin {
             "auto" => Ok(Self::Auto),
             "none" => Ok(Self::None),
             cores => {
-                let cores: Result<Vec<usize>, _> = cores.split(',').map(|core| core.trim().parse()).collect();
-                cores
-                    .map(Self::Generator)
-                    .map_err(|_| "auto, none, or the generator's processors, for instance 2,3".to_owned())
+                let cores: Result<Vec<usize>, _> =
+                    cores.split(',').map(|core| core.trim().parse()).collect();
+                cores.map(Self::Generator).map_err(|_| {
+                    "auto, none, or the generator's processors, for instance 2,3".to_owned()
+                })
             }
         }
     }
@@ -64,7 +65,10 @@ impl Pin {
             Self::Generator(cores) => cores.clone(),
         };
         if let Some(core) = generator.iter().find(|core| **core >= cpus) {
-            return Err(format!("processor {core} does not exist: this machine has 0 to {}", cpus.saturating_sub(1)));
+            return Err(format!(
+                "processor {core} does not exist: this machine has 0 to {}",
+                cpus.saturating_sub(1)
+            ));
         }
         let replicas: Vec<usize> = (0..cpus).filter(|core| !generator.contains(core)).collect();
         if replicas.is_empty() {
@@ -89,7 +93,9 @@ mod tests {
             let pinning = Pin::Auto.share(cpus).unwrap();
             let replicas = pinning.replicas.unwrap();
             assert_eq!(replicas.len() + pinning.generator.len(), cpus);
-            assert!(!replicas.is_empty() && pinning.generator.iter().all(|c| !replicas.contains(c)));
+            assert!(
+                !replicas.is_empty() && pinning.generator.iter().all(|c| !replicas.contains(c))
+            );
         }
         assert_eq!(Pin::Auto.share(1).unwrap().replicas, None);
     }
@@ -98,7 +104,10 @@ mod tests {
     fn processors_can_be_named() {
         let pin: Pin = "0, 3".parse().unwrap();
         let shared = pin.share(4).unwrap();
-        assert_eq!((shared.generator.as_slice(), shared.replicas.as_deref()), (&[0, 3][..], Some(&[1, 2][..])));
+        assert_eq!(
+            (shared.generator.as_slice(), shared.replicas.as_deref()),
+            (&[0, 3][..], Some(&[1, 2][..]))
+        );
         assert!(pin.share(2).unwrap_err().contains("processor 3 does not exist"));
         assert!("0".parse::<Pin>().unwrap().share(1).is_err() && "x".parse::<Pin>().is_err());
         assert!(!"none".parse::<Pin>().unwrap().share(8).unwrap().is_apart());

@@ -1,4 +1,5 @@
-//! An Engine that is started again in the middle of a trial: that trial says nothing, and the sweep goes on.
+//! An Engine that is started again in the middle of a trial: that trial says nothing, and the sweep
+//! goes on.
 
 use std::{
     sync::mpsc,
@@ -34,7 +35,8 @@ impl Sweep {
         let began = Instant::now();
         let life = self.orchestrator.life().await?;
         let made = self.trial(spec, trials, events, control).await;
-        let is_retryable = |error: &Error| matches!(error, Error::Orchestrator(error) if error.is_retryable());
+        let is_retryable =
+            |error: &Error| matches!(error, Error::Orchestrator(error) if error.is_retryable());
         let is_suspect = match &made {
             Ok(Some(trial)) => !trial.usage.ended.is_empty() || trial.steps.is_empty(),
             Ok(None) => false,
@@ -48,7 +50,9 @@ impl Sweep {
         if self.orchestrator.life().await.is_ok_and(|now| now == life) {
             return made;
         }
-        let _ = events.send(Event::Log("  the Engine went away in the middle of the trial; waiting for it".to_owned()));
+        let _ = events.send(Event::Log(
+            "  the Engine went away in the middle of the trial; waiting for it".to_owned(),
+        ));
         if !self.is_back(control).await? {
             return Ok(None);
         }

@@ -1,10 +1,12 @@
-//! How long requests waited in a server and how long they were computed, by the server's own metrics.
+//! How long requests waited in a server and how long they were computed, by the server's own
+//! metrics.
 
 use crate::workload::Request;
 
 use super::{Reached, target::PATIENCE};
 
-/// Seconds that a server's requests waited and were computed, and how many they were; counters since its start.
+/// Seconds that a server's requests waited and were computed, and how many they were; counters
+/// since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ServerTimes {
     queue_seconds: f64,
@@ -12,8 +14,8 @@ pub struct ServerTimes {
     requests: f64,
 }
 
-/// Where a server of each kind says so: the queue, the inference and the count, each by the beginning of a line of Prometheus'
-/// text, and how many of its units are a second.
+/// Where a server of each kind says so: the queue, the inference and the count, each by the
+/// beginning of a line of Prometheus' text, and how many of its units are a second.
 const KNOWN: [([&str; 3], f64); 2] = [
     (
         [
@@ -25,13 +27,18 @@ const KNOWN: [([&str; 3], f64); 2] = [
     ),
     // Triton's.
     (
-        ["nv_inference_queue_duration_us{", "nv_inference_compute_infer_duration_us{", "nv_inference_request_success{"],
+        [
+            "nv_inference_queue_duration_us{",
+            "nv_inference_compute_infer_duration_us{",
+            "nv_inference_request_success{",
+        ],
         1e6,
     ),
 ];
 
 impl ServerTimes {
-    /// What a replica says now to somebody who asks as this request does; `None` of one that has no such metrics, or does not answer.
+    /// What a replica says now to somebody who asks as this request does; `None` of one that has no
+    /// such metrics, or does not answer.
     pub async fn of(replica: &Reached, request: &Request) -> Option<Self> {
         let asked = replica.ask(&request.get_as("/metrics"), PATIENCE).await.ok()?;
         (asked.status == 200).then(|| Self::read(&String::from_utf8_lossy(&asked.body)))?
@@ -42,7 +49,10 @@ impl ServerTimes {
         let requests = self.requests - before.requests;
         let mean = |now: f64, then: f64| (now - then).max(0.0) / requests * 1e3;
         (requests > 0.0).then(|| {
-            (mean(self.queue_seconds, before.queue_seconds), mean(self.inference_seconds, before.inference_seconds))
+            (
+                mean(self.queue_seconds, before.queue_seconds),
+                mean(self.inference_seconds, before.inference_seconds),
+            )
         })
     }
 
@@ -59,8 +69,10 @@ impl ServerTimes {
 
 /// The values of all lines that begin so, added up.
 fn sum(text: &str, begins: &str) -> Option<f64> {
-    let values =
-        text.lines().filter(|line| line.starts_with(begins)).filter_map(|line| line.rsplit(' ').next()?.parse().ok());
+    let values = text
+        .lines()
+        .filter(|line| line.starts_with(begins))
+        .filter_map(|line| line.rsplit(' ').next()?.parse().ok());
     values.reduce(|a: f64, b: f64| a + b)
 }
 
@@ -70,16 +82,22 @@ mod tests {
 
     #[test]
     fn metrics_of_ours_and_of_triton_are_read() {
-        let ours = "inference_stage_seconds_sum{stage=\"queue\"} 1.5\ninference_stage_seconds_sum{stage=\"inference\"} 0.5\n\
+        let ours = "inference_stage_seconds_sum{stage=\"queue\"} \
+            1.5\ninference_stage_seconds_sum{stage=\"inference\"} 0.5\n\
             inference_stage_seconds_count{stage=\"inference\"} 100\n";
         let times = ServerTimes::read(ours).unwrap();
         assert_eq!(times.since(&ServerTimes::default()), Some((15.0, 5.0)));
-        let triton = "nv_inference_request_success{model=\"a\",version=\"1\"} 10\nnv_inference_request_success{model=\"b\"} 30\n\
-            nv_inference_queue_duration_us{model=\"a\"} 1000\nnv_inference_queue_duration_us{model=\"b\"} 3000\n\
+        let triton = "nv_inference_request_success{model=\"a\",version=\"1\"} \
+            10\nnv_inference_request_success{model=\"b\"} 30\n\
+            nv_inference_queue_duration_us{model=\"a\"} \
+            1000\nnv_inference_queue_duration_us{model=\"b\"} 3000\n\
             nv_inference_compute_infer_duration_us{model=\"a\"} 8000\n";
         let times = ServerTimes::read(triton).unwrap();
         let (queue_ms, inference_ms) = times.since(&ServerTimes::default()).unwrap();
-        assert!((queue_ms - 0.1).abs() < 1e-9 && (inference_ms - 0.2).abs() < 1e-9, "{queue_ms} {inference_ms}");
+        assert!(
+            (queue_ms - 0.1).abs() < 1e-9 && (inference_ms - 0.2).abs() < 1e-9,
+            "{queue_ms} {inference_ms}"
+        );
         assert_eq!(times.since(&times), None, "no request in between");
         assert_eq!(ServerTimes::read("up 1\n"), None);
     }

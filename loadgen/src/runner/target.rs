@@ -1,4 +1,5 @@
-//! What a target is asked before users come: is it there, what does it want to be asked, does it like what we send.
+//! What a target is asked before users come: is it there, what does it want to be asked, does it
+//! like what we send.
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -21,7 +22,8 @@ const GREETING: Duration = Duration::from_secs(1);
 pub enum Source {
     /// All addresses of a name.
     Host(Host),
-    /// The running containers with some labels, each at its own address; and their port, where they expose none or several.
+    /// The running containers with some labels, each at its own address; and their port, where they
+    /// expose none or several.
     Containers(Selector, Option<u16>),
 }
 
@@ -72,11 +74,18 @@ impl fmt::Display for Source {
 impl Reached {
     /// Returns a replica, at its own address.
     pub fn replica(addr: SocketAddr) -> Self {
-        Self { source: Source::Host(Host::at(addr)), first: addr, addrs: vec![addr], refused: Vec::new(), secure: None }
+        Self {
+            source: Source::Host(Host::at(addr)),
+            first: addr,
+            addrs: vec![addr],
+            refused: Vec::new(),
+            secure: None,
+        }
     }
 
-    /// Reaches the addresses of a source that take connections and, where TLS is spoken, have a certificate that is trusted. Of a name with
-    /// addresses of both families those of the first one that works: they are two ways to the same servers.
+    /// Reaches the addresses of a source that take connections and, where TLS is spoken, have a
+    /// certificate that is trusted. Of a name with addresses of both families those of the first
+    /// one that works: they are two ways to the same servers.
     ///
     /// # Errors
     /// When none does.
@@ -88,10 +97,16 @@ impl Reached {
         let found = source.addresses().await?;
         let greetings = found.iter().map(|&addr| greeted(addr, secure.clone(), PATIENCE));
         let greetings: Vec<io::Result<()>> = futures_util::future::join_all(greetings).await;
-        let first = found.iter().zip(&greetings).find(|(_, greeting)| greeting.is_ok()).map(|(addr, _)| *addr);
+        let first = found
+            .iter()
+            .zip(&greetings)
+            .find(|(_, greeting)| greeting.is_ok())
+            .map(|(addr, _)| *addr);
         let Some(first) = first else { return Err(unreachable(&source, &found, &greetings)) };
         let mut reached = Self { source, first, addrs: Vec::new(), refused: Vec::new(), secure };
-        for (addr, greeting) in found.into_iter().zip(greetings).filter(|(addr, _)| is_alike(*addr, first)) {
+        for (addr, greeting) in
+            found.into_iter().zip(greetings).filter(|(addr, _)| is_alike(*addr, first))
+        {
             match greeting {
                 Ok(()) => reached.addrs.push(addr),
                 Err(error) => reached.refused.push((addr, error.to_string())),
@@ -112,10 +127,15 @@ impl Reached {
 
     /// Returns the line that says how many addresses take load, where that is not simply the one.
     pub fn remark(&self) -> Option<String> {
-        let refused: Vec<String> = self.refused.iter().map(|(addr, why)| format!("{addr}: {why}")).collect();
+        let refused: Vec<String> =
+            self.refused.iter().map(|(addr, why)| format!("{addr}: {why}")).collect();
         match (self.addrs.len(), refused.is_empty()) {
             (1, true) => None,
-            (count, true) => Some(format!("{}: {count} addresses take load ({})", self.source, listed(&self.addrs))),
+            (count, true) => Some(format!(
+                "{}: {count} addresses take load ({})",
+                self.source,
+                listed(&self.addrs)
+            )),
             (count, false) => Some(format!(
                 "{}: {count} of {} addresses take load ({})",
                 self.source,
@@ -137,8 +157,9 @@ impl Reached {
         targets
     }
 
-    /// Finds its addresses again: those that are known stay without being asked, unless they are in `refused`; others have to take a connection
-    /// first, and to be of the same family. Where nobody tells, it keeps what it has.
+    /// Finds its addresses again: those that are known stay without being asked, unless they are in
+    /// `refused`; others have to take a connection first, and to be of the same family. Where
+    /// nobody tells, it keeps what it has.
     pub(super) async fn look_again(&mut self, refused: &[SocketAddr]) {
         let Ok(found) = self.source.addresses().await else { return };
         let mut addrs = Vec::new();
@@ -159,8 +180,8 @@ impl Reached {
         }
     }
 
-    /// Completes a request: where nobody said what it carries, it is the example that the service gives (`GET /model`, which `inference-api`
-    /// answers).
+    /// Completes a request: where nobody said what it carries, it is the example that the service
+    /// gives (`GET /model`, which `inference-api` answers).
     ///
     /// # Errors
     /// When it gives none; the error says how to give a body.
@@ -169,10 +190,12 @@ impl Reached {
             return Ok(request);
         }
         let info: Result<ModelInfo, String> = self.get(&request.get_as("/model")).await;
-        let example = info.and_then(|info| info.example.ok_or_else(|| "its rows are too large".to_owned()));
+        let example =
+            info.and_then(|info| info.example.ok_or_else(|| "its rows are too large".to_owned()));
         let example = example.map_err(|why| {
             Error::Usage(format!(
-                "there is nothing to send: {}/model gives no example ({why})\n  help: say --body '{{\"features\":[…]}}', or --body @file",
+                "there is nothing to send: {}/model gives no example ({why})\n  help: say --body \
+                    '{{\"features\":[…]}}', or --body @file",
                 self.source
             ))
         })?;
@@ -186,13 +209,15 @@ impl Reached {
     pub async fn metadata(&self, request: &Request) -> Result<ModelMetadata, Error> {
         self.get(request).await.map_err(|why| {
             Error::Usage(format!(
-                "{}{} does not tell the model's inputs: {why}\n  help: is this the model's name there?",
+                "{}{} does not tell the model's inputs: {why}\n  help: is this the model's name \
+                    there?",
                 self.source, request.path
             ))
         })
     }
 
-    /// Sends the request once and wants a 2xx within `patience`: a sweep over a target that refuses its requests would only measure refusals.
+    /// Sends the request once and wants a 2xx within `patience`: a sweep over a target that refuses
+    /// its requests would only measure refusals.
     ///
     /// # Errors
     /// With the server's own words when it refuses.
@@ -206,7 +231,8 @@ impl Reached {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "{url} answers {} to the request that users would send: {}\n  help: check --path, --body and --api-key",
+            "{url} answers {} to the request that users would send: {}\n  help: check --path, \
+                --body and --api-key",
             asked.status, asked.words
         )))
     }
@@ -227,7 +253,8 @@ impl Reached {
     pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Asked> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
         let (addr, secure) = (self.first, self.secure.clone());
-        let asked = tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, patience));
+        let asked =
+            tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, patience));
         asked.await.map_err(io::Error::other)?
     }
 }
@@ -244,16 +271,23 @@ fn is_alike(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn unreachable(source: &Source, found: &[SocketAddr], greetings: &[io::Result<()>]) -> Error {
-    let failures = || found.iter().zip(greetings).filter_map(|(addr, greeting)| Some((addr, greeting.as_ref().err()?)));
+    let failures = || {
+        found
+            .iter()
+            .zip(greetings)
+            .filter_map(|(addr, greeting)| Some((addr, greeting.as_ref().err()?)))
+    };
     let tls = failures().find(|(_, error)| error.kind() == io::ErrorKind::InvalidData);
     if let Some((_, error)) = tls {
         return Error::Unreachable(format!(
-            "{source} does not speak TLS as it should: {error}\n  help: --cacert FILE names whom to trust, --insecure trusts anybody"
+            "{source} does not speak TLS as it should: {error}\n  help: --cacert FILE names whom \
+                to trust, --insecure trusts anybody"
         ));
     }
     let told: Vec<String> = failures().map(|(addr, error)| format!("{addr}: {error}")).collect();
     Error::Unreachable(format!(
-        "{source} does not take connections ({})\n  help: is the server started, and is this its address?",
+        "{source} does not take connections ({})\n  help: is the server started, and is this its \
+            address?",
         told.join("; ")
     ))
 }

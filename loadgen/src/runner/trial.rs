@@ -15,7 +15,8 @@ use crate::{
     event::Event,
     sweep,
     trial::{
-        Action, Idle, Measurements, Monitor, Purpose, Trial, TrialSpec, UsageLog, not_started, summarize, without_load,
+        Action, Idle, Measurements, Monitor, Purpose, Trial, TrialSpec, UsageLog, not_started,
+        summarize, without_load,
     },
     workload::{Request, Segment, Targets},
 };
@@ -44,8 +45,8 @@ impl Sweep {
     /// Makes a trial; `None` if it was interrupted with nothing to tell.
     ///
     /// # Errors
-    /// When something that every trial needs is missing: an image, a cgroup, files. A replica that does not start under its
-    /// limits is no error but a failed trial.
+    /// When something that every trial needs is missing: an image, a cgroup, files. A replica that
+    /// does not start under its limits is no error but a failed trial.
     pub(super) async fn trial(
         &mut self,
         spec: TrialSpec,
@@ -130,7 +131,9 @@ impl Sweep {
         let trial_control = Control::default();
         let engine = {
             let control = trial_control.clone();
-            tokio::task::spawn_blocking(move || engine::run(&segment, &targets, &limits, &sender, &control))
+            tokio::task::spawn_blocking(move || {
+                engine::run(&segment, &targets, &limits, &sender, &control)
+            })
         };
         let victim = service.replicas.last().filter(|_| monitor.failure_at().is_some()).cloned();
         let mut drive = Drive {
@@ -160,21 +163,30 @@ impl Sweep {
                 drive.log.end_load(drive.began.elapsed());
             }
         }
-        let outcome: Outcome = engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
+        let outcome: Outcome =
+            engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
         let Drive { service, monitor, mut log, began, answers, is_refused, .. } = drive;
         // What was refused once is not asked for again.
         self.settings.can_probe &= !is_refused;
         log.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
             // One that answers no user would be waited for, and not tell.
-            Some(before) if answers => ServerTimes::of(&first, &request).await.and_then(|after| after.since(&before)),
+            Some(before) if answers => {
+                ServerTimes::of(&first, &request).await.and_then(|after| after.since(&before))
+            }
             _ => None,
         };
         Ok((monitor, Measurements { outcome, log, idle, server_ms }))
     }
 
-    /// Reads what the replicas used, tells the monitor of what happened since the last time, and does what it says.
-    async fn step(&self, drive: &mut Drive<'_>, inbox: &mpsc::Receiver<Event>, trials: &[Trial]) -> Result<(), Error> {
+    /// Reads what the replicas used, tells the monitor of what happened since the last time, and
+    /// does what it says.
+    async fn step(
+        &self,
+        drive: &mut Drive<'_>,
+        inbox: &mpsc::Receiver<Event>,
+        trials: &[Trial],
+    ) -> Result<(), Error> {
         let now = drive.began.elapsed();
         let is_due = drive.monitor.failure_at().is_some_and(|at| now >= at);
         if let Some(victim) = drive.victim.take_if(|_| is_due) {
@@ -238,17 +250,24 @@ impl Sweep {
         }
     }
 
-    /// Sends every replica a first request, which may take as long as its start: what a program does for the first time is part of its
-    /// start, and no user waits for it.
+    /// Sends every replica a first request, which may take as long as its start: what a program
+    /// does for the first time is part of its start, and no user waits for it.
     async fn warm(&self, addrs: &[SocketAddr], request: &Request) -> Result<(), Error> {
         let patience = self.deployment.ready_timeout.max(self.timeout);
-        let first = |&addr: &SocketAddr| async move { Reached::replica(addr).check(request, patience).await };
+        let first = |&addr: &SocketAddr| async move {
+            Reached::replica(addr).check(request, patience).await
+        };
         futures_util::future::try_join_all(addrs.iter().map(first)).await.map(drop)
     }
 
     async fn idle(&self, service: &Service) -> Result<Idle, Error> {
         let idle = self.orchestrator.usage(service).await?;
-        let largest = |bytes: fn(&MemoryUsage) -> u64| idle.iter().map(|usage| bytes(&usage.memory)).max().unwrap_or(0);
-        Ok(Idle { bytes: largest(|memory| memory.current_bytes), anon_bytes: largest(|memory| memory.anon_bytes) })
+        let largest = |bytes: fn(&MemoryUsage) -> u64| {
+            idle.iter().map(|usage| bytes(&usage.memory)).max().unwrap_or(0)
+        };
+        Ok(Idle {
+            bytes: largest(|memory| memory.current_bytes),
+            anon_bytes: largest(|memory| memory.anon_bytes),
+        })
     }
 }

@@ -15,7 +15,8 @@ pub struct Kind {
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// As `inference-api` with `iris` was measured: 0.36 CPU with room, 0.14 to 0.18 where it just holds 10,000 users.
+/// As `inference-api` with `iris` was measured: 0.36 CPU with room, 0.14 to 0.18 where it just
+/// holds 10,000 users.
 const BATCHING: Service = Service {
     alone: 63e-6,
     busy: 20e-6,
@@ -52,10 +53,19 @@ pub const KINDS: [Kind; 8] = [
     },
     Kind {
         name: "memory by waiting requests",
-        service: Service { waiting_bytes: 60_000.0, idle_bytes: 40.0 * MIB, memory_spread: 0.06, ..BATCHING },
+        service: Service {
+            waiting_bytes: 60_000.0,
+            idle_bytes: 40.0 * MIB,
+            memory_spread: 0.06,
+            ..BATCHING
+        },
         machine: Machine::CALM,
     },
-    Kind { name: "starts that differ", service: Service { starts: 0.09, ..BATCHING }, machine: Machine::CALM },
+    Kind {
+        name: "starts that differ",
+        service: Service { starts: 0.09, ..BATCHING },
+        machine: Machine::CALM,
+    },
     Kind {
         name: "some requests cost 20 times",
         service: Service { alone: 30e-6, busy: 18e-6, tail: (0.03, 20.0), ..BATCHING },

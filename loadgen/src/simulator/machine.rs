@@ -30,8 +30,13 @@ const BURST_SHARE: std::ops::Range<f64> = 0.03..0.3;
 
 impl Machine {
     /// A machine of its own: one processor for the replicas, starts that differ a little.
-    pub const CALM: Self =
-        Self { cores: 1.0, between_trials: 0.02, within_trials: 0.02, wander: 0.0, steal_bursts: 0.0 };
+    pub const CALM: Self = Self {
+        cores: 1.0,
+        between_trials: 0.02,
+        within_trials: 0.02,
+        wander: 0.0,
+        steal_bursts: 0.0,
+    };
 }
 
 /// The machine during a sweep.
@@ -57,10 +62,12 @@ impl Weather {
         self.second = 0.0;
     }
 
-    /// Passes a second. Returns by how much more a request costs in it, and the share of the processors that is stolen.
+    /// Passes a second. Returns by how much more a request costs in it, and the share of the
+    /// processors that is stolen.
     pub(super) fn second(&mut self, rng: &mut Pcg64) -> (f64, f64) {
         let Machine { within_trials, steal_bursts, .. } = self.machine;
-        self.second = MEMORY * self.second + (1.0 - MEMORY * MEMORY).sqrt() * within_trials * normal(rng);
+        self.second =
+            MEMORY * self.second + (1.0 - MEMORY * MEMORY).sqrt() * within_trials * normal(rng);
         self.burst = match self.burst {
             Some((left, share)) if left > 1.0 => Some((left - 1.0, share)),
             _ => rng

@@ -1,11 +1,12 @@
 //! A simulated service with physics, on which sweeps are judged.
 //!
-//! Closed users with think time send to replicas under CPU quotas. A replica runs until its quota's period (100 ms) is used up and
-//! stands still until the next one. A request costs less when it waits behind others. Starts differ, the machine changes its speed
-//! between and within trials, other guests steal processor time in bursts, and waiting requests take memory.
+//! Closed users with think time send to replicas under CPU quotas. A replica runs until its quota's
+//! period (100 ms) is used up and stands still until the next one. A request costs less when it
+//! waits behind others. Starts differ, the machine changes its speed between and within trials,
+//! other guests steal processor time in bursts, and waiting requests take memory.
 //!
-//! Requests are a fluid in steps of 4 ms, so that a sweep takes milliseconds. None of the formulas of the search's model appears here: a
-//! power law that judged a power law would prove nothing.
+//! Requests are a fluid in steps of 4 ms, so that a sweep takes milliseconds. None of the formulas
+//! of the search's model appears here: a power law that judged a power law would prove nothing.
 
 mod kinds;
 mod machine;

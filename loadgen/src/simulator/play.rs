@@ -6,7 +6,10 @@ use super::World;
 use crate::{
     engine::{Measured, Outcome},
     measure::{Second, Window},
-    trial::{Action, Idle, Measurements, Monitor, Purpose, Settings, Trial, TrialSpec, UsageLog, summarize},
+    trial::{
+        Action, Idle, Measurements, Monitor, Purpose, Settings, Trial, TrialSpec, UsageLog,
+        summarize,
+    },
     workload::{Plan, StepTimes},
 };
 
@@ -55,7 +58,9 @@ impl World {
         }
         let end = Duration::from_secs(seconds.len() as u64);
         let reached = times.iter().filter(|times| times.start < end);
-        let steps = reached.map(|times| Measured { all: window(&seconds, *times), tasks: Vec::new() }).collect();
+        let steps = reached
+            .map(|times| Measured { all: window(&seconds, *times), tasks: Vec::new() })
+            .collect();
         let outcome = Outcome { steps, stopped: true, ..Outcome::default() };
         let idle = Idle { bytes: idle.current_bytes, anon_bytes: idle.anon_bytes };
         let measured = Measurements { outcome, log, idle, server_ms: None };

@@ -21,7 +21,12 @@ const LONGEST: usize = 750;
 
 impl Done {
     pub(super) fn new(limits: usize) -> Self {
-        Self { requests: 0.0, failures: 0.0, over: vec![0.0; limits], ticks: vec![0.0; LONGEST + 1] }
+        Self {
+            requests: 0.0,
+            failures: 0.0,
+            over: vec![0.0; limits],
+            ticks: vec![0.0; LONGEST + 1],
+        }
     }
 }
 
@@ -29,7 +34,8 @@ impl Done {
 const LEAST_PAGES: f64 = 0.35;
 /// Page faults that read a file a second, where none of the pages that are wanted is there.
 const FAULTS: f64 = 2000.0;
-/// CPU seconds that such a fault takes, and what a request that meets one waits is in the queue that this makes.
+/// CPU seconds that such a fault takes, and what a request that meets one waits is in the queue
+/// that this makes.
 const FAULT_COST: f64 = 150e-6;
 /// Page cache that the program's start leaves beside its own pages.
 const STARTED_BYTES: f64 = 25.0 * (1 << 20) as f64;
@@ -92,7 +98,8 @@ impl Replica {
         Usage { end: self.end.clone(), ..self.usage.clone() }
     }
 
-    /// Passes a tick with so many users, of whom some are new. Returns the CPU seconds that it took of those that are left in it.
+    /// Passes a tick with so many users, of whom some are new. Returns the CPU seconds that it took
+    /// of those that are left in it.
     #[expect(clippy::too_many_arguments, reason = "all that a tick depends on, and nothing else")]
     pub(super) fn tick(
         &mut self,
@@ -152,7 +159,14 @@ impl Replica {
     }
 
     /// Serves with so many CPU seconds, first come, first served. Returns what it used of them.
-    fn serve(&mut self, allowed: f64, slowness: f64, fault_cost: f64, limits: &[u32], done: &mut Done) -> f64 {
+    fn serve(
+        &mut self,
+        allowed: f64,
+        slowness: f64,
+        fault_cost: f64,
+        limits: &[u32],
+        done: &mut Done,
+    ) -> f64 {
         let mut budget = allowed;
         let paid = self.debt.min(budget);
         self.debt -= paid;
@@ -163,7 +177,9 @@ impl Replica {
         let mean_tail = 1.0 + tail.0 * (tail.1 - 1.0);
         while budget > 1e-12 {
             let Some((came, waiting)) = self.waiting.front_mut() else { break };
-            let cost = (busy + (alone - busy) / (1.0 + self.count / half)) * warm * mean_tail * slowness + fault_cost;
+            let cost =
+                (busy + (alone - busy) / (1.0 + self.count / half)) * warm * mean_tail * slowness
+                    + fault_cost;
             let served = (budget / cost).min(*waiting);
             let waited = self.age - *came;
             done.requests += served;
@@ -187,11 +203,14 @@ impl Replica {
         allowed - budget
     }
 
-    /// Accounts for memory. Returns what page faults add to the cost of a request; ends the replica if its memory does not fit.
+    /// Accounts for memory. Returns what page faults add to the cost of a request; ends the replica
+    /// if its memory does not fit.
     fn hold_memory(&mut self, users: f64) -> f64 {
-        let Service { idle_bytes, connection_bytes, waiting_bytes, program_bytes, .. } = self.service;
+        let Service { idle_bytes, connection_bytes, waiting_bytes, program_bytes, .. } =
+            self.service;
         let limit = self.limits.memory_bytes as f64;
-        let anon = (idle_bytes + connection_bytes * users + waiting_bytes * self.count) * self.memory;
+        let anon =
+            (idle_bytes + connection_bytes * users + waiting_bytes * self.count) * self.memory;
         let room = limit - anon;
         let memory = &mut self.usage.memory;
         let files = room.clamp(0.0, program_bytes + STARTED_BYTES);
@@ -199,7 +218,8 @@ impl Replica {
         memory.file_bytes = files as u64;
         memory.current_bytes = (anon + files) as u64;
         memory.mapped_file_bytes = Some(files.min(program_bytes) as u64);
-        memory.peak_bytes = memory.peak_bytes.max(memory.current_bytes.min(self.limits.memory_bytes));
+        memory.peak_bytes =
+            memory.peak_bytes.max(memory.current_bytes.min(self.limits.memory_bytes));
         if room < program_bytes * LEAST_PAGES {
             self.usage.oom_kills += 1;
             memory.peak_bytes = self.limits.memory_bytes;
@@ -210,8 +230,8 @@ impl Replica {
         if missing > 0.0 {
             // Counted in whole ones over many ticks.
             let faults = FAULTS * missing * TICK.as_secs_f64();
-            memory.major_faults +=
-                faults.floor() as u64 + u64::from(f64::from(self.age % 100) < faults.fract() * 100.0);
+            memory.major_faults += faults.floor() as u64
+                + u64::from(f64::from(self.age % 100) < faults.fract() * 100.0);
             memory.reclaims += u64::from(self.age.is_multiple_of(10));
         }
         missing * FAULT_COST

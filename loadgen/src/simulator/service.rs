@@ -25,7 +25,8 @@ pub struct Service {
     pub tail: (f64, f64),
     /// Spread of the cost from one start to the next (standard deviation of the logarithm).
     pub starts: f64,
-    /// By how much more a request costs right after the start, and the seconds in which that fades to a third.
+    /// By how much more a request costs right after the start, and the seconds in which that fades
+    /// to a third.
     pub warm_up: (f64, f64),
     /// Of going on after the quota had stopped it.
     pub resume: f64,
@@ -47,7 +48,12 @@ impl Service {
     /// One whose requests cost `factor` times as much.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
-        Self { alone: self.alone * factor, busy: self.busy * factor, connect: self.connect * factor, ..self }
+        Self {
+            alone: self.alone * factor,
+            busy: self.busy * factor,
+            connect: self.connect * factor,
+            ..self
+        }
     }
 }
 
@@ -80,7 +86,8 @@ impl Running {
     ) -> Self {
         weather.begin_trial(rng);
         let tick_ms = TICK.as_millis() as u64;
-        let limit_ticks = limits_ms.iter().map(|ms| u32::try_from(ms / tick_ms).unwrap_or(u32::MAX)).collect();
+        let limit_ticks =
+            limits_ms.iter().map(|ms| u32::try_from(ms / tick_ms).unwrap_or(u32::MAX)).collect();
         let ticks = PERIOD.div_duration_f64(TICK) as u32;
         let cost = (service.starts * normal(rng)).exp();
         let replicas = (0..count)
@@ -91,7 +98,15 @@ impl Running {
             .collect();
         let seed = rng.random_range(0..u64::MAX);
         let rng = rand::SeedableRng::seed_from_u64(seed);
-        Self { replicas, weather: weather.clone(), limit_ticks, users: 0.0, seconds: 0, think: THINK_SECONDS, rng }
+        Self {
+            replicas,
+            weather: weather.clone(),
+            limit_ticks,
+            users: 0.0,
+            seconds: 0,
+            think: THINK_SECONDS,
+            rng,
+        }
     }
 
     /// Users do not think from now on.
@@ -99,7 +114,8 @@ impl Running {
         self.think = NO_THINK_SECONDS;
     }
 
-    /// Changes the limits of all replicas, which go on. A replica whose memory does not fit is killed.
+    /// Changes the limits of all replicas, which go on. A replica whose memory does not fit is
+    /// killed.
     pub fn set_limits(&mut self, limits: Limits) {
         self.replicas.iter_mut().for_each(|replica| replica.set_limits(limits));
     }
@@ -111,7 +127,8 @@ impl Running {
         }
     }
 
-    /// Passes a second, in which users become `users`. Returns what was measured, and the share of the processors that was stolen.
+    /// Passes a second, in which users become `users`. Returns what was measured, and the share of
+    /// the processors that was stolen.
     pub fn second(&mut self, users: f64) -> (Second, f64) {
         self.seconds += 1;
         let (slowness, stolen) = self.weather.second(&mut self.rng);
@@ -129,7 +146,16 @@ impl Running {
             for index in (0..count).map(|i| (tick as usize + i) % count) {
                 let z = normal(&mut self.rng);
                 let replica = &mut self.replicas[index];
-                left -= replica.tick(each, new, self.think, slowness, left, z, &self.limit_ticks, &mut done);
+                left -= replica.tick(
+                    each,
+                    new,
+                    self.think,
+                    slowness,
+                    left,
+                    z,
+                    &self.limit_ticks,
+                    &mut done,
+                );
             }
         }
         (self.measured(&done, stolen), stolen)
@@ -137,7 +163,10 @@ impl Running {
 
     /// What each replica has used.
     pub fn usage(&self) -> Vec<Usage> {
-        let named = |(index, replica): (usize, &Replica)| Usage { replica: format!("s-{index}"), ..replica.usage() };
+        let named = |(index, replica): (usize, &Replica)| Usage {
+            replica: format!("s-{index}"),
+            ..replica.usage()
+        };
         self.replicas.iter().enumerate().map(named).collect()
     }
 
@@ -147,12 +176,15 @@ impl Running {
         over.iter_mut().zip(&done.over).for_each(|(to, over)| *to = whole(*over));
         let mut intended = Latencies::default();
         let mut carried = 0.0;
-        for (ticks, requests) in done.ticks.iter().enumerate().filter(|(_, requests)| **requests > 0.0) {
+        for (ticks, requests) in
+            done.ticks.iter().enumerate().filter(|(_, requests)| **requests > 0.0)
+        {
             carried += requests;
             let whole = carried.floor();
             carried -= whole;
             let half = TICK / 2;
-            intended.record_many(TICK * u32::try_from(ticks).unwrap_or(u32::MAX) + half, whole as u64);
+            intended
+                .record_many(TICK * u32::try_from(ticks).unwrap_or(u32::MAX) + half, whole as u64);
         }
         Second {
             index: self.seconds,

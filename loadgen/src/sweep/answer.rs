@@ -18,7 +18,8 @@ pub struct ReplicaAnswer {
     pub finding: Finding,
     /// The minimum with headroom, if that was asked for and confirmed.
     pub recommended: Option<Point>,
-    /// What is still to be tried of a minimum that is confirmed: the failure of a replica, or its headroom.
+    /// What is still to be tried of a minimum that is confirmed: the failure of a replica, or its
+    /// headroom.
     pub remaining: Option<Purpose>,
     /// Where the edge is.
     pub estimate: Option<Estimate>,
@@ -55,14 +56,16 @@ pub struct Estimate {
 pub enum Finding {
     /// The smallest limits that hold the objective, with all the evidence that an answer needs.
     Minimum(Minimum),
-    /// All that an answer needs was seen at these limits, but memory still grows at the end of a hold: no memory limit lasts.
+    /// All that an answer needs was seen at these limits, but memory still grows at the end of a
+    /// hold: no memory limit lasts.
     Growing {
         /// The limits.
         minimum: Minimum,
         /// How fast, and how long the limit lasts.
         growth: Growth,
     },
-    /// The smallest limits that are likely enough to hold it, with evidence missing: the sweep ended early.
+    /// The smallest limits that are likely enough to hold it, with evidence missing: the sweep
+    /// ended early.
     Unconfirmed {
         /// The limits.
         minimum: Minimum,
@@ -139,14 +142,23 @@ impl ReplicaAnswer {
     /// Returns the users that were held, where the target was not.
     pub fn held_users(&self) -> Option<u32> {
         match self.finding {
-            Finding::NotHeld { held_users, .. } | Finding::Capacity { users: held_users, .. } => Some(held_users),
+            Finding::NotHeld { held_users, .. } | Finding::Capacity { users: held_users, .. } => {
+                Some(held_users)
+            }
             _ => None,
         }
     }
 
     /// Returns an answer of a finding alone.
     pub(super) fn of(replicas: u32, finding: Finding) -> Self {
-        Self { replicas, finding, recommended: None, remaining: None, estimate: None, rungs: Vec::new() }
+        Self {
+            replicas,
+            finding,
+            recommended: None,
+            remaining: None,
+            estimate: None,
+            rungs: Vec::new(),
+        }
     }
 }
 
@@ -173,10 +185,13 @@ impl<'a> Answer<'a> {
         };
         let mut per_replicas: Vec<ReplicaAnswer> = answers;
         // A count that cannot be had is told of once those before it are answered.
-        let impossible = settings.replicas.iter().filter(|replicas| settings.top(**replicas).is_none());
-        per_replicas.extend(impossible.map(|replicas| ReplicaAnswer::of(*replicas, Finding::NotTried)));
-        let is_calibration =
-            |trial: &&Trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial) && !trial.steps.is_empty();
+        let impossible =
+            settings.replicas.iter().filter(|replicas| settings.top(**replicas).is_none());
+        per_replicas
+            .extend(impossible.map(|replicas| ReplicaAnswer::of(*replicas, Finding::NotTried)));
+        let is_calibration = |trial: &&Trial| {
+            trial.spec.purpose == Purpose::Calibrate && is_valid(trial) && !trial.steps.is_empty()
+        };
         Self {
             per_replicas,
             capacity: trials
@@ -197,21 +212,29 @@ impl<'a> Answer<'a> {
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
 
-    /// Returns the point that manifests are written for: the cheapest minimum, with headroom where that was confirmed.
+    /// Returns the point that manifests are written for: the cheapest minimum, with headroom where
+    /// that was confirmed.
     pub fn recommended(&self, settings: &Settings) -> Option<Point> {
         let minimum = self.cheapest(settings)?;
-        let answer = self.per_replicas.iter().find(|answer| answer.replicas == minimum.point.replicas)?;
+        let answer =
+            self.per_replicas.iter().find(|answer| answer.replicas == minimum.point.replicas)?;
         Some(answer.recommended.unwrap_or(minimum.point))
     }
 
-    /// Returns the points that passed a ramp, failed none, and are not beaten in everything by another one.
+    /// Returns the points that passed a ramp, failed none, and are not beaten in everything by
+    /// another one.
     pub fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
         frontier::front(settings, trials)
     }
 
-    /// Returns the cheapest point of which some fresh trial or ramp passed with a 99th percentile under `limit_ms`, with that trial. The
-    /// trials were made for another objective: there may be a cheaper one.
-    pub fn cheapest_with_p99(settings: &Settings, trials: &'a [Trial], limit_ms: f64) -> Option<&'a Trial> {
+    /// Returns the cheapest point of which some fresh trial or ramp passed with a 99th percentile
+    /// under `limit_ms`, with that trial. The trials were made for another objective: there may be
+    /// a cheaper one.
+    pub fn cheapest_with_p99(
+        settings: &Settings,
+        trials: &'a [Trial],
+        limit_ms: f64,
+    ) -> Option<&'a Trial> {
         let is_one = |trial: &&Trial| {
             matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
                 && trial.spec.users >= settings.max_users

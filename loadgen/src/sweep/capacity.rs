@@ -1,6 +1,7 @@
 //! `--mode capacity`: the most users that the largest limits hold.
 //!
-//! The same model and the same choice as for limits, with the number of users in place of CPU: fewer users are more room.
+//! The same model and the same choice as for limits, with the number of users in place of CPU:
+//! fewer users are more room.
 
 use super::{
     Planned,
@@ -36,7 +37,10 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
 
 /// Returns what is known of each replica count that was begun.
 pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
-    Capacity::all(settings, trials).filter(|capacity| !capacity.all.is_empty()).map(|c| c.answer()).collect()
+    Capacity::all(settings, trials)
+        .filter(|capacity| !capacity.all.is_empty())
+        .map(|c| c.answer())
+        .collect()
 }
 
 impl<'a> Capacity<'a> {
@@ -48,8 +52,10 @@ impl<'a> Capacity<'a> {
     }
 
     fn new(settings: &'a Settings, trials: &'a [Trial], point: Point) -> Self {
-        let is_mine =
-            |trial: &&Trial| trial.spec.point == point && matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp);
+        let is_mine = |trial: &&Trial| {
+            trial.spec.point == point
+                && matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
+        };
         let all: Vec<&Trial> = trials.iter().filter(is_mine).collect();
         let (max, step) = (settings.max_users, settings.step.clamp(1, settings.max_users));
         let users: Vec<u32> = (1..=max.div_ceil(step)).rev().map(|i| (i * step).min(max)).collect();
@@ -61,11 +67,13 @@ impl<'a> Capacity<'a> {
             .iter()
             .map(|&users| {
                 let passed = |purpose| {
-                    let is_one =
-                        |trial: &&Trial| trial.spec.purpose == purpose && trial.spec.users == users && trial.passed();
+                    let is_one = |trial: &&Trial| {
+                        trial.spec.purpose == purpose && trial.spec.users == users && trial.passed()
+                    };
                     valid().filter(is_one).count()
                 };
-                let failed = |trial: &Trial| trial.spec.users == users && trial.verdict == Verdict::Fail;
+                let failed =
+                    |trial: &Trial| trial.spec.users == users && trial.verdict == Verdict::Fail;
                 let room = -f64::from(users).ln();
                 Rung {
                     room,
@@ -80,7 +88,8 @@ impl<'a> Capacity<'a> {
     }
 
     fn next(&self) -> Option<Planned> {
-        self.next_unchecked().filter(|planned| is_measurable(self.all.iter().copied(), planned.spec))
+        self.next_unchecked()
+            .filter(|planned| is_measurable(self.all.iter().copied(), planned.spec))
     }
 
     /// The trial to make next, be it invalid again and again.
@@ -91,20 +100,34 @@ impl<'a> Capacity<'a> {
         }
         let first = spec(Purpose::Ramp, self.settings.max_users);
         let planned = if self.all.is_empty() || self.all.iter().all(|trial| !is_valid(trial)) {
-            let reason = format!("Adds {} users at a time to see how far {} gets.", self.settings.step, self.point);
+            let reason = format!(
+                "Adds {} users at a time to see how far {} gets.",
+                self.settings.step, self.point
+            );
             planned(self.settings, first, reason)
         } else {
             let seconds = |rung: usize, purpose| {
-                Timing::new(self.settings.wait_time).length(self.settings, purpose, self.users[rung]).as_secs_f64()
+                Timing::new(self.settings.wait_time)
+                    .length(self.settings, purpose, self.users[rung])
+                    .as_secs_f64()
             };
-            let (rung, purpose) = match choose(&self.posterior, &self.rungs, self.settings.confidence, seconds) {
-                Choice::Confirmed(_) | Choice::NoneHolds => return None,
-                Choice::Fresh(rung) => (rung, Purpose::Fresh),
-                Choice::Ramp(rung) => (rung, Purpose::Ramp),
-            };
+            let (rung, purpose) =
+                match choose(&self.posterior, &self.rungs, self.settings.confidence, seconds) {
+                    Choice::Confirmed(_) | Choice::NoneHolds => return None,
+                    Choice::Fresh(rung) => (rung, Purpose::Fresh),
+                    Choice::Ramp(rung) => (rung, Purpose::Ramp),
+                };
             let (users, p) = (self.users[rung], percent(self.rungs[rung].p_hold));
-            let what = if purpose == Purpose::Ramp { "a ramp confirms it" } else { "a fresh trial decides" };
-            planned(self.settings, spec(purpose, users), format!("{users} users are held in {p} of starts; {what}."))
+            let what = if purpose == Purpose::Ramp {
+                "a ramp confirms it"
+            } else {
+                "a fresh trial decides"
+            };
+            planned(
+                self.settings,
+                spec(purpose, users),
+                format!("{users} users are held in {p} of starts; {what}."),
+            )
         };
         Some(planned)
     }
@@ -115,16 +138,23 @@ impl<'a> Capacity<'a> {
         let likely = complete.clone().find(|rung| self.rungs[*rung].is_candidate(confidence));
         let confirmed = likely.or(complete.next_back());
         let finding = match (confirmed, candidate(&self.rungs, confidence)) {
-            (Some(rung), _) => {
-                Finding::Capacity { point: self.point, users: self.users[rung], p_hold: self.rungs[rung].p_hold }
-            }
+            (Some(rung), _) => Finding::Capacity {
+                point: self.point,
+                users: self.users[rung],
+                p_hold: self.rungs[rung].p_hold,
+            },
             (None, None)
-                if self.all.iter().any(|trial| is_valid(trial) && trial.steps.len() < 2 && !trial.passed()) =>
+                if self
+                    .all
+                    .iter()
+                    .any(|trial| is_valid(trial) && trial.steps.len() < 2 && !trial.passed()) =>
             {
                 Finding::Capacity { point: self.point, users: 0, p_hold: 0.0 }
             }
             (None, _)
-                if self.next_unchecked().is_some_and(|next| !is_measurable(self.all.iter().copied(), next.spec)) =>
+                if self
+                    .next_unchecked()
+                    .is_some_and(|next| !is_measurable(self.all.iter().copied(), next.spec)) =>
             {
                 Finding::Unmeasurable
             }
@@ -134,16 +164,19 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// What a trial tells of users: of each of its steps, and where it failed, of the first step that was not passed, whatever it lacked.
+/// What a trial tells of users: of each of its steps, and where it failed, of the first step that
+/// was not passed, whatever it lacked.
 fn start(trial: &Trial, step: u32) -> Option<Start> {
     let room = |users: u32| -f64::from(users).ln();
     let passed = trial.steps.iter().take_while(|step| step.verdict != Verdict::Fail);
-    let of_step =
-        |step: &crate::trial::StepResult| Some(Observation { room: room(step.users), seen: seen_in_step(step)? });
+    let of_step = |step: &crate::trial::StepResult| {
+        Some(Observation { room: room(step.users), seen: seen_in_step(step)? })
+    };
     let mut observations: Vec<Observation> = passed.clone().filter_map(of_step).collect();
     if trial.verdict == Verdict::Fail {
         let before = passed.last().map_or(0, |step| step.users);
-        let failed = trial.steps.iter().find(|step| step.verdict == Verdict::Fail).map(|step| step.users);
+        let failed =
+            trial.steps.iter().find(|step| step.verdict == Verdict::Fail).map(|step| step.users);
         let users = failed.unwrap_or_else(|| (before + step).min(trial.spec.users));
         observations.push(Observation { room: room(users), seen: Seen::AtLeast(0.0) });
     }

@@ -1,8 +1,9 @@
 //! Which trial is worth most per second.
 //!
-//! A trial is worth the information that it is expected to bring about which rung is the answer, and a fixed amount more if that rung
-//! turns out to be the answer, which needs the trial anyway. So trials near the edge come first while little is known, and the ramp comes
-//! once hardly anything is expected to change the answer.
+//! A trial is worth the information that it is expected to bring about which rung is the answer,
+//! and a fixed amount more if that rung turns out to be the answer, which needs the trial anyway.
+//! So trials near the edge come first while little is known, and the ramp comes once hardly
+//! anything is expected to change the answer.
 
 use super::model::Posterior;
 use crate::trial::Purpose;
@@ -22,7 +23,8 @@ pub(super) struct Rung {
     pub room: f64,
     /// Probability that a fresh start holds.
     pub p_hold: f64,
-    /// Whether it cannot be the answer any more: a trial failed that did not lack memory, or its trials come out either way.
+    /// Whether it cannot be the answer any more: a trial failed that did not lack memory, or its
+    /// trials come out either way.
     pub is_out: bool,
     /// Fresh trials that the rung still needs to be the answer.
     pub needs_fresh: usize,
@@ -67,13 +69,16 @@ pub(super) fn choose(
     confidence: f64,
     seconds: impl Fn(usize, Purpose) -> f64,
 ) -> Choice {
-    if let Some(answer) = rungs.iter().position(|rung| rung.is_candidate(confidence) && rung.is_complete()) {
+    if let Some(answer) =
+        rungs.iter().position(|rung| rung.is_candidate(confidence) && rung.is_complete())
+    {
         return Choice::Confirmed(answer);
     }
     let rooms: Vec<f64> = rungs.iter().map(|rung| rung.room).collect();
     let candidate = candidate(rungs, confidence);
     let mut options = Vec::new();
-    for (index, (rung, worth)) in rungs.iter().zip(posterior.worth(&rooms, confidence)).enumerate() {
+    for (index, (rung, worth)) in rungs.iter().zip(posterior.worth(&rooms, confidence)).enumerate()
+    {
         // What is out cannot be the answer, and what is dearer than the candidate need not be.
         if rung.is_out || candidate.is_some_and(|candidate| index > candidate) {
             continue;

@@ -16,12 +16,13 @@ use crate::{
     verdict::Verdict,
 };
 
-/// A replica needs more than its share of what one alone needs: its quota stops it for longer. So much of the logarithm of the count is
-/// saved: 0.8 to 0.85 was measured with 2 and 4 replicas.
+/// A replica needs more than its share of what one alone needs: its quota stops it for longer. So
+/// much of the logarithm of the count is saved: 0.8 to 0.85 was measured with 2 and 4 replicas.
 const SHARED: f64 = 0.8;
 /// How uncertain that is.
 const SHARED_SD: f64 = 0.25;
-/// The edge is above what requests cost when they wait behind each other, by this factor's logarithm; and how uncertain that is.
+/// The edge is above what requests cost when they wait behind each other, by this factor's
+/// logarithm; and how uncertain that is.
 const ABOVE_BUSY: (f64, f64) = (0.6, 0.5);
 /// Where nothing is known: the middle of the ladder, and anywhere on it.
 const UNKNOWN_SD: f64 = 1.0;
@@ -60,7 +61,13 @@ impl<'a> Count<'a> {
         counts
     }
 
-    fn new(settings: &'a Settings, trials: &'a [Trial], replicas: u32, top: Rungs, prior: Prior) -> Self {
+    fn new(
+        settings: &'a Settings,
+        trials: &'a [Trial],
+        replicas: u32,
+        top: Rungs,
+        prior: Prior,
+    ) -> Self {
         let is_mine = |trial: &&Trial| {
             trial.spec.point.replicas == replicas
                 && trial.spec.users == settings.max_users
@@ -68,8 +75,10 @@ impl<'a> Count<'a> {
         };
         let all: Vec<&Trial> = trials.iter().filter(is_mine).collect();
         let valid: Vec<&Trial> = all.iter().copied().filter(|trial| is_valid(trial)).collect();
-        // An invalid probe's first limits say nothing; its other readings have verdicts of their own, and a miss under steal is a wide hint.
-        let told = all.iter().filter(|trial| is_valid(trial) || trial.spec.purpose == Purpose::Probe);
+        // An invalid probe's first limits say nothing; its other readings have verdicts of their
+        // own, and a miss under steal is a wide hint.
+        let told =
+            all.iter().filter(|trial| is_valid(trial) || trial.spec.purpose == Purpose::Probe);
         let starts: Vec<Start> = told.filter_map(|trial| Start::of(trial)).collect();
         let posterior = Posterior::new(prior, &starts);
         let room = |rung| (settings.cpus.rung(rung) as f64).ln();
@@ -88,7 +97,9 @@ impl<'a> Count<'a> {
             return Some(probe);
         }
         let rungs = self.rungs();
-        match choose(&self.posterior, &rungs, self.settings.confidence, |rung, purpose| self.seconds(rung, purpose)) {
+        match choose(&self.posterior, &rungs, self.settings.confidence, |rung, purpose| {
+            self.seconds(rung, purpose)
+        }) {
             Choice::Confirmed(rung) => match self.confirmed(rung) {
                 Finding::Minimum(minimum) => self.after(minimum),
                 _ => None,
@@ -118,9 +129,13 @@ impl<'a> Count<'a> {
         let complete = |rung: &usize| rungs[*rung].is_complete();
         let is_likely = |rung: &usize| rungs[*rung].is_candidate(confidence);
         let all = || 0..rungs.len();
-        // What was confirmed stays the answer, with its probability, whatever a later trial makes of that.
-        let likeliest =
-            || all().filter(complete).max_by(|a, b| rungs[*a].p_hold.total_cmp(&rungs[*b].p_hold).then(b.cmp(a)));
+        // What was confirmed stays the answer, with its probability, whatever a later trial makes
+        // of that.
+        let likeliest = || {
+            all()
+                .filter(complete)
+                .max_by(|a, b| rungs[*a].p_hold.total_cmp(&rungs[*b].p_hold).then(b.cmp(a)))
+        };
         let confirmed = all().filter(complete).find(is_likely).or_else(likeliest);
         let finding = match (confirmed, candidate(&rungs, confidence), self.top_ramp()) {
             (Some(rung), ..) => self.confirmed(rung),
@@ -137,7 +152,9 @@ impl<'a> Count<'a> {
         let told = |(index, rung): (usize, &Rung)| {
             let (passed, failed) = self.came_out(index);
             RungAnswer {
-                cpus: orchestrator::Cpus::from_millis(u32::try_from(self.settings.cpus.rung(index)).unwrap_or(0)),
+                cpus: orchestrator::Cpus::from_millis(
+                    u32::try_from(self.settings.cpus.rung(index)).unwrap_or(0),
+                ),
                 p_hold: rung.p_hold,
                 passed,
                 failed,
@@ -153,7 +170,11 @@ impl<'a> Count<'a> {
         let cpus = |room: f64| room.exp() / 1000.0;
         let at = |q| cpus(self.posterior.quantile(q));
         let is_told = self.all.iter().any(|trial| Start::of(trial).is_some());
-        is_told.then(|| Estimate { replicas: self.replicas, cpus: at(0.5), interval: [at(0.05), at(0.95)] })
+        is_told.then(|| Estimate {
+            replicas: self.replicas,
+            cpus: at(0.5),
+            interval: [at(0.05), at(0.95)],
+        })
     }
 
     /// Returns about how many seconds its search still takes.
@@ -163,8 +184,13 @@ impl<'a> Count<'a> {
         if rungs.iter().any(|rung| rung.is_candidate(confidence) && rung.is_complete()) {
             return 0;
         }
-        let length =
-            |purpose| Timing::new(self.settings.wait_time).length(self.settings, purpose, self.settings.max_users);
+        let length = |purpose| {
+            Timing::new(self.settings.wait_time).length(
+                self.settings,
+                purpose,
+                self.settings.max_users,
+            )
+        };
         let count = |needed: usize, purpose| length(purpose).as_secs() * needed as u64;
         let probes = usize::from(self.probe().is_some());
         let (fresh, ramps) = candidate(&rungs, confidence)
@@ -179,7 +205,11 @@ impl<'a> Count<'a> {
     }
 
     pub fn spec(&self, purpose: Purpose, rungs: Rungs) -> TrialSpec {
-        TrialSpec { purpose, point: self.settings.point(self.replicas, rungs), users: self.settings.max_users }
+        TrialSpec {
+            purpose,
+            point: self.settings.point(self.replicas, rungs),
+            users: self.settings.max_users,
+        }
     }
 
     pub fn memory(&self, cpu: usize) -> Memory {
@@ -188,7 +218,9 @@ impl<'a> Count<'a> {
 
     /// Whether some valid fresh trial or ramp passed at a point.
     pub fn passed_at(&self, point: Point) -> bool {
-        self.trials.iter().any(|trial| trial.spec.point == point && is_start(trial) && trial.passed())
+        self.trials
+            .iter()
+            .any(|trial| trial.spec.point == point && is_start(trial) && trial.passed())
     }
 
     fn rungs(&self) -> Vec<Rung> {
@@ -218,17 +250,25 @@ impl<'a> Count<'a> {
         let is_one = |trial: &&&Trial| {
             trial.spec.purpose == purpose
                 && trial.passed()
-                && self.settings.rungs(trial.spec.point).is_some_and(|at| at.cpu == cpu && at.memory <= memory)
+                && self
+                    .settings
+                    .rungs(trial.spec.point)
+                    .is_some_and(|at| at.cpu == cpu && at.memory <= memory)
         };
         self.trials.iter().filter(is_one).count()
     }
 
     /// Whether a trial under a CPU rung failed, and memory was not what it lacked.
     fn has_failed(&self, cpu: usize) -> bool {
-        let is_at_top =
-            |trial: &Trial| self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.memory >= self.top.memory);
+        let is_at_top = |trial: &Trial| {
+            self.settings
+                .rungs(trial.spec.point)
+                .is_some_and(|rungs| rungs.memory >= self.top.memory)
+        };
         // With no more memory to give, the lack of it is one more failure.
-        self.at(cpu).any(|trial| trial.verdict == Verdict::Fail && (!trial.lacked_memory() || is_at_top(trial)))
+        self.at(cpu).any(|trial| {
+            trial.verdict == Verdict::Fail && (!trial.lacked_memory() || is_at_top(trial))
+        })
     }
 
     /// Whether so many trials of a CPU rung were made that one more is not expected to settle it.
@@ -236,7 +276,8 @@ impl<'a> Count<'a> {
         self.at(cpu).count() >= MOST_TRIALS
     }
 
-    /// Fresh trials and ramps under a CPU rung that passed, and those that did not though they had memory.
+    /// Fresh trials and ramps under a CPU rung that passed, and those that did not though they had
+    /// memory.
     fn came_out(&self, cpu: usize) -> (usize, usize) {
         let passed = self.at(cpu).filter(|trial| trial.passed()).count();
         (passed, self.at(cpu).filter(|trial| !trial.passed() && !trial.lacked_memory()).count())
@@ -244,7 +285,8 @@ impl<'a> Count<'a> {
 
     fn at(&self, cpu: usize) -> impl Iterator<Item = &&'a Trial> {
         let is_there = move |trial: &&&Trial| {
-            is_start(trial) && self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.cpu == cpu)
+            is_start(trial)
+                && self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.cpu == cpu)
         };
         self.trials.iter().filter(is_there)
     }
@@ -253,7 +295,9 @@ impl<'a> Count<'a> {
     fn confirmed(&self, cpu: usize) -> Finding {
         let minimum = self.minimum(cpu);
         let bytes = |point: Point| point.limits.memory_bytes;
-        let starts = self.at(cpu).filter(|trial| trial.passed() && bytes(trial.spec.point) <= bytes(minimum.point));
+        let starts = self
+            .at(cpu)
+            .filter(|trial| trial.passed() && bytes(trial.spec.point) <= bytes(minimum.point));
         let grown: Vec<Option<Growth>> = starts.map(|trial| trial.usage.memory_growth).collect();
         let mut known: Vec<Growth> = grown.iter().flatten().copied().collect();
         known.sort_by(|a, b| a.lasts_seconds.total_cmp(&b.lasts_seconds));
@@ -277,7 +321,8 @@ impl<'a> Count<'a> {
     }
 
     fn unconfirmed(&self, candidate: Option<usize>, rungs: &[Rung]) -> Finding {
-        if self.next().is_some_and(|planned| !is_measurable(self.all.iter().copied(), planned.spec)) {
+        if self.next().is_some_and(|planned| !is_measurable(self.all.iter().copied(), planned.spec))
+        {
             return Finding::Unmeasurable;
         }
         let Some(cpu) = candidate else { return Finding::Unknown };
@@ -294,8 +339,9 @@ impl<'a> Count<'a> {
         let memory = self.memory(cpu_rung);
         let is_candidate = candidate(rungs, self.settings.confidence) == Some(cpu_rung);
         let next = memory.next().filter(|_| is_candidate);
-        let at = next
-            .unwrap_or_else(|| if is_candidate { memory.enough.unwrap_or(self.top.memory) } else { memory.likely() });
+        let at = next.unwrap_or_else(|| {
+            if is_candidate { memory.enough.unwrap_or(self.top.memory) } else { memory.likely() }
+        });
         let spec = self.spec(Purpose::Fresh, Rungs { cpu: cpu_rung, memory: at });
         let (limit, p) = (cpu(spec.point), percent(rungs[cpu_rung].p_hold));
         let mib = spec.point.limits.memory_bytes >> 20;
@@ -303,11 +349,15 @@ impl<'a> Count<'a> {
             (Some(_), Some(enough)) => {
                 let known = self.settings.memory.rung(enough) >> 20;
                 format!(
-                    "{limit} holds in {p} of starts with {known} MiB; a cold start decides whether {mib} MiB is enough."
+                    "{limit} holds in {p} of starts with {known} MiB; a cold start decides whether \
+                        {mib} MiB is enough."
                 )
             }
             (Some(_), None) => {
-                format!("{limit} holds in {p} of starts; a cold start decides whether {mib} MiB is enough.")
+                format!(
+                    "{limit} holds in {p} of starts; a cold start decides whether {mib} MiB is \
+                        enough."
+                )
             }
             (None, _) if is_candidate => {
                 let more = rungs[cpu_rung].needs_fresh;
@@ -325,7 +375,8 @@ impl<'a> Count<'a> {
     fn how_far(&self) -> Option<Planned> {
         let spec = self.spec(Purpose::Ramp, self.top);
         let p = percent(self.p_hold[self.top.cpu]);
-        let reason = format!("{} holds in {p} of starts; a ramp tells how many users it holds.", spec.point);
+        let reason =
+            format!("{} holds in {p} of starts; a ramp tells how many users it holds.", spec.point);
         self.top_ramp().is_none().then(|| planned(self.settings, spec, reason))
     }
 
@@ -334,16 +385,21 @@ impl<'a> Count<'a> {
         self.trials.iter().find(|trial| trial.spec == spec).copied()
     }
 
-    /// What is tried once the answer is known: the failure of a replica, and the limits with headroom.
+    /// What is tried once the answer is known: the failure of a replica, and the limits with
+    /// headroom.
     fn after(&self, minimum: Minimum) -> Option<Planned> {
         let users = self.settings.max_users;
         let failure = TrialSpec { purpose: Purpose::ReplicaFailure, point: minimum.point, users };
         let is_made = |spec: TrialSpec| self.trials.iter().any(|trial| trial.spec == spec);
         let is_open = |spec: TrialSpec| {
-            !is_made(spec) && self.all.iter().filter(|trial| trial.spec == spec).count() <= super::RETRIES
+            !is_made(spec)
+                && self.all.iter().filter(|trial| trial.spec == spec).count() <= super::RETRIES
         };
         if self.replicas > 1 && is_open(failure) {
-            let reason = format!("Kills one of {} replicas under all users to see what that costs.", self.replicas);
+            let reason = format!(
+                "Kills one of {} replicas under all users to see what that costs.",
+                self.replicas
+            );
             return Some(planned(self.settings, failure, reason));
         }
         let point = self.settings.recommended(minimum.point)?;
@@ -353,7 +409,11 @@ impl<'a> Count<'a> {
     }
 
     fn seconds(&self, rung: usize, purpose: Purpose) -> f64 {
-        let length = Timing::new(self.settings.wait_time).length(self.settings, purpose, self.settings.max_users);
+        let length = Timing::new(self.settings.wait_time).length(
+            self.settings,
+            purpose,
+            self.settings.max_users,
+        );
         // One that fails ends early.
         let p = self.p_hold[rung];
         length.as_secs_f64() * (0.7 + 0.3 * p)
@@ -366,10 +426,14 @@ fn is_start(trial: &Trial) -> bool {
 
 /// What is expected of the first count's edge, from the calibration.
 fn unseeded(settings: &Settings, trials: &[Trial], replicas: u32) -> Prior {
-    let (first, last) = (settings.cpus.rung(0) as f64, settings.cpus.rung(settings.cpus.top()) as f64);
+    let (first, last) =
+        (settings.cpus.rung(0) as f64, settings.cpus.rung(settings.cpus.top()) as f64);
     let anywhere = Prior { mean: (first.ln() + last.ln()) / 2.0, sd: UNKNOWN_SD };
-    let calibration = trials.iter().find(|trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial));
-    let cost = calibration.and_then(|trial| trial.usage.cpu_seconds_per_request).filter(|cost| *cost > 0.0);
+    let calibration =
+        trials.iter().find(|trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial));
+    let cost = calibration
+        .and_then(|trial| trial.usage.cpu_seconds_per_request)
+        .filter(|cost| *cost > 0.0);
     let rate = settings.wait_time.planned_per_second(settings.max_users.into());
     match (cost, rate) {
         (Some(cost), Some(rate)) => {

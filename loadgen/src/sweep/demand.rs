@@ -1,7 +1,8 @@
 //! `--mode demand`: the least CPU for each step of users, measured in one service.
 //!
-//! The probe lowers the quota at each step of users until the objective breaks. Each step has a posterior of its own, which begins where
-//! the step before it ended. Fresh trials verify the curve at the top and in the middle, and correct it where they disagree.
+//! The probe lowers the quota at each step of users until the objective breaks. Each step has a
+//! posterior of its own, which begins where the step before it ended. Fresh trials verify the curve
+//! at the top and in the middle, and correct it where they disagree.
 
 use serde::Serialize;
 
@@ -21,7 +22,8 @@ pub struct DemandPoint {
     pub cpus: f64,
     /// Edge of the usual start, in processors.
     pub edge: f64,
-    /// Whether fresh trials with so many users and at most so much CPU, rounded up to a rung, passed and none failed.
+    /// Whether fresh trials with so many users and at most so much CPU, rounded up to a rung,
+    /// passed and none failed.
     pub is_verified: bool,
 }
 
@@ -48,10 +50,17 @@ pub fn demand(settings: &Settings, trials: &[Trial]) -> Vec<DemandPoint> {
         least = least.max(with_confidence(&posterior, settings.confidence));
         let point = verified_point(settings, probe.spec.point.replicas, least);
         let came_out = |wanted: bool| {
-            fresh(trials, users).filter(|trial| trial.spec.point == point && trial.passed() == wanted).count()
+            fresh(trials, users)
+                .filter(|trial| trial.spec.point == point && trial.passed() == wanted)
+                .count()
         };
         let is_verified = came_out(true) > 0 && came_out(false) == 0;
-        curve.push(DemandPoint { users, cpus: least / 1000.0, edge: edge.exp() / 1000.0, is_verified });
+        curve.push(DemandPoint {
+            users,
+            cpus: least / 1000.0,
+            edge: edge.exp() / 1000.0,
+            is_verified,
+        });
     }
     curve
 }
@@ -63,21 +72,25 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     let users = settings.max_users;
     if probe(settings, trials).is_none() {
         let made = trials.iter().filter(|trial| trial.spec.purpose == Purpose::Probe).count();
-        let spec = TrialSpec { purpose: Purpose::Probe, point: settings.point(replicas, top), users };
+        let spec =
+            TrialSpec { purpose: Purpose::Probe, point: settings.point(replicas, top), users };
         let reason = format!(
             "Lowers the CPU limit of one running service at each step of {} users up to {users}.",
             settings.step
         );
-        return (settings.can_probe && made <= super::RETRIES).then(|| planned(settings, spec, reason));
+        return (settings.can_probe && made <= super::RETRIES)
+            .then(|| planned(settings, spec, reason));
     }
     let curve = demand(settings, trials);
     let (top, middle) = (curve.last()?, curve.get(curve.len() / 2)?);
-    let is_open = |point: &&DemandPoint| !point.is_verified && tried(trials, point.users) < MOST_TRIALS;
+    let is_open =
+        |point: &&DemandPoint| !point.is_verified && tried(trials, point.users) < MOST_TRIALS;
     let mut open = [top, middle].into_iter().filter(is_open).map(|at| {
         let point = verified_point(settings, replicas, at.cpus * 1000.0);
         let spec = TrialSpec { purpose: Purpose::Fresh, point, users: at.users };
         let reason = format!(
-            "The probe says that {} users need {:.2} CPU for {} of starts; a fresh trial with {} CPU verifies it.",
+            "The probe says that {} users need {:.2} CPU for {} of starts; a fresh trial with {} \
+                CPU verifies it.",
             at.users,
             at.cpus,
             percent(settings.confidence),
@@ -90,7 +103,8 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
 
 fn probe<'a>(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
     // One that was cut short is not the curve.
-    let is_whole = |trial: &Trial| trial.readings.last().is_some_and(|last| last.users == settings.max_users);
+    let is_whole =
+        |trial: &Trial| trial.readings.last().is_some_and(|last| last.users == settings.max_users);
     let is_one = |trial: &&Trial| {
         trial.spec.purpose == Purpose::Probe
             && is_valid(trial)
@@ -101,8 +115,9 @@ fn probe<'a>(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
 }
 
 fn fresh(trials: &[Trial], users: u32) -> impl Iterator<Item = &Trial> {
-    let is_one =
-        move |trial: &&Trial| trial.spec.purpose == Purpose::Fresh && trial.spec.users == users && is_valid(trial);
+    let is_one = move |trial: &&Trial| {
+        trial.spec.purpose == Purpose::Fresh && trial.spec.users == users && is_valid(trial)
+    };
     trials.iter().filter(is_one)
 }
 
@@ -112,17 +127,24 @@ fn tried(trials: &[Trial], users: u32) -> usize {
 
 /// What is known of the edge at a step of users.
 fn posterior(trials: &[Trial], probe: &Trial, users: u32, before: Option<(u32, f64)>) -> Posterior {
-    let readings: Vec<_> = probe.readings.iter().filter(|reading| reading.users == users).cloned().collect();
+    let readings: Vec<_> =
+        probe.readings.iter().filter(|reading| reading.users == users).cloned().collect();
     let prior = match before {
-        Some((fewer, edge)) => Prior { mean: edge + (f64::from(users) / f64::from(fewer)).ln(), sd: STEP_SD },
+        Some((fewer, edge)) => {
+            Prior { mean: edge + (f64::from(users) / f64::from(fewer)).ln(), sd: STEP_SD }
+        }
         None => {
-            let lowest = readings.iter().map(|reading| reading.limits.cpus.millis).min().unwrap_or(100);
+            let lowest =
+                readings.iter().map(|reading| reading.limits.cpus.millis).min().unwrap_or(100);
             Prior { mean: f64::from(lowest).ln(), sd: FIRST_SD }
         }
     };
     let spec = TrialSpec { users, ..probe.spec };
     let of_probe = Trial { spec, readings, ..probe.clone() };
-    let starts = std::iter::once(&of_probe).chain(fresh(trials, users)).filter_map(Start::of).collect::<Vec<_>>();
+    let starts = std::iter::once(&of_probe)
+        .chain(fresh(trials, users))
+        .filter_map(Start::of)
+        .collect::<Vec<_>>();
     Posterior::new(prior, &starts)
 }
 
@@ -136,9 +158,12 @@ fn with_confidence(posterior: &Posterior, confidence: f64) -> f64 {
     high.exp()
 }
 
-/// The point with that limit, rounded up to a rung, and all the memory there is: memory is not what a demand sweep is about.
+/// The point with that limit, rounded up to a rung, and all the memory there is: memory is not what
+/// a demand sweep is about.
 fn verified_point(settings: &Settings, replicas: u32, millis: f64) -> Point {
-    let top = settings.top(replicas).unwrap_or(Rungs { cpu: settings.cpus.top(), memory: settings.memory.top() });
+    let top = settings
+        .top(replicas)
+        .unwrap_or(Rungs { cpu: settings.cpus.top(), memory: settings.memory.top() });
     let cpu = settings.cpus.at_least(millis).min(top.cpu);
     settings.point(replicas, Rungs { cpu, memory: top.memory })
 }

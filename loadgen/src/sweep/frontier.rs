@@ -6,21 +6,30 @@ use crate::trial::{Point, Purpose, Rungs, Settings, Trial};
 /// Memory rungs below the minimum that are traded for CPU.
 const TRADES: usize = 3;
 
-/// Returns the next trial with less memory and more CPU than the minimum of a replica count: less memory under all the CPU there is,
-/// and from there half way down to the minimum's CPU as long as it passes.
+/// Returns the next trial with less memory and more CPU than the minimum of a replica count: less
+/// memory under all the CPU there is, and from there half way down to the minimum's CPU as long as
+/// it passes.
 pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
     let settings = count.settings;
     let minimum = settings.rungs(count.answer()?.minimum()?.point)?;
     for memory in (minimum.memory.saturating_sub(TRADES)..minimum.memory).rev() {
         let passes = |cpu: usize| {
             let spec = count.spec(Purpose::Fresh, Rungs { cpu, memory });
-            let made: Vec<bool> =
-                count.trials.iter().filter(|trial| trial.spec == spec).map(|trial| trial.passed()).collect();
+            let made: Vec<bool> = count
+                .trials
+                .iter()
+                .filter(|trial| trial.spec == spec)
+                .map(|trial| trial.passed())
+                .collect();
             (!made.is_empty()).then(|| made.iter().all(|passed| *passed))
         };
         let fresh = |cpu: usize| {
             let spec = count.spec(Purpose::Fresh, Rungs { cpu, memory });
-            planned(settings, spec, format!("Looks whether {} holds: less memory for more CPU.", spec.point))
+            planned(
+                settings,
+                spec,
+                format!("Looks whether {} holds: less memory for more CPU.", spec.point),
+            )
         };
         match passes(count.top.cpu) {
             None => return Some(fresh(count.top.cpu)),
@@ -46,22 +55,30 @@ pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
     None
 }
 
-/// The points that passed a ramp, failed none, and that no other one beats: none has at most as much CPU in all, as much memory in all and
-/// as many replicas, and less of something.
+/// The points that passed a ramp, failed none, and that no other one beats: none has at most as
+/// much CPU in all, as much memory in all and as many replicas, and less of something.
 pub(super) fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
     let is_ramp = |trial: &&Trial| {
-        trial.spec.purpose == Purpose::Ramp && trial.spec.users == settings.max_users && super::is_valid(trial)
+        trial.spec.purpose == Purpose::Ramp
+            && trial.spec.users == settings.max_users
+            && super::is_valid(trial)
     };
     let ramps: Vec<&Trial> = trials.iter().filter(is_ramp).collect();
     let held = ramps.iter().map(|trial| trial.spec.point);
-    let points: Vec<Point> =
-        held.filter(|point| ramps.iter().filter(|t| t.spec.point == *point).all(|t| t.passed())).collect();
+    let points: Vec<Point> = held
+        .filter(|point| ramps.iter().filter(|t| t.spec.point == *point).all(|t| t.passed()))
+        .collect();
     unbeaten(&points)
 }
 
 fn unbeaten(points: &[Point]) -> Vec<Point> {
-    let figures =
-        |p: &Point| (u64::from(p.replicas) * u64::from(p.limits.cpus.millis), p.total_memory_bytes(), p.replicas);
+    let figures = |p: &Point| {
+        (
+            u64::from(p.replicas) * u64::from(p.limits.cpus.millis),
+            p.total_memory_bytes(),
+            p.replicas,
+        )
+    };
     let beats = |a: &Point, b: &Point| {
         let (a, b) = (figures(a), figures(b));
         a != b && a.0 <= b.0 && a.1 <= b.1 && a.2 <= b.2

@@ -1,4 +1,5 @@
-//! `--mode grid`: every point, and those near the edge again and again. Slow, and the truth that searches are judged by.
+//! `--mode grid`: every point, and those near the edge again and again. Slow, and the truth that
+//! searches are judged by.
 
 use super::{
     Planned,
@@ -12,14 +13,17 @@ const REPEATS: usize = 3;
 
 /// Returns the next trial.
 pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
-    let wanted = settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
+    let wanted =
+        settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
     wanted.into_iter().find_map(|grid| grid.next())
 }
 
 /// Returns the cheapest point of each replica count that was tried whole.
 pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
-    let grids = settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
-    let begun = grids.filter(|grid| trials.iter().any(|trial| trial.spec.point.replicas == grid.replicas));
+    let grids =
+        settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
+    let begun =
+        grids.filter(|grid| trials.iter().any(|trial| trial.spec.point.replicas == grid.replicas));
     begun.map(|grid| ReplicaAnswer::of(grid.replicas, grid.finding())).collect()
 }
 
@@ -39,7 +43,8 @@ impl<'a> Grid<'a> {
         // The largest limits first: whether a replica can answer at all is known then.
         let first = std::iter::once(self.top).chain(self.all());
         let untried = first.clone().find(|at| self.missing(*at, 1));
-        let near = || self.all().find(|at| self.is_near_the_edge(*at) && self.missing(*at, REPEATS));
+        let near =
+            || self.all().find(|at| self.is_near_the_edge(*at) && self.missing(*at, REPEATS));
         let (at, reason) = match untried {
             Some(at) => (at, "Every point is tried."),
             None => (near()?, "A neighbour came out otherwise; tried three times."),
@@ -51,7 +56,10 @@ impl<'a> Grid<'a> {
         if self.next().is_some() {
             return Finding::Unknown;
         }
-        let holding = self.all().filter(|at| self.passes(*at)).map(|at| self.settings.point(self.replicas, at));
+        let holding = self
+            .all()
+            .filter(|at| self.passes(*at))
+            .map(|at| self.settings.point(self.replicas, at));
         let cost = |point: &Point| self.settings.cost(*point);
         Finding::Grid { cheapest: holding.min_by(|a, b| cost(a).total_cmp(&cost(b))) }
     }
@@ -79,7 +87,8 @@ impl<'a> Grid<'a> {
         self.valid(at).count() < wanted && is_measurable(self.trials, self.spec(at))
     }
 
-    /// Whether most trials of a point passed; a point that cannot be measured counts as one that does not.
+    /// Whether most trials of a point passed; a point that cannot be measured counts as one that
+    /// does not.
     fn passes(&self, at: Rungs) -> bool {
         self.valid(at).filter(|trial| trial.passed()).count() * 2 > self.valid(at).count()
     }

@@ -1,6 +1,7 @@
 //! Memory: a wall, not a slope, found by bisection.
 //!
-//! A start either has the memory that it needs or lacks it ([`Trial::is_short_of_memory`]). The probe gives a hint; cold starts decide.
+//! A start either has the memory that it needs or lacks it ([`Trial::is_short_of_memory`]). The
+//! probe gives a hint; cold starts decide.
 
 use crate::trial::{Purpose, Settings, Trial};
 
@@ -16,16 +17,27 @@ pub(super) struct Memory {
     top: usize,
 }
 
-/// Probability of holding from which a CPU limit tells whether memory is short: below it, waiting requests take more.
+/// Probability of holding from which a CPU limit tells whether memory is short: below it, waiting
+/// requests take more.
 const CLEAR: f64 = 0.5;
 
 impl Memory {
-    /// Sorts out what the trials of a replica count say of memory under a CPU rung. `p_hold` is that of each CPU rung.
-    pub fn new(settings: &Settings, trials: &[&Trial], cpu: usize, p_hold: &[f64], top: usize) -> Self {
+    /// Sorts out what the trials of a replica count say of memory under a CPU rung. `p_hold` is
+    /// that of each CPU rung.
+    pub fn new(
+        settings: &Settings,
+        trials: &[&Trial],
+        cpu: usize,
+        p_hold: &[f64],
+        top: usize,
+    ) -> Self {
         let mut memory = Self { lacks: None, enough: None, hint: hint(settings, trials), top };
-        let starts = trials.iter().filter(|trial| matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp));
-        let placed: Vec<_> =
-            starts.filter_map(|trial| settings.rungs(trial.spec.point).map(|rungs| (rungs, *trial))).collect();
+        let starts = trials
+            .iter()
+            .filter(|trial| matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp));
+        let placed: Vec<_> = starts
+            .filter_map(|trial| settings.rungs(trial.spec.point).map(|rungs| (rungs, *trial)))
+            .collect();
         let is_told = |at: usize| at >= cpu || p_hold.get(at).is_some_and(|p| *p >= CLEAR);
         let lacked = placed.iter().filter(|(rungs, trial)| {
             let is_last_resort = trial.passed() && rungs.memory == top;
@@ -43,7 +55,8 @@ impl Memory {
         memory
     }
 
-    /// Returns the rung to try next; `None` once the rung below the lowest that is enough is known to lack memory, or there is none.
+    /// Returns the rung to try next; `None` once the rung below the lowest that is enough is known
+    /// to lack memory, or there is none.
     pub fn next(&self) -> Option<usize> {
         let least = self.lacks.map_or(0, |lacks| lacks + 1);
         match self.enough {
@@ -63,13 +76,14 @@ impl Memory {
 
     /// A rung from this one up that is not known to lack memory: further and further up.
     fn untried(&self, first: usize) -> usize {
-        let above = self.lacks.filter(|lacks| *lacks >= first).map(|lacks| lacks + 1 + (lacks - first));
+        let above =
+            self.lacks.filter(|lacks| *lacks >= first).map(|lacks| lacks + 1 + (lacks - first));
         above.unwrap_or(first).min(self.top)
     }
 }
 
-/// The lowest memory rung that a probe found to be enough, or else the one that has room for the program's own memory and the pages that
-/// it mapped.
+/// The lowest memory rung that a probe found to be enough, or else the one that has room for the
+/// program's own memory and the pages that it mapped.
 fn hint(settings: &Settings, trials: &[&Trial]) -> Option<usize> {
     let of_probe = |trial: &&&Trial| trial.spec.purpose == Purpose::Probe;
     let readings = trials.iter().filter(of_probe).flat_map(|trial| {
@@ -82,7 +96,8 @@ fn hint(settings: &Settings, trials: &[&Trial]) -> Option<usize> {
     let bytes = held.map(|(reading, _)| reading.limits.memory_bytes).min();
     let probed = bytes.and_then(|bytes| settings.memory.at_most(bytes));
     probed.or_else(|| {
-        let of = |trial: &&Trial| trial.usage.anon_bytes + trial.usage.mapped_file_bytes.unwrap_or(0);
+        let of =
+            |trial: &&Trial| trial.usage.anon_bytes + trial.usage.mapped_file_bytes.unwrap_or(0);
         let needed = trials.iter().map(of).filter(|bytes| *bytes > 0).max();
         needed.map(|bytes| settings.memory.at_least(bytes as f64))
     })
@@ -98,7 +113,11 @@ mod tests {
 
     /// A fresh trial with so many MiB that had enough, or was killed for want of it.
     fn start(cpu_millis: u64, mib: u64, is_enough: bool) -> Trial {
-        let spec = TrialSpec { purpose: Purpose::Fresh, point: Point::new(1, cpu_millis, mib << 20), users: 10_000 };
+        let spec = TrialSpec {
+            purpose: Purpose::Fresh,
+            point: Point::new(1, cpu_millis, mib << 20),
+            users: 10_000,
+        };
         let usage = TrialUsage {
             oom_kills: u64::from(!is_enough),
             memory_peak_bytes: mib << 20,
@@ -112,8 +131,15 @@ mod tests {
     fn memory(trials: &[Trial], cpu_millis: f64) -> Memory {
         let settings = Settings::example();
         let cpu = settings.cpus.at_least(cpu_millis);
-        let p_hold: Vec<f64> = (0..=settings.cpus.top()).map(|rung| if rung >= cpu { 0.97 } else { 0.1 }).collect();
-        Memory::new(&settings, &trials.iter().collect::<Vec<_>>(), cpu, &p_hold, settings.memory.top())
+        let p_hold: Vec<f64> =
+            (0..=settings.cpus.top()).map(|rung| if rung >= cpu { 0.97 } else { 0.1 }).collect();
+        Memory::new(
+            &settings,
+            &trials.iter().collect::<Vec<_>>(),
+            cpu,
+            &p_hold,
+            settings.memory.top(),
+        )
     }
 
     /// Rungs are 32, 48, 64, … MiB.
@@ -121,7 +147,11 @@ mod tests {
     fn the_wall_is_found_by_bisection() {
         let enough = |mib| start(180, mib, true);
         let lacks = |mib| start(180, mib, false);
-        assert_eq!(memory(&[enough(96)], 180.0).next(), Some(2), "half way between the lowest rung and 96 MiB");
+        assert_eq!(
+            memory(&[enough(96)], 180.0).next(),
+            Some(2),
+            "half way between the lowest rung and 96 MiB"
+        );
         assert_eq!(memory(&[enough(96), lacks(48)], 180.0).next(), Some(3));
         let known = memory(&[enough(64), lacks(48)], 180.0);
         assert_eq!((known.next(), known.enough, known.lacks), (None, Some(2), Some(1)));

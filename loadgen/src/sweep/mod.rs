@@ -1,10 +1,12 @@
 //! The search for the cheapest limits that hold the objective.
 //!
-//! Pure: from the trials so far, [`next`] names the next trial or says that there is none, and [`answer`] says what is known. It knows
-//! nothing of Docker, clocks or files, and nothing of the order in which trials were made, so that a journal replays to the same point.
+//! Pure: from the trials so far, [`next`] names the next trial or says that there is none, and
+//! [`answer`] says what is known. It knows nothing of Docker, clocks or files, and nothing of the
+//! order in which trials were made, so that a journal replays to the same point.
 //!
-//! Trials become measurements of the [`model`], which tells for every CPU limit the probability that a fresh start holds. `choice`
-//! weighs what a trial is expected to teach, and what the answer still needs, against the seconds that it takes.
+//! Trials become measurements of the [`model`], which tells for every CPU limit the probability
+//! that a fresh start holds. `choice` weighs what a trial is expected to teach, and what the answer
+//! still needs, against the seconds that it takes.
 
 mod answer;
 mod capacity;
@@ -63,34 +65,56 @@ pub fn answer<'a>(settings: &Settings, trials: &'a [Trial]) -> Answer<'a> {
     Answer::from_trials(settings, trials)
 }
 
-/// Returns what is known of the edge by all trials and by those readings of a probe that is still running, as an estimate for people.
-pub fn estimate(settings: &Settings, trials: &[Trial], running: Option<&Trial>) -> Option<Estimate> {
+/// Returns what is known of the edge by all trials and by those readings of a probe that is still
+/// running, as an estimate for people.
+pub fn estimate(
+    settings: &Settings,
+    trials: &[Trial],
+    running: Option<&Trial>,
+) -> Option<Estimate> {
     let all: Vec<Trial> = trials.iter().chain(running).cloned().collect();
-    let replicas = all.iter().rev().find(|trial| trial.spec.purpose != Purpose::Calibrate)?.spec.point.replicas;
+    let replicas = all
+        .iter()
+        .rev()
+        .find(|trial| trial.spec.purpose != Purpose::Calibrate)?
+        .spec
+        .point
+        .replicas;
     Count::all(settings, &all).into_iter().find(|count| count.replicas == replicas)?.estimate()
 }
 
-/// The trial under the largest limits that tells what a request costs and what the service takes at most.
+/// The trial under the largest limits that tells what a request costs and what the service takes at
+/// most.
 fn calibration(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     let &replicas = settings.replicas.iter().find(|replicas| settings.top(**replicas).is_some())?;
     let top = settings.top(replicas)?;
-    let spec =
-        TrialSpec { purpose: Purpose::Calibrate, point: settings.point(replicas, top), users: settings.max_users };
+    let spec = TrialSpec {
+        purpose: Purpose::Calibrate,
+        point: settings.point(replicas, top),
+        users: settings.max_users,
+    };
     let made = trials.iter().filter(|trial| trial.spec.purpose == Purpose::Calibrate).count();
-    let is_made = trials.iter().any(|trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial));
+    let is_made =
+        trials.iter().any(|trial| trial.spec.purpose == Purpose::Calibrate && is_valid(trial));
     let reason = format!("Measures what a request costs and the most that {} takes.", spec.point);
-    (!is_made && made <= RETRIES && settings.mode != Mode::Grid).then(|| planned(settings, spec, reason))
+    (!is_made && made <= RETRIES && settings.mode != Mode::Grid)
+        .then(|| planned(settings, spec, reason))
 }
 
 fn minimal(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     let counts = Count::all(settings, trials);
     let expected: u64 = counts.iter().map(Count::seconds_left).sum();
-    let with_time = |planned: Planned| Planned { seconds_left: expected.max(planned.seconds_left), ..planned };
+    let with_time =
+        |planned: Planned| Planned { seconds_left: expected.max(planned.seconds_left), ..planned };
     let next = counts.iter().find_map(|count| {
-        count.next().filter(|planned| is_measurable(trials, planned.spec)).or_else(|| match settings.mode {
-            Mode::Frontier => frontier::next(count).filter(|planned| is_measurable(trials, planned.spec)),
-            _ => None,
-        })
+        count.next().filter(|planned| is_measurable(trials, planned.spec)).or_else(
+            || match settings.mode {
+                Mode::Frontier => {
+                    frontier::next(count).filter(|planned| is_measurable(trials, planned.spec))
+                }
+                _ => None,
+            },
+        )
     });
     next.map(with_time)
 }

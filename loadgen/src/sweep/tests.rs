@@ -41,7 +41,9 @@ fn a_sweep_of_the_default_service_finds_its_edge() {
     assert!(estimate.interval[0] <= estimate.cpus && estimate.cpus <= estimate.interval[1]);
     let at = |purpose| {
         let is_one = |t: &&Trial| {
-            t.spec.purpose == purpose && t.passed() && t.spec.point.limits.cpus == minimum.point.limits.cpus
+            t.spec.purpose == purpose
+                && t.passed()
+                && t.spec.point.limits.cpus == minimum.point.limits.cpus
         };
         trials.iter().filter(is_one).count()
     };
@@ -61,7 +63,11 @@ fn other_counts_are_seeded_and_lose_a_replica() {
         let mine = || trials.iter().filter(move |t| t.spec.point.replicas == replicas);
         assert_eq!(mine().filter(|t| t.spec.purpose == Purpose::ReplicaFailure).count(), 1);
         let probe = mine().find(|t| t.spec.purpose == Purpose::Probe).expect("a probe");
-        assert!(probe.spec.point.limits.cpus.millis < 500, "it begins near the edge: {}", probe.spec.point);
+        assert!(
+            probe.spec.point.limits.cpus.millis < 500,
+            "it begins near the edge: {}",
+            probe.spec.point
+        );
     }
 }
 
@@ -70,7 +76,9 @@ fn what_no_limits_hold_is_told_with_how_far_they_get() {
     let settings = Settings::example();
     let trials = play(&settings, 1, 4.0, 3);
     let found = answer(&settings, &trials);
-    let Finding::NotHeld { held_users, .. } = found.per_replicas[0].finding else { panic!("{found:?}") };
+    let Finding::NotHeld { held_users, .. } = found.per_replicas[0].finding else {
+        panic!("{found:?}")
+    };
     // 60 us times 4 are 4,167 requests/s, or 7,292 users; starts differ.
     assert!((5500..9000).contains(&held_users), "{held_users}");
     assert_eq!(minimum(&settings, &trials), None);
@@ -87,10 +95,12 @@ fn without_probes_the_search_has_an_answer_too() {
 
 #[test]
 fn headroom_is_above_the_minimum_and_confirmed() {
-    let settings = Settings { headroom: Headroom { cpu: 0.2, memory: 0.15 }, ..Settings::example() };
+    let settings =
+        Settings { headroom: Headroom { cpu: 0.2, memory: 0.15 }, ..Settings::example() };
     let trials = play(&settings, 0, 1.0, 5);
     let found = answer(&settings, &trials);
-    let (minimum, recommended) = (found.cheapest(&settings).unwrap().point, found.per_replicas[0].recommended.unwrap());
+    let (minimum, recommended) =
+        (found.cheapest(&settings).unwrap().point, found.per_replicas[0].recommended.unwrap());
     assert!(minimum.is_within(recommended), "{minimum} {recommended}");
     assert!(recommended.total_cpus() >= minimum.total_cpus() * 1.2 - 1e-9);
     assert!(trials.iter().any(|t| t.spec.point == recommended && t.passed()));
@@ -117,13 +127,17 @@ fn capacity_is_the_most_users_that_are_held() {
     let settings = Settings { mode: Mode::Capacity, ..Settings::example() };
     let trials = play(&settings, 1, 2.4, 7);
     let found = answer(&settings, &trials);
-    let Finding::Capacity { users, p_hold, .. } = found.per_replicas[0].finding else { panic!("{found:?}") };
+    let Finding::Capacity { users, p_hold, .. } = found.per_replicas[0].finding else {
+        panic!("{found:?}")
+    };
     // 144 us are 6,944 requests/s with all of a processor: 12,152 users; all 10,000 are held.
     assert_eq!(users, 10_000);
     assert!(p_hold >= 0.95);
     let trials = play(&settings, 1, 4.0, 7);
     let found = answer(&settings, &trials);
-    let Finding::Capacity { users, .. } = found.per_replicas[0].finding else { panic!("{found:?}") };
+    let Finding::Capacity { users, .. } = found.per_replicas[0].finding else {
+        panic!("{found:?}")
+    };
     assert!((5500..=9000).contains(&users), "{users}");
 }
 
@@ -134,7 +148,10 @@ fn the_frontier_trades_memory_for_cpu() {
     let front = Answer::front(&settings, &trials);
     assert!(!front.is_empty());
     assert!(front.windows(2).all(|pair| pair[0].total_cpus() < pair[1].total_cpus()), "{front:?}");
-    assert!(front.windows(2).all(|pair| pair[0].total_memory_bytes() > pair[1].total_memory_bytes()), "{front:?}");
+    assert!(
+        front.windows(2).all(|pair| pair[0].total_memory_bytes() > pair[1].total_memory_bytes()),
+        "{front:?}"
+    );
 }
 
 #[test]
@@ -149,7 +166,10 @@ fn a_grid_tries_every_point() {
     let points: std::collections::HashSet<Point> = trials.iter().map(|t| t.spec.point).collect();
     assert_eq!(points.len(), 9);
     let found = answer(&settings, &trials);
-    assert!(matches!(found.per_replicas[0].finding, Finding::Grid { cheapest: Some(_) }), "{found:?}");
+    assert!(
+        matches!(found.per_replicas[0].finding, Finding::Grid { cheapest: Some(_) }),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -165,7 +185,8 @@ fn a_trial_that_is_invalid_again_and_again_ends_its_count() {
     assert_eq!(answer(&settings, &trials).per_replicas[0].finding, Finding::Unmeasurable);
 }
 
-/// Steal that hits a trial that passes does not matter; one that misses is invalid, and no other trial is lost for it.
+/// Steal that hits a trial that passes does not matter; one that misses is invalid, and no other
+/// trial is lost for it.
 #[test]
 fn a_stolen_machine_still_has_an_answer() {
     let settings = Settings::example();
@@ -184,8 +205,8 @@ fn a_stolen_machine_still_has_an_answer() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Whatever the service: the search ends, stays within the limits, has failed nothing at its answer, does not depend on the order of its
-    /// trials, and loses no answer that it had.
+    /// Whatever the service: the search ends, stays within the limits, has failed nothing at its
+    /// answer, does not depend on the order of its trials, and loses no answer that it had.
     #[test]
     fn every_sweep_ends_well(kind in 0usize..8, scale in 0.3f64..2.2, seed in 0u64..1000) {
         let settings = Settings::example();

@@ -8,7 +8,8 @@ use super::{Point, TrialUsage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bottleneck {
-    /// The CPU quota: it ran out in many of its periods, or threads waited for a processor nearly all the time.
+    /// The CPU quota: it ran out in many of its periods, or threads waited for a processor nearly
+    /// all the time.
     Cpu,
     /// Memory: the kernel killed for it, or took the program's own pages for want of it.
     Memory,
@@ -31,44 +32,55 @@ impl std::fmt::Display for Bottleneck {
 
 /// Share of periods throttled from which the quota is what binds.
 pub const THROTTLED: f64 = 0.1;
-/// Share of a limit from which it is used up: the kernel charges memory by a few hundred KiB at a time.
+/// Share of a limit from which it is used up: the kernel charges memory by a few hundred KiB at a
+/// time.
 pub(super) const FILLED: f64 = 0.97;
-/// Share of the memory limit from which anonymous memory leaves no room for the program's own pages.
+/// Share of the memory limit from which anonymous memory leaves no room for the program's own
+/// pages.
 const ANON: f64 = 0.85;
 
-/// Page faults that read a file, a second and replica, from which the program's own pages do not fit: in a service that has
-/// what it needs there are none once it is warm, and one that lacks a few pages makes hundreds.
+/// Page faults that read a file, a second and replica, from which the program's own pages do not
+/// fit: in a service that has what it needs there are none once it is warm, and one that lacks a
+/// few pages makes hundreds.
 const MAJOR_FAULTS_PER_SECOND: f64 = 20.0;
 
-/// Share of the time in which some thread waited for memory from which that is what holds the service up.
+/// Share of the time in which some thread waited for memory from which that is what holds the
+/// service up.
 const PRESSURE: f64 = 0.25;
-/// Times a second and replica that the limit made the kernel take memory back from which it does so all along.
+/// Times a second and replica that the limit made the kernel take memory back from which it does so
+/// all along.
 const RECLAIMS_PER_SECOND: f64 = 1.0;
-/// Where it does, and nothing else binds, half of the evidence will do: an eighth of the requests meet a thread that waits for
-/// memory then, of which the usual limits allow a twentieth to be late.
+/// Where it does, and nothing else binds, half of the evidence will do: an eighth of the requests
+/// meet a thread that waits for memory then, of which the usual limits allow a twentieth to be
+/// late.
 const RECLAIMING: f64 = 0.5;
-/// Share of the processors that the limits allow from which they are used up: at nine tenths a request waits for nine times its
-/// service time (M/M/1). Limits of as many processors as there are never throttle, and the kernel's own work for the network is
-/// charged to nobody.
+/// Share of the processors that the limits allow from which they are used up: at nine tenths a
+/// request waits for nine times its service time (M/M/1). Limits of as many processors as there are
+/// never throttle, and the kernel's own work for the network is charged to nobody.
 const USED_UP: f64 = 0.9;
-/// Share of the time in which some thread waited for a processor from which the processors are used up, whoever uses them: of
-/// requests that need one, two or more are there for so long (M/M/1, the square of its use).
+/// Share of the time in which some thread waited for a processor from which the processors are used
+/// up, whoever uses them: of requests that need one, two or more are there for so long (M/M/1, the
+/// square of its use).
 const WAITED: f64 = USED_UP * USED_UP;
 
-/// Page faults that read a file, as above, from which a replica may do with less than it wants: a few in a window are of code that runs for
-/// the first time.
+/// Page faults that read a file, as above, from which a replica may do with less than it wants: a
+/// few in a window are of code that runs for the first time.
 const SOME_FAULTS_PER_SECOND: f64 = 5.0;
 
-/// Whether the limit made the kernel take memory back, or is used up. Without that, pages are missing and threads wait for memory because of
-/// somebody else: another program that reads files, a machine that is short of memory.
+/// Whether the limit made the kernel take memory back, or is used up. Without that, pages are
+/// missing and threads wait for memory because of somebody else: another program that reads files,
+/// a machine that is short of memory.
 fn is_at_limit(usage: &TrialUsage, point: Point) -> bool {
-    usage.reclaims_per_second > 0.0 || usage.memory_peak_bytes as f64 > FILLED * point.limits.memory_bytes as f64
+    usage.reclaims_per_second > 0.0
+        || usage.memory_peak_bytes as f64 > FILLED * point.limits.memory_bytes as f64
 }
 
-/// Whether pages that the kernel had taken for want of memory were wanted again. That it takes some is no sign of it: requests that wait for the quota push clean
-/// page cache out, which nobody misses.
+/// Whether pages that the kernel had taken for want of memory were wanted again. That it takes some
+/// is no sign of it: requests that wait for the quota push clean page cache out, which nobody
+/// misses.
 pub(super) fn misses_pages(usage: &TrialUsage, point: Point) -> bool {
-    is_at_limit(usage, point) && usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
+    is_at_limit(usage, point)
+        && usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
 }
 
 /// Names the bottleneck from what the kernel counted at this point.
@@ -89,7 +101,10 @@ pub fn bottleneck(usage: &TrialUsage, point: Point) -> Bottleneck {
         Bottleneck::Crash
     } else if is_thrashing(1.0) || usage.anon_bytes as f64 > ANON * memory_limit_bytes {
         Bottleneck::Memory
-    } else if usage.throttled_share > THROTTLED || usage.cpus_used > USED_UP * point.total_cpus() || is_waiting {
+    } else if usage.throttled_share > THROTTLED
+        || usage.cpus_used > USED_UP * point.total_cpus()
+        || is_waiting
+    {
         Bottleneck::Cpu
     } else if is_reclaiming && is_thrashing(RECLAIMING) {
         Bottleneck::Memory
@@ -105,35 +120,66 @@ mod tests {
     #[test]
     fn what_binds_is_told_from_what_the_kernel_counted() {
         let point = Point::new(2, 200, 32 << 20);
-        let throttled = TrialUsage { throttled_share: 0.9, reclaims_per_second: 0.5, ..TrialUsage::default() };
+        let throttled =
+            TrialUsage { throttled_share: 0.9, reclaims_per_second: 0.5, ..TrialUsage::default() };
         let named = |usage| bottleneck(&usage, point);
         assert_eq!(named(TrialUsage::default()), Bottleneck::Application);
         assert_eq!(named(throttled.clone()), Bottleneck::Cpu);
         assert_eq!(named(TrialUsage { cpus_used: 0.37, ..TrialUsage::default() }), Bottleneck::Cpu);
-        assert_eq!(named(TrialUsage { memory_pressure: Some(0.6), ..throttled.clone() }), Bottleneck::Memory);
+        assert_eq!(
+            named(TrialUsage { memory_pressure: Some(0.6), ..throttled.clone() }),
+            Bottleneck::Memory
+        );
         assert_eq!(named(TrialUsage { oom_kills: 1, ..throttled.clone() }), Bottleneck::Memory);
-        assert_eq!(named(TrialUsage { ended: vec!["a: exit 1".to_owned()], ..throttled.clone() }), Bottleneck::Crash);
-        assert_eq!(named(TrialUsage { anon_bytes: 31 << 20, ..throttled.clone() }), Bottleneck::Memory);
+        assert_eq!(
+            named(TrialUsage { ended: vec!["a: exit 1".to_owned()], ..throttled.clone() }),
+            Bottleneck::Crash
+        );
+        assert_eq!(
+            named(TrialUsage { anon_bytes: 31 << 20, ..throttled.clone() }),
+            Bottleneck::Memory
+        );
         // What reads its own pages again and again also runs out of its quota doing so.
-        assert_eq!(named(TrialUsage { major_faults_per_second: 900.0, ..throttled.clone() }), Bottleneck::Memory);
-        assert_eq!(named(TrialUsage { major_faults_per_second: 3.0, ..throttled }), Bottleneck::Cpu);
+        assert_eq!(
+            named(TrialUsage { major_faults_per_second: 900.0, ..throttled.clone() }),
+            Bottleneck::Memory
+        );
+        assert_eq!(
+            named(TrialUsage { major_faults_per_second: 3.0, ..throttled }),
+            Bottleneck::Cpu
+        );
     }
 
     #[test]
     fn threads_that_wait_for_a_processor_lack_it_without_a_quota_that_runs_out() {
-        let waiting =
-            |share| TrialUsage { cpu_pressure: Some(share), reclaims_per_second: 0.5, ..TrialUsage::default() };
+        let waiting = |share| TrialUsage {
+            cpu_pressure: Some(share),
+            reclaims_per_second: 0.5,
+            ..TrialUsage::default()
+        };
         let point = Point::new(2, 1000, 64 << 20);
         assert_eq!(bottleneck(&waiting(0.85), point), Bottleneck::Cpu);
-        assert_eq!(bottleneck(&waiting(0.75), point), Bottleneck::Application, "as where seven eighths are in use");
+        assert_eq!(
+            bottleneck(&waiting(0.75), point),
+            Bottleneck::Application,
+            "as where seven eighths are in use"
+        );
         let starved = TrialUsage { memory_pressure: Some(0.3), ..waiting(0.9) };
-        assert_eq!(bottleneck(&starved, point), Bottleneck::Memory, "what reads its pages again computes too");
+        assert_eq!(
+            bottleneck(&starved, point),
+            Bottleneck::Memory,
+            "what reads its pages again computes too"
+        );
     }
 
     #[test]
     fn memory_that_is_taken_back_all_along_needs_less_evidence_where_nothing_else_binds() {
         let point = Point::new(2, 1000, 64 << 20);
-        let slow = TrialUsage { memory_pressure: Some(0.15), major_faults_per_second: 15.0, ..TrialUsage::default() };
+        let slow = TrialUsage {
+            memory_pressure: Some(0.15),
+            major_faults_per_second: 15.0,
+            ..TrialUsage::default()
+        };
         let reclaiming = TrialUsage { reclaims_per_second: 50.0, ..slow.clone() };
         assert_eq!(bottleneck(&slow, point), Bottleneck::Application);
         assert_eq!(bottleneck(&reclaiming, point), Bottleneck::Memory);
@@ -143,7 +189,8 @@ mod tests {
             Bottleneck::Cpu,
             "a thread that is stopped waits for memory longer, too"
         );
-        let faults = TrialUsage { major_faults_per_second: 25.0, memory_pressure: None, ..reclaiming };
+        let faults =
+            TrialUsage { major_faults_per_second: 25.0, memory_pressure: None, ..reclaiming };
         assert_eq!(bottleneck(&faults, point), Bottleneck::Memory, "more than ten a replica");
         // A file that is written without end is taken back without end: nobody misses it.
         let logging = TrialUsage { reclaims_per_second: 500.0, ..TrialUsage::default() };
@@ -159,7 +206,11 @@ mod tests {
             memory_peak_bytes: 39 << 20,
             ..TrialUsage::default()
         };
-        assert_eq!(bottleneck(&others, point), Bottleneck::Application, "39 of 64 MiB, and nothing was taken back");
+        assert_eq!(
+            bottleneck(&others, point),
+            Bottleneck::Application,
+            "39 of 64 MiB, and nothing was taken back"
+        );
         assert!(!misses_pages(&others, point));
         let full = TrialUsage { memory_peak_bytes: 64 << 20, ..others.clone() };
         assert_eq!(bottleneck(&full, point), Bottleneck::Memory);

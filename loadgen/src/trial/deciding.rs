@@ -1,7 +1,8 @@
 //! The window of a trial's last step, while it is open: it decides the trial.
 //!
-//! A hypervisor that shares the processors takes them in bursts of seconds. A window that had one is not diluted by waiting until the
-//! burst is small beside it: it restarts, so that the server is judged and not the hypervisor.
+//! A hypervisor that shares the processors takes them in bursts of seconds. A window that had one
+//! is not diluted by waiting until the burst is small beside it: it restarts, so that the server is
+//! judged and not the hypervisor.
 
 use std::time::Duration;
 
@@ -27,11 +28,25 @@ pub struct DecidingWindow {
 }
 
 impl DecidingWindow {
-    /// Opens the window of a trial whose users are all there `from` then on and play until `end`; `max_steal` is the largest share of the
-    /// machine's time that may be stolen.
-    pub fn new(timing: Timing, purpose: Purpose, from: Duration, end: Duration, max_steal: f64) -> Self {
+    /// Opens the window of a trial whose users are all there `from` then on and play until `end`;
+    /// `max_steal` is the largest share of the machine's time that may be stolen.
+    pub fn new(
+        timing: Timing,
+        purpose: Purpose,
+        from: Duration,
+        end: Duration,
+        max_steal: f64,
+    ) -> Self {
         let looks = timing.looks(purpose);
-        Self { from, seconds: Vec::new(), steal_restarts: 0, looks, settle: timing.settle(), end, max_steal }
+        Self {
+            from,
+            seconds: Vec::new(),
+            steal_restarts: 0,
+            looks,
+            settle: timing.settle(),
+            end,
+            max_steal,
+        }
     }
 
     /// Returns when it began, from the start of the load.
@@ -61,7 +76,8 @@ impl DecidingWindow {
         }
     }
 
-    /// Returns whether it is time to look: `stolen` is the share of the machine's time since it began that was stolen.
+    /// Returns whether it is time to look: `stolen` is the share of the machine's time since it
+    /// began that was stolen.
     pub fn is_time_to_look(&self, stolen: f64) -> bool {
         self.looks.is_due(self.length()) && stolen <= self.max_steal
     }
@@ -71,13 +87,15 @@ impl DecidingWindow {
         self.length() >= self.looks.longest()
     }
 
-    /// Restarts where the next look could not use it any more, however calm it is until then, and there is time for a look after
-    /// that. Returns whether it did.
+    /// Restarts where the next look could not use it any more, however calm it is until then, and
+    /// there is time for a look after that. Returns whether it did.
     pub fn restart_after_steal(&mut self, stolen: f64) -> bool {
         let Some(next) = self.looks.next(self.length()) else { return false };
         let is_spoilt = stolen * self.length() as f64 > self.max_steal * next as f64;
         let last = self.seconds.last().map(|second| Duration::from_secs(second.index));
-        let Some(from) = last.filter(|_| is_spoilt).map(|last| last + self.settle) else { return false };
+        let Some(from) = last.filter(|_| is_spoilt).map(|last| last + self.settle) else {
+            return false;
+        };
         if from + Duration::from_secs(self.first_look()) > self.end {
             return false;
         }
@@ -87,8 +105,8 @@ impl DecidingWindow {
         true
     }
 
-    /// Returns whether the seconds since a restart are judged in place of the whole step: they are enough for a look, or the trial was
-    /// given up by them.
+    /// Returns whether the seconds since a restart are judged in place of the whole step: they are
+    /// enough for a look, or the trial was given up by them.
     pub fn is_judged_alone(&self, is_given_up: bool) -> bool {
         let length = self.length();
         self.steal_restarts > 0 && length > 0 && (is_given_up || length >= self.first_look())
@@ -100,7 +118,8 @@ impl DecidingWindow {
             let whole = std::mem::take(&mut last.all);
             // Not counted by the second.
             let Window { users, connect, reopened, resent, .. } = whole;
-            last.all = Window { users, connect, reopened, resent, ..Window::so_far(self.seconds.iter()) };
+            last.all =
+                Window { users, connect, reopened, resent, ..Window::so_far(self.seconds.iter()) };
         }
     }
 
@@ -117,10 +136,17 @@ impl DecidingWindow {
 mod tests {
     use super::*;
 
-    /// Begun at the tenth second of a hundred and forty, looked at after 15, 25, 40 and 60; 2% may be stolen.
+    /// Begun at the tenth second of a hundred and forty, looked at after 15, 25, 40 and 60; 2% may
+    /// be stolen.
     fn opened() -> DecidingWindow {
         let timing = Timing::new("between(1, 2.5)".parse().unwrap());
-        DecidingWindow::new(timing, Purpose::Fresh, Duration::from_secs(10), Duration::from_secs(140), 0.02)
+        DecidingWindow::new(
+            timing,
+            Purpose::Fresh,
+            Duration::from_secs(10),
+            Duration::from_secs(140),
+            0.02,
+        )
     }
 
     /// Plays seconds of which `stolen` tells the share; those after which it began again.
@@ -154,9 +180,14 @@ mod tests {
     fn what_the_next_look_could_not_use_is_left_out_and_what_follows_settles_first() {
         let mut deciding = opened();
         // 15 seconds may have 0.3 stolen in all.
-        let again = play(&mut deciding, 1..=40, |index| if (15..18).contains(&index) { 0.2 } else { 0.0 });
+        let again =
+            play(&mut deciding, 1..=40, |index| if (15..18).contains(&index) { 0.2 } else { 0.0 });
         assert_eq!(again, [16], "0.4 by then");
-        assert_eq!(deciding.seconds().first().map(|second| second.index), Some(20), "three seconds settle");
+        assert_eq!(
+            deciding.seconds().first().map(|second| second.index),
+            Some(20),
+            "three seconds settle"
+        );
         assert!(deciding.is_judged_alone(false) && deciding.seconds().len() == 21);
     }
 
@@ -164,7 +195,9 @@ mod tests {
     fn a_later_look_bears_more() {
         let mut deciding = opened();
         // 0.31: too much for the first look, but it is over.
-        assert!(play(&mut deciding, 1..=50, |index| if index == 30 { 0.31 } else { 0.0 }).is_empty());
+        assert!(
+            play(&mut deciding, 1..=50, |index| if index == 30 { 0.31 } else { 0.0 }).is_empty()
+        );
         assert!(deciding.seconds().len() == 40 && !deciding.is_over());
         play(&mut deciding, 51..=70, |_| 0.0);
         assert!(deciding.is_over());
@@ -175,7 +208,9 @@ mod tests {
         let mut deciding = opened();
         let again = play(&mut deciding, 1..=140, |_| 0.5);
         assert!(again.iter().all(|index| index + 3 + 15 <= 140) && again.len() > 10, "{again:?}");
-        assert!(deciding.seconds().len() >= 15 && !deciding.is_over() && !deciding.is_time_to_look(0.5));
+        assert!(
+            deciding.seconds().len() >= 15 && !deciding.is_over() && !deciding.is_time_to_look(0.5)
+        );
     }
 
     #[test]

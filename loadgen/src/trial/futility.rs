@@ -1,16 +1,19 @@
-//! When a trial cannot pass any more, or is not likely to be decided, so that going on only costs time.
+//! When a trial cannot pass any more, or is not likely to be decided, so that going on only costs
+//! time.
 
 use std::time::Duration;
 
 use crate::{measure::Second, slo::Objective, verdict::is_late};
 
-/// Seconds in a row, while users are still being started, in which nearly all requests failed or were over a limit. A ramp is
-/// harder on a service than the load that follows, so it takes much to give up on it.
+/// Seconds in a row, while users are still being started, in which nearly all requests failed or
+/// were over a limit. A ramp is harder on a service than the load that follows, so it takes much to
+/// give up on it.
 const RAMP_SECONDS: u32 = 6;
 const RAMP_SHARE: f64 = 0.9;
 /// Of the hold, not counted: what the ramp left behind is worked off.
 const BACKLOG: Duration = Duration::from_secs(5);
-/// The rate that users keep is the planned one but for chance: so many times the requests that are planned for a window do not come.
+/// The rate that users keep is the planned one but for chance: so many times the requests that are
+/// planned for a window do not come.
 const MOST_REQUESTS: f64 = 1.05;
 /// Seconds in a row without a single answer that is no failure.
 const SILENT: u32 = 6;
@@ -33,8 +36,8 @@ pub struct Expectation {
 pub enum Futility {
     /// The service broke down: the trial failed.
     Broken(String),
-    /// More requests are over a limit than even the longest window may have. It cannot pass any more; whether it failed is for the
-    /// bounds to say, since a few long stalls may be chance.
+    /// More requests are over a limit than even the longest window may have. It cannot pass any
+    /// more; whether it failed is for the bounds to say, since a few long stalls may be chance.
     Missed(String),
     /// A step in which the generator was the limit: the trial is invalid, whatever follows.
     Unmeasured(String),
@@ -102,12 +105,15 @@ impl Watch {
         if at <= self.expected.held_from + BACKLOG {
             return None;
         }
-        for ((over, more), limit) in self.over.iter_mut().zip(second.over).zip(&self.expected.objective.latency) {
+        for ((over, more), limit) in
+            self.over.iter_mut().zip(second.over).zip(&self.expected.objective.latency)
+        {
             *over += more;
             if *over as f64 > MOST_REQUESTS * limit.allowed_over() * self.expected.window_requests {
                 let ms = limit.limit.as_millis();
                 return Some(Futility::Missed(format!(
-                    "{over} requests failed or took over {ms} ms, more than the longest window may have"
+                    "{over} requests failed or took over {ms} ms, more than the longest window may \
+                        have"
                 )));
             }
         }
@@ -153,7 +159,10 @@ mod tests {
     fn a_few_bad_seconds_are_not_given_up() {
         let mut watch = watch(0);
         let bad = |i: u64| if (10..13).contains(&i) { 250 } else { 0 };
-        assert!((1..60).all(|i| watch.see(&second(i, 1000, bad(i))).is_none()), "750 of 15,000 over is 5%");
+        assert!(
+            (1..60).all(|i| watch.see(&second(i, 1000, bad(i))).is_none()),
+            "750 of 15,000 over is 5%"
+        );
     }
 
     #[test]
@@ -179,12 +188,15 @@ mod tests {
 
     #[test]
     fn nothing_but_failures_is_as_good_as_no_answer() {
-        let failed = |index, requests| Second { failures: requests, ..second(index, requests, requests) };
+        let failed =
+            |index, requests| Second { failures: requests, ..second(index, requests, requests) };
         for requests in [0, 20] {
             let mut watch = watch(30);
             assert!((1..=5).all(|i| watch.see(&failed(i, requests)).is_none()));
             assert!(
-                watch.see(&failed(6, requests)).is_some_and(|why| why.why().contains("no request succeeded for 6 s"))
+                watch
+                    .see(&failed(6, requests))
+                    .is_some_and(|why| why.why().contains("no request succeeded for 6 s"))
             );
         }
     }

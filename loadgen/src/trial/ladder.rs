@@ -43,10 +43,14 @@ impl Ladder {
     }
 }
 
-/// From 0.05 processors by 0.02 to 0.2, then by 0.05 to `host_millis`: the quotas at which people set limits.
+/// From 0.05 processors by 0.02 to 0.2, then by 0.05 to `host_millis`: the quotas at which people
+/// set limits.
 fn default_cpus(host_millis: u64) -> Vec<u64> {
     let fine = (60..200).step_by(20).chain([50]);
-    fine.chain((200..=host_millis).step_by(50)).chain([host_millis]).filter(|&r| r <= host_millis).collect()
+    fine.chain((200..=host_millis).step_by(50))
+        .chain([host_millis])
+        .filter(|&r| r <= host_millis)
+        .collect()
 }
 
 const MIB: u64 = 1 << 20;
@@ -55,13 +59,19 @@ const LEAST_MEMORY_BYTES: u64 = 6 * MIB;
 /// More rungs than this are a slip of the pen.
 const MOST_RUNGS: u64 = 10_000;
 
-/// Reads `min:max:step` in processors, or a single limit; `None` gives the default ladder up to what the host has.
+/// Reads `min:max:step` in processors, or a single limit; `None` gives the default ladder up to
+/// what the host has.
 ///
 /// # Errors
 /// When it is not three numbers above 0, or beyond the host.
 pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, LadderError> {
     let example = "--cpus 0.1:1:0.1";
-    let error = |given: &str, reason: String| LadderError { flag: "--cpus", given: given.to_owned(), reason, example };
+    let error = |given: &str, reason: String| LadderError {
+        flag: "--cpus",
+        given: given.to_owned(),
+        reason,
+        example,
+    };
     let Some(text) = given else {
         return Ladder::new(default_cpus(host_millis))
             .ok_or_else(|| error("", "the host has no CPU to give".to_owned()));
@@ -70,8 +80,8 @@ pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, Ladde
         Ok(cpus) if (least..=1024.0).contains(&cpus) => Ok((cpus * 1000.0).round() as u64),
         _ => Err(format!("{part:?} is no number of processors from {least} up")),
     };
-    let rungs =
-        range(text, |limit| from(limit, 0.01), |step| from(step, 0.001)).map_err(|reason| error(text, reason))?;
+    let rungs = range(text, |limit| from(limit, 0.01), |step| from(step, 0.001))
+        .map_err(|reason| error(text, reason))?;
     if let Some(over) = rungs.iter().find(|&&r| r > host_millis) {
         let reason = format!(
             "{} processors are more than the {} that this machine has beside the generator",
@@ -83,7 +93,8 @@ pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, Ladde
     Ladder::new(rungs).ok_or_else(|| error(text, "no rungs".to_owned()))
 }
 
-/// Reads `min:max:step`, or a single limit, with units (`32Mi`, `128m`, `1Gi`; bytes without); `None` gives 32 MiB to 1 GiB by 16 MiB.
+/// Reads `min:max:step`, or a single limit, with units (`32Mi`, `128m`, `1Gi`; bytes without);
+/// `None` gives 32 MiB to 1 GiB by 16 MiB.
 ///
 /// # Errors
 /// When it is not three sizes, or beyond the host.
@@ -117,7 +128,8 @@ pub fn memory_ladder(given: Option<&str>, host_bytes: u64) -> Result<Ladder, Lad
 
 fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let (number, unit) =
+        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
     let scale = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
         "" => 1,
         "k" => 1 << 10,
@@ -126,7 +138,9 @@ fn bytes(text: &str) -> Result<u64, String> {
         _ => return Err(format!("{text:?} is no size; use Mi or Gi")),
     };
     match number.parse::<f64>() {
-        Ok(value) if value > 0.0 && value * scale as f64 >= 4096.0 && value * (scale as f64) < 1e15 => {
+        Ok(value)
+            if value > 0.0 && value * scale as f64 >= 4096.0 && value * (scale as f64) < 1e15 =>
+        {
             Ok((value * scale as f64).round() as u64)
         }
         _ => Err(format!("{text:?} is no size above 4 KiB")),
@@ -152,7 +166,10 @@ fn range(
     if (max - min) / step.max(1) > MOST_RUNGS {
         return Err(format!("more than {MOST_RUNGS} rungs"));
     }
-    Ok((min..=max).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX)).chain([max]).collect())
+    Ok((min..=max)
+        .step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX))
+        .chain([max])
+        .collect())
 }
 
 #[cfg(test)]
@@ -168,19 +185,33 @@ mod tests {
         );
         assert_eq!(cpus.rung(cpus.top()), 1000);
         let memory = memory_ladder(None, 1 << 34).unwrap();
-        assert_eq!((memory.rung(0), memory.rung(1), memory.rung(memory.top())), (32 * MIB, 48 * MIB, 1024 * MIB));
+        assert_eq!(
+            (memory.rung(0), memory.rung(1), memory.rung(memory.top())),
+            (32 * MIB, 48 * MIB, 1024 * MIB)
+        );
     }
 
     #[test]
     fn rungs_are_found() {
         let ladder = cpu_ladder(Some("0.1:0.5:0.1"), 1000).unwrap();
-        assert_eq!((ladder.at_least(150.0), ladder.at_least(9999.0), ladder.at_least(0.0)), (1, 4, 0));
-        assert_eq!((ladder.at_most(99), ladder.at_most(100), ladder.at_most(450)), (None, Some(0), Some(3)));
+        assert_eq!(
+            (ladder.at_least(150.0), ladder.at_least(9999.0), ladder.at_least(0.0)),
+            (1, 4, 0)
+        );
+        assert_eq!(
+            (ladder.at_most(99), ladder.at_most(100), ladder.at_most(450)),
+            (None, Some(0), Some(3))
+        );
     }
 
     #[test]
     fn what_the_host_cannot_give_is_refused() {
-        assert!(cpu_ladder(Some("0.5:2:0.5"), 1000).unwrap_err().to_string().contains("beside the generator"));
+        assert!(
+            cpu_ladder(Some("0.5:2:0.5"), 1000)
+                .unwrap_err()
+                .to_string()
+                .contains("beside the generator")
+        );
         assert!(memory_ladder(Some("32Mi:64Gi:1Gi"), 1 << 33).is_err());
         assert_eq!(cpu_ladder(Some("0.5"), 1000), Ok(Ladder(vec![500])));
         assert_eq!(cpu_ladder(Some("0.02:0.03:0.005"), 1000), Ok(Ladder(vec![20, 25, 30])));

@@ -67,13 +67,16 @@ impl Monitor {
         let watch = Watch::new(Expectation {
             objective: settings.objective.clone(),
             held_from,
-            window_requests: planned.unwrap_or(f64::INFINITY) * timing.looks(spec.purpose).longest() as f64,
+            window_requests: planned.unwrap_or(f64::INFINITY)
+                * timing.looks(spec.purpose).longest() as f64,
             patience: timing.patience,
         });
         let end = plan.duration();
-        let deciding = DecidingWindow::new(timing, spec.purpose, held_from, end, settings.max_steal);
+        let deciding =
+            DecidingWindow::new(timing, spec.purpose, held_from, end, settings.max_steal);
         let users = plan.steps.iter().map(crate::workload::Step::users).collect();
-        let probe = (spec.purpose == Purpose::Probe).then(|| Probe::new(settings, spec.point, times, users));
+        let probe = (spec.purpose == Purpose::Probe)
+            .then(|| Probe::new(settings, spec.point, times, users));
         Self {
             settings: settings.clone(),
             spec,
@@ -108,14 +111,19 @@ impl Monitor {
         self.now = Duration::from_secs(second.index);
         if let Some(probe) = &mut self.probe {
             let limits = probe.second(second, log);
-            return if probe.is_over() { self.stop() } else { limits.map_or(Action::Continue, Action::SetLimits) };
+            return if probe.is_over() {
+                self.stop()
+            } else {
+                limits.map_or(Action::Continue, Action::SetLimits)
+            };
         }
         self.deciding.add(second);
         if !self.spec.purpose.is_judged_early() {
             return Action::Continue;
         }
         let stolen = log.steal_share(self.deciding.from(), Duration::MAX).unwrap_or(0.0);
-        // Given up under steal it would be the hypervisor's doing; what is so bad is seen again when that is small beside it.
+        // Given up under steal it would be the hypervisor's doing; what is so bad is seen again
+        // when that is small beside it.
         let futile = self.watch.see(second).filter(|_| stolen <= self.settings.max_steal);
         if self.deciding.restart_after_steal(stolen) {
             self.watch.begin_again(self.deciding.from());
@@ -137,7 +145,13 @@ impl Monitor {
         if self.is_stopped || is_last || self.spec.purpose != Purpose::Ramp {
             return self.unchanged();
         }
-        let step = steps::judge_step(&self.plan, &self.due_per_second, index, window, &self.settings.objective);
+        let step = steps::judge_step(
+            &self.plan,
+            &self.due_per_second,
+            index,
+            window,
+            &self.settings.objective,
+        );
         let why = format!("at {} users: {}", step.users, step.reasons.join("; "));
         match step.verdict {
             Verdict::Fail => self.give_up(Futility::Broken(why)),
@@ -199,7 +213,9 @@ impl Monitor {
             }
             Look::Futile(_) => {
                 let (so_far, longest) = (self.deciding.seconds().len(), looks.longest());
-                let why = format!("undecided after {so_far} s, and not likely to be decided in {longest} s");
+                let why = format!(
+                    "undecided after {so_far} s, and not likely to be decided in {longest} s"
+                );
                 Some(self.give_up(Futility::Open(why)))
             }
             Look::Open(_) => None,
@@ -209,7 +225,8 @@ impl Monitor {
     /// Requests a second that were due from then until now.
     fn due_since(&self, from: Duration) -> Option<f64> {
         let counted = self.plan.due_between(&[(from, self.now)]).map(|counts| counts[0] as f64);
-        let counted = counted.map(|count| count / self.now.saturating_sub(from).as_secs_f64().max(1.0));
+        let counted =
+            counted.map(|count| count / self.now.saturating_sub(from).as_secs_f64().max(1.0));
         counted.or_else(|| self.settings.wait_time.planned_per_second(self.spec.users.into()))
     }
 

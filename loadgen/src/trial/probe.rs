@@ -1,7 +1,8 @@
 //! A probe: limits lowered in one running service, rung by rung, until the objective breaks.
 //!
-//! It begins under its first limits, goes down the ladder of CPU limits to the first rung that is overloaded, returns to one that holds
-//! to see the service recover, and lowers memory there until it is short. A demand probe does the first part at each step of users.
+//! It begins under its first limits, goes down the ladder of CPU limits to the first rung that is
+//! overloaded, returns to one that holds to see the service recover, and lowers memory there until
+//! it is short. A demand probe does the first part at each step of users.
 
 mod demand;
 #[cfg(test)]
@@ -18,8 +19,9 @@ use crate::{
     workload::StepTimes,
 };
 
-/// A violation ratio is a rung's violation rate as a multiple of what the objective allows. From this one a rung is overloaded: the probe
-/// goes no lower, since the backlog of what is worse takes long to work off.
+/// A violation ratio is a rung's violation rate as a multiple of what the objective allows. From
+/// this one a rung is overloaded: the probe goes no lower, since the backlog of what is worse takes
+/// long to work off.
 const OVERLOADED: f64 = 2.0;
 /// Up to this one a rung holds clearly, so that the probe may return to it.
 const CLEAR: f64 = 0.5;
@@ -78,16 +80,25 @@ pub(super) struct Probe {
     limits: Limits,
     /// When the limits were set.
     since: Duration,
-    /// Whether a demand probe has found this step's edge: nothing more is measured until the next one.
+    /// Whether a demand probe has found this step's edge: nothing more is measured until the next
+    /// one.
     is_step_done: bool,
     seconds: Vec<Second>,
     readings: Vec<Probed>,
 }
 
 impl Probe {
-    pub(super) fn new(settings: &Settings, point: Point, times: Vec<StepTimes>, users: Vec<u32>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        point: Point,
+        times: Vec<StepTimes>,
+        users: Vec<u32>,
+    ) -> Self {
         let (settle, length) = Timing::new(settings.wait_time).probe_rung(settings.mode);
-        let since = times.first().map_or(Duration::ZERO, |first| first.measured_from).saturating_sub(settle);
+        let since = times
+            .first()
+            .map_or(Duration::ZERO, |first| first.measured_from)
+            .saturating_sub(settle);
         Self {
             settings: settings.clone(),
             point,
@@ -115,7 +126,8 @@ impl Probe {
         self.phase == Phase::Over
     }
 
-    /// Takes the next second; `log` has what the replicas used. Returns limits to set, if they change.
+    /// Takes the next second; `log` has what the replicas used. Returns limits to set, if they
+    /// change.
     pub(super) fn second(&mut self, second: &Second, log: &UsageLog) -> Option<Limits> {
         let at = Duration::from_secs(second.index);
         if self.settings.mode == Mode::Demand
@@ -127,11 +139,15 @@ impl Probe {
         if self.is_over() || self.is_step_done || at <= self.since + self.settle {
             return None;
         }
-        if self.phase == Phase::Recovery && self.seconds.is_empty() && !self.has_recovered(second, at) {
+        if self.phase == Phase::Recovery
+            && self.seconds.is_empty()
+            && !self.has_recovered(second, at)
+        {
             return None;
         }
         self.seconds.push(second.totals());
-        let is_complete = Duration::from_secs(self.seconds.len() as u64) >= self.length || self.is_hopeless();
+        let is_complete =
+            Duration::from_secs(self.seconds.len() as u64) >= self.length || self.is_hopeless();
         if !is_complete {
             return None;
         }
@@ -159,7 +175,11 @@ impl Probe {
     fn complete(&mut self, at: Duration, log: &UsageLog) -> Option<Limits> {
         let from = self.read(at, None);
         let usage = log.window(from, at, 0.0);
-        let next = if self.settings.mode == Mode::Demand { self.demand_rung(&usage) } else { self.next_rung(&usage) };
+        let next = if self.settings.mode == Mode::Demand {
+            self.demand_rung(&usage)
+        } else {
+            self.next_rung(&usage)
+        };
         match next {
             Some(limits) => self.set(limits, at),
             None => None,
@@ -211,7 +231,11 @@ impl Probe {
             }
             Phase::Recovery if ratio > CLEAR && self.has_room_above() => self.recover(usage),
             Phase::Recovery => self.first_memory(usage),
-            Phase::Memory if ratio >= 1.0 || misses_pages(usage, self.here()) || usage.oom_kills > 0 => self.end(),
+            Phase::Memory
+                if ratio >= 1.0 || misses_pages(usage, self.here()) || usage.oom_kills > 0 =>
+            {
+                self.end()
+            }
             Phase::Memory => self.less_memory(),
             Phase::Over => None,
         }
@@ -219,7 +243,9 @@ impl Probe {
 
     /// Whether a higher rung held clearly.
     fn has_room_above(&self) -> bool {
-        self.readings.iter().any(|probed| self.ratio(probed) <= CLEAR && probed.limits.cpus > self.limits.cpus)
+        self.readings
+            .iter()
+            .any(|probed| self.ratio(probed) <= CLEAR && probed.limits.cpus > self.limits.cpus)
     }
 
     fn end(&mut self) -> Option<Limits> {
@@ -227,7 +253,8 @@ impl Probe {
         None
     }
 
-    /// Goes down to a rung, unless a fresh start under it would size its threads by another number of whole processors.
+    /// Goes down to a rung, unless a fresh start under it would size its threads by another number
+    /// of whole processors.
     fn down_to(&mut self, rung: usize, usage: &TrialUsage) -> Option<Limits> {
         let millis = self.settings.cpus.rung(rung);
         let whole = |millis: u64| millis.div_ceil(1000);
@@ -237,11 +264,15 @@ impl Probe {
         Some(self.with_cpus(millis))
     }
 
-    /// Returns to a rung that holds: first to the one above, if that was passed over, and then to the lowest that held clearly.
+    /// Returns to a rung that holds: first to the one above, if that was passed over, and then to
+    /// the lowest that held clearly.
     fn recover(&mut self, usage: &TrialUsage) -> Option<Limits> {
         // A rung that held before the overload, and not after it, is not returned to again.
-        let broke = |limits: Limits| self.readings.iter().any(|p| p.limits == limits && self.ratio(p) > CLEAR);
-        let holding = self.readings.iter().map(|probed| probed.limits).filter(|limits| !broke(*limits));
+        let broke = |limits: Limits| {
+            self.readings.iter().any(|p| p.limits == limits && self.ratio(p) > CLEAR)
+        };
+        let holding =
+            self.readings.iter().map(|probed| probed.limits).filter(|limits| !broke(*limits));
         let Some(lowest) = holding.min_by_key(|limits| limits.cpus) else { return self.end() };
         if lowest == self.limits {
             return self.first_memory(usage);
@@ -257,7 +288,8 @@ impl Probe {
         let memory = &self.settings.memory;
         let charged = usage.anon_bytes + usage.file_bytes + usage.sock_bytes;
         let needed = usage.anon_bytes + usage.mapped_file_bytes.unwrap_or(0);
-        let first = memory.at_least(charged as f64).min(memory.at_least(needed as f64) + MEMORY_RUNGS);
+        let first =
+            memory.at_least(charged as f64).min(memory.at_least(needed as f64) + MEMORY_RUNGS);
         let bytes = memory.rung(first).min(self.limits.memory_bytes);
         if bytes == self.limits.memory_bytes {
             return self.less_memory();
@@ -295,15 +327,19 @@ impl Probe {
         self.readings.last().map_or(0.0, |probed| self.ratio(probed))
     }
 
-    /// The worst violation rate of a reading as a multiple of what is allowed; infinite without a request.
+    /// The worst violation rate of a reading as a multiple of what is allowed; infinite without a
+    /// request.
     fn ratio(&self, probed: &Probed) -> f64 {
         let (window, objective) = (&probed.window, &self.settings.objective);
         if window.requests == 0 {
             return f64::INFINITY;
         }
-        let latency = ViolationRate::of(window, objective).into_iter().filter(|rate| rate.over_ms.is_some());
+        let latency =
+            ViolationRate::of(window, objective).into_iter().filter(|rate| rate.over_ms.is_some());
         let failed = window.failed() as f64 / window.requests as f64;
-        let failures = objective.failures.map_or(0.0, |allowed| if failed > allowed { failed / allowed } else { 0.0 });
+        let failures = objective
+            .failures
+            .map_or(0.0, |allowed| if failed > allowed { failed / allowed } else { 0.0 });
         let planned = self.settings.wait_time.planned_per_second(probed.users.into());
         let rate = objective.rate.zip(planned).map_or(0.0, |(share, planned)| {
             let missing = 1.0 - window.requests_per_second() / planned;
@@ -318,23 +354,33 @@ impl Probe {
         let Some(last) = self.readings.last() else { return false };
         !objective.latency.is_empty()
             && objective.latency.iter().all(|limit| {
-                last.window.intended.quantile(limit.quantile).as_secs_f64() < EASY * limit.limit.as_secs_f64()
+                last.window.intended.quantile(limit.quantile).as_secs_f64()
+                    < EASY * limit.limit.as_secs_f64()
             })
     }
 
     fn is_hopeless(&self) -> bool {
         let bad = |second: &Second| {
-            second.requests >= HOPELESS_REQUESTS && violated(second) as f64 > HOPELESS_SHARE * second.requests as f64
+            second.requests >= HOPELESS_REQUESTS
+                && violated(second) as f64 > HOPELESS_SHARE * second.requests as f64
         };
         self.phase != Phase::First
             && self.seconds.len() >= HOPELESS_SECONDS
             && self.seconds.iter().rev().take(HOPELESS_SECONDS).all(bad)
     }
 
-    /// Whether a second after the overload keeps the objective again, or it has been waited for long enough.
+    /// Whether a second after the overload keeps the objective again, or it has been waited for
+    /// long enough.
     fn has_recovered(&self, second: &Second, at: Duration) -> bool {
-        let allowed = self.settings.objective.latency.iter().map(|limit| limit.allowed_over()).fold(0.05, f64::max);
-        let is_well = second.requests > 0 && violated(second) as f64 <= allowed * second.requests as f64;
+        let allowed = self
+            .settings
+            .objective
+            .latency
+            .iter()
+            .map(|limit| limit.allowed_over())
+            .fold(0.05, f64::max);
+        let is_well =
+            second.requests > 0 && violated(second) as f64 <= allowed * second.requests as f64;
         is_well || at > self.since + self.settle + RECOVERY
     }
 }

@@ -32,7 +32,8 @@ pub struct Trial {
     pub reasons: Vec<String>,
     /// What limited the service, where the trial did not pass.
     pub bottleneck: Option<Bottleneck>,
-    /// Whether the files that the replicas run from were out of the page cache before the start. Never claimed without evidence.
+    /// Whether the files that the replicas run from were out of the page cache before the start.
+    /// Never claimed without evidence.
     pub cold_start: bool,
     /// Reason why not, if not.
     pub warm_because: Option<String>,
@@ -71,9 +72,11 @@ pub struct StepResult {
     pub lag_p99_ms: f64,
     /// Share of a second that the busiest load thread computed.
     pub generator_busy: f64,
-    /// Share of the window that a load thread was ready to run and waited for a processor; none where the kernel does not tell.
+    /// Share of the window that a load thread was ready to run and waited for a processor; none
+    /// where the kernel does not tell.
     pub generator_run_delay: Option<f64>,
-    /// Share of the generator's processor time in the window that the hypervisor gave to others; none as above.
+    /// Share of the generator's processor time in the window that the hypervisor gave to others;
+    /// none as above.
     pub generator_steal: Option<f64>,
     /// Verdict of the step.
     pub verdict: Verdict,
@@ -125,7 +128,8 @@ pub struct Reading {
     pub histograms: Option<Histograms>,
 }
 
-/// Whole distributions, in HdrHistogram's compressed V2 encoding and base64; values are microseconds.
+/// Whole distributions, in HdrHistogram's compressed V2 encoding and base64; values are
+/// microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histograms {
     /// Times from sending to the last byte.
@@ -149,16 +153,19 @@ impl Histograms {
     }
 }
 
-/// What all replicas of a trial used together; counters over the last step's window, memory the largest of any replica.
+/// What all replicas of a trial used together; counters over the last step's window, memory the
+/// largest of any replica.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrialUsage {
-    /// CPU seconds of a request: D of the utilization law U = X D. Of a calibration, in its fastest second.
+    /// CPU seconds of a request: D of the utilization law U = X D. Of a calibration, in its fastest
+    /// second.
     pub cpu_seconds_per_request: Option<f64>,
     /// Processors in use, all replicas together.
     pub cpus_used: f64,
     /// Share of the quota's periods in which it ran out.
     pub throttled_share: f64,
-    /// Memory charged to the largest replica before its users came: the cost of a replica that does nothing.
+    /// Memory charged to the largest replica before its users came: the cost of a replica that does
+    /// nothing.
     pub idle_bytes: u64,
     /// Anonymous part of that.
     pub idle_anon_bytes: Option<u64>,
@@ -168,29 +175,31 @@ pub struct TrialUsage {
     pub anon_bytes: u64,
     /// Page cache of the replica that has most of it.
     pub file_bytes: u64,
-    /// Pages of files that a replica had mapped and in memory, whoever they are charged to: the least that a replica on a fresh machine
-    /// would be charged; of the replica that has most, none where its processes cannot be seen.
+    /// Pages of files that a replica had mapped and in memory, whoever they are charged to: the
+    /// least that a replica on a fresh machine would be charged; of the replica that has most, none
+    /// where its processes cannot be seen.
     pub mapped_file_bytes: Option<u64>,
     /// Socket buffers of the replica that has most of them; 0 where the kernel does not tell.
     pub sock_bytes: u64,
     /// Times that a limit made the kernel take memory back, of all replicas, a second.
     pub reclaims_per_second: f64,
-    /// Share of the window in which some thread waited for a processor, of the replica that waited most; none where the kernel
-    /// does not tell (cgroup v1).
+    /// Share of the window in which some thread waited for a processor, of the replica that waited
+    /// most; none where the kernel does not tell (cgroup v1).
     pub cpu_pressure: Option<f64>,
     /// The same for memory.
     pub memory_pressure: Option<f64>,
-    /// Mean time that a request waited in the server, in milliseconds, while the load ran, by the server's own metrics; none
-    /// where it has none that are known.
+    /// Mean time that a request waited in the server, in milliseconds, while the load ran, by the
+    /// server's own metrics; none where it has none that are known.
     pub server_queue_ms: Option<f64>,
     /// The same for its inference.
     pub server_inference_ms: Option<f64>,
-    /// Share of the machine's processor time that a hypervisor gave to others while the load ran; none where the kernel does
-    /// not tell.
+    /// Share of the machine's processor time that a hypervisor gave to others while the load ran;
+    /// none where the kernel does not tell.
     pub steal_share: Option<f64>,
     /// Times that the measurement window restarted because CPU steal exceeded `--max-steal`.
     pub steal_restarts: u32,
-    /// Page faults that had to read a file, of all replicas: pages of the program that its limit did not let it keep.
+    /// Page faults that had to read a file, of all replicas: pages of the program that its limit
+    /// did not let it keep.
     pub major_faults_per_second: f64,
     /// Growth of memory that went on at the end of the last hold; none where memory was steady.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,8 +225,9 @@ impl Trial {
         self.verdict == Verdict::Pass
     }
 
-    /// Returns whether it lacked memory: the kernel killed for it, took pages that were wanted again, or no replica lived to be measured
-    /// and CPU was not the reason. Such a trial is evidence about memory, and none about CPU. One that passed had enough.
+    /// Returns whether it lacked memory: the kernel killed for it, took pages that were wanted
+    /// again, or no replica lived to be measured and CPU was not the reason. Such a trial is
+    /// evidence about memory, and none about CPU. One that passed had enough.
     pub fn lacked_memory(&self) -> bool {
         !self.passed()
             && (self.bottleneck == Some(Bottleneck::Memory)
@@ -226,10 +236,11 @@ impl Trial {
                 || self.never_ran() && self.bottleneck != Some(Bottleneck::Cpu))
     }
 
-    /// Returns whether its memory limit is too small: it lacked memory, or its anonymous memory left so little of the limit that another
-    /// start, which needs a little more, would.
+    /// Returns whether its memory limit is too small: it lacked memory, or its anonymous memory
+    /// left so little of the limit that another start, which needs a little more, would.
     pub fn is_short_of_memory(&self) -> bool {
-        self.lacked_memory() || self.usage.anon_bytes as f64 > TIGHT * self.spec.point.limits.memory_bytes as f64
+        self.lacked_memory()
+            || self.usage.anon_bytes as f64 > TIGHT * self.spec.point.limits.memory_bytes as f64
     }
 
     /// Returns whether no replica lived to be measured.
@@ -237,11 +248,13 @@ impl Trial {
         self.usage.memory_peak_bytes == 0
     }
 
-    /// Returns the users of the last step that passed before one that failed; all users only if the whole trial passed. A step that was
-    /// too short to decide is no failure, and no proof.
+    /// Returns the users of the last step that passed before one that failed; all users only if the
+    /// whole trial passed. A step that was too short to decide is no failure, and no proof.
     pub fn held_users(&self) -> u32 {
         let goes_on = |s: &&StepResult| matches!(s.verdict, Verdict::Pass | Verdict::Undecided);
-        let is_held = |s: &&StepResult| s.verdict == Verdict::Pass && (s.users < self.spec.users || self.passed());
+        let is_held = |s: &&StepResult| {
+            s.verdict == Verdict::Pass && (s.users < self.spec.users || self.passed())
+        };
         self.steps.iter().take_while(goes_on).filter(is_held).last().map_or(0, |s| s.users)
     }
 
@@ -261,8 +274,8 @@ impl Trial {
 }
 
 impl Reading {
-    /// Returns the violation rate of the worst part of the objective as a multiple of what is allowed: above 1 where the window failed for
-    /// any part of it, infinite without a request.
+    /// Returns the violation rate of the worst part of the objective as a multiple of what is
+    /// allowed: above 1 where the window failed for any part of it, infinite without a request.
     pub fn violation_ratio(&self) -> f64 {
         if self.requests == 0 {
             return f64::INFINITY;

@@ -68,7 +68,8 @@ pub struct Settings {
     pub cpu_price: f64,
     /// Price of a GiB of memory, in the same unit.
     pub memory_price: f64,
-    /// Largest share of the machine's processor time that a hypervisor may take in a window that fails a trial.
+    /// Largest share of the machine's processor time that a hypervisor may take in a window that
+    /// fails a trial.
     pub max_steal: f64,
     /// Seed of what users do: trials with the same load have the same think times.
     pub seed: u64,
@@ -93,7 +94,8 @@ pub struct Rungs {
 }
 
 impl Settings {
-    /// Settings of the default sweep on a machine with one processor beside the generator: for tests and benchmarks.
+    /// Settings of the default sweep on a machine with one processor beside the generator: for
+    /// tests and benchmarks.
     #[doc(hidden)]
     pub fn example() -> Self {
         let ladder = |given: Result<Ladder, super::LadderError>| {
@@ -126,7 +128,8 @@ impl Settings {
         Point::new(replicas, self.cpus.rung(rungs.cpu), self.memory.rung(rungs.memory))
     }
 
-    /// Returns the largest limits that so many replicas can have on this host; `None` if not even the smallest.
+    /// Returns the largest limits that so many replicas can have on this host; `None` if not even
+    /// the smallest.
     pub fn top(&self, replicas: u32) -> Option<Rungs> {
         let each = u64::from(replicas.max(1));
         Some(Rungs {
@@ -135,17 +138,20 @@ impl Settings {
         })
     }
 
-    /// Returns the rungs of a point; `None` of one whose limits are on no rung, as of a sweep with other ladders.
+    /// Returns the rungs of a point; `None` of one whose limits are on no rung, as of a sweep with
+    /// other ladders.
     pub fn rungs(&self, point: Point) -> Option<Rungs> {
-        let rung = |ladder: &Ladder, value: u64| ladder.at_most(value).filter(|rung| ladder.rung(*rung) == value);
+        let rung = |ladder: &Ladder, value: u64| {
+            ladder.at_most(value).filter(|rung| ladder.rung(*rung) == value)
+        };
         Some(Rungs {
             cpu: rung(&self.cpus, point.limits.cpus.millis.into())?,
             memory: rung(&self.memory, point.limits.memory_bytes)?,
         })
     }
 
-    /// Returns what all replicas of a point cost, in what is to be the least: for money, replicas x (CPU price x processors + memory
-    /// price x GiB).
+    /// Returns what all replicas of a point cost, in what is to be the least: for money, replicas x
+    /// (CPU price x processors + memory price x GiB).
     pub fn cost(&self, point: Point) -> f64 {
         let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
         match self.cheapest {
@@ -156,15 +162,18 @@ impl Settings {
         }
     }
 
-    /// Returns the point that manifests recommend: the minimum with headroom, rounded up to rungs; `None` without headroom.
+    /// Returns the point that manifests recommend: the minimum with headroom, rounded up to rungs;
+    /// `None` without headroom.
     pub fn recommended(&self, minimum: Point) -> Option<Point> {
         if self.headroom == Headroom::default() {
             return None;
         }
-        let (cpus, bytes) = (f64::from(minimum.limits.cpus.millis), minimum.limits.memory_bytes as f64);
+        let (cpus, bytes) =
+            (f64::from(minimum.limits.cpus.millis), minimum.limits.memory_bytes as f64);
         let top = self.top(minimum.replicas)?;
         let cpu = self.cpus.at_least(cpus * (1.0 + self.headroom.cpu) - 1e-6).min(top.cpu);
-        let memory = self.memory.at_least(bytes * (1.0 + self.headroom.memory) - 1e-3).min(top.memory);
+        let memory =
+            self.memory.at_least(bytes * (1.0 + self.headroom.memory) - 1e-3).min(top.memory);
         Some(self.point(minimum.replicas, Rungs { cpu, memory }))
     }
 }

@@ -50,7 +50,8 @@ impl std::fmt::Display for Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// A few users without think time under the largest limits: the cost of a request, and the most that the service takes.
+    /// A few users without think time under the largest limits: the cost of a request, and the most
+    /// that the service takes.
     Calibrate,
     /// One service that keeps its users while its limits are lowered in place.
     Probe,

@@ -21,7 +21,8 @@ pub(super) fn judge_step(
     step_result(plan.steps[index].users(), due_per_second[index], window, objective, judged)
 }
 
-/// Judges the steps that were reached, each and all together; `decided` is the judgement that ended the last one early, if one did.
+/// Judges the steps that were reached, each and all together; `decided` is the judgement that ended
+/// the last one early, if one did.
 pub(super) fn judge_all(
     plan: &Plan,
     due_per_second: &[Option<f64>],
@@ -29,7 +30,8 @@ pub(super) fn judge_all(
     objective: &Objective,
     decided: Option<&Judgement>,
 ) -> (Vec<StepResult>, Judgement) {
-    let StepsJudgement { steps, overall } = judge_steps(plan, due_per_second, windows, objective, decided);
+    let StepsJudgement { steps, overall } =
+        judge_steps(plan, due_per_second, windows, objective, decided);
     let results = steps.into_iter().zip(windows).enumerate();
     let result = |(index, (judged, window)): (usize, (Judgement, &&Window))| {
         step_result(plan.steps[index].users(), due_per_second[index], window, objective, judged)
@@ -59,7 +61,11 @@ fn step_result(
         generator_busy: window.generator.busiest_core,
         generator_run_delay: window.generator.run_delay_share,
         generator_steal: window.generator.steal_share,
-        failed: window.failures.iter().map(|(kind, failures)| (kind.to_string(), failures.count)).collect(),
+        failed: window
+            .failures
+            .iter()
+            .map(|(kind, failures)| (kind.to_string(), failures.count))
+            .collect(),
         verdict: judged.verdict,
         reasons: judged.reasons,
         bottleneck: None,
@@ -67,26 +73,34 @@ fn step_result(
     }
 }
 
-/// Fails the last step for a replica that ended, however late the generator was when all its users came back at once.
+/// Fails the last step for a replica that ended, however late the generator was when all its users
+/// came back at once.
 pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
-    if let Some(step) = steps.last_mut().filter(|step| !ended.is_empty() && step.verdict != Verdict::Fail) {
+    if let Some(step) =
+        steps.last_mut().filter(|step| !ended.is_empty() && step.verdict != Verdict::Fail)
+    {
         step.verdict = Verdict::Fail;
         step.reasons = ended.to_vec();
     }
 }
 
-/// Returns the judgement, unless it is a miss during which the hypervisor took more than this share of the machine's time: steal can only
-/// make a service look worse. A replica that ended did so on its own.
+/// Returns the judgement, unless it is a miss during which the hypervisor took more than this share
+/// of the machine's time: steal can only make a service look worse. A replica that ended did so on
+/// its own.
 pub(super) fn without_steal(judgement: Judgement, usage: &TrialUsage, max_steal: f64) -> Judgement {
     let is_excused = |share: &f64| {
-        *share > max_steal && judgement.verdict != Verdict::Pass && usage.ended.is_empty() && usage.oom_kills == 0
+        *share > max_steal
+            && judgement.verdict != Verdict::Pass
+            && usage.ended.is_empty()
+            && usage.oom_kills == 0
     };
     match usage.steal_share.filter(is_excused) {
         None => judgement,
         Some(share) => Judgement {
             verdict: Verdict::Invalid,
             reasons: vec![format!(
-                "the hypervisor gave {:.1}% of the machine's processor time to others (steal), more than --max-steal {:.0}%: a miss may be \
+                "the hypervisor gave {:.1}% of the machine's processor time to others (steal), \
+                    more than --max-steal {:.0}%: a miss may be \
                  its doing",
                 share * 100.0,
                 max_steal * 100.0
@@ -117,7 +131,9 @@ pub(super) fn overall(
         return Judgement { verdict: after.verdict, reasons: at(after) };
     }
     match stopped_early {
-        Some(Futility::Broken(why)) => return Judgement { verdict: Verdict::Fail, reasons: vec![why.clone()] },
+        Some(Futility::Broken(why)) => {
+            return Judgement { verdict: Verdict::Fail, reasons: vec![why.clone()] };
+        }
         Some(Futility::Missed(why)) => {
             let is_proved = steps.last().is_some_and(|step| step.verdict == Verdict::Fail);
             let verdict = if is_proved { Verdict::Fail } else { Verdict::Undecided };
@@ -130,7 +146,10 @@ pub(super) fn overall(
         return Judgement { verdict: Verdict::Fail, reasons: at(step) };
     }
     if steps.len() < plan.steps.len() {
-        return Judgement { verdict: Verdict::Fail, reasons: vec!["not every step was reached".to_owned()] };
+        return Judgement {
+            verdict: Verdict::Fail,
+            reasons: vec!["not every step was reached".to_owned()],
+        };
     }
     together
 }
@@ -151,13 +170,15 @@ mod tests {
 
     #[test]
     fn an_end_is_the_replicas_and_not_the_generators() {
-        let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let plan =
+            Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
         let in_time = Window { length: Duration::from_secs(5), requests: 50, ..Window::default() };
         let mut late = Window { slices: vec![MISSED; 10], ..in_time.clone() };
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let objective = "p95<100ms".parse().unwrap();
         let judged_as = |window: &Window, decided: Option<&Judgement>, ended: &[String]| {
-            let mut steps = judge_all(&plan, &plan.due_per_second(), &[window], &objective, decided).0;
+            let mut steps =
+                judge_all(&plan, &plan.due_per_second(), &[window], &objective, decided).0;
             charge_ends(&mut steps, ended);
             (steps[0].verdict, steps[0].reasons.clone())
         };
@@ -175,31 +196,46 @@ mod tests {
 
     #[test]
     fn a_ramp_that_ended_with_a_late_generator_is_invalid_and_no_failure() {
-        let one = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let one =
+            Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
         let plan = Plan { steps: vec![one.steps[0]; 2], ..one };
         let objective = "p95<100ms".parse().unwrap();
         let slices = vec![MISSED; 10];
-        let mut late = Window { length: Duration::from_secs(5), requests: 50, slices, ..Window::default() };
+        let mut late =
+            Window { length: Duration::from_secs(5), requests: 50, slices, ..Window::default() };
         (0..50).for_each(|_| late.lag.record(Duration::from_millis(60)));
         let together = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
         let mut reached = vec![judge_step(&plan, &plan.due_per_second(), 0, &late, &objective)];
         let unmeasured = Futility::Unmeasured("the generator was late".to_owned());
-        let judged = |steps: &[StepResult]| overall(&plan, steps, together.clone(), Some(&unmeasured), Purpose::Ramp);
+        let judged = |steps: &[StepResult]| {
+            overall(&plan, steps, together.clone(), Some(&unmeasured), Purpose::Ramp)
+        };
         assert_eq!(judged(&reached).verdict, Verdict::Invalid);
         charge_ends(&mut reached, &["a-1: out of memory".to_owned()]);
-        assert_eq!(judged(&reached).verdict, Verdict::Fail, "a replica that ended in the step is what made it late");
+        assert_eq!(
+            judged(&reached).verdict,
+            Verdict::Fail,
+            "a replica that ended in the step is what made it late"
+        );
     }
 
     #[test]
     fn what_cannot_pass_any_more_fails_only_where_the_bounds_say_so() {
-        let plan = Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
+        let plan =
+            Plan::steady(10, 10.0, Duration::from_secs(5), "constant(1)".parse().unwrap()).unwrap();
         let objective = "p95<100ms".parse().unwrap();
         let together = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
         let judged = |over: u32, futile: &Futility| {
             let slice = |over| Slice { requests: 50, over: [over, 0, 0, 0], ..Slice::default() };
             // All of it in one slice: it may be chance.
-            let slices: Vec<Slice> = (0..10).map(|i| slice(if i == 3 { over } else { 0 })).collect();
-            let window = Window { length: Duration::from_secs(5), requests: 500, slices, ..Window::default() };
+            let slices: Vec<Slice> =
+                (0..10).map(|i| slice(if i == 3 { over } else { 0 })).collect();
+            let window = Window {
+                length: Duration::from_secs(5),
+                requests: 500,
+                slices,
+                ..Window::default()
+            };
             let steps = [judge_step(&plan, &plan.due_per_second(), 0, &window, &objective)];
             overall(&plan, &steps, together.clone(), Some(futile), Purpose::Fresh).verdict
         };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Bottleneck, Histograms, Monitor, Point, Purpose, Reading, Settings, Trial, TrialSpec, TrialUsage, UsageLog,
-    bottleneck, monitor::Watched, probe::Probed, steps,
+    Bottleneck, Histograms, Monitor, Point, Purpose, Reading, Settings, Trial, TrialSpec,
+    TrialUsage, UsageLog, bottleneck, monitor::Watched, probe::Probed, steps,
 };
 use crate::{
     engine::Outcome,
@@ -42,46 +42,65 @@ impl Monitor {
 }
 
 /// Sums up a trial that was watched to its end.
-pub fn summarize(settings: &Settings, spec: TrialSpec, monitor: Monitor, measured: Measurements) -> Trial {
+pub fn summarize(
+    settings: &Settings,
+    spec: TrialSpec,
+    monitor: Monitor,
+    measured: Measurements,
+) -> Trial {
     let Measurements { mut outcome, log, idle, server_ms } = measured;
     let objective = &settings.objective;
     let plan = monitor.plan().clone();
     let Watched { deciding, decided, stopped_early, probed } = monitor.finish();
     let mut times = plan.times();
     times.truncate(outcome.steps.len().max(1));
-    if let Some(last) = times.last_mut().filter(|_| deciding.is_judged_alone(stopped_early.is_some())) {
+    if let Some(last) =
+        times.last_mut().filter(|_| deciding.is_judged_alone(stopped_early.is_some()))
+    {
         deciding.narrow(&mut outcome);
         last.measured_from = deciding.from();
     }
-    let readings: Vec<Reading> = probed.iter().map(|probed| reading(settings, spec, probed, &log)).collect();
+    let readings: Vec<Reading> =
+        probed.iter().map(|probed| reading(settings, spec, probed, &log)).collect();
     let (mut steps, judgement) = match spec.purpose {
         Purpose::Probe => (Vec::new(), probe_judgement(&readings)),
         _ => {
             let windows: Vec<_> = outcome.steps.iter().map(|measured| &measured.all).collect();
-            let measured = times.iter().zip(&windows).map(|(t, w)| (t.measured_from, t.measured_from + w.length));
+            let measured = times
+                .iter()
+                .zip(&windows)
+                .map(|(t, w)| (t.measured_from, t.measured_from + w.length));
             let due = plan.due_per_second_in(&measured.collect::<Vec<_>>());
-            let (mut steps, together) = steps::judge_all(&plan, &due, &windows, objective, decided.as_ref());
+            let (mut steps, together) =
+                steps::judge_all(&plan, &due, &windows, objective, decided.as_ref());
             let together = explained(together, &outcome.total.all);
             for step in &mut steps {
-                let judged = Judgement { verdict: step.verdict, reasons: std::mem::take(&mut step.reasons) };
+                let judged =
+                    Judgement { verdict: step.verdict, reasons: std::mem::take(&mut step.reasons) };
                 step.reasons = explained(judged, &outcome.total.all).reasons;
             }
             steps::charge_ends(&mut steps, &log.ended());
-            let judged = steps::overall(&plan, &steps, together, stopped_early.as_ref(), spec.purpose);
+            let judged =
+                steps::overall(&plan, &steps, together, stopped_early.as_ref(), spec.purpose);
             (steps, judged)
         }
     };
-    for (step, times) in steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail) {
+    for (step, times) in
+        steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail)
+    {
         let usage = log.summary(times.measured_from, times.end, step.requests_per_second);
         step.bottleneck = Some(bottleneck(&usage, spec.point));
     }
     let (from, to) = judged_span(&times, &probed);
-    // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for seconds and untold. Without it a
-    // saturated service answers most: that is the machine.
+    // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for
+    // seconds and untold. Without it a saturated service answers most: that is the machine.
     let rate = match spec.purpose {
-        Purpose::Calibrate => {
-            deciding.seconds().iter().map(|second| second.requests - second.failures).max().unwrap_or(0) as f64
-        }
+        Purpose::Calibrate => deciding
+            .seconds()
+            .iter()
+            .map(|second| second.requests - second.failures)
+            .max()
+            .unwrap_or(0) as f64,
         Purpose::Probe => readings.first().map_or(0.0, |reading| reading.requests_per_second),
         _ => steps.last().map_or(0.0, |s| s.requests_per_second),
     };
@@ -152,15 +171,20 @@ fn reading(settings: &Settings, spec: TrialSpec, probed: &Probed, log: &UsageLog
 /// A probe passes if its first limits hold; what it is for is in its readings.
 fn probe_judgement(readings: &[Reading]) -> Judgement {
     match readings.first() {
-        Some(first) if first.verdict == Verdict::Fail => {
-            Judgement { verdict: Verdict::Fail, reasons: vec!["its first limits do not hold the objective".to_owned()] }
-        }
+        Some(first) if first.verdict == Verdict::Fail => Judgement {
+            verdict: Verdict::Fail,
+            reasons: vec!["its first limits do not hold the objective".to_owned()],
+        },
         Some(first) => Judgement { verdict: first.verdict, reasons: Vec::new() },
-        None => Judgement { verdict: Verdict::Fail, reasons: vec!["its first limits were never measured".to_owned()] },
+        None => Judgement {
+            verdict: Verdict::Fail,
+            reasons: vec!["its first limits were never measured".to_owned()],
+        },
     }
 }
 
-/// Returns the trial of a replica that did not start under its limits, which tells something about them.
+/// Returns the trial of a replica that did not start under its limits, which tells something about
+/// them.
 pub fn not_started(spec: TrialSpec, error: &orchestrator::Error) -> Trial {
     let mut usage = TrialUsage::default();
     if let orchestrator::Error::NotReady { oom_killed, what, .. } = error {
@@ -182,7 +206,14 @@ impl Trial {
     /// Returns a probe that is still running, with its readings so far.
     pub fn running(spec: TrialSpec, readings: Vec<Reading>) -> Self {
         let trial = without_load(spec, TrialUsage::default(), String::new());
-        Self { readings, verdict: Verdict::Pass, reasons: Vec::new(), bottleneck: None, stopped_early: None, ..trial }
+        Self {
+            readings,
+            verdict: Verdict::Pass,
+            reasons: Vec::new(),
+            bottleneck: None,
+            stopped_early: None,
+            ..trial
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! How long the parts of a trial take.
 //!
-//! Set for the default think time; users who think longer send fewer requests a second, so everything that waits for requests
-//! is stretched by as much. With the times of the default a user who thinks for 10 s would not send one in a step.
+//! Set for the default think time; users who think longer send fewer requests a second, so
+//! everything that waits for requests is stretched by as much. With the times of the default a user
+//! who thinks for 10 s would not send one in a step.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::{
 
 /// Longest think time for which the times are right.
 const DEFAULT_LONGEST: Duration = Duration::from_millis(2500);
-/// Users that a fresh trial starts a second: gently, for at low quotas the start breaks a service before the load does.
+/// Users that a fresh trial starts a second: gently, for at low quotas the start breaks a service
+/// before the load does.
 const SPAWN_RATE: u32 = 500;
 /// But however few the users are, and however many, starting them takes between these times.
 const SPAWN_TIME: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
@@ -21,15 +23,17 @@ const SPAWN_TIME: (Duration, Duration) = (Duration::from_secs(2), Duration::from
 const WARM_UP: Duration = Duration::from_secs(3);
 /// A step of a ramp: its users are started in at least this time,
 const STEP_RAMP: Duration = Duration::from_secs(1);
-/// and so many a second, of so many in all: a new connection costs a service as much as a few requests, so that few users who came as fast as
-/// many would be another load.
+/// and so many a second, of so many in all: a new connection costs a service as much as a few
+/// requests, so that few users who came as fast as many would be another load.
 const STEP_SPAWN_RATE: (u32, u32) = (100, SPAWN_RATE);
 const STEP_SPAWN_SHARE: u32 = 20;
-/// Then they are held, the first second unmeasured. The last step alone can prove a pass, and is held for longer.
+/// Then they are held, the first second unmeasured. The last step alone can prove a pass, and is
+/// held for longer.
 const STEP_HOLD: Duration = Duration::from_secs(5);
 const STEP_WARM_UP: Duration = Duration::from_secs(1);
-/// The window that decides is looked at after so many seconds, and after the first look that decides the trial is over.
-/// Near the edge more requests are needed than far from it; few looks, since each is one more chance to err.
+/// The window that decides is looked at after so many seconds, and after the first look that
+/// decides the trial is over. Near the edge more requests are needed than far from it; few looks,
+/// since each is one more chance to err.
 const LOOKS: [u32; 4] = [15, 25, 40, 60];
 const RAMP_LOOKS: [u32; 4] = [20, 30, 45, 60];
 /// A window restarts after steal: for so much longer than to the last look users may be held.
@@ -42,7 +46,8 @@ const FAILURE_HOLD: Duration = Duration::from_secs(15);
 /// A probe's rung: seconds that it settles, and seconds that it is measured.
 const PROBE_SETTLE: Duration = Duration::from_secs(2);
 const PROBE_WINDOW: Duration = Duration::from_secs(4);
-/// Longest time that a probe may take once its users are there, and the time that one usually takes.
+/// Longest time that a probe may take once its users are there, and the time that one usually
+/// takes.
 const PROBE_LONGEST: Duration = Duration::from_secs(240);
 const PROBE_USUAL: Duration = Duration::from_secs(70);
 /// The same of a demand probe, at each step of users, of which it measures several limits.
@@ -65,17 +70,21 @@ pub struct Timing {
 impl Timing {
     /// Returns the times for users with this think time.
     pub fn new(wait_time: WaitTime) -> Self {
-        Self { patience: (wait_time.longest().as_secs_f64() / DEFAULT_LONGEST.as_secs_f64()).max(1.0) }
+        Self {
+            patience: (wait_time.longest().as_secs_f64() / DEFAULT_LONGEST.as_secs_f64()).max(1.0),
+        }
     }
 
     /// Returns the looks at the deciding window.
     pub fn looks(self, purpose: Purpose) -> Looks {
         let looks = if purpose == Purpose::Ramp { RAMP_LOOKS } else { LOOKS };
-        let stretched = looks.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs());
+        let stretched =
+            looks.map(|seconds| self.stretch(Duration::from_secs(seconds.into())).as_secs());
         Looks::after(stretched).give_up_below(LEAST_CHANCE)
     }
 
-    /// Returns how long is not measured after users were started, or after steal, while they are held.
+    /// Returns how long is not measured after users were started, or after steal, while they are
+    /// held.
     pub fn settle(self) -> Duration {
         self.stretch(WARM_UP)
     }
@@ -92,26 +101,36 @@ impl Timing {
     /// Returns the plan of a trial's users.
     pub fn plan(self, settings: &Settings, purpose: Purpose, users: u32) -> Plan {
         let (steps, wait_time) = match purpose {
-            Purpose::Fresh => (vec![self.straight(users, self.longest_hold(purpose))], settings.wait_time),
+            Purpose::Fresh => {
+                (vec![self.straight(users, self.longest_hold(purpose))], settings.wait_time)
+            }
             Purpose::Probe if settings.mode == Mode::Demand => {
                 let (settle, window) = self.probe_rung(Mode::Demand);
                 let hold = self.stretch(STEP_WARM_UP) + (settle + window) * DEMAND_RUNGS;
                 (self.ramp(settings.step, users, hold, hold), settings.wait_time)
             }
-            Purpose::Probe => (vec![self.straight(users, self.stretch(PROBE_LONGEST))], settings.wait_time),
+            Purpose::Probe => {
+                (vec![self.straight(users, self.stretch(PROBE_LONGEST))], settings.wait_time)
+            }
             Purpose::Ramp => {
                 let last = self.stretch(STEP_WARM_UP) + self.longest_hold(purpose);
                 (self.ramp(settings.step, users, self.stretch(STEP_HOLD), last), settings.wait_time)
             }
             Purpose::ReplicaFailure => {
                 let before = self.straight(users, self.stretch(FAILURE_HOLD));
-                // Nothing of the second one is left out: the requests that the killed one had are to be counted.
+                // Nothing of the second one is left out: the requests that the killed one had are
+                // to be counted.
                 let after = Step { ramp: Duration::ZERO, warm_up: Duration::ZERO, ..before };
                 (vec![before, after], settings.wait_time)
             }
             Purpose::Calibrate => {
                 let (ramp, warm_up) = (STEP_RAMP, STEP_WARM_UP);
-                let step = Step { target: CALIBRATION_USERS.into(), ramp, hold: CALIBRATION_HOLD, warm_up };
+                let step = Step {
+                    target: CALIBRATION_USERS.into(),
+                    ramp,
+                    hold: CALIBRATION_HOLD,
+                    warm_up,
+                };
                 (vec![step], WaitTime::Constant(Duration::ZERO))
             }
         };
@@ -120,7 +139,13 @@ impl Timing {
 
     /// Returns a name for all that users do in the trials of a sweep: its trials belong together.
     pub fn loads(self, settings: &Settings) -> String {
-        let all = [Purpose::Calibrate, Purpose::Probe, Purpose::Fresh, Purpose::Ramp, Purpose::ReplicaFailure];
+        let all = [
+            Purpose::Calibrate,
+            Purpose::Probe,
+            Purpose::Fresh,
+            Purpose::Ramp,
+            Purpose::ReplicaFailure,
+        ];
         let plan = |purpose| (self.looks(purpose), self.plan(settings, purpose, EXAMPLE_USERS));
         format!("{:?}", (all.map(plan), LEAST_CHANCE))
     }

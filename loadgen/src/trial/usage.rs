@@ -6,7 +6,8 @@ use orchestrator::Usage;
 
 use super::{Growth, TrialUsage};
 
-/// Where a window was not reached, what was used in the last seconds before the trial was given up is what tells why.
+/// Where a window was not reached, what was used in the last seconds before the trial was given up
+/// is what tells why.
 const LAST: Duration = Duration::from_secs(6);
 
 /// Readings of all replicas and of the machine, in time from the start of the load.
@@ -15,7 +16,8 @@ pub struct UsageLog {
     usage: Vec<(Duration, Vec<Usage>)>,
     /// When users were told to stop, where they were.
     load_ended: Option<Duration>,
-    /// The share of the machine's processor time since the reading before that a hypervisor gave to others.
+    /// The share of the machine's processor time since the reading before that a hypervisor gave to
+    /// others.
     steal: Vec<(Duration, f64)>,
     /// The replica that was killed on purpose, by name.
     killed: Option<String>,
@@ -32,20 +34,24 @@ impl UsageLog {
         self.killed = Some(replica.to_owned());
     }
 
-    /// Adds the share that was stolen since the last one was added; none is added where the kernel does not tell.
+    /// Adds the share that was stolen since the last one was added; none is added where the kernel
+    /// does not tell.
     pub fn add_steal(&mut self, at: Duration, share: Option<f64>) {
         self.steal.extend(share.map(|share| (at, share)));
     }
 
-    /// Users were told to stop. What is waited for from then on is no load: a replica that is done with it does nothing.
+    /// Users were told to stop. What is waited for from then on is no load: a replica that is done
+    /// with it does nothing.
     pub fn end_load(&mut self, at: Duration) {
         self.load_ended.get_or_insert(at);
     }
 
-    /// Sums up. Counters are taken over the readings under load within `from..to`, or over the last seconds of the load where that has not
-    /// two; memory and endings over all. `requests_per_second` were answered meanwhile.
+    /// Sums up. Counters are taken over the readings under load within `from..to`, or over the last
+    /// seconds of the load where that has not two; memory and endings over all.
+    /// `requests_per_second` were answered meanwhile.
     pub fn summary(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
-        let under_load = || self.usage.iter().filter(|(at, _)| self.load_ended.is_none_or(|ended| *at <= ended));
+        let under_load =
+            || self.usage.iter().filter(|(at, _)| self.load_ended.is_none_or(|ended| *at <= ended));
         let within: Vec<_> = under_load().filter(|(at, _)| *at >= from && *at <= to).collect();
         let span = match (within.first(), within.last()) {
             (Some(first), Some(last)) if last.0 > first.0 => Some((*first, *last)),
@@ -63,7 +69,11 @@ impl UsageLog {
             usage.major_faults_per_second = delta(|u| u.memory.major_faults as f64) / seconds;
             usage.reclaims_per_second = delta(|u| u.memory.reclaims as f64) / seconds;
             let most = |f: fn(&Usage) -> Option<f64>| {
-                let each = last.1.iter().zip(&first.1).filter_map(|(last, first)| Some(f(last)? - f(first)?));
+                let each = last
+                    .1
+                    .iter()
+                    .zip(&first.1)
+                    .filter_map(|(last, first)| Some(f(last)? - f(first)?));
                 each.map(|waited| (waited / seconds).clamp(0.0, 1.0)).max_by(f64::total_cmp)
             };
             usage.cpu_pressure = most(|u| u.cpu_pressure_seconds);
@@ -95,7 +105,8 @@ impl UsageLog {
         usage
     }
 
-    /// Sums up a window of a probe, which goes on: as [`Self::summary`], with the memory and the endings of that window alone.
+    /// Sums up a window of a probe, which goes on: as [`Self::summary`], with the memory and the
+    /// endings of that window alone.
     pub fn window(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
         let is_within = |at: &Duration| *at >= from && *at <= to;
         let usage = self.usage.iter().filter(|(at, _)| is_within(at)).cloned().collect();
@@ -109,14 +120,20 @@ impl UsageLog {
         TrialUsage { oom_kills: summary.oom_kills.saturating_sub(kills(before)), ..summary }
     }
 
-    /// The share of the machine's processor time within `from..=to` that a hypervisor gave to others; `None` if nothing is known.
+    /// The share of the machine's processor time within `from..=to` that a hypervisor gave to
+    /// others; `None` if nothing is known.
     pub fn steal_share(&self, from: Duration, to: Duration) -> Option<f64> {
-        let stolen: Vec<f64> =
-            self.steal.iter().filter(|(at, _)| *at >= from && *at <= to).map(|(_, share)| *share).collect();
+        let stolen: Vec<f64> = self
+            .steal
+            .iter()
+            .filter(|(at, _)| *at >= from && *at <= to)
+            .map(|(_, share)| *share)
+            .collect();
         (!stolen.is_empty()).then(|| stolen.iter().sum::<f64>() / stolen.len() as f64)
     }
 
-    /// Returns the growth of memory that goes on at the end of a hold, under a limit of so many bytes for each replica.
+    /// Returns the growth of memory that goes on at the end of a hold, under a limit of so many
+    /// bytes for each replica.
     pub fn growth(&self, from: Duration, to: Duration, limit_bytes: u64) -> Option<Growth> {
         let until = self.load_ended.map_or(to, |ended| ended.min(to));
         let within = self.usage.iter().filter(|(at, _)| *at >= from && *at <= until);
@@ -158,37 +175,61 @@ mod tests {
         let mut readings = UsageLog::default();
         for second in 0..=10 {
             // One CPU while ramping, a tenth of it in the hold.
-            let cpu_seconds = if second <= 5 { f64::from(second) } else { 5.0 + 0.1 * f64::from(second - 5) };
+            let cpu_seconds =
+                if second <= 5 { f64::from(second) } else { 5.0 + 0.1 * f64::from(second - 5) };
             let periods = u64::from(second as u32) * 10;
-            let memory = MemoryUsage { major_faults: u64::from(second as u32) * 3, ..MemoryUsage::default() };
+            let memory = MemoryUsage {
+                major_faults: u64::from(second as u32) * 3,
+                ..MemoryUsage::default()
+            };
             let throttled_periods = periods / 2;
-            let usage = Usage { cpu_seconds, periods, throttled_periods, memory, running: true, ..Usage::default() };
+            let usage = Usage {
+                cpu_seconds,
+                periods,
+                throttled_periods,
+                memory,
+                running: true,
+                ..Usage::default()
+            };
             readings.add(Duration::from_secs(second as u64), vec![usage.clone(), usage]);
-            readings.add_steal(Duration::from_secs(second as u64), Some(if second <= 5 { 0.0 } else { 0.07 }));
+            readings.add_steal(
+                Duration::from_secs(second as u64),
+                Some(if second <= 5 { 0.0 } else { 0.07 }),
+            );
         }
         let usage = readings.summary(Duration::from_secs(5), Duration::from_secs(10), 100.0);
         assert!((usage.cpus_used - 0.2).abs() < 1e-9);
         assert!((usage.cpu_seconds_per_request.unwrap() - 0.002).abs() < 1e-9);
         assert!((usage.throttled_share - 0.5).abs() < 1e-9);
         assert!((usage.major_faults_per_second - 6.0).abs() < 1e-9);
-        assert!((usage.steal_share.unwrap() - 0.07 * 5.0 / 6.0).abs() < 1e-9, "the reading at 5 s included");
+        assert!(
+            (usage.steal_share.unwrap() - 0.07 * 5.0 / 6.0).abs() < 1e-9,
+            "the reading at 5 s included"
+        );
         assert!(usage.ended.is_empty());
         let given_up = readings.summary(Duration::from_secs(20), Duration::from_secs(30), 0.0);
         // Six seconds, one of which it ramped.
         assert!((given_up.cpus_used - 2.0 * 1.5 / 6.0).abs() < 1e-9, "{}", given_up.cpus_used);
-        assert!((given_up.steal_share.unwrap() - 0.07 * 5.0 / 7.0).abs() < 1e-9, "of the same seconds");
+        assert!(
+            (given_up.steal_share.unwrap() - 0.07 * 5.0 / 7.0).abs() < 1e-9,
+            "of the same seconds"
+        );
     }
 
     #[test]
     fn only_what_ended_by_itself_is_told() {
-        let usage = |name: &str, running| Usage { replica: name.to_owned(), running, ..Usage::default() };
+        let usage =
+            |name: &str, running| Usage { replica: name.to_owned(), running, ..Usage::default() };
         let mut readings = UsageLog::default();
         readings.add(Duration::ZERO, vec![usage("a", true), usage("b", false), usage("c", false)]);
         assert_eq!(readings.ended(), ["b: ended", "c: ended"]);
         readings.kill("c");
         assert_eq!(readings.ended(), ["b: ended"]);
         let told = readings.summary(Duration::ZERO, Duration::MAX, 0.0);
-        assert_eq!((told.ended, told.killed), (vec!["b: ended".to_owned()], Some("c: ended".to_owned())));
+        assert_eq!(
+            (told.ended, told.killed),
+            (vec!["b: ended".to_owned()], Some("c: ended".to_owned()))
+        );
     }
 
     #[test]
@@ -199,7 +240,13 @@ mod tests {
             let busy = second.min(10);
             let (periods, throttled_periods) = (u64::from(second) * 10, u64::from(busy) * 10);
             let cpu_seconds = 0.05 * f64::from(busy);
-            let usage = Usage { cpu_seconds, periods, throttled_periods, running: true, ..Usage::default() };
+            let usage = Usage {
+                cpu_seconds,
+                periods,
+                throttled_periods,
+                running: true,
+                ..Usage::default()
+            };
             readings.add(Duration::from_secs(second.into()), vec![usage]);
             if second == 10 {
                 readings.end_load(Duration::from_secs(10));
@@ -208,7 +255,10 @@ mod tests {
         // A window that was not reached, and one that had begun.
         for from in [15, 6] {
             let usage = readings.summary(Duration::from_secs(from), Duration::from_secs(30), 0.0);
-            assert!((usage.cpus_used - 0.05).abs() < 1e-9 && usage.throttled_share > 0.999, "{from}: {usage:?}");
+            assert!(
+                (usage.cpus_used - 0.05).abs() < 1e-9 && usage.throttled_share > 0.999,
+                "{from}: {usage:?}"
+            );
         }
     }
 }

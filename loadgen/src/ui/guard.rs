@@ -1,7 +1,8 @@
 //! Who may use the page: this machine's own browser, on the page itself.
 //!
-//! A page of somebody else in the same browser can send requests here. Two things give it away: the Origin (or
-//! Sec-Fetch-Site) header of what it sends, and, if it had its own name point at this address (DNS rebinding), the Host.
+//! A page of somebody else in the same browser can send requests here. Two things give it away: the
+//! Origin (or Sec-Fetch-Site) header of what it sends, and, if it had its own name point at this
+//! address (DNS rebinding), the Host.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ pub struct Guard {
     names: Vec<String>,
 }
 
-const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const POLICY: &str =
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 impl Guard {
     /// Loopback's names, and these.
@@ -35,9 +37,11 @@ impl Guard {
         if !self.names.contains(&name(host)) {
             return Some(format!("Host {host} is not this page; --allow-name adds names"));
         }
-        // Browsers send Origin with every POST; where they do, it must be the page itself, port included.
+        // Browsers send Origin with every POST; where they do, it must be the page itself, port
+        // included.
         if let Some(origin) = text(headers, header::ORIGIN)
-            && origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) != Some(host)
+            && origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+                != Some(host)
         {
             return Some(format!("Origin {origin} is not this page"));
         }
@@ -49,7 +53,11 @@ impl Guard {
     }
 }
 
-pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if let Some(why) = guard.refuses(request.headers()) {
         return (StatusCode::FORBIDDEN, format!("refused: {why}\n")).into_response();
     }
@@ -76,7 +84,8 @@ mod tests {
     use super::*;
 
     fn refused(pairs: &[(&'static str, &'static str)]) -> bool {
-        let headers = pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect();
+        let headers =
+            pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect();
         Guard::new(&["loadgen.test".to_owned()]).refuses(&headers).is_some()
     }
 

@@ -1,7 +1,8 @@
 //! `loadgen ui`: a page with Locust's form, and Locust's calls behind it.
 //!
-//! The page is a view: it polls `stats`, which come from the run's events, and measures nothing itself. What it may
-//! do is guarded by `guard`: a web page of somebody else must not be able to drive a generator on this machine.
+//! The page is a view: it polls `stats`, which come from the run's events, and measures nothing
+//! itself. What it may do is guarded by `guard`: a web page of somebody else must not be able to
+//! drive a generator on this machine.
 
 mod guard;
 mod run;
@@ -72,7 +73,9 @@ impl UiSettings {
                 let host: Host = text.trim().parse().map_err(|e: HostError| e.to_string())?;
                 match known(&host) {
                     true => Ok(Source::Host(host)),
-                    false => Err(format!("{host} may not be loaded from this page; start it with --allow-host {host}")),
+                    false => Err(format!(
+                        "{host} may not be loaded from this page; start it with --allow-host {host}"
+                    )),
                 }
             })
             .collect()
@@ -87,17 +90,22 @@ fn named(sources: &[Source]) -> String {
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn serve(settings: UiSettings, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+pub async fn serve(
+    settings: UiSettings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
     let bind = settings.bind;
-    let listener = tokio::net::TcpListener::bind(bind)
-        .await
-        .map_err(|e| Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind")))?;
+    let listener = tokio::net::TcpListener::bind(bind).await.map_err(|e| {
+        Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind"))
+    })?;
     let addr = listener.local_addr().unwrap_or(bind);
     // Not eprintln!: it panics where standard error has gone away.
-    let _ = writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.named());
+    let _ =
+        writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.named());
     let guard = Guard::new(&settings.allow_names);
     let runs = Arc::new(Runs::new(settings));
-    let served = axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;
+    let served =
+        axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;
     runs.stop_and_wait().await;
     served.map_err(|e| Error::Machine(format!("the page cannot be served: {e}")))
 }
@@ -121,7 +129,8 @@ async fn page(State(runs): State<Arc<Runs>>) -> Html<String> {
 }
 
 async fn script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("app.js")).into_response()
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("app.js"))
+        .into_response()
 }
 
 async fn style() -> Response {
@@ -137,7 +146,10 @@ struct SwarmForm {
     run_time: Option<String>,
 }
 
-async fn swarm(State(runs): State<Arc<Runs>>, Form(form): Form<SwarmForm>) -> Json<serde_json::Value> {
+async fn swarm(
+    State(runs): State<Arc<Runs>>,
+    Form(form): Form<SwarmForm>,
+) -> Json<serde_json::Value> {
     match start(&runs, form).await {
         Ok(host) => Json(json!({ "success": true, "message": "Swarming started", "host": host })),
         Err(message) => Json(json!({ "success": false, "message": message })),

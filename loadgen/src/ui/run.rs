@@ -36,7 +36,11 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) fn new(settings: UiSettings) -> Self {
         let stats = Stats::new(&settings.named(), &settings.request);
-        Self { settings, stats: Arc::new(Mutex::new(stats)), current: Mutex::new(Control::default()) }
+        Self {
+            settings,
+            stats: Arc::new(Mutex::new(stats)),
+            current: Mutex::new(Control::default()),
+        }
     }
 
     pub(super) fn settings(&self) -> &UiSettings {
@@ -45,15 +49,17 @@ impl Runs {
 
     /// Starts users.
     pub(super) async fn start(self: &Arc<Self>, swarm: Swarm) -> Result<(), Error> {
-        let plan = Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time)
-            .and_then(|plan| plan.check().map(|()| plan))
-            .map_err(Error::Usage)?;
+        let plan =
+            Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time)
+                .and_then(|plan| plan.check().map(|()| plan))
+                .map_err(Error::Usage)?;
         if !lock(&self.stats).claim(&super::named(&swarm.sources)) {
             return Err(Error::Usage("a test is running; stop it first".to_owned()));
         }
         let control = Control::default();
         *lock(&self.current) = control.clone();
-        // A task of its own: a browser that goes away drops its request here, and the page must not be left claimed.
+        // A task of its own: a browser that goes away drops its request here, and the page must not
+        // be left claimed.
         let runs = Arc::clone(self);
         let launch = tokio::spawn(async move { runs.launch(swarm, plan, control).await });
         launch.await.unwrap_or_else(|e| Err(Error::Machine(e.to_string())))
@@ -91,7 +97,11 @@ impl Runs {
     }
 
     /// Whether the target is there and likes the request.
-    async fn prepare(&self, swarm: Swarm, plan: Plan) -> Result<(Segment, Targets, Vec<Reached>), Error> {
+    async fn prepare(
+        &self,
+        swarm: Swarm,
+        plan: Plan,
+    ) -> Result<(Segment, Targets, Vec<Reached>), Error> {
         let mut reached = Vec::new();
         for source in swarm.sources {
             reached.push(Reached::source(source, &self.settings.trust).await?);

@@ -143,7 +143,8 @@ impl Stats {
         }
     }
 
-    /// Takes the page for a new test against `host`, with figures from zero; `false` if one is running.
+    /// Takes the page for a new test against `host`, with figures from zero; `false` if one is
+    /// running.
     pub(super) fn claim(&mut self, host: &str) -> bool {
         if self.is_running() {
             return false;
@@ -212,7 +213,8 @@ impl Stats {
 
     pub(super) fn report(&self) -> Report {
         let ms = self.latencies.percentiles();
-        let per_request = |total: f64| if self.requests > 0 { total / self.requests as f64 } else { 0.0 };
+        let per_request =
+            |total: f64| if self.requests > 0 { total / self.requests as f64 } else { 0.0 };
         let row = |method: &str, name: &str| Row {
             method: method.to_owned(),
             name: name.to_owned(),

@@ -2,7 +2,8 @@
 
 use crate::measure::Slice;
 
-/// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err in 5% at most.
+/// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err
+/// in 5% at most.
 pub(super) const Z: f64 = 2.24;
 /// With none of n requests over, fewer than this over n are, with the same confidence: -ln(0.0125).
 const NONE_OF: f64 = 4.4;
@@ -24,7 +25,8 @@ impl Bounds {
     /// Of the requests that `count` counts in each slice.
     pub(super) fn of(slices: &[Slice], count: impl Fn(&Slice) -> u32) -> Self {
         let used = slices.iter().filter(|s| s.requests > 0);
-        let pairs: Vec<(f64, f64)> = used.map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
+        let pairs: Vec<(f64, f64)> =
+            used.map(|s| (f64::from(s.requests), f64::from(count(s)))).collect();
         let (n, x) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
         if n == 0.0 {
             return Self { share: 0.0, standard_error: 1.0, lower: 0.0, upper: 1.0 };
@@ -47,22 +49,30 @@ impl Bounds {
         let rest: Vec<f64> = slices.iter().map(|(n, x)| x - share * n).collect();
         let squares: f64 = rest.iter().map(|r| r * r).sum();
         let neighbours: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        let of_slices = if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
+        let of_slices =
+            if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
         // Slices that agree by chance must not claim more than independent requests could.
         Self::of_share(share, of_slices.max(x * (1.0 - share)).sqrt() / n)
     }
 
-    /// Of a share with this standard error, which is that of `(share / standard error)^2` independent events; of one event, where none
-    /// was seen.
+    /// Of a share with this standard error, which is that of `(share / standard error)^2`
+    /// independent events; of one event, where none was seen.
     pub(super) fn of_share(share: f64, standard_error: f64) -> Self {
         if share > 0.5 {
             return Self::of_share(1.0 - share, standard_error).of_the_contrary();
         }
         if share == 0.0 {
-            return Self { share, standard_error, lower: 0.0, upper: (NONE_OF * standard_error).min(1.0) };
+            return Self {
+                share,
+                standard_error,
+                lower: 0.0,
+                upper: (NONE_OF * standard_error).min(1.0),
+            };
         }
         let events = (share / standard_error).powi(2);
-        let of_gamma = |shape: f64, z: f64| shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt())).powi(3);
+        let of_gamma = |shape: f64, z: f64| {
+            shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt())).powi(3)
+        };
         let lower = share * of_gamma(events, -Z).max(0.0) / events;
         let upper = share * of_gamma(events + 1.0, Z) / events;
         Self { share, standard_error, lower, upper: upper.min(1.0) }

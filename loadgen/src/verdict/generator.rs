@@ -7,25 +7,32 @@ use crate::{
     slo::Objective,
 };
 
-/// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is invalid.
+/// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is
+/// invalid.
 pub(super) const MAX_LAG_SHARE: f64 = 0.2;
-/// Share of a window in which the generator may be kept from its processors, by other threads (run-queue delay) or by the
-/// hypervisor (steal). Answers that come while it waits seem that much slower, and 5% of them are all that a p95 allows. By itself it
-/// is harmless, for waits may be many and short: it counts only where requests were late too.
+/// Share of a window in which the generator may be kept from its processors, by other threads
+/// (run-queue delay) or by the hypervisor (steal). Answers that come while it waits seem that much
+/// slower, and 5% of them are all that a p95 allows. By itself it is harmless, for waits may be
+/// many and short: it counts only where requests were late too.
 const MAX_WAITING: f64 = 0.05;
-/// Lag is seen where requests are begun. What waits for a processor is as late again where answers are read, so that half
-/// the lag is too much.
+/// Lag is seen where requests are begun. What waits for a processor is as late again where answers
+/// are read, so that half the lag is too much.
 const WAITING_LAG_FACTOR: u32 = 2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
 
-/// Why the generator, and not the server, was the limit of a window, if it was. With no rate to keep (zero think time)
-/// being the limit is what was asked for.
-pub fn generator_limited(window: &Window, objective: &Objective, planned_per_second: Option<f64>) -> Option<String> {
+/// Why the generator, and not the server, was the limit of a window, if it was. With no rate to
+/// keep (zero think time) being the limit is what was asked for.
+pub fn generator_limited(
+    window: &Window,
+    objective: &Objective,
+    planned_per_second: Option<f64>,
+) -> Option<String> {
     planned_per_second?;
     let lag = window.lag.quantile(0.99);
     let cause = kept_waiting(&window.generator);
-    if is_late(lag, objective) || (cause.is_some() && is_late(lag * WAITING_LAG_FACTOR, objective)) {
+    if is_late(lag, objective) || (cause.is_some() && is_late(lag * WAITING_LAG_FACTOR, objective))
+    {
         let late = format!(
             "the generator was late: 1% of requests were begun over {:.1} ms after they were due",
             lag.as_secs_f64() * 1e3
@@ -33,32 +40,40 @@ pub fn generator_limited(window: &Window, objective: &Objective, planned_per_sec
         return Some(cause.map_or(late.clone(), |cause| format!("{late}; {cause}")));
     }
     if window.generator.busiest_core > MAX_BUSY {
-        return Some(format!("a load thread computed for {:.0}% of a second", window.generator.busiest_core * 100.0));
+        return Some(format!(
+            "a load thread computed for {:.0}% of a second",
+            window.generator.busiest_core * 100.0
+        ));
     }
     None
 }
 
-/// What kept the generator from its processors for more of a window than is harmless, and what helps.
+/// What kept the generator from its processors for more of a window than is harmless, and what
+/// helps.
 fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
     let beyond = |share: Option<f64>| share.filter(|share| *share > MAX_WAITING);
     if let Some(share) = beyond(generator.steal_share) {
         return Some(format!(
-            "the hypervisor gave {:.0}% of the generator's processor time to others (steal): use a machine of its own, or other \
+            "the hypervisor gave {:.0}% of the generator's processor time to others (steal): use a \
+                machine of its own, or other \
              processors (--pin)",
             share * 100.0
         ));
     }
     beyond(generator.run_delay_share).map(|share| {
         format!(
-            "a load thread was ready to run but waited for a processor for {:.0}% of the time (run-queue delay): give it one that \
+            "a load thread was ready to run but waited for a processor for {:.0}% of the time \
+                (run-queue delay): give it one that \
              nothing else uses (--pin)",
             share * 100.0
         )
     })
 }
 
-/// Whether a lateness of the generator is too much for the tightest latency limit (100 ms if there is none).
+/// Whether a lateness of the generator is too much for the tightest latency limit (100 ms if there
+/// is none).
 pub fn is_late(lag: Duration, objective: &Objective) -> bool {
-    let tightest = objective.latency.iter().map(|l| l.limit).min().unwrap_or(Duration::from_millis(100));
+    let tightest =
+        objective.latency.iter().map(|l| l.limit).min().unwrap_or(Duration::from_millis(100));
     lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64()
 }

@@ -1,7 +1,8 @@
 //! Looks at a window that is still open: a sequential test.
 //!
-//! Every look is one more chance to err, and the bounds of verdicts are made for four looks at one window. So there are few, at
-//! times that are fixed before: a window is never judged because it happens to look good.
+//! Every look is one more chance to err, and the bounds of verdicts are made for four looks at one
+//! window. So there are few, at times that are fixed before: a window is never judged because it
+//! happens to look good.
 
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ impl Looks {
         self.after.contains(&seconds)
     }
 
-    /// Returns the length of the first look at a window that has so many seconds already; `None` after the last one.
+    /// Returns the length of the first look at a window that has so many seconds already; `None`
+    /// after the last one.
     pub fn next(&self, seconds: u64) -> Option<u64> {
         self.after.iter().copied().find(|look| *look >= seconds)
     }
@@ -59,13 +61,20 @@ impl Looks {
     }
 
     /// Judges a window at one of the looks.
-    pub fn look(&self, window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Look {
+    pub fn look(
+        &self,
+        window: &Window,
+        objective: &Objective,
+        planned_per_second: Option<f64>,
+        scope: Scope,
+    ) -> Look {
         let judged = judge(window, objective, planned_per_second, scope);
         if judged.verdict != Verdict::Undecided {
             return Look::Decided(judged);
         }
         let longest = Duration::from_secs(self.longest());
-        let is_futile = window.length < longest && chance_to_decide(window, objective, longest) < self.least_chance;
+        let is_futile = window.length < longest
+            && chance_to_decide(window, objective, longest) < self.least_chance;
         if is_futile { Look::Futile(judged) } else { Look::Open(judged) }
     }
 }
@@ -75,18 +84,30 @@ mod tests {
     use super::*;
     use crate::measure::Slice;
 
-    /// So many seconds in which so many of 5,000 requests are over the limit, all of them in every fifth second.
+    /// So many seconds in which so many of 5,000 requests are over the limit, all of them in every
+    /// fifth second.
     fn window(seconds: u64, over: u32) -> Window {
-        let slice = |i: u64| Slice { requests: 5000, failures: 0, over: [if i % 5 == 2 { over } else { 0 }, 0, 0, 0] };
+        let slice = |i: u64| Slice {
+            requests: 5000,
+            failures: 0,
+            over: [if i % 5 == 2 { over } else { 0 }, 0, 0, 0],
+        };
         let slices: Vec<Slice> = (0..seconds).map(slice).collect();
-        Window { length: Duration::from_secs(seconds), requests: seconds * 5000, slices, ..Window::default() }
+        Window {
+            length: Duration::from_secs(seconds),
+            requests: seconds * 5000,
+            slices,
+            ..Window::default()
+        }
     }
 
     #[test]
     fn a_look_decides_waits_or_gives_up() {
         let looks = Looks::after([15, 25, 40, 60]).give_up_below(0.1);
         let objective = "p95<100ms".parse().unwrap();
-        let look = |seconds, over| looks.look(&window(seconds, over), &objective, Some(5000.0), Scope::Whole);
+        let look = |seconds, over| {
+            looks.look(&window(seconds, over), &objective, Some(5000.0), Scope::Whole)
+        };
         assert!(matches!(look(15, 0), Look::Decided(judged) if judged.verdict == Verdict::Pass));
         assert!(matches!(look(60, 5000), Look::Decided(judged) if judged.verdict == Verdict::Fail));
         assert!(matches!(look(40, 1250), Look::Futile(_)), "5% are over, as many as may be");

@@ -1,16 +1,20 @@
 //! Whether a window meets an objective: pass, fail, or not decided by the evidence.
 //!
-//! "Observed p95 <= limit" misjudges a service near its limit about as often as not. The verdict is on the share of
-//! requests over the limit, with a confidence bound: it passes when the upper bound is within what is allowed, and fails
-//! when the lower bound is beyond. The bound comes from half-second slices and not from single requests, since requests of
-//! one quota period share its stall: for m slices with n_i requests, x_i of them over, the share is p = Sum x_i / Sum n_i, a
-//! ratio estimate with variance m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2 (Cochran, Sampling Techniques, 3rd ed.,
-//! section 6.4), with the covariance of neighbouring slices added, since a stall's backlog reaches into the next one.
+//! "Observed p95 <= limit" misjudges a service near its limit about as often as not. The verdict is
+//! on the share of requests over the limit, with a confidence bound: it passes when the upper bound
+//! is within what is allowed, and fails when the lower bound is beyond. The bound comes from
+//! half-second slices and not from single requests, since requests of one quota period share its
+//! stall: for m slices with n_i requests, x_i of them over, the share is p = Sum x_i / Sum n_i, a
+//! ratio estimate with variance m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2 (Cochran, Sampling
+//! Techniques, 3rd ed., section 6.4), with the covariance of neighbouring slices added, since a
+//! stall's backlog reaches into the next one.
 //!
-//! Few stalls make that share anything but normal: it is then a count of k = p^2 / variance independent events, whatever the
-//! number of requests that each of them spoils, and the bounds are those of a Poisson count (Garwood, 1936: quantiles of
-//! gamma distributions, here by Wilson and Hilferty's approximation, 1931), which become the normal ones as k grows. Where no
-//! slice has any over, the "rule of three" takes over. How often the verdict is wrong is measured in [`simulate`].
+//! Few stalls make that share anything but normal: it is then a count of k = p^2 / variance
+//! independent events, whatever the number of requests that each of them spoils, and the bounds are
+//! those of a Poisson count (Garwood, 1936: quantiles of gamma distributions, here by Wilson and
+//! Hilferty's approximation, 1931), which become the normal ones as k grows. Where no slice has any
+//! over, the "rule of three" takes over. How often the verdict is wrong is measured in
+//! [`simulate`].
 
 mod bounds;
 mod curtail;
@@ -67,15 +71,16 @@ impl fmt::Display for Verdict {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// A clause for each part of the objective that was not met, was not decided, or passed with less proof than was asked
-    /// for; and for what makes the window invalid.
+    /// A clause for each part of the objective that was not met, was not decided, or passed with
+    /// less proof than was asked for; and for what makes the window invalid.
     pub reasons: Vec<String>,
 }
 
 impl Judgement {
-    /// This one, or, where it is undecided, what was decided at a look before the window's end: such a look is at whole seconds, by
-    /// when requests ended, where a window is of the requests that were due in it, and near a limit that may be the difference.
-    /// [`judge`]'s bounds are made for several looks.
+    /// This one, or, where it is undecided, what was decided at a look before the window's end:
+    /// such a look is at whole seconds, by when requests ended, where a window is of the requests
+    /// that were due in it, and near a limit that may be the difference. [`judge`]'s bounds are
+    /// made for several looks.
     #[must_use]
     pub fn or_decided(self, decided: Option<&Self>) -> Self {
         match decided {
@@ -85,7 +90,8 @@ impl Judgement {
     }
 }
 
-/// A window of which fewer due requests were answered is never a pass, whatever the objective says of the others.
+/// A window of which fewer due requests were answered is never a pass, whatever the objective says
+/// of the others.
 const COMPLETED: f64 = 0.95;
 
 /// So many requests are expected in a window before it is odd that none came.
@@ -94,8 +100,8 @@ const ENOUGH: f64 = 5.0;
 /// Said of a window in which users sent nothing.
 const NOTHING_DUE: &str = "no request was due";
 
-/// Says why nothing was due in a window, if it is: users that wait for an answer send no next request. `total` has the requests of the whole
-/// run.
+/// Says why nothing was due in a window, if it is: users that wait for an answer send no next
+/// request. `total` has the requests of the whole run.
 #[must_use]
 pub fn explained(judged: Judgement, total: &Window) -> Judgement {
     let why: Vec<String> = total
@@ -109,7 +115,9 @@ pub fn explained(judged: Judgement, total: &Window) -> Judgement {
         })
         .collect();
     let told = |reason: String| match reason.strip_suffix(NOTHING_DUE) {
-        Some(before) if !why.is_empty() => format!("{before}{}, and users sent nothing more", why.join("; ")),
+        Some(before) if !why.is_empty() => {
+            format!("{before}{}, and users sent nothing more", why.join("; "))
+        }
         _ => reason,
     };
     Judgement { reasons: judged.reasons.into_iter().map(told).collect(), ..judged }
@@ -120,20 +128,30 @@ pub fn explained(judged: Judgement, total: &Window) -> Judgement {
 pub enum Scope {
     /// All there is: everything must be proved.
     Whole,
-    /// A step of several: its failures can fail it, but that there are few enough is proved over all steps together. To
-    /// prove less than 0.1% takes 4,400 requests, which a step of 500 users does not have.
+    /// A step of several: its failures can fail it, but that there are few enough is proved over
+    /// all steps together. To prove less than 0.1% takes 4,400 requests, which a step of 500 users
+    /// does not have.
     Step,
 }
 
 /// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
 ///
-/// Where the generator was the limit, a window that meets the objective is a pass: it is judged by intended time and by the planned rate,
-/// so that lateness can only make the service look worse. One that misses it says nothing of the service and is invalid, unless requests
-/// went unanswered in a way that lateness cannot explain.
-pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
+/// Where the generator was the limit, a window that meets the objective is a pass: it is judged by
+/// intended time and by the planned rate, so that lateness can only make the service look worse.
+/// One that misses it says nothing of the service and is invalid, unless requests went unanswered
+/// in a way that lateness cannot explain.
+pub fn judge(
+    window: &Window,
+    objective: &Objective,
+    planned_per_second: Option<f64>,
+    scope: Scope,
+) -> Judgement {
     let judged = judge_service(window, objective, planned_per_second, scope);
-    let Some(reason) = generator_limited(window, objective, planned_per_second) else { return judged };
-    let is_at_rate = planned_per_second.is_none_or(|planned| window.requests_per_second() >= COMPLETED * planned);
+    let Some(reason) = generator_limited(window, objective, planned_per_second) else {
+        return judged;
+    };
+    let is_at_rate = planned_per_second
+        .is_none_or(|planned| window.requests_per_second() >= COMPLETED * planned);
     match (judged.verdict, failed_anyway(window)) {
         (Verdict::Pass, _) if is_at_rate => {
             Judgement { reasons: judged.reasons.into_iter().chain([reason]).collect(), ..judged }
@@ -144,30 +162,44 @@ pub fn judge(window: &Window, objective: &Objective, planned_per_second: Option<
 }
 
 /// Judges a window as if the generator had been in time.
-fn judge_service(window: &Window, objective: &Objective, planned_per_second: Option<f64>, scope: Scope) -> Judgement {
+fn judge_service(
+    window: &Window,
+    objective: &Objective,
+    planned_per_second: Option<f64>,
+    scope: Scope,
+) -> Judgement {
     let mut reasons = Vec::new();
     let mut open = Vec::new();
     let mut notes = Vec::new();
     let mut check = |bounds: Bounds, allowed: f64, what: &str, must_be_proved: bool| {
-        let [share, upper, allowed_percent] = [bounds.share, bounds.upper, allowed].map(|v| v * 100.0);
+        let [share, upper, allowed_percent] =
+            [bounds.share, bounds.upper, allowed].map(|v| v * 100.0);
         if bounds.lower > allowed {
             reasons.push(format!("{share:.2}% of requests {what}, {allowed_percent:.2}% allowed"));
         } else if bounds.upper > allowed && bounds.share == 0.0 && must_be_proved {
-            // So few requests cannot prove it however well the service does. What was proved is said.
+            // So few requests cannot prove it however well the service does. What was proved is
+            // said.
             notes.push(format!(
-                "none of {} requests {what}: that proves less than {upper:.2}%, not less than {allowed_percent:.2}%",
+                "none of {} requests {what}: that proves less than {upper:.2}%, not less than \
+                    {allowed_percent:.2}%",
                 window.requests
             ));
         } else if bounds.upper > allowed && must_be_proved {
             open.push(format!(
-                "{share:.2}% of {} requests {what}: it may be up to {upper:.2}%, {allowed_percent:.2}% allowed",
+                "{share:.2}% of {} requests {what}: it may be up to {upper:.2}%, \
+                    {allowed_percent:.2}% allowed",
                 window.requests
             ));
         }
     };
     for (i, limit) in objective.latency.iter().enumerate() {
         let bounds = Bounds::of(&window.slices, |s| s.over[i]);
-        check(bounds, limit.allowed_over(), &format!("failed or took over {} ms", limit.limit.as_millis()), true);
+        check(
+            bounds,
+            limit.allowed_over(),
+            &format!("failed or took over {} ms", limit.limit.as_millis()),
+            true,
+        );
     }
     if let Some(allowed) = objective.failures {
         check(Bounds::of(&window.slices, |s| s.failures), allowed, "failed", scope == Scope::Whole);
@@ -175,8 +207,10 @@ fn judge_service(window: &Window, objective: &Objective, planned_per_second: Opt
     if let (Some(share), Some(planned)) = (objective.rate, planned_per_second) {
         let achieved = window.requests_per_second();
         if achieved < share * planned {
-            reasons
-                .push(format!("{achieved:.0} of {planned:.0} requests/s that were due, {:.0}% needed", share * 100.0));
+            reasons.push(format!(
+                "{achieved:.0} of {planned:.0} requests/s that were due, {:.0}% needed",
+                share * 100.0
+            ));
         }
     }
     if let Some((reason, is_sure)) = incomplete(window, FailureKind::is_unanswered) {
@@ -199,23 +233,30 @@ fn judge_service(window: &Window, objective: &Objective, planned_per_second: Opt
     Judgement { verdict, reasons }
 }
 
-/// Where too few of the due requests were answered, by these failures: in words, and whether chance cannot have made it so.
+/// Where too few of the due requests were answered, by these failures: in words, and whether chance
+/// cannot have made it so.
 fn incomplete(window: &Window, is_counted: fn(FailureKind) -> bool) -> Option<(String, bool)> {
     let counted = window.failures.iter().filter(|(kind, _)| is_counted(**kind));
     let requests = window.requests.max(1) as f64;
-    let completed = 1.0 - counted.map(|(_, failures)| failures.count).sum::<u64>() as f64 / requests;
+    let completed =
+        1.0 - counted.map(|(_, failures)| failures.count).sum::<u64>() as f64 / requests;
     let error = (completed * (1.0 - completed) / requests).sqrt();
     let [percent, needed] = [completed, COMPLETED].map(|share| share * 100.0);
-    let reason = format!("{percent:.1}% of the requests that were due were answered, {needed:.0}% needed");
+    let reason =
+        format!("{percent:.1}% of the requests that were due were answered, {needed:.0}% needed");
     (completed < COMPLETED).then_some((reason, completed + bounds::Z * error < COMPLETED))
 }
 
-/// What failed however late the generator was: too few requests were answered, for reasons that it has no part in, and its lateness is
-/// small beside the time that was waited for them. When thousands lose their replica at once, it is late because all of them
-/// come back at once.
+/// What failed however late the generator was: too few requests were answered, for reasons that it
+/// has no part in, and its lateness is small beside the time that was waited for them. When
+/// thousands lose their replica at once, it is late because all of them come back at once.
 fn failed_anyway(window: &Window) -> Option<String> {
-    let is_the_servers =
-        |kind| matches!(kind, FailureKind::Timeout | FailureKind::ConnectRefused | FailureKind::ConnectionClosed);
+    let is_the_servers = |kind| {
+        matches!(
+            kind,
+            FailureKind::Timeout | FailureKind::ConnectRefused | FailureKind::ConnectionClosed
+        )
+    };
     let longest = window.service.quantile(1.0).mul_f64(MAX_LAG_SHARE);
     let (failed, _) = incomplete(window, is_the_servers).filter(|(_, is_sure)| *is_sure)?;
     (window.lag.quantile(0.99) <= longest).then_some(failed)
@@ -232,14 +273,21 @@ mod tests {
 
     fn window(slices: &[(u32, u32)]) -> Window {
         let requests = slices.iter().map(|s| u64::from(s.0)).sum();
-        let slices: Vec<Slice> =
-            slices.iter().map(|&(requests, over)| Slice { requests, failures: 0, over: [over, 0, 0, 0] }).collect();
+        let slices: Vec<Slice> = slices
+            .iter()
+            .map(|&(requests, over)| Slice { requests, failures: 0, over: [over, 0, 0, 0] })
+            .collect();
         Window { length: Duration::from_secs(10), requests, slices, ..Window::default() }
     }
 
     fn judged(slices: &[(u32, u32)], planned: f64) -> Verdict {
-        judge(&window(slices), &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(), Some(planned), Scope::Whole)
-            .verdict
+        judge(
+            &window(slices),
+            &"p95<100ms,failures<0.1%,rate>=95%".parse().unwrap(),
+            Some(planned),
+            Scope::Whole,
+        )
+        .verdict
     }
 
     #[test]
@@ -256,7 +304,11 @@ mod tests {
         let timeouts = judged(FailureKind::Timeout, 5000, 28);
         assert_eq!(timeouts.verdict, Verdict::Fail);
         assert!(timeouts.reasons[0].starts_with("50.0% of the requests"), "{:?}", timeouts.reasons);
-        assert!(timeouts.reasons[1].starts_with("the generator was late"), "{:?}", timeouts.reasons);
+        assert!(
+            timeouts.reasons[1].starts_with("the generator was late"),
+            "{:?}",
+            timeouts.reasons
+        );
         for (kind, failed, late_ms, why) in [
             (FailureKind::Timeout, 5000, 1100, "a fifth of the timeout"),
             (FailureKind::Timeout, 520, 28, "4.8% to 5.6% may be chance"),
@@ -290,7 +342,8 @@ mod tests {
 
     #[test]
     fn stalls_that_many_requests_share_leave_it_open() {
-        // 4% over in all, but all of it in two slices of twenty: the next ten seconds may well have three.
+        // 4% over in all, but all of it in two slices of twenty: the next ten seconds may well have
+        // three.
         let mut slices = [(2500, 0); 20];
         slices[3].1 = 1000;
         slices[11].1 = 1000;
@@ -323,7 +376,11 @@ mod tests {
         ] {
             let mut window = window(&[(2500, 150); 20]);
             window.failures.insert(kind, Failures { count, ..Failures::default() });
-            assert_eq!(judge(&window, &objective, Some(5000.0), Scope::Whole).verdict, verdict, "{count} {kind}");
+            assert_eq!(
+                judge(&window, &objective, Some(5000.0), Scope::Whole).verdict,
+                verdict,
+                "{count} {kind}"
+            );
         }
     }
 
@@ -336,7 +393,11 @@ mod tests {
         assert_eq!(judged.verdict, Verdict::Pass, "lateness only makes the service look worse");
         assert!(judged.reasons[0].contains("generator was late"), "{:?}", judged.reasons);
         let too_few = judge(&fast, &objective, Some(6000.0), Scope::Step);
-        assert_eq!(too_few.verdict, Verdict::Invalid, "at less than the planned rate it proves nothing");
+        assert_eq!(
+            too_few.verdict,
+            Verdict::Invalid,
+            "at less than the planned rate it proves nothing"
+        );
         let mut late = window(&[(2500, 2500); 20]);
         (0..100).for_each(|_| late.lag.record(Duration::from_millis(50)));
         assert_eq!(judge(&late, &objective, Some(5000.0), Scope::Step).verdict, Verdict::Invalid);
@@ -353,14 +414,27 @@ mod tests {
         let judged = |lag_ms: u64, run_delay: Option<f64>, steal: Option<f64>| {
             let mut window = window(&[(2500, 200); 20]);
             (0..100).for_each(|_| window.lag.record(Duration::from_millis(lag_ms)));
-            window.generator = GeneratorLoad { run_delay_share: run_delay, steal_share: steal, ..window.generator };
+            window.generator = GeneratorLoad {
+                run_delay_share: run_delay,
+                steal_share: steal,
+                ..window.generator
+            };
             judge(&window, &objective, Some(5000.0), Scope::Step)
         };
-        assert_eq!(judged(1, Some(0.3), Some(0.3)).verdict, Verdict::Fail, "waits that make nothing late are harmless");
+        assert_eq!(
+            judged(1, Some(0.3), Some(0.3)).verdict,
+            Verdict::Fail,
+            "waits that make nothing late are harmless"
+        );
         assert_eq!(judged(12, Some(0.04), Some(0.04)).verdict, Verdict::Fail);
         assert_eq!(judged(12, None, None).verdict, Verdict::Fail);
         for (lag_ms, run_delay, steal, cause) in [
-            (12, Some(0.06), Some(0.0), "waited for a processor for 6% of the time (run-queue delay)"),
+            (
+                12,
+                Some(0.06),
+                Some(0.0),
+                "waited for a processor for 6% of the time (run-queue delay)",
+            ),
             (25, Some(0.06), None, "waited for a processor for 6% of the time (run-queue delay)"),
             (12, None, Some(0.2), "gave 20% of the generator's processor time to others (steal)"),
         ] {
@@ -370,7 +444,11 @@ mod tests {
         }
         let unexplained = judged(25, Some(0.01), Some(0.01));
         assert_eq!(unexplained.verdict, Verdict::Invalid);
-        assert!(unexplained.reasons[0].ends_with("after they were due"), "{:?}", unexplained.reasons);
+        assert!(
+            unexplained.reasons[0].ends_with("after they were due"),
+            "{:?}",
+            unexplained.reasons
+        );
     }
 
     proptest! {

@@ -12,17 +12,19 @@ pub struct StepsJudgement {
     pub overall: Judgement,
 }
 
-/// Returns what a plan's steps are judged as: a run of one step has to prove all by itself; of several, each has too few requests to
-/// prove that few fail.
+/// Returns what a plan's steps are judged as: a run of one step has to prove all by itself; of
+/// several, each has too few requests to prove that few fail.
 pub fn scope_of(plan: &Plan) -> Scope {
     if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
 }
 
-/// Judges the windows of a plan's steps; `decided` is the judgement that ended the last one early, if one did.
+/// Judges the windows of a plan's steps; `decided` is the judgement that ended the last one early,
+/// if one did.
 ///
-/// Any step can fail the run, and one in which the generator was the limit makes it invalid; the first such step is the reason. Only the
-/// steps with the largest load have to prove that they pass: what less load leaves undecided, more load decides. Few enough requests of
-/// all steps together have to fail.
+/// Any step can fail the run, and one in which the generator was the limit makes it invalid; the
+/// first such step is the reason. Only the steps with the largest load have to prove that they
+/// pass: what less load leaves undecided, more load decides. Few enough requests of all steps
+/// together have to fail.
 ///
 /// `due_per_second` is what each step's users were due to send ([`Plan::due_per_second`]).
 pub fn judge_steps(
@@ -37,37 +39,53 @@ pub fn judge_steps(
     let steps: Vec<Judgement> = windows
         .iter()
         .enumerate()
-        .map(|(index, window)| judge(window, objective, due_per_second[index], scope).or_decided(decided(index)))
+        .map(|(index, window)| {
+            judge(window, objective, due_per_second[index], scope).or_decided(decided(index))
+        })
         .collect();
     let overall = overall(plan, windows, objective, &steps);
     StepsJudgement { steps, overall }
 }
 
-fn overall(plan: &Plan, windows: &[&Window], objective: &Objective, steps: &[Judgement]) -> Judgement {
+fn overall(
+    plan: &Plan,
+    windows: &[&Window],
+    objective: &Objective,
+    steps: &[Judgement],
+) -> Judgement {
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let most = plan.steps.iter().map(|step| step.target).fold(0.0, f64::max);
     let is_largest = |index: usize| plan.steps[index].target >= most;
-    let open = (0..steps.len()).find(|&index| steps[index].verdict == Verdict::Undecided && is_largest(index));
+    let open = (0..steps.len())
+        .find(|&index| steps[index].verdict == Verdict::Undecided && is_largest(index));
     match first(Verdict::Invalid).or(first(Verdict::Fail)).or(open) {
         Some(index) if plan.steps.len() > 1 => {
             let at = plan.steps[index].target;
-            let reasons = steps[index].reasons.iter().map(|reason| format!("at {at}: {reason}")).collect();
+            let reasons =
+                steps[index].reasons.iter().map(|reason| format!("at {at}: {reason}")).collect();
             return Judgement { verdict: steps[index].verdict, reasons };
         }
         Some(index) => return steps[index].clone(),
         None if steps.is_empty() => {
-            return Judgement { verdict: Verdict::Fail, reasons: vec!["nothing was measured".to_owned()] };
+            return Judgement {
+                verdict: Verdict::Fail,
+                reasons: vec!["nothing was measured".to_owned()],
+            };
         }
         None => {}
     }
     if plan.steps.len() > 1 {
         let over_all = judge_failures(windows, objective);
         if over_all.verdict != Verdict::Pass {
-            let reasons = over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
+            let reasons =
+                over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
             return Judgement { verdict: over_all.verdict, reasons };
         }
     }
-    Judgement { verdict: Verdict::Pass, reasons: steps.iter().flat_map(|step| step.reasons.clone()).collect() }
+    Judgement {
+        verdict: Verdict::Pass,
+        reasons: steps.iter().flat_map(|step| step.reasons.clone()).collect(),
+    }
 }
 
 /// Judges the failures of all windows together.
@@ -93,22 +111,47 @@ mod tests {
 
     fn window(over: u32) -> Window {
         let slice = Slice { requests: 2500, failures: 0, over: [over, 0, 0, 0] };
-        Window { length: Duration::from_secs(10), requests: 50_000, slices: vec![slice; 20], ..Window::default() }
+        Window {
+            length: Duration::from_secs(10),
+            requests: 50_000,
+            slices: vec![slice; 20],
+            ..Window::default()
+        }
     }
 
     #[test]
     fn the_first_step_that_fails_is_the_reason() {
-        let step =
-            |target| Step { target, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let step = |target| Step {
+            target,
+            ramp: Duration::ZERO,
+            hold: Duration::from_secs(10),
+            warm_up: Duration::ZERO,
+        };
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
-        let plan = Plan { start: 0.0, steps: vec![step(500.0), step(1000.0), step(1500.0)], traffic, seed: 1 };
+        let plan = Plan {
+            start: 0.0,
+            steps: vec![step(500.0), step(1000.0), step(1500.0)],
+            traffic,
+            seed: 1,
+        };
         let objective = "p95<100ms".parse().unwrap();
-        let judged =
-            judge_steps(&plan, &plan.due_per_second(), &[&window(0), &window(500), &window(2000)], &objective, None);
+        let judged = judge_steps(
+            &plan,
+            &plan.due_per_second(),
+            &[&window(0), &window(500), &window(2000)],
+            &objective,
+            None,
+        );
         assert_eq!(judged.overall.verdict, Verdict::Fail);
-        assert!(judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"), "{:?}", judged.overall.reasons);
+        assert!(
+            judged.overall.reasons[0].starts_with("at 1000: 20.00% of requests"),
+            "{:?}",
+            judged.overall.reasons
+        );
         assert_eq!(
-            judge_steps(&plan, &plan.due_per_second(), &[&window(0); 3], &objective, None).overall.verdict,
+            judge_steps(&plan, &plan.due_per_second(), &[&window(0); 3], &objective, None)
+                .overall
+                .verdict,
             Verdict::Pass
         );
 
@@ -117,16 +160,28 @@ mod tests {
         failing.slices[3].failures = 1;
         failing.slices[9].failures = 1;
         failing.slices[14].failures = 1;
-        let judged =
-            judge_steps(&plan, &plan.due_per_second(), &[&failing; 3], &"failures<0.1%".parse().unwrap(), None);
-        assert!(judged.steps.iter().all(|step| step.verdict == Verdict::Pass), "too few to tell by themselves");
+        let judged = judge_steps(
+            &plan,
+            &plan.due_per_second(),
+            &[&failing; 3],
+            &"failures<0.1%".parse().unwrap(),
+            None,
+        );
+        assert!(
+            judged.steps.iter().all(|step| step.verdict == Verdict::Pass),
+            "too few to tell by themselves"
+        );
         assert_ne!(judged.overall.verdict, Verdict::Pass, "9 of 3000 are not: {judged:?}");
     }
 
     #[test]
     fn an_undecided_step_matters_only_under_the_largest_load() {
-        let step =
-            |target| Step { target, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let step = |target| Step {
+            target,
+            ramp: Duration::ZERO,
+            hold: Duration::from_secs(10),
+            warm_up: Duration::ZERO,
+        };
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
         let plan = |targets: &[f64]| Plan {
             start: 0.0,
@@ -140,7 +195,9 @@ mod tests {
         open.slices[3].over[0] = 1000;
         open.slices[11].over[0] = 1000;
         let judged = |targets: &[f64]| {
-            judge_steps(&plan(targets), &[None, None], &[&open, &window(0)], &objective, None).overall.verdict
+            judge_steps(&plan(targets), &[None, None], &[&open, &window(0)], &objective, None)
+                .overall
+                .verdict
         };
         assert_eq!(judged(&[500.0, 1000.0]), Verdict::Pass);
         assert_eq!(judged(&[1000.0, 500.0]), Verdict::Undecided);
@@ -149,12 +206,19 @@ mod tests {
 
     #[test]
     fn what_ended_a_run_early_stands_where_its_window_is_undecided() {
-        let step = Step { target: 500.0, ramp: Duration::ZERO, hold: Duration::from_secs(10), warm_up: Duration::ZERO };
+        let step = Step {
+            target: 500.0,
+            ramp: Duration::ZERO,
+            hold: Duration::from_secs(10),
+            warm_up: Duration::ZERO,
+        };
         let traffic = Traffic::Closed("constant(0)".parse().unwrap());
         let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
         let objective = "p95<100ms".parse().unwrap();
-        let decided =
-            Judgement { verdict: Verdict::Fail, reasons: vec!["5.40% of requests took over 100 ms".to_owned()] };
+        let decided = Judgement {
+            verdict: Verdict::Fail,
+            reasons: vec!["5.40% of requests took over 100 ms".to_owned()],
+        };
         let mut near = window(125);
         near.slices.truncate(2);
         let judged = |window: &Window, decided| {
@@ -163,6 +227,10 @@ mod tests {
         assert_eq!(judged(&near, None).verdict, Verdict::Undecided);
         assert_eq!(judged(&near, Some(&decided)).verdict, Verdict::Fail);
         assert_eq!(judged(&near, Some(&decided)).reasons, decided.reasons);
-        assert_eq!(judged(&window(0), Some(&decided)).verdict, Verdict::Pass, "what is decided needs no other");
+        assert_eq!(
+            judged(&window(0), Some(&decided)).verdict,
+            Verdict::Pass,
+            "what is decided needs no other"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Services whose truth is known, to find out how often verdicts are wrong.
 //!
-//! Latencies are correlated as a CPU quota does it: in a quota's period (100 ms) that is stalled, most requests are over the
-//! limit, and a stalled period makes the next one likely to be stalled too, since its backlog is still there.
+//! Latencies are correlated as a CPU quota does it: in a quota's period (100 ms) that is stalled,
+//! most requests are over the limit, and a stalled period makes the next one likely to be stalled
+//! too, since its backlog is still there.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::{
     slo::{LatencyLimit, Objective},
 };
 
-/// What is true of a service, for an objective of which it is `ratio` of what is allowed over the limit.
+/// What is true of a service, for an objective of which it is `ratio` of what is allowed over the
+/// limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
     /// 10% or more below what is allowed.
@@ -41,14 +43,15 @@ pub struct Counts {
 /// Requests a second: 10,000 users with the default think time.
 const RATE: f64 = 5714.0;
 const PERIOD: Duration = Duration::from_millis(100);
-/// Share of a stalled period's requests that are over the limit: those that came before the quota was there again.
+/// Share of a stalled period's requests that are over the limit: those that came before the quota
+/// was there again.
 const OVER_IN_STALL: f64 = 0.8;
 const ALLOWED: f64 = 0.05;
 /// Seconds after which a window is looked at, as sweeps do it.
 const LOOKS: [u64; 4] = [15, 25, 40, 60];
 
-/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit, against p95. A window that is less
-/// likely than `least_chance` to be decided is ended.
+/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit,
+/// against p95. A window that is less likely than `least_chance` to be decided is ended.
 pub fn judge_services(services: u32, ratio: f64, least_chance: f64, seed: u64) -> Counts {
     let truth = match ratio {
         r if r <= 0.9 => Truth::Holds,
@@ -114,12 +117,14 @@ impl Periods {
     fn slice(&mut self, rng: &mut Pcg64) -> Slice {
         let mut slice = Slice::default();
         for _ in 0..SLICE.div_duration_f64(PERIOD) as u32 {
-            self.is_stalled = rng.random_bool(if self.is_stalled { self.stays } else { self.begins });
+            self.is_stalled =
+                rng.random_bool(if self.is_stalled { self.stays } else { self.begins });
             let mean = RATE * PERIOD.as_secs_f64();
             let requests = Poisson::new(mean).map_or(mean, |poisson| poisson.sample(rng)) as u64;
             slice.requests += requests as u32;
             if self.is_stalled {
-                slice.over[0] += Binomial::new(requests, OVER_IN_STALL).map_or(0, |b| b.sample(rng)) as u32;
+                slice.over[0] +=
+                    Binomial::new(requests, OVER_IN_STALL).map_or(0, |b| b.sample(rng)) as u32;
             }
         }
         slice
@@ -142,7 +147,8 @@ mod tests {
 
     #[test]
     fn what_is_far_from_the_limit_is_decided() {
-        let (good, bad) = (judge_services(200, 0.3, LEAST_CHANCE, 7), judge_services(200, 3.0, LEAST_CHANCE, 7));
+        let (good, bad) =
+            (judge_services(200, 0.3, LEAST_CHANCE, 7), judge_services(200, 3.0, LEAST_CHANCE, 7));
         // Not all: of a service whose stalls last, a minute sees three or four.
         assert!(good.pass > 160 && bad.fail > 190, "{good:?} {bad:?}");
     }
@@ -151,7 +157,8 @@ mod tests {
     fn what_is_given_up_would_hardly_have_been_decided() {
         for ratio in [0.5, 0.8, 1.0, 1.5] {
             let services = 400;
-            let [whole, curtailed] = [0.0, LEAST_CHANCE].map(|least| judge_services(services, ratio, least, 7));
+            let [whole, curtailed] =
+                [0.0, LEAST_CHANCE].map(|least| judge_services(services, ratio, least, 7));
             let lost = curtailed.undecided - whole.undecided;
             assert!(lost <= services / 20, "{ratio}: {whole:?} {curtailed:?}");
             assert!(curtailed.seconds < whole.seconds, "{ratio}: {whole:?} {curtailed:?}");

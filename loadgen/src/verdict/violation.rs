@@ -11,7 +11,8 @@ use crate::{
 /// The share of a window's requests that violated one part of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ViolationRate {
-    /// Latency limit that the requests failed to keep, in milliseconds; none for the part about failures.
+    /// Latency limit that the requests failed to keep, in milliseconds; none for the part about
+    /// failures.
     pub over_ms: Option<f64>,
     /// Share that the objective allows.
     pub allowed: f64,
@@ -19,7 +20,8 @@ pub struct ViolationRate {
     pub share: f64,
     /// Standard error of that share, from the window's half-second slices.
     pub standard_error: f64,
-    /// Intended time at the objective's quantile, in milliseconds; none for the part about failures, or without requests.
+    /// Intended time at the objective's quantile, in milliseconds; none for the part about
+    /// failures, or without requests.
     pub quantile_ms: Option<f64>,
 }
 
@@ -33,10 +35,12 @@ impl ViolationRate {
         let is_measured = window.intended.count() > 0;
         let latency = objective.latency.iter().enumerate().map(|(i, limit)| {
             let over_ms = Some(limit.limit.as_secs_f64() * 1e3);
-            let quantile_ms = is_measured.then(|| window.intended.quantile(limit.quantile).as_secs_f64() * 1e3);
+            let quantile_ms =
+                is_measured.then(|| window.intended.quantile(limit.quantile).as_secs_f64() * 1e3);
             of(over_ms, limit.allowed_over(), quantile_ms, &|slice| slice.over[i])
         });
-        let failures = objective.failures.map(|allowed| of(None, allowed, None, &|slice| slice.failures));
+        let failures =
+            objective.failures.map(|allowed| of(None, allowed, None, &|slice| slice.failures));
         latency.chain(failures).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! The open model: requests come when they come, however slow the server is.
 //!
-//! The schedule is fixed before the first request and never slips: arrival `n` is at the time at which the cumulative rate
-//! reaches `S_n`, where `S_n` is a sum of `n` independent draws of mean 1. For exponential draws that is a Poisson process of
-//! that rate, a changing one included (Çinlar, Introduction to Stochastic Processes, 1975, ch. 4.7). Every generator draws
-//! the whole sequence and sends its own part of it, so that none has to talk to another.
+//! The schedule is fixed before the first request and never slips: arrival `n` is at the time at
+//! which the cumulative rate reaches `S_n`, where `S_n` is a sum of `n` independent draws of mean
+//! 1. For exponential draws that is a Poisson process of that rate, a changing one included
+//! (Çinlar, Introduction to Stochastic Processes, 1975, ch. 4.7). Every generator draws the whole
+//! sequence and sends its own part of it, so that none has to talk to another.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -31,14 +32,16 @@ pub enum Gaps {
     Equal,
     /// Uniform between two multiples of the mean, which add up to 2.
     Uniform(f64, f64),
-    /// Gamma with this shape; its coefficient of variation is 1 / sqrt(shape), so that a shape below 1 makes bursts.
+    /// Gamma with this shape; its coefficient of variation is 1 / sqrt(shape), so that a shape
+    /// below 1 makes bursts.
     Gamma(f64),
 }
 
 /// Arrivals that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "arrivals {given:?}: {reason}; write poisson(500), constant(500), uniform(0.001, 0.003) or gamma(500, 2); a rate may be \
+    "arrivals {given:?}: {reason}; write poisson(500), constant(500), uniform(0.001, 0.003) or \
+        gamma(500, 2); a rate may be \
      500, 100..1000 (rising) or 500:5000:500 (steps)"
 )]
 pub struct ArrivalsError {
@@ -78,11 +81,16 @@ fn parse(text: &str) -> Result<Arrivals, String> {
                 return Err(format!("a gap of {max} s is longer than {LONGEST_GAP_S} s"));
             }
             let mean = (min + max) / 2.0;
-            Ok(Arrivals { gaps: Gaps::Uniform(min / mean, max / mean), rate: Level::Fixed(in_range(1.0 / mean)?) })
+            Ok(Arrivals {
+                gaps: Gaps::Uniform(min / mean, max / mean),
+                rate: Level::Fixed(in_range(1.0 / mean)?),
+            })
         }
         ("poisson" | "constant", _) => Err(format!("{name} takes a rate")),
         ("gamma", _) => Err("gamma takes a rate and a shape".to_owned()),
-        ("uniform", _) => Err("uniform takes the smallest and the largest gap, in seconds".to_owned()),
+        ("uniform", _) => {
+            Err("uniform takes the smallest and the largest gap, in seconds".to_owned())
+        }
         _ => Err(format!("{name:?} is not known")),
     }
 }
@@ -93,7 +101,10 @@ impl fmt::Display for Arrivals {
             (Gaps::Exponential, rate) => write!(f, "poisson({rate})"),
             (Gaps::Equal, rate) => write!(f, "constant({rate})"),
             (Gaps::Gamma(shape), rate) => write!(f, "gamma({rate}, {shape})"),
-            (Gaps::Uniform(min, max), Level::Fixed(rate) | Level::Ramp(rate, _) | Level::Steps(rate, ..)) => {
+            (
+                Gaps::Uniform(min, max),
+                Level::Fixed(rate) | Level::Ramp(rate, _) | Level::Steps(rate, ..),
+            ) => {
                 write!(f, "uniform({}, {})", min / rate, max / rate)
             }
         }
@@ -105,7 +116,9 @@ impl fmt::Display for Gaps {
         match self {
             Self::Exponential => f.write_str("Poisson arrivals"),
             Self::Equal => f.write_str("evenly spaced arrivals"),
-            Self::Uniform(min, max) => write!(f, "arrivals with gaps uniform in {min} to {max} times their mean"),
+            Self::Uniform(min, max) => {
+                write!(f, "arrivals with gaps uniform in {min} to {max} times their mean")
+            }
             Self::Gamma(shape) => write!(f, "arrivals with gamma gaps of shape {shape}"),
         }
     }
@@ -118,7 +131,9 @@ impl Gaps {
             Self::Equal => 1.0,
             Self::Uniform(min, max) => rng.random_range(min..=max),
             // The shape was tried when it was read.
-            Self::Gamma(shape) => Gamma::new(shape, 1.0 / shape).map_or(1.0, |gamma| gamma.sample(rng)),
+            Self::Gamma(shape) => {
+                Gamma::new(shape, 1.0 / shape).map_or(1.0, |gamma| gamma.sample(rng))
+            }
         }
     }
 }
@@ -134,7 +149,8 @@ pub struct Piece {
     pub to: f64,
 }
 
-/// The times of arrivals, one after another: every `count`th of a schedule, from the one with number `index`.
+/// The times of arrivals, one after another: every `count`th of a schedule, from the one with
+/// number `index`.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     gaps: Gaps,
@@ -189,8 +205,8 @@ impl Iterator for Schedule {
 }
 
 impl Piece {
-    /// Seconds from its beginning until so many arrivals: the root of from x + (to - from) / (2 length) x^2 = arrivals, in the
-    /// form that does not cancel.
+    /// Seconds from its beginning until so many arrivals: the root of from x + (to - from) / (2
+    /// length) x^2 = arrivals, in the form that does not cancel.
     fn when(&self, arrivals: f64) -> f64 {
         let slope = (self.to - self.from) / self.length.as_secs_f64();
         let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();
@@ -210,7 +226,13 @@ mod tests {
 
     #[test]
     fn reads_and_shows_the_same() {
-        for text in ["poisson(500)", "constant(0.5)", "gamma(500, 2)", "poisson(100..1000)", "constant(500:5000:500)"] {
+        for text in [
+            "poisson(500)",
+            "constant(0.5)",
+            "gamma(500, 2)",
+            "poisson(100..1000)",
+            "constant(500:5000:500)",
+        ] {
             assert_eq!(text.parse::<Arrivals>().unwrap().to_string(), text);
         }
         let uniform: Arrivals = "uniform(0.001, 0.003)".parse().unwrap();
@@ -243,12 +265,18 @@ mod tests {
     fn equal_gaps_are_equal() {
         let times: Vec<Duration> = Schedule::new(Gaps::Equal, steady(500.0, 1), 1, 0, 1).collect();
         assert_eq!(times.len(), 499, "the last one would be at the end");
-        assert!(times.iter().enumerate().all(|(i, t)| t.as_micros().abs_diff((i as u128 + 1) * 2000) <= 1));
+        assert!(
+            times
+                .iter()
+                .enumerate()
+                .all(|(i, t)| t.as_micros().abs_diff((i as u128 + 1) * 2000) <= 1)
+        );
     }
 
     #[test]
     fn a_poisson_process_has_the_mean_and_the_variance_of_one() {
-        let times: Vec<Duration> = Schedule::new(Gaps::Exponential, steady(1000.0, 1000), 7, 0, 1).collect();
+        let times: Vec<Duration> =
+            Schedule::new(Gaps::Exponential, steady(1000.0, 1000), 7, 0, 1).collect();
         let mut counts = vec![0.0; 1000];
         times.iter().for_each(|t| counts[t.as_secs() as usize] += 1.0);
         let mean = counts.iter().sum::<f64>() / 1000.0;
@@ -260,11 +288,13 @@ mod tests {
 
     #[test]
     fn gamma_gaps_have_their_coefficient_of_variation() {
-        let times: Vec<f64> =
-            Schedule::new(Gaps::Gamma(0.25), steady(100.0, 2000), 3, 0, 1).map(|t| t.as_secs_f64()).collect();
+        let times: Vec<f64> = Schedule::new(Gaps::Gamma(0.25), steady(100.0, 2000), 3, 0, 1)
+            .map(|t| t.as_secs_f64())
+            .collect();
         let gaps: Vec<f64> = times.windows(2).map(|w| w[1] - w[0]).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let deviation = (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        let deviation =
+            (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
         assert!((deviation / mean - 2.0).abs() < 0.1, "{}", deviation / mean);
     }
 

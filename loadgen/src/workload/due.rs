@@ -1,7 +1,8 @@
 //! How many requests are due in a window: what a service that answers at once would be sent.
 //!
-//! Users who start together think in step for a while, and a few arrivals are more or fewer than their rate: over a short window neither is
-//! the mean. A generator draws think times from streams of their own, so that here they are the very same.
+//! Users who start together think in step for a while, and a few arrivals are more or fewer than
+//! their rate: over a short window neither is the mean. A generator draws think times from streams
+//! of their own, so that here they are the very same.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use rand_pcg::Pcg32;
 
 use super::{Plan, Segment, StepTimes, Traffic, WaitTime};
 
-/// Requests that are counted one by one, some milliseconds' work. Of more of them a few more or fewer are no share of the rate.
+/// Requests that are counted one by one, some milliseconds' work. Of more of them a few more or
+/// fewer are no share of the rate.
 const MOST: f64 = 1e5;
 
 /// Returns what draws a user's think times.
@@ -20,8 +22,8 @@ pub fn think_times(seed: u64, user: u32) -> Pcg32 {
 }
 
 impl Plan {
-    /// Returns how many requests are due in each window, from and to, from the start of the plan; `None` where there is no rate to keep, or
-    /// where they are too many to count.
+    /// Returns how many requests are due in each window, from and to, from the start of the plan;
+    /// `None` where there is no rate to keep, or where they are too many to count.
     pub fn due_between(&self, windows: &[(Duration, Duration)]) -> Option<Vec<u64>> {
         let last = windows.iter().map(|(_, to)| *to).max()?;
         let highest = self.steps.iter().map(|step| step.target).fold(self.start, f64::max);
@@ -54,8 +56,8 @@ impl Plan {
         self.due_per_second_in(&self.times().iter().map(whole).collect::<Vec<_>>())
     }
 
-    /// Returns the requests a second that are due in a window of each step, or its planned rate where they are too many to count; `None` where
-    /// there is no rate to keep.
+    /// Returns the requests a second that are due in a window of each step, or its planned rate
+    /// where they are too many to count; `None` where there is no rate to keep.
     pub fn due_per_second_in(&self, windows: &[(Duration, Duration)]) -> Vec<Option<f64>> {
         let counted = self.due_between(windows);
         let of = |(index, (from, to)): (usize, &(Duration, Duration))| {
@@ -72,7 +74,9 @@ impl Plan {
         for user in 0..self.max_users() {
             let mut rng = think_times(self.seed, user);
             let mut after = Duration::ZERO;
-            while let Some(presence) = self.presence(user, &times, after).filter(|presence| presence.from < last) {
+            while let Some(presence) =
+                self.presence(user, &times, after).filter(|presence| presence.from < last)
+            {
                 let mut due = presence.from;
                 while due < presence.until.min(last) {
                     count(due);
@@ -110,7 +114,11 @@ mod tests {
         let plan = plan(100.0, 10 * SECOND, closed("constant(4)"));
         let windows = [(Duration::ZERO, SECOND), (SECOND, 4 * SECOND), (4 * SECOND, 5 * SECOND)];
         assert_eq!(plan.due_between(&windows), Some(vec![100, 0, 100]));
-        assert_eq!(plan.due_per_second(), [Some(30.0)], "at 0, 4 and 8 s, where the mean is 25 a second");
+        assert_eq!(
+            plan.due_per_second(),
+            [Some(30.0)],
+            "at 0, 4 and 8 s, where the mean is 25 a second"
+        );
     }
 
     #[test]

@@ -38,7 +38,11 @@ impl FromStr for Level {
             [fixed] => Ok(Self::Fixed(level(fixed)?)),
             [from, to, by] => {
                 let (from, to, by) = (level(from)?, level(to)?, level(by)?);
-                if from > to { Err("steps go up".to_owned()) } else { Ok(Self::Steps(from, to, by)) }
+                if from > to {
+                    Err("steps go up".to_owned())
+                } else {
+                    Ok(Self::Steps(from, to, by))
+                }
             }
             _ => Err(format!("{text:?} is none of 500, 100..1000 and 500:5000:500")),
         }
@@ -63,7 +67,8 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {
-    number(text).and_then(|value| if value > 0.0 { Ok(value) } else { Err("0 is too little".to_owned()) })
+    number(text)
+        .and_then(|value| if value > 0.0 { Ok(value) } else { Err("0 is too little".to_owned()) })
 }
 
 pub(super) fn in_range(level: f64) -> Result<f64, String> {

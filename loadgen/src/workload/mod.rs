@@ -22,7 +22,9 @@ pub use plan::{Plan, Presence, Segment, Step, StepTimes, Traffic};
 pub use pool::{Address, Pool};
 pub use request::{Header, Host, HostError, Request};
 pub use run_time::parse_run_time;
-pub use scenario::{Authority, Check, ModelMetadata, Scenario, ScenarioError, Sender, Task, Tensors, Wanted};
+pub use scenario::{
+    Authority, Check, ModelMetadata, Scenario, ScenarioError, Sender, Task, Tensors, Wanted,
+};
 pub use shape::{Pace, Shape};
 pub use targets::{Balance, Targets};
 pub use tls::{Secure, Trust};

@@ -14,7 +14,8 @@ pub struct Payload {
     pub content_type: String,
 }
 
-/// A field of a form, as curl's `-F` has it: `NAME=VALUE` or `NAME=@FILE`, with `;type=MEDIA/TYPE` where the name of the file does not tell.
+/// A field of a form, as curl's `-F` has it: `NAME=VALUE` or `NAME=@FILE`, with `;type=MEDIA/TYPE`
+/// where the name of the file does not tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     name: String,
@@ -38,15 +39,23 @@ impl Payload {
         Self { bytes: bytes.into(), content_type: JSON.to_owned() }
     }
 
-    /// Reads what `--body` names: text, which is JSON unless `content_type` says otherwise; `@FILE`, whose name tells what it is; or
-    /// `@FOLDER`, all files in it by name. Files are found from `folder`.
+    /// Reads what `--body` names: text, which is JSON unless `content_type` says otherwise;
+    /// `@FILE`, whose name tells what it is; or `@FOLDER`, all files in it by name. Files are found
+    /// from `folder`.
     ///
     /// # Errors
     /// When a file cannot be read, or a folder has none or more than 1 GiB.
-    pub fn read_all(text: &str, folder: &Path, content_type: Option<&str>) -> Result<Vec<Self>, String> {
+    pub fn read_all(
+        text: &str,
+        folder: &Path,
+        content_type: Option<&str>,
+    ) -> Result<Vec<Self>, String> {
         let Some(name) = text.strip_prefix('@') else {
             let payload = Self::json(text);
-            return Ok(vec![Self { content_type: content_type.unwrap_or(JSON).to_owned(), ..payload }]);
+            return Ok(vec![Self {
+                content_type: content_type.unwrap_or(JSON).to_owned(),
+                ..payload
+            }]);
         };
         let path = folder.join(name);
         if !path.is_dir() {
@@ -57,7 +66,8 @@ impl Payload {
             .iter()
             .map(|file| {
                 let bytes = fs::metadata(file).map_err(|e| cannot_read(file, &e))?.len();
-                let too_much = || format!("{}: its files are more than 1 GiB together", path.display());
+                let too_much =
+                    || format!("{}: its files are more than 1 GiB together", path.display());
                 left = left.checked_sub(bytes).ok_or_else(too_much)?;
                 Self::read(file, content_type)
             })
@@ -69,10 +79,14 @@ impl Payload {
     /// # Errors
     /// When a file cannot be read.
     pub fn form(fields: &[Field], folder: &Path) -> Result<Self, String> {
-        let parts = fields.iter().map(|field| field.part(folder)).collect::<Result<Vec<_>, String>>()?;
+        let parts =
+            fields.iter().map(|field| field.part(folder)).collect::<Result<Vec<_>, String>>()?;
         // A boundary is a text that no part has in it.
-        let is_free = |boundary: &String| !parts.iter().any(|(_, bytes)| contains(bytes, boundary.as_bytes()));
-        let boundary = (0u64..).map(|n| format!("loadgen-boundary-{n}")).find(is_free).unwrap_or_default();
+        let is_free = |boundary: &String| {
+            !parts.iter().any(|(_, bytes)| contains(bytes, boundary.as_bytes()))
+        };
+        let boundary =
+            (0u64..).map(|n| format!("loadgen-boundary-{n}")).find(is_free).unwrap_or_default();
         let mut bytes = Vec::new();
         for (head, body) in &parts {
             bytes.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());
@@ -120,11 +134,13 @@ impl Field {
         let head = format!("Content-Disposition: form-data; name=\"{name}\"");
         match &self.value {
             FieldValue::Text(text) => {
-                let told = self.content_type.as_ref().map(|text| format!("\r\nContent-Type: {text}"));
+                let told =
+                    self.content_type.as_ref().map(|text| format!("\r\nContent-Type: {text}"));
                 Ok((head + &told.unwrap_or_default(), text.clone().into_bytes()))
             }
             FieldValue::File(file) => {
-                let Payload { bytes, content_type } = Payload::read(&folder.join(file), self.content_type.as_deref())?;
+                let Payload { bytes, content_type } =
+                    Payload::read(&folder.join(file), self.content_type.as_deref())?;
                 let file = quoted(&file.file_name().unwrap_or_default().to_string_lossy());
                 Ok((format!("{head}; filename=\"{file}\"\r\nContent-Type: {content_type}"), bytes))
             }
@@ -134,7 +150,8 @@ impl Field {
 
 /// Whether a text may be a header's value.
 pub(super) fn is_header_value(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte) || byte >= 0x80)
+    !text.is_empty()
+        && text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte) || byte >= 0x80)
 }
 
 /// As browsers do it (the HTML standard's multipart form data).
@@ -147,13 +164,18 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|e| cannot_read(folder, &e))?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if path.is_file() && !is_hidden {
             files.push(path);
         }
     }
     files.sort();
-    if files.is_empty() { Err(format!("{}: there is no file in it", folder.display())) } else { Ok(files) }
+    if files.is_empty() {
+        Err(format!("{}: there is no file in it", folder.display()))
+    } else {
+        Ok(files)
+    }
 }
 
 /// By the name of the file; of one that tells nothing, whether it is JSON.
@@ -212,11 +234,13 @@ mod tests {
     #[test]
     fn a_folder_is_its_files_by_name() {
         let dir = folder(&[("b.txt", b"2"), ("a.json", b"1"), (".hidden", b"3")]);
-        let read = Payload::read_all(&format!("@{}", dir.path().display()), Path::new("/"), None).unwrap();
+        let read =
+            Payload::read_all(&format!("@{}", dir.path().display()), Path::new("/"), None).unwrap();
         let bodies: Vec<&[u8]> = read.iter().map(|payload| &payload.bytes[..]).collect();
         assert_eq!(bodies, [b"1", b"2"]);
         let empty = folder(&[]);
-        let why = Payload::read_all(&format!("@{}/", empty.path().display()), Path::new("/"), None).unwrap_err();
+        let why = Payload::read_all(&format!("@{}/", empty.path().display()), Path::new("/"), None)
+            .unwrap_err();
         assert!(why.contains("no file"), "{why}");
     }
 
@@ -229,10 +253,19 @@ mod tests {
         assert_eq!(form.content_type, "multipart/form-data; boundary=loadgen-boundary-1");
         let text = String::from_utf8_lossy(&form.bytes);
         assert!(text.starts_with(
-            "--loadgen-boundary-1\r\nContent-Disposition: form-data; name=\"threshold\"\r\n\r\n0.5\r\n--loadgen-boundary-1\r\n"
+            "--loadgen-boundary-1\r\nContent-Disposition: form-data; \
+                name=\"threshold\"\r\n\r\n0.5\r\n--loadgen-boundary-1\r\n"
         ));
-        assert!(text.contains("name=\"image\"; filename=\"cat.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n"), "{text}");
-        assert!(text.contains("name=\"meta\"\r\nContent-Type: application/json\r\n\r\n{}\r\n"), "{text}");
+        assert!(
+            text.contains(
+                "name=\"image\"; filename=\"cat.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("name=\"meta\"\r\nContent-Type: application/json\r\n\r\n{}\r\n"),
+            "{text}"
+        );
         assert!(text.ends_with("--loadgen-boundary-1--\r\n"));
     }
 

@@ -1,8 +1,8 @@
 //! How much load there is at any time: steps, each a ramp and a hold.
 //!
-//! The whole schedule is fixed before the first request: when user `u` starts, and when arrival `n` comes, are functions of
-//! the plan alone. So threads, and later machines, share a plan without talking to each other, and a slow server cannot make
-//! the ramp late.
+//! The whole schedule is fixed before the first request: when user `u` starts, and when arrival `n`
+//! comes, are functions of the plan alone. So threads, and later machines, share a plan without
+//! talking to each other, and a slow server cannot make the ramp late.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,8 @@ use super::{
     arrivals::{Gaps, Piece, Schedule},
 };
 
-/// A level of load, reached in a ramp and then held. The level is users in the closed model, arrivals a second in the open one.
+/// A level of load, reached in a ramp and then held. The level is users in the closed model,
+/// arrivals a second in the open one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// The level at the end of the ramp, and through the hold.
@@ -36,7 +37,8 @@ pub enum Traffic {
     Open {
         /// What lies between them, as a multiple of its mean.
         gaps: Gaps,
-        /// Connections that may be open at once. An arrival that finds all of them busy is dropped, and counted.
+        /// Connections that may be open at once. An arrival that finds all of them busy is dropped,
+        /// and counted.
         connections: u32,
     },
 }
@@ -54,7 +56,8 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// The part of a plan that one generator does: users, or arrivals, `index`, `index + count`, `index + 2 count`, …
+/// The part of a plan that one generator does: users, or arrivals, `index`, `index + count`,
+/// `index + 2 count`, …
 #[derive(Debug, Clone)]
 pub struct Segment {
     /// The whole plan.
@@ -63,11 +66,13 @@ pub struct Segment {
     pub index: u32,
     /// How many generators there are.
     pub count: u32,
-    /// The processors its threads are pinned to, one thread on each; one thread, not pinned, if empty.
+    /// The processors its threads are pinned to, one thread on each; one thread, not pinned, if
+    /// empty.
     pub cores: Vec<usize>,
-    /// Whether threads look for answers all the time instead of sleeping until one comes. On one machine it is the server's
-    /// write that wakes a sleeping client, an interrupt to another processor that is charged to the server, and is dearer
-    /// than the answer itself on a virtual machine; real clients are elsewhere. Takes the threads' processors whole.
+    /// Whether threads look for answers all the time instead of sleeping until one comes. On one
+    /// machine it is the server's write that wakes a sleeping client, an interrupt to another
+    /// processor that is charged to the server, and is dearer than the answer itself on a virtual
+    /// machine; real clients are elsewhere. Takes the threads' processors whole.
     pub busy_poll: bool,
 }
 
@@ -102,20 +107,28 @@ impl Step {
 }
 
 impl Plan {
-    /// `users` who are started at `spawn_rate` a second and held, ramp and hold together taking `run_time`.
+    /// `users` who are started at `spawn_rate` a second and held, ramp and hold together taking
+    /// `run_time`.
     ///
     /// # Errors
     /// When the ramp takes all of the time.
-    pub fn steady(users: u32, spawn_rate: f64, run_time: Duration, wait_time: WaitTime) -> Result<Self, String> {
+    pub fn steady(
+        users: u32,
+        spawn_rate: f64,
+        run_time: Duration,
+        wait_time: WaitTime,
+    ) -> Result<Self, String> {
         let ramp = Duration::try_from_secs_f64(f64::from(users) / spawn_rate)
             .map_err(|_| format!("spawn rate {spawn_rate}: must be above 0"))?;
         if ramp >= run_time {
             return Err(format!(
-                "starting {users} users takes {:.0} s, which leaves no time to measure them: raise the spawn rate or the run time",
+                "starting {users} users takes {:.0} s, which leaves no time to measure them: raise \
+                    the spawn rate or the run time",
                 ramp.as_secs_f64()
             ));
         }
-        let step = Step { target: users.into(), ramp, hold: run_time - ramp, warm_up: Duration::ZERO };
+        let step =
+            Step { target: users.into(), ramp, hold: run_time - ramp, warm_up: Duration::ZERO };
         Ok(Self { start: 0.0, steps: vec![step], traffic: Traffic::Closed(wait_time), seed: 1 })
     }
 
@@ -159,7 +172,8 @@ impl Plan {
             .map(|step| {
                 let ramped = start + step.ramp;
                 let end = ramped + step.hold;
-                let measured_from = if step.hold.is_zero() { start } else { (ramped + step.warm_up).min(end) };
+                let measured_from =
+                    if step.hold.is_zero() { start } else { (ramped + step.warm_up).min(end) };
                 let times = StepTimes { start, ramped, measured_from, end };
                 start = end;
                 times
@@ -175,15 +189,22 @@ impl Plan {
     /// The most connections there are at any time, one for each user.
     pub fn max_users(&self) -> u32 {
         match self.traffic {
-            Traffic::Closed(_) => self.steps.iter().map(Step::users).max().unwrap_or(0).max(self.start as u32),
+            Traffic::Closed(_) => {
+                self.steps.iter().map(Step::users).max().unwrap_or(0).max(self.start as u32)
+            }
             Traffic::Open { connections, .. } => connections,
         }
     }
 
-    /// Requests a second that step `index` plans over its window, on average; `None` where there is no rate to keep.
+    /// Requests a second that step `index` plans over its window, on average; `None` where there is
+    /// no rate to keep.
     pub fn planned_per_second(&self, index: usize) -> Option<f64> {
         let step = self.steps.get(index)?;
-        let level = if step.hold.is_zero() { (self.level_before(index) + step.target) / 2.0 } else { step.target };
+        let level = if step.hold.is_zero() {
+            (self.level_before(index) + step.target) / 2.0
+        } else {
+            step.target
+        };
         match self.traffic {
             Traffic::Closed(wait_time) => wait_time.planned_per_second(level),
             Traffic::Open { .. } => Some(level),
@@ -197,7 +218,8 @@ impl Plan {
         for (index, (step, times)) in self.steps.iter().zip(times).enumerate() {
             let before = self.level_before(index).floor();
             let target = step.target.floor();
-            let moved = |users: f64| times.start + step.ramp.mul_f64(users / (target - before).abs());
+            let moved =
+                |users: f64| times.start + step.ramp.mul_f64(users / (target - before).abs());
             if (before..target).contains(&user) {
                 from = Some(moved(user - before));
             } else if (target..before).contains(&user) {
@@ -262,7 +284,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn steps(counts: &[u32]) -> Plan {
-        let step = |&users: &u32| Step { target: users.into(), ramp: 5 * SECOND, hold: 5 * SECOND, warm_up: SECOND };
+        let step = |&users: &u32| Step {
+            target: users.into(),
+            ramp: 5 * SECOND,
+            hold: 5 * SECOND,
+            warm_up: SECOND,
+        };
         let traffic = Traffic::Closed(WaitTime::Constant(Duration::ZERO));
         Plan { start: 0.0, steps: counts.iter().map(step).collect(), traffic, seed: 1 }
     }
@@ -288,7 +315,11 @@ mod tests {
         assert_eq!(first, Presence { from: 3 * SECOND, until: Duration::from_millis(12_500) });
         let second = plan.presence(60, &times, first.until).unwrap();
         assert_eq!(second, Presence { from: Duration::from_millis(22_500), until: Duration::MAX });
-        assert_eq!(plan.presence(10, &times, Duration::ZERO).unwrap().until, Duration::MAX, "one of those who stay");
+        assert_eq!(
+            plan.presence(10, &times, Duration::ZERO).unwrap().until,
+            Duration::MAX,
+            "one of those who stay"
+        );
     }
 
     #[test]
@@ -306,7 +337,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_played_is_refused() {
-        assert!(Plan::steady(1000, 10.0, 60 * SECOND, WaitTime::Constant(SECOND)).unwrap_err().contains("spawn rate"));
+        assert!(
+            Plan::steady(1000, 10.0, 60 * SECOND, WaitTime::Constant(SECOND))
+                .unwrap_err()
+                .contains("spawn rate")
+        );
         assert!(Plan::steady(10, 0.0, 60 * SECOND, WaitTime::Constant(SECOND)).is_err());
         assert!(steps(&[0]).check().is_err());
         let mut plan = steps(&[10]);

@@ -18,13 +18,15 @@ pub struct Address {
     pub addr: SocketAddr,
 }
 
-/// The addresses of a run, for those who look them up and those who connect to them; clones are of the same run.
+/// The addresses of a run, for those who look them up and those who connect to them; clones are of
+/// the same run.
 #[derive(Debug, Clone, Default)]
 pub struct Pool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Goes up with every change. Load threads look at it in every turn, and take the lock when it has changed.
+    /// Goes up with every change. Load threads look at it in every turn, and take the lock when it
+    /// has changed.
     version: AtomicU64,
     addresses: Mutex<Vec<Address>>,
     refused: Mutex<BTreeSet<Address>>,

@@ -17,7 +17,8 @@ pub struct Host {
     pub is_secure: bool,
     name: String,
     port: u16,
-    /// The path in front of the request's own; empty, or beginning with a slash and not ending with one.
+    /// The path in front of the request's own; empty, or beginning with a slash and not ending with
+    /// one.
     pub base_path: String,
 }
 
@@ -76,7 +77,8 @@ impl Host {
     /// When it does not resolve.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, HostError> {
         let failed = |source| HostError::Resolve { name: self.name.clone(), source };
-        let addrs: Vec<SocketAddr> = (self.name.as_str(), self.port).to_socket_addrs().map_err(failed)?.collect();
+        let addrs: Vec<SocketAddr> =
+            (self.name.as_str(), self.port).to_socket_addrs().map_err(failed)?.collect();
         if addrs.is_empty() {
             return Err(failed(std::io::Error::other("no address")));
         }
@@ -88,7 +90,8 @@ impl FromStr for Host {
     type Err = HostError;
 
     fn from_str(given: &str) -> Result<Self, HostError> {
-        let wrong = |reason: &str| HostError::Syntax { given: given.to_owned(), reason: reason.to_owned() };
+        let wrong =
+            |reason: &str| HostError::Syntax { given: given.to_owned(), reason: reason.to_owned() };
         let url = url::Url::parse(given).map_err(|e| wrong(&e.to_string()))?;
         if !["http", "https"].contains(&url.scheme()) {
             return Err(wrong("a host begins with http:// or https://"));
@@ -101,7 +104,13 @@ impl FromStr for Host {
         let authority = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         let is_secure = url.scheme() == "https";
-        Ok(Self { authority, is_secure, name, port, base_path: url.path().trim_end_matches('/').to_owned() })
+        Ok(Self {
+            authority,
+            is_secure,
+            name,
+            port,
+            base_path: url.path().trim_end_matches('/').to_owned(),
+        })
     }
 }
 
@@ -165,7 +174,8 @@ impl FromStr for Header {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("{text:?}: {why}");
         let (name, value) = text.split_once(':').ok_or_else(|| wrong("write 'Name: value'"))?;
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(wrong("this is no name of a header"));
         }
@@ -197,7 +207,10 @@ mod tests {
         let host: Host = "http://127.0.0.1:8000".parse().unwrap();
         assert_eq!((host.authority.as_str(), host.base_path.as_str()), ("127.0.0.1:8000", ""));
         let host: Host = "http://localhost/api/".parse().unwrap();
-        assert_eq!((host.authority.as_str(), host.base_path.as_str(), host.port), ("localhost", "/api", 80));
+        assert_eq!(
+            (host.authority.as_str(), host.base_path.as_str(), host.port),
+            ("localhost", "/api", 80)
+        );
         assert_eq!("http://[::1]:9".parse::<Host>().unwrap().name, "::1");
         for wrong in ["127.0.0.1:8000", "ftp://x", "http://x/?q=1", ""] {
             assert!(wrong.parse::<Host>().is_err(), "{wrong} was taken");
@@ -209,7 +222,9 @@ mod tests {
         let header: Header = "X-Api-Key:  a b ".parse().unwrap();
         assert_eq!((header.name.as_str(), header.value.as_str()), ("X-Api-Key", "a b"));
         assert!(!format!("{header:?}").contains("a b"), "a secret is not shown");
-        for wrong in ["X-Api-Key", ": x", "a b: c", "a: b\r\nc: d", "a:", "Host: x", "Content-Length: 3"] {
+        for wrong in
+            ["X-Api-Key", ": x", "a b: c", "a: b\r\nc: d", "a:", "Host: x", "Content-Length: 3"]
+        {
             assert!(wrong.parse::<Header>().is_err(), "{wrong:?}");
         }
     }

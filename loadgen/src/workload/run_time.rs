@@ -11,7 +11,9 @@ use super::plan::MAX_LENGTH;
 pub fn parse_run_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
     let bounded = |seconds: u64| match Duration::from_secs(seconds) {
-        length if length > MAX_LENGTH => Err(format!("{text:?} is more than {} days", MAX_LENGTH.as_secs() / 86_400)),
+        length if length > MAX_LENGTH => {
+            Err(format!("{text:?} is more than {} days", MAX_LENGTH.as_secs() / 86_400))
+        }
         length => Ok(length),
     };
     if let Ok(seconds) = text.parse::<u64>() {
@@ -45,13 +47,26 @@ mod tests {
 
     #[test]
     fn run_times_are_locusts() {
-        for (text, seconds) in [("60", 60), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)] {
+        for (text, seconds) in
+            [("60", 60), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)]
+        {
             assert_eq!(parse_run_time(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for wrong in
-            ["", "0", "0s", "x", "5", "1.5s", "m", "5 m", "99999999999999999999h", "18446744073709551615", "169h"]
-                .iter()
-                .filter(|w| **w != "5")
+        for wrong in [
+            "",
+            "0",
+            "0s",
+            "x",
+            "5",
+            "1.5s",
+            "m",
+            "5 m",
+            "99999999999999999999h",
+            "18446744073709551615",
+            "169h",
+        ]
+        .iter()
+        .filter(|w| **w != "5")
         {
             assert!(parse_run_time(wrong).is_err(), "{wrong} was taken");
         }

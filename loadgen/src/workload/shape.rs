@@ -38,7 +38,8 @@ pub enum Shape {
 pub struct Pace {
     /// The whole run, where the shape does not say.
     pub run_time: Duration,
-    /// Users started, or stopped, a second; `None` in the open model, where a rate is there at once.
+    /// Users started, or stopped, a second; `None` in the open model, where a rate is there at
+    /// once.
     pub spawn_rate: Option<f64>,
     /// A step of several, its ramp included.
     pub step_duration: Duration,
@@ -67,7 +68,8 @@ impl Shape {
             let ramp = pace.ramp(from, target)?;
             if ramp + pace.warm_up >= length {
                 return Err(format!(
-                    "going to {target} takes {:.0} s, which leaves no time to measure them in {:.0} s: raise the spawn rate \
+                    "going to {target} takes {:.0} s, which leaves no time to measure them in \
+                        {:.0} s: raise the spawn rate \
                      or the run time",
                     (ramp + pace.warm_up).as_secs_f64(),
                     length.as_secs_f64()
@@ -75,7 +77,12 @@ impl Shape {
             }
             Ok(Step { target, ramp, hold: length - ramp, warm_up: pace.warm_up })
         };
-        let linear = |target: f64, ramp: Duration| Step { target, ramp, hold: Duration::ZERO, warm_up: Duration::ZERO };
+        let linear = |target: f64, ramp: Duration| Step {
+            target,
+            ramp,
+            hold: Duration::ZERO,
+            warm_up: Duration::ZERO,
+        };
         match self {
             Self::Level(Level::Fixed(level)) => Ok(vec![held(0.0, *level, pace.run_time)?]),
             Self::Level(Level::Ramp(_, to)) => Ok(vec![linear(*to, pace.run_time)]),
@@ -89,27 +96,43 @@ impl Shape {
                     levels.push(*to);
                 }
                 let before = std::iter::once(0.0).chain(levels.iter().copied());
-                before.zip(&levels).map(|(before, &level)| held(before, level, pace.step_duration)).collect()
+                before
+                    .zip(&levels)
+                    .map(|(before, &level)| held(before, level, pace.step_duration))
+                    .collect()
             }
-            Self::Stages(stages) => Ok(stages.iter().map(|&(length, target)| linear(target, length)).collect()),
+            Self::Stages(stages) => {
+                Ok(stages.iter().map(|&(length, target)| linear(target, length)).collect())
+            }
             &Self::Spike { base, peak, length } => {
-                let step = |target, ramp, hold| Step { target, ramp, hold, warm_up: Duration::ZERO };
+                let step =
+                    |target, ramp, hold| Step { target, ramp, hold, warm_up: Duration::ZERO };
                 let first = pace.ramp(0.0, base)?;
-                Ok(vec![step(base, first, length), step(peak, SPIKE_RAMP, length), step(base, SPIKE_RAMP, 2 * length)])
+                Ok(vec![
+                    step(base, first, length),
+                    step(peak, SPIKE_RAMP, length),
+                    step(base, SPIKE_RAMP, 2 * length),
+                ])
             }
             &Self::Soak { level, window } => {
                 let first = held(0.0, level, pace.run_time)?;
                 let windows = first.hold.div_duration_f64(window).floor() as usize;
                 if windows == 0 {
                     return Err(format!(
-                        "a soak's window of {} s is longer than the time that {level} are held: raise the run time",
+                        "a soak's window of {} s is longer than the time that {level} are held: \
+                            raise the run time",
                         window.as_secs_f64()
                     ));
                 }
                 if windows > MAX_STEPS {
                     return Err(format!("{windows} windows are more than {MAX_STEPS}"));
                 }
-                let next = Step { target: level, ramp: Duration::ZERO, hold: window, warm_up: Duration::ZERO };
+                let next = Step {
+                    target: level,
+                    ramp: Duration::ZERO,
+                    hold: window,
+                    warm_up: Duration::ZERO,
+                };
                 let mut steps = vec![next; windows];
                 steps[0] = Step { hold: window + pace.warm_up, ..first };
                 Ok(steps)
@@ -121,7 +144,8 @@ impl Shape {
 impl Pace {
     fn ramp(&self, from: f64, to: f64) -> Result<Duration, String> {
         let Some(rate) = self.spawn_rate else { return Ok(Duration::ZERO) };
-        Duration::try_from_secs_f64((to - from).abs() / rate).map_err(|_| format!("spawn rate {rate}: must be above 0"))
+        Duration::try_from_secs_f64((to - from).abs() / rate)
+            .map_err(|_| format!("spawn rate {rate}: must be above 0"))
     }
 }
 
@@ -129,24 +153,34 @@ impl FromStr for Shape {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let help = "write spike(100, 2000, 10s), soak(500, 10m), or k6's stages: 30s:100,1m:500,10s:0";
+        let help =
+            "write spike(100, 2000, 10s), soak(500, 10m), or k6's stages: 30s:100,1m:500,10s:0";
         let wrong = |reason: String| format!("shape {text:?}: {reason}; {help}");
         let level = |text: &str| positive(text).and_then(in_range).map_err(wrong);
         let time = |text: &str| parse_run_time(text.trim()).map_err(wrong);
-        let arguments = |inside: &str| inside.trim_end_matches(')').split(',').map(str::to_owned).collect::<Vec<_>>();
+        let arguments = |inside: &str| {
+            inside.trim_end_matches(')').split(',').map(str::to_owned).collect::<Vec<_>>()
+        };
         let text_ = text.trim();
         if let Some(inside) = text_.strip_prefix("spike(") {
             let [base, peak, length] = &arguments(inside)[..] else {
                 return Err(wrong("spike takes three".to_owned()));
             };
-            return Ok(Self::Spike { base: level(base)?, peak: level(peak)?, length: time(length)? });
+            return Ok(Self::Spike {
+                base: level(base)?,
+                peak: level(peak)?,
+                length: time(length)?,
+            });
         }
         if let Some(inside) = text_.strip_prefix("soak(") {
-            let [users, window] = &arguments(inside)[..] else { return Err(wrong("soak takes two".to_owned())) };
+            let [users, window] = &arguments(inside)[..] else {
+                return Err(wrong("soak takes two".to_owned()));
+            };
             return Ok(Self::Soak { level: level(users)?, window: time(window)? });
         }
         let stage = |stage: &str| {
-            let (length, target) = stage.split_once(':').ok_or_else(|| wrong(format!("{stage:?} is no stage")))?;
+            let (length, target) =
+                stage.split_once(':').ok_or_else(|| wrong(format!("{stage:?} is no stage")))?;
             Ok((time(length)?, number(target).and_then(in_range).map_err(wrong)?))
         };
         text_.split(',').map(stage).collect::<Result<_, _>>().map(Self::Stages)
@@ -173,8 +207,17 @@ mod tests {
         let shape = Shape::Level("500:1200:500".parse().unwrap());
         let steps = shape.steps(&PACE).unwrap();
         let expected = [(500.0, 5.0, 5.0), (1000.0, 5.0, 5.0), (1200.0, 2.0, 8.0)];
-        assert_eq!(steps.iter().map(seconds).collect::<Vec<_>>(), expected, "the last step is what was asked for");
-        assert!(shape.steps(&Pace { spawn_rate: Some(10.0), ..PACE }).unwrap_err().contains("raise the spawn rate"));
+        assert_eq!(
+            steps.iter().map(seconds).collect::<Vec<_>>(),
+            expected,
+            "the last step is what was asked for"
+        );
+        assert!(
+            shape
+                .steps(&Pace { spawn_rate: Some(10.0), ..PACE })
+                .unwrap_err()
+                .contains("raise the spawn rate")
+        );
         let endless = Shape::Level("1:1000:1e-300".parse().unwrap());
         assert!(endless.steps(&PACE).unwrap_err().contains("steps are more than"));
         let open = shape.steps(&Pace { spawn_rate: None, ..PACE }).unwrap();
@@ -192,7 +235,10 @@ mod tests {
     fn a_soak_is_cut_into_windows() {
         let steps = "soak(100, 10s)".parse::<Shape>().unwrap().steps(&PACE).unwrap();
         assert_eq!(steps.len(), 5);
-        assert_eq!((seconds(&steps[0]), seconds(&steps[4])), ((100.0, 1.0, 11.0), (100.0, 0.0, 10.0)));
+        assert_eq!(
+            (seconds(&steps[0]), seconds(&steps[4])),
+            ((100.0, 1.0, 11.0), (100.0, 0.0, 10.0))
+        );
     }
 
     #[test]
@@ -212,7 +258,10 @@ mod tests {
             "spike(1, 2, x)",
             "spike(1, 2, 18446744073709551615)",
         ] {
-            assert!(wrong.parse::<Shape>().unwrap_err().contains("write spike"), "{wrong} was taken");
+            assert!(
+                wrong.parse::<Shape>().unwrap_err().contains("write spike"),
+                "{wrong} was taken"
+            );
         }
     }
 }

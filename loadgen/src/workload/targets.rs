@@ -19,7 +19,8 @@ pub struct Targets {
     targets: Vec<Target>,
 }
 
-/// How requests are spread over several addresses by a client that may choose for each: the open model's.
+/// How requests are spread over several addresses by a client that may choose for each: the open
+/// model's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Balance {
     /// To each in its turn.
@@ -27,7 +28,8 @@ pub enum Balance {
     RoundRobin,
     /// To one that has the fewest requests in flight.
     LeastOutstanding,
-    /// To any, with the same chance: of Poisson arrivals each then gets a Poisson process of its own.
+    /// To any, with the same chance: of Poisson arrivals each then gets a Poisson process of its
+    /// own.
     Random,
 }
 
@@ -72,9 +74,13 @@ impl Targets {
         targets
     }
 
-    /// Adds a host with the addresses that stand for it now, with TLS or without; without a host each address is its own name.
+    /// Adds a host with the addresses that stand for it now, with TLS or without; without a host
+    /// each address is its own name.
     pub fn add(&mut self, host: Option<&Host>, addrs: &[SocketAddr], secure: Option<Secure>) {
-        let authority = host.map(|host| Authority { host: host.authority.clone(), base_path: host.base_path.clone() });
+        let authority = host.map(|host| Authority {
+            host: host.authority.clone(),
+            base_path: host.base_path.clone(),
+        });
         let index = self.hosts.len();
         self.hosts.push(Named { authority, secure });
         addrs.iter().for_each(|&addr| self.push(Address { host: index, addr }));
@@ -115,7 +121,10 @@ impl Targets {
     /// Returns the active address after this one, which is this one if there is no other.
     pub fn next_active(&self, target: usize) -> usize {
         let count = self.len();
-        (1..=count).map(|step| (target + step) % count).find(|&next| self.is_active(next)).unwrap_or(target)
+        (1..=count)
+            .map(|step| (target + step) % count)
+            .find(|&next| self.is_active(next))
+            .unwrap_or(target)
     }
 
     /// Returns an address.
@@ -146,12 +155,21 @@ impl Targets {
     fn push(&mut self, address: Address) {
         let named = self.hosts[address.host].authority.clone();
         // Addresses behind one name are sent the same bytes: a body of megabytes is kept once.
-        let twin = self.targets.iter().find(|target| target.address.host == address.host).filter(|_| named.is_some());
-        let authority = named.unwrap_or_else(|| Authority { host: address.addr.to_string(), base_path: String::new() });
+        let twin = self
+            .targets
+            .iter()
+            .find(|target| target.address.host == address.host)
+            .filter(|_| named.is_some());
+        let authority = named.unwrap_or_else(|| Authority {
+            host: address.addr.to_string(),
+            base_path: String::new(),
+        });
         let tasks = 0..self.scenario.tasks().len() as u16;
         let fixed = match twin {
             Some(twin) => twin.fixed.clone(),
-            None => tasks.map(|task| self.scenario.fixed(task, &authority).map(Into::into)).collect(),
+            None => {
+                tasks.map(|task| self.scenario.fixed(task, &authority).map(Into::into)).collect()
+            }
         };
         self.targets.push(Target { address, is_active: true, authority, fixed });
     }
@@ -184,7 +202,10 @@ mod tests {
         targets.update(&[at("127.0.0.2:1"), at("127.0.0.3:1")]);
         assert_eq!(targets.active().collect::<Vec<_>>(), [1, 2]);
         assert_eq!((targets.next_active(0), targets.next_active(2)), (1, 1));
-        assert!(Arc::ptr_eq(targets.fixed(2, 0).unwrap(), targets.fixed(0, 0).unwrap()), "one copy of the bytes");
+        assert!(
+            Arc::ptr_eq(targets.fixed(2, 0).unwrap(), targets.fixed(0, 0).unwrap()),
+            "one copy of the bytes"
+        );
         targets.update(&[at("127.0.0.1:1")]);
         assert_eq!((targets.len(), targets.active().collect::<Vec<_>>()), (3, vec![0]));
     }

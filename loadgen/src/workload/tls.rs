@@ -6,7 +6,8 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -66,7 +67,9 @@ fn config(trust: &Trust) -> Result<ClientConfig, String> {
         (None, false) => None,
     };
     let builder = match whom {
-        Some(whom) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { provider, whom })),
+        Some(whom) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Verifier { provider, whom })),
         None => builder.with_platform_verifier().map_err(|e| e.to_string())?,
     };
     let mut config = builder.with_no_client_auth();
@@ -87,16 +90,18 @@ fn known(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Whom, String> {
     if roots.is_empty() {
         return Err(wrong("there is no certificate in it".to_owned()));
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     Ok(Whom::Known { verifier: verifier.build().map_err(|e| wrong(e.to_string()))?, certificates })
 }
 
 #[derive(Debug)]
 enum Whom {
-    /// Every certificate, as `curl --insecure` takes it, also one that cannot be read: of X.509 version 1, say. Nothing is verified of it.
+    /// Every certificate, as `curl --insecure` takes it, also one that cannot be read: of X.509
+    /// version 1, say. Nothing is verified of it.
     Anybody,
-    /// Who is vouched for by one of these certificates, or has one of them. (`openssl req -x509` makes one that vouches for
-    /// itself, which verifiers of chains refuse.)
+    /// Who is vouched for by one of these certificates, or has one of them. (`openssl req -x509`
+    /// makes one that vouches for itself, which verifiers of chains refuse.)
     Known { verifier: Arc<WebPkiServerVerifier>, certificates: Vec<CertificateDer<'static>> },
 }
 
@@ -119,9 +124,9 @@ impl ServerCertVerifier for Verifier {
             Whom::Anybody => Ok(ServerCertVerified::assertion()),
             Whom::Known { verifier, certificates } => {
                 match verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
-                    Err(Error::InvalidCertificate(CertificateError::Other(_) | CertificateError::UnknownIssuer))
-                        if certificates.contains(certificate) =>
-                    {
+                    Err(Error::InvalidCertificate(
+                        CertificateError::Other(_) | CertificateError::UnknownIssuer,
+                    )) if certificates.contains(certificate) => {
                         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                         Ok(ServerCertVerified::assertion())
                     }
@@ -140,7 +145,12 @@ impl ServerCertVerifier for Verifier {
         if matches!(self.whom, Whom::Anybody) {
             return Ok(HandshakeSignatureValid::assertion());
         }
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -152,7 +162,12 @@ impl ServerCertVerifier for Verifier {
         if matches!(self.whom, Whom::Anybody) {
             return Ok(HandshakeSignatureValid::assertion());
         }
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

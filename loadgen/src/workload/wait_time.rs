@@ -12,7 +12,8 @@ pub enum WaitTime {
     Between(Duration, Duration),
     /// Always the same, from the end of the last request.
     Constant(Duration),
-    /// So that requests are due this far apart, however long the answers take; what a slow answer has held up follows at once.
+    /// So that requests are due this far apart, however long the answers take; what a slow answer
+    /// has held up follows at once.
     ConstantPacing(Duration),
     /// Exponentially distributed with this mean, from the end of the last request.
     Expovariate(Duration),
@@ -21,7 +22,8 @@ pub enum WaitTime {
 /// A wait time that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or expovariate(0.5), in seconds, or constant_throughput(0.5)"
+    "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or \
+        expovariate(0.5), in seconds, or constant_throughput(0.5)"
 )]
 pub struct WaitTimeError {
     given: String,
@@ -41,10 +43,16 @@ impl Default for WaitTime {
 }
 
 impl WaitTime {
-    /// When the next request is due, in time since any fixed point, given when the last one was due and when it ended. With
-    /// pacing that may be before the end of the last one: the schedule does not slip, so that what a slow answer holds up is
-    /// measured (Tene, How NOT to measure latency, 2015: coordinated omission).
-    pub fn next_due<R: Rng>(&self, last_due: Duration, last_end: Duration, rng: &mut R) -> Duration {
+    /// When the next request is due, in time since any fixed point, given when the last one was due
+    /// and when it ended. With pacing that may be before the end of the last one: the schedule does
+    /// not slip, so that what a slow answer holds up is measured (Tene, How NOT to measure latency,
+    /// 2015: coordinated omission).
+    pub fn next_due<R: Rng>(
+        &self,
+        last_due: Duration,
+        last_end: Duration,
+        rng: &mut R,
+    ) -> Duration {
         match *self {
             Self::Between(min, max) if min == max => last_end + min,
             Self::Between(min, max) => last_end + rng.random_range(min..=max),
@@ -54,8 +62,9 @@ impl WaitTime {
         }
     }
 
-    /// Mean time from the start of a request to the start of the next if the server answered at once: `Z` of the
-    /// interactive response time law, X = N / (R + Z) (Lazowska et al., Quantitative System Performance, 1984).
+    /// Mean time from the start of a request to the start of the next if the server answered at
+    /// once: `Z` of the interactive response time law, X = N / (R + Z) (Lazowska et al.,
+    /// Quantitative System Performance, 1984).
     pub fn mean(&self) -> Duration {
         match *self {
             Self::Between(min, max) => (min + max) / 2,
@@ -77,8 +86,8 @@ impl WaitTime {
         }
     }
 
-    /// Requests a second that `users` (a mean, where their number changes) would send if the server answered at once; `None`
-    /// with zero think time, where there is no rate to keep.
+    /// Requests a second that `users` (a mean, where their number changes) would send if the server
+    /// answered at once; `None` with zero think time, where there is no rate to keep.
     pub fn planned_per_second(&self, users: f64) -> Option<f64> {
         let mean = self.mean().as_secs_f64();
         (mean > 0.0).then(|| users / mean)
@@ -90,12 +99,17 @@ impl FromStr for WaitTime {
 
     fn from_str(text: &str) -> Result<Self, WaitTimeError> {
         let wrong = |reason: String| WaitTimeError { given: text.to_owned(), reason };
-        let (name, rest) = text.trim().split_once('(').ok_or_else(|| wrong("no parentheses".to_owned()))?;
-        let inside = rest.strip_suffix(')').ok_or_else(|| wrong("no closing parenthesis".to_owned()))?;
+        let (name, rest) =
+            text.trim().split_once('(').ok_or_else(|| wrong("no parentheses".to_owned()))?;
+        let inside =
+            rest.strip_suffix(')').ok_or_else(|| wrong("no closing parenthesis".to_owned()))?;
         let seconds: Vec<f64> = inside
             .split(',')
             .map(|part| {
-                let number = part.trim().parse::<f64>().map_err(|_| wrong(format!("{part:?} is no number")))?;
+                let number = part
+                    .trim()
+                    .parse::<f64>()
+                    .map_err(|_| wrong(format!("{part:?} is no number")))?;
                 if (0.0..=MOST).contains(&number) {
                     Ok(number)
                 } else {
@@ -111,7 +125,9 @@ impl FromStr for WaitTime {
             ("between", &[min, max]) if min <= max => {
                 Ok(Self::Between(Duration::from_secs_f64(min), Duration::from_secs_f64(max)))
             }
-            ("between", &[..]) => Err(wrong("between takes two numbers, the smaller first".to_owned())),
+            ("between", &[..]) => {
+                Err(wrong("between takes two numbers, the smaller first".to_owned()))
+            }
             ("constant", &[wait]) => Ok(Self::Constant(Duration::from_secs_f64(wait))),
             ("constant_pacing", &[period]) if period >= SHORTEST_PERIOD => {
                 Ok(Self::ConstantPacing(Duration::from_secs_f64(period)))
@@ -120,7 +136,8 @@ impl FromStr for WaitTime {
                 Ok(Self::ConstantPacing(period(rate)?))
             }
             ("constant_pacing" | "constant_throughput", &[_]) => Err(wrong(format!(
-                "a user's requests are at least {SHORTEST_PERIOD} s apart; without a pause, say constant(0)"
+                "a user's requests are at least {SHORTEST_PERIOD} s apart; without a pause, say \
+                    constant(0)"
             ))),
             ("expovariate", &[rate]) if rate > 0.0 => Ok(Self::Expovariate(period(rate)?)),
             ("constant" | "constant_pacing" | "constant_throughput" | "expovariate", _) => {
@@ -134,11 +151,16 @@ impl FromStr for WaitTime {
 impl fmt::Display for WaitTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Between(min, max) => write!(f, "between({}, {})", min.as_secs_f64(), max.as_secs_f64()),
+            Self::Between(min, max) => {
+                write!(f, "between({}, {})", min.as_secs_f64(), max.as_secs_f64())
+            }
             Self::Constant(wait) => write!(f, "constant({})", wait.as_secs_f64()),
             Self::ConstantPacing(period) => write!(f, "constant_pacing({})", period.as_secs_f64()),
-            // Whole nanoseconds of the mean may make the highest rate a little higher than is taken.
-            Self::Expovariate(mean) => write!(f, "expovariate({})", (1.0 / mean.as_secs_f64()).min(MOST)),
+            // Whole nanoseconds of the mean may make the highest rate a little higher than is
+            // taken.
+            Self::Expovariate(mean) => {
+                write!(f, "expovariate({})", (1.0 / mean.as_secs_f64()).min(MOST))
+            }
         }
     }
 }
@@ -155,7 +177,10 @@ mod tests {
         let between = WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
         assert_eq!("between(1, 2.5)".parse(), Ok(between));
         assert_eq!(" constant( 0 ) ".parse(), Ok(WaitTime::Constant(Duration::ZERO)));
-        assert_eq!("constant_throughput(0.5)".parse(), Ok(WaitTime::ConstantPacing(Duration::from_secs(2))));
+        assert_eq!(
+            "constant_throughput(0.5)".parse(),
+            Ok(WaitTime::ConstantPacing(Duration::from_secs(2)))
+        );
         for wrong in [
             "between(2,1)",
             "between(1)",

@@ -11,7 +11,8 @@ use crate::server::{Manners, Misbehaving, loadgen};
 
 const PART: Duration = Duration::from_millis(1500);
 
-/// Runs a plan over servers of which first one, then both, then the other takes load, for a part each.
+/// Runs a plan over servers of which first one, then both, then the other takes load, for a part
+/// each.
 fn moved(plan: Plan, servers: &[Misbehaving; 2]) -> Outcome {
     let addrs = servers.each_ref().map(|server| server.addr);
     let targets = Targets::replicas(&addrs[..1], &Request::post_json("/", "{}"));
@@ -43,13 +44,18 @@ fn users_move_to_an_address_that_comes_and_away_from_one_that_leaves() {
     for requests in served(&outcome) {
         assert!((requests as f64 / all - 0.5).abs() < 0.2, "{requests} of {all}");
     }
-    assert_eq!(servers.each_ref().map(Misbehaving::connections), [20, 20], "half moved, then the other half");
+    assert_eq!(
+        servers.each_ref().map(Misbehaving::connections),
+        [20, 20],
+        "half moved, then the other half"
+    );
 }
 
 #[test]
 fn arrivals_follow_the_addresses() {
     let servers = [Misbehaving::start(Manners::default()), Misbehaving::start(Manners::default())];
-    let step = Step { target: 200.0, ramp: Duration::ZERO, hold: 3 * PART, warm_up: Duration::ZERO };
+    let step =
+        Step { target: 200.0, ramp: Duration::ZERO, hold: 3 * PART, warm_up: Duration::ZERO };
     let traffic = Traffic::Open { gaps: Gaps::Equal, connections: 20 };
     let outcome = moved(Plan { start: 0.0, steps: vec![step], traffic, seed: 1 }, &servers);
     assert_eq!(outcome.total.all.failed(), 0, "{:?}", outcome.total.all.failures);
@@ -58,7 +64,8 @@ fn arrivals_follow_the_addresses() {
     }
 }
 
-/// Nobody answers a connection to such an address: a request that waits for one is not lost with it.
+/// Nobody answers a connection to such an address: a request that waits for one is not lost with
+/// it.
 #[test]
 fn a_request_that_was_not_sent_goes_elsewhere_when_its_address_leaves() {
     let server = Misbehaving::start(Manners::default());
@@ -67,7 +74,8 @@ fn a_request_that_was_not_sent_goes_elsewhere_when_its_address_leaves() {
     deaf.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
     deaf.listen(0).unwrap();
     let gone = deaf.local_addr().unwrap().as_socket().unwrap();
-    let _filling: Vec<_> = (0..4).map(|_| std::thread::spawn(move || std::net::TcpStream::connect(gone))).collect();
+    let _filling: Vec<_> =
+        (0..4).map(|_| std::thread::spawn(move || std::net::TcpStream::connect(gone))).collect();
     std::thread::park_timeout(Duration::from_millis(200));
     let targets = Targets::replicas(&[gone, server.addr], &Request::post_json("/", "{}"));
     let pool = targets.pool.clone();
@@ -76,9 +84,12 @@ fn a_request_that_was_not_sent_goes_elsewhere_when_its_address_leaves() {
         std::thread::park_timeout(Duration::from_secs(1));
         pool.publish(vec![stays]);
     });
-    let plan = Plan::steady(10, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
+    let plan =
+        Plan::steady(10, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
     let (events, _listener) = mpsc::channel();
-    let outcome = run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
+    let outcome =
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+            .unwrap();
     assert_eq!(outcome.total.all.failed(), 0, "{:?}", outcome.total.all.failures);
     let waited = outcome.total.all.intended.quantile(1.0);
     assert!(waited > Duration::from_millis(700), "it was due when it was due: {waited:?}");
@@ -92,9 +103,26 @@ fn an_address_that_refuses_leaves_and_comes_back() {
     let hosts = format!("http://{},http://{addr}", first.addr);
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("run.json");
-    let mut words = vec!["run", "--host", &hosts, "-u", "10", "-r", "100", "-t", "7s", "--wait-time", "constant(0.1)"];
+    let mut words = vec![
+        "run",
+        "--host",
+        &hosts,
+        "-u",
+        "10",
+        "-r",
+        "100",
+        "-t",
+        "7s",
+        "--wait-time",
+        "constant(0.1)",
+    ];
     words.extend(["--body", "{}", "--no-calibrate"]);
-    let child = loadgen(&words).arg("--json").arg(&json).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = loadgen(&words)
+        .arg("--json")
+        .arg(&json)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     std::thread::park_timeout(Duration::from_millis(1500));
     drop(second);
     std::thread::park_timeout(Duration::from_millis(2500));

@@ -21,11 +21,21 @@ fn a_run_against_the_real_server_meets_its_objective() {
     let api = Api::start("iris.onnx");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
-    let output = loadgen(&["run", "--host", &api.url(), "--users", "100", "--spawn-rate", "200", "--run-time", "4s"])
-        .args(["--wait-time", "between(0.5, 1.5)", "--slo", "p95<1s,failures<5%", "--json"])
-        .arg(&file)
-        .output()
-        .unwrap();
+    let output = loadgen(&[
+        "run",
+        "--host",
+        &api.url(),
+        "--users",
+        "100",
+        "--spawn-rate",
+        "200",
+        "--run-time",
+        "4s",
+    ])
+    .args(["--wait-time", "between(0.5, 1.5)", "--slo", "p95<1s,failures<5%", "--json"])
+    .arg(&file)
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     for word in [
@@ -59,50 +69,91 @@ fn a_run_against_the_real_server_meets_its_objective() {
 
 #[test]
 fn a_missed_objective_is_exit_code_1() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
     let host = format!("http://{}", server.addr);
-    let output = loadgen(&["run", "-H", &host, "-u", "20", "-r", "100", "-t", "4", "--wait-time", "constant(0.1)"])
-        .args(["--body", "{}", "--slo", "p95<600ms"])
-        .output()
-        .unwrap();
+    let output = loadgen(&[
+        "run",
+        "-H",
+        &host,
+        "-u",
+        "20",
+        "-r",
+        "100",
+        "-t",
+        "4",
+        "--wait-time",
+        "constant(0.1)",
+    ])
+    .args(["--body", "{}", "--slo", "p95<600ms"])
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("fail: 100.00% of requests failed or took over 600 ms"));
+    assert!(
+        String::from_utf8_lossy(&output.stdout)
+            .contains("fail: 100.00% of requests failed or took over 600 ms")
+    );
 }
 
-/// Of exponential service times with a mean of 10 ms, 5% take over 29.96 ms: whether that is less than 5% over 30 ms takes hours.
+/// Of exponential service times with a mean of 10 ms, 5% take over 29.96 ms: whether that is less
+/// than 5% over 30 ms takes hours.
 #[test]
 fn what_is_undecided_is_held_for_longer() {
     let delay = Some("expovariate(100)".parse().unwrap());
-    let server = NullServer::start(([127, 0, 0, 1], 0).into(), None, Behaviour { delay, freeze: None }).unwrap();
+    let server =
+        NullServer::start(([127, 0, 0, 1], 0).into(), None, Behaviour { delay, freeze: None })
+            .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
     for (slo, extension) in [("p95<30ms", "2s"), ("p95<30ms", "0"), ("p50<5s", "2s")] {
         let host = format!("http://{}", server.addr());
-        let output =
-            loadgen(&["run", "-H", &host, "-u", "20", "-r", "1000", "-t", "2", "--wait-time", "constant(0.05)"])
-                .args(["--body", "{}", "--no-calibrate", "--slo", slo, "--extend", extension, "--json"])
-                .arg(&file)
-                .output()
-                .unwrap();
+        let output = loadgen(&[
+            "run",
+            "-H",
+            &host,
+            "-u",
+            "20",
+            "-r",
+            "1000",
+            "-t",
+            "2",
+            "--wait-time",
+            "constant(0.05)",
+        ])
+        .args(["--body", "{}", "--no-calibrate", "--slo", slo, "--extend", extension, "--json"])
+        .arg(&file)
+        .output()
+        .unwrap();
         let result = json(&file);
         let length = result["summary"]["window_seconds"].as_f64().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         let is_held = told.contains("held for up to 2 s more");
         if result["verdict"] == "invalid" {
-            // On a machine that is too busy to keep time nothing is decided, which is decided at the first look.
+            // On a machine that is too busy to keep time nothing is decided, which is decided at
+            // the first look.
             continue;
         }
         if is_held {
             assert_eq!((slo, extension), ("p95<30ms", "2s"), "{told}");
             // On a machine that adds a millisecond to each answer it may be decided before the end.
             let is_whole = (length - 4.0).abs() < 0.5;
-            assert!(length > 2.5 && (is_whole || result["verdict"] != "undecided"), "{length} s: {result}");
+            assert!(
+                length > 2.5 && (is_whole || result["verdict"] != "undecided"),
+                "{length} s: {result}"
+            );
         } else {
             assert!((length - 2.0).abs() < 0.5, "{slo}, {extension}: {length} s: {result}");
-            assert!(extension == "0" || result["verdict"] != "undecided", "{slo}, {extension}: {result}");
+            assert!(
+                extension == "0" || result["verdict"] != "undecided",
+                "{slo}, {extension}: {result}"
+            );
         }
         assert!(slo != "p50<5s" || result["verdict"] == "pass", "{result}");
-        assert_eq!(output.status.code(), Some(if result["verdict"] == "pass" { 0 } else { 1 }), "{told}");
+        assert_eq!(
+            output.status.code(),
+            Some(if result["verdict"] == "pass" { 0 } else { 1 }),
+            "{told}"
+        );
         assert_eq!(result["validity"]["stopped"], false);
     }
 }
@@ -110,7 +161,10 @@ fn what_is_undecided_is_held_for_longer() {
 #[test]
 fn wrong_words_are_exit_code_2_and_say_what_is_right() {
     for (args, says) in [
-        (&["run", "--host", "http://127.0.0.1:1", "--wait-time", "between(2,1)"][..], "the smaller first"),
+        (
+            &["run", "--host", "http://127.0.0.1:1", "--wait-time", "between(2,1)"][..],
+            "the smaller first",
+        ),
         (&["run", "--host", "127.0.0.1:1"][..], "http://127.0.0.1:8000"),
         (&["run", "--host", "http://127.0.0.1:1", "--run-time", "soon"][..], "60s, 5m or 1h30m"),
         (&["sweep", "--slo", "p95<fast"][..], "p95<100ms,failures<0.1%,rate>=95%"),
@@ -133,7 +187,10 @@ fn wrong_words_are_exit_code_2_and_say_what_is_right() {
 #[test]
 fn locusts_variable_names_the_host_where_no_flag_does() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = loadgen(&["run", "--body", "{}"]).env("LOCUST_HOST", format!("http://{free}")).output().unwrap();
+    let output = loadgen(&["run", "--body", "{}"])
+        .env("LOCUST_HOST", format!("http://{free}"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&free.to_string()));
     let output = loadgen(&["run", "--body", "{}"]).env_remove("LOCUST_HOST").output().unwrap();
@@ -144,7 +201,8 @@ fn locusts_variable_names_the_host_where_no_flag_does() {
 #[test]
 fn a_target_that_is_not_there_is_exit_code_4() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = loadgen(&["run", "--host", &format!("http://{free}"), "--body", "{}"]).output().unwrap();
+    let output =
+        loadgen(&["run", "--host", &format!("http://{free}"), "--body", "{}"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not take connections"));
 }
@@ -154,11 +212,12 @@ fn an_interrupted_run_writes_what_it_has_and_is_exit_code_130() {
     let api = Api::start("iris.onnx");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
-    let child = loadgen(&["run", "--host", &api.url(), "-u", "20", "-r", "100", "-t", "60s", "--json"])
-        .arg(&file)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child =
+        loadgen(&["run", "--host", &api.url(), "-u", "20", "-r", "100", "-t", "60s", "--json"])
+            .arg(&file)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
     std::thread::park_timeout(Duration::from_secs(3));
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -169,7 +228,8 @@ fn an_interrupted_run_writes_what_it_has_and_is_exit_code_130() {
 }
 
 #[test]
-fn without_a_body_the_server_is_asked_for_an_example_and_without_one_the_error_says_how_to_give_it() {
+fn without_a_body_the_server_is_asked_for_an_example_and_without_one_the_error_says_how_to_give_it()
+{
     let server = Misbehaving::start(Manners::default());
     let output = loadgen(&["run", "--host", &format!("http://{}", server.addr)]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -181,16 +241,33 @@ fn results_are_written_in_the_formats_of_other_tools() {
     let server = Misbehaving::start(Manners::default());
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let output =
-        loadgen(&["run", "--host", &format!("http://{}", server.addr), "--users", "5:10:5", "--step-duration", "2s"])
-            .args(["--wait-time", "constant(0.05)", "--body", "{}", "--slo", "p95<5s", "--extend", "0", "--csv"])
-            .arg(at("run"))
-            .arg("--html")
-            .arg(at("run.html"))
-            .arg("--hdr-log")
-            .arg(at("run.hlog"))
-            .output()
-            .unwrap();
+    let output = loadgen(&[
+        "run",
+        "--host",
+        &format!("http://{}", server.addr),
+        "--users",
+        "5:10:5",
+        "--step-duration",
+        "2s",
+    ])
+    .args([
+        "--wait-time",
+        "constant(0.05)",
+        "--body",
+        "{}",
+        "--slo",
+        "p95<5s",
+        "--extend",
+        "0",
+        "--csv",
+    ])
+    .arg(at("run"))
+    .arg("--html")
+    .arg(at("run.html"))
+    .arg("--hdr-log")
+    .arg(at("run.hlog"))
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(table.contains("5 users held 1 s") && table.contains("10 users held 1 s"), "{table}");
@@ -199,15 +276,18 @@ fn results_are_written_in_the_formats_of_other_tools() {
     let percentiles = "50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
     let stats = read("run_stats.csv");
     let header = format!(
-        "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,\
+        "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min \
+            Response Time,\
          Max Response Time,Average Content Size,Requests/s,Failures/s,{percentiles}"
     );
     assert_eq!(stats.lines().next(), Some(header.as_str()));
     assert!(stats.contains("\nPOST,/predict,") && stats.contains("\n,Aggregated,"), "{stats}");
     let history = read("run_stats_history.csv");
     let header = format!(
-        "Timestamp,User Count,Type,Name,Requests/s,Failures/s,{percentiles},Total Request Count,Total Failure Count,\
-         Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,\
+        "Timestamp,User Count,Type,Name,Requests/s,Failures/s,{percentiles},Total Request \
+            Count,Total Failure Count,\
+         Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max \
+         Response Time,\
          Total Average Content Size"
     );
     assert_eq!(history.lines().next(), Some(header.as_str()));
@@ -216,7 +296,10 @@ fn results_are_written_in_the_formats_of_other_tools() {
     assert_eq!(read("run_exceptions.csv"), "Count,Message,Traceback,Nodes\n");
     let page = read("run.html");
     assert!(page.contains("<th>run-queue delay<th>steal"), "{page}");
-    assert!(page.contains("<polyline") && !page.contains("http-equiv") && !page.contains("src="), "nothing is loaded");
+    assert!(
+        page.contains("<polyline") && !page.contains("http-equiv") && !page.contains("src="),
+        "nothing is loaded"
+    );
     let log = read("run.hlog");
     assert!(log.contains("Tag=service,0.000,1.000,") && log.contains("Tag=intended,"), "{log}");
 }
@@ -226,27 +309,49 @@ fn arrivals_and_steps_are_told_apart_in_the_json() {
     let server = Misbehaving::start(Manners::default());
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("run.json");
-    let output = loadgen(&["run", "--host", &format!("http://{}", server.addr), "--arrivals", "poisson(100:200:100)"])
-        .args(["--step-duration", "3s", "--body", "{}", "--slo", "p95<5s", "--extend", "0", "--json"])
-        .arg(&file)
-        .output()
-        .unwrap();
+    let output = loadgen(&[
+        "run",
+        "--host",
+        &format!("http://{}", server.addr),
+        "--arrivals",
+        "poisson(100:200:100)",
+    ])
+    .args(["--step-duration", "3s", "--body", "{}", "--slo", "p95<5s", "--extend", "0", "--json"])
+    .arg(&file)
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let result = json(&file);
-    assert_eq!((&result["model"], &result["intended_from"]), (&"open".into(), &"the schedule".into()));
+    assert_eq!(
+        (&result["model"], &result["intended_from"]),
+        (&"open".into(), &"the schedule".into())
+    );
     let steps = result["steps"].as_array().unwrap();
-    assert_eq!((&steps[0]["target"], &steps[1]["planned_per_second"]), (&100.0.into(), &200.0.into()));
+    assert_eq!(
+        (&steps[0]["target"], &steps[1]["planned_per_second"]),
+        (&100.0.into(), &200.0.into())
+    );
     assert!(steps[1]["requests"].as_u64().unwrap() > 300);
 }
 
 #[test]
 fn a_run_that_fails_is_ended_early_when_asked() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(800), ..Manners::default() });
     let began = std::time::Instant::now();
-    let output = loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "20", "-t", "60s"])
-        .args(["--wait-time", "constant(0.1)", "--body", "{}", "--slo", "p95<600ms", "--abort-on-fail"])
-        .output()
-        .unwrap();
+    let output =
+        loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "20", "-t", "60s"])
+            .args([
+                "--wait-time",
+                "constant(0.1)",
+                "--body",
+                "{}",
+                "--slo",
+                "p95<600ms",
+                "--abort-on-fail",
+            ])
+            .output()
+            .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(began.elapsed() < Duration::from_secs(30));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -256,21 +361,36 @@ fn a_run_that_fails_is_ended_early_when_asked() {
 #[test]
 fn runs_are_compared() {
     let dir = tempfile::tempdir().unwrap();
-    let server = |delay: u64| Misbehaving::start(Manners { delay: Duration::from_millis(delay), ..Manners::default() });
+    let server = |delay: u64| {
+        Misbehaving::start(Manners { delay: Duration::from_millis(delay), ..Manners::default() })
+    };
     let files = [("fast", server(5)), ("slow", server(50))].map(|(name, server)| {
         let file = dir.path().join(format!("{name}.json"));
-        let status = loadgen(&["run", "-H", &format!("http://{}", server.addr), "-u", "5", "-t", "2s", "--body", "{}"])
-            .args(["--wait-time", "constant(0)", "--json"])
-            .arg(&file)
-            .output()
-            .unwrap()
-            .status;
+        let status = loadgen(&[
+            "run",
+            "-H",
+            &format!("http://{}", server.addr),
+            "-u",
+            "5",
+            "-t",
+            "2s",
+            "--body",
+            "{}",
+        ])
+        .args(["--wait-time", "constant(0)", "--json"])
+        .arg(&file)
+        .output()
+        .unwrap()
+        .status;
         assert_eq!(status.code(), Some(0), "with no rate to keep, the generator may be the limit");
         file
     });
     let output = loadgen(&["compare"]).args(&files).output().unwrap();
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && table.contains("slow") && table.contains("x: times fast"), "{table}");
+    assert!(
+        output.status.success() && table.contains("slow") && table.contains("x: times fast"),
+        "{table}"
+    );
     let output = loadgen(&["compare", "Cargo.toml"]).arg(&files[0]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -14,8 +14,15 @@ fn load(server: &Misbehaving, users: u32, seconds: u64, wait: &str, timeout: Dur
     load_addr(server.addr, users, seconds, wait, timeout)
 }
 
-fn load_addr(addr: std::net::SocketAddr, users: u32, seconds: u64, wait: &str, timeout: Duration) -> Outcome {
-    let plan = Plan::steady(users, 1000.0, Duration::from_secs(seconds), wait.parse().unwrap()).unwrap();
+fn load_addr(
+    addr: std::net::SocketAddr,
+    users: u32,
+    seconds: u64,
+    wait: &str,
+    timeout: Duration,
+) -> Outcome {
+    let plan =
+        Plan::steady(users, 1000.0, Duration::from_secs(seconds), wait.parse().unwrap()).unwrap();
     let mut targets = Targets::replicas(&[addr], &Request::post_json("/predict", "{}"));
     targets.timeout = timeout;
     let (events, _listener) = mpsc::channel();
@@ -36,15 +43,23 @@ fn every_user_has_a_connection_of_its_own_and_keeps_it() {
 
 #[test]
 fn a_connection_closed_while_idle_is_opened_again_and_is_no_failure() {
-    let server = Misbehaving::start(Manners { idle_close: Some(Duration::from_millis(100)), ..Manners::default() });
+    let server = Misbehaving::start(Manners {
+        idle_close: Some(Duration::from_millis(100)),
+        ..Manners::default()
+    });
     let outcome = load(&server, 10, 3, "constant(0.4)", PATIENT);
     assert_eq!(outcome.total.all.failed(), 0, "{:?}", outcome.total.all.failures);
-    assert!(outcome.total.all.reopened + outcome.total.all.resent >= 40, "{} reopened", outcome.total.all.reopened);
+    assert!(
+        outcome.total.all.reopened + outcome.total.all.resent >= 40,
+        "{} reopened",
+        outcome.total.all.reopened
+    );
 }
 
 #[test]
 fn a_slow_answer_is_measured_from_when_it_was_due() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(300), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(300), ..Manners::default() });
     let outcome = load(&server, 5, 2, "constant(0.1)", PATIENT);
     let window = &outcome.steps[0].all;
     assert!(window.service.quantile(0.01) >= Duration::from_millis(295));
@@ -53,7 +68,8 @@ fn a_slow_answer_is_measured_from_when_it_was_due() {
 
 #[test]
 fn an_answer_that_does_not_come_is_a_timeout_and_counts_its_full_time() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_secs(20), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_secs(20), ..Manners::default() });
     let outcome = load(&server, 4, 2, "constant(0.1)", Duration::from_millis(500));
     let total = &outcome.total.all;
     assert_eq!(total.failures.keys().collect::<Vec<_>>(), [&FailureKind::Timeout]);
@@ -65,13 +81,17 @@ fn an_answer_that_does_not_come_is_a_timeout_and_counts_its_full_time() {
 fn refused_connections_are_failures_that_say_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = load_addr(free, 3, 1, "constant(0.1)", PATIENT);
-    assert_eq!(outcome.total.all.failures.keys().collect::<Vec<_>>(), [&FailureKind::ConnectRefused]);
+    assert_eq!(
+        outcome.total.all.failures.keys().collect::<Vec<_>>(),
+        [&FailureKind::ConnectRefused]
+    );
     assert_eq!(outcome.total.all.service.count(), 0, "a refusal must not look like a fast answer");
 }
 
 #[test]
 fn a_status_that_is_not_2xx_is_a_failure() {
-    let answer = "HTTP/1.1 503 Service Unavailable\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n";
+    let answer = "HTTP/1.1 503 Service Unavailable\r\ntransfer-encoding: \
+        chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n";
     let server = Misbehaving::start(Manners { answer, ..Manners::default() });
     let outcome = load(&server, 3, 1, "constant(0.1)", PATIENT);
     assert_eq!(outcome.total.all.failures.keys().collect::<Vec<_>>(), [&FailureKind::Status(503)]);
@@ -88,7 +108,8 @@ fn what_is_no_http_is_malformed() {
 #[test]
 fn a_run_stops_when_told_and_reports_what_it_has() {
     let server = Misbehaving::start(Manners::default());
-    let plan = Plan::steady(10, 1000.0, Duration::from_secs(60), "constant(0.05)".parse().unwrap()).unwrap();
+    let plan = Plan::steady(10, 1000.0, Duration::from_secs(60), "constant(0.05)".parse().unwrap())
+        .unwrap();
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/", "{}"));
     let control = Control::default();
     let (events, inbox) = mpsc::channel();
@@ -107,20 +128,31 @@ fn a_run_stops_when_told_and_reports_what_it_has() {
 #[test]
 fn several_threads_play_all_users_once() {
     let server = Misbehaving::start(Manners::default());
-    let plan = Plan::steady(21, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
+    let plan =
+        Plan::steady(21, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/", "{}"));
     let (events, inbox) = mpsc::channel();
     // The same processor twice: two threads, wherever this runs.
-    let outcome = run(&Segment::whole(plan, vec![0, 0]), &targets, &[], &events, &Control::default()).unwrap();
+    let outcome =
+        run(&Segment::whole(plan, vec![0, 0]), &targets, &[], &events, &Control::default())
+            .unwrap();
     drop(events);
     assert_eq!((server.connections(), outcome.steps[0].all.users), (21, 21));
-    let seconds = inbox.iter().filter(|e| matches!(e, loadgen::event::Event::Second(s) if s.users == 21)).count();
+    let seconds = inbox
+        .iter()
+        .filter(|e| matches!(e, loadgen::event::Event::Second(s) if s.users == 21))
+        .count();
     assert!(seconds >= 1, "seconds are merged");
 }
 
 /// A run of the open model for a second or more, from a free port's server.
 fn arrivals(server: &Misbehaving, rate: f64, seconds: u64, connections: u32) -> Outcome {
-    let step = Step { target: rate, ramp: Duration::ZERO, hold: Duration::from_secs(seconds), warm_up: Duration::ZERO };
+    let step = Step {
+        target: rate,
+        ramp: Duration::ZERO,
+        hold: Duration::from_secs(seconds),
+        warm_up: Duration::ZERO,
+    };
     let traffic = Traffic::Open { gaps: Gaps::Equal, connections };
     let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
@@ -130,17 +162,28 @@ fn arrivals(server: &Misbehaving, rate: f64, seconds: u64, connections: u32) -> 
 
 #[test]
 fn arrivals_do_not_wait_for_slow_answers() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(500), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(500), ..Manners::default() });
     let outcome = arrivals(&server, 100.0, 2, 1000);
     let total = &outcome.total.all;
-    assert!(total.requests.abs_diff(200) <= 1 && total.failed() == 0, "{} sent, {:?}", total.requests, total.failures);
-    assert!((45..=60).contains(&server.connections()), "100/s x 0.5 s are 50 at once: {}", server.connections());
+    assert!(
+        total.requests.abs_diff(200) <= 1 && total.failed() == 0,
+        "{} sent, {:?}",
+        total.requests,
+        total.failures
+    );
+    assert!(
+        (45..=60).contains(&server.connections()),
+        "100/s x 0.5 s are 50 at once: {}",
+        server.connections()
+    );
     assert!(total.intended.quantile(0.99) < Duration::from_millis(600), "none waited for another");
 }
 
 #[test]
 fn an_arrival_that_finds_no_free_connection_is_dropped_and_counted() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(500), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(500), ..Manners::default() });
     let outcome = arrivals(&server, 100.0, 2, 5);
     let total = &outcome.total.all;
     assert!(total.requests.abs_diff(200) <= 1, "none is skipped in silence: {}", total.requests);
@@ -151,15 +194,24 @@ fn an_arrival_that_finds_no_free_connection_is_dropped_and_counted() {
 
 #[test]
 fn pacing_measures_what_a_slow_answer_holds_up() {
-    let server = Misbehaving::start(Manners { delay: Duration::from_millis(300), ..Manners::default() });
+    let server =
+        Misbehaving::start(Manners { delay: Duration::from_millis(300), ..Manners::default() });
     let outcome = load(&server, 2, 3, "constant_pacing(0.1)", PATIENT);
     let total = &outcome.total.all;
-    // Due 10 times a second each, answered about 3 times: what is due and never sent is counted too.
+    // Due 10 times a second each, answered about 3 times: what is due and never sent is counted
+    // too.
     assert!(total.requests.abs_diff(60) <= 2, "{}", total.requests);
     assert!(total.failures[&FailureKind::Dropped].count > 30);
     assert!(total.service.quantile(0.99) < Duration::from_millis(400));
-    assert!(total.intended.quantile(0.99) > Duration::from_millis(1200), "{:?}", total.intended.quantile(0.99));
-    assert!(total.lag.quantile(0.99) < Duration::from_millis(50), "that is not the generator's doing");
+    assert!(
+        total.intended.quantile(0.99) > Duration::from_millis(1200),
+        "{:?}",
+        total.intended.quantile(0.99)
+    );
+    assert!(
+        total.lag.quantile(0.99) < Duration::from_millis(50),
+        "that is not the generator's doing"
+    );
 }
 
 #[test]
@@ -172,13 +224,20 @@ fn users_leave_when_there_are_to_be_fewer() {
         warm_up: Duration::ZERO,
     };
     let traffic = Traffic::Closed("constant(0.05)".parse().unwrap());
-    let plan = Plan { start: 0.0, steps: vec![step(40.0), step(10.0), step(40.0)], traffic, seed: 1 };
+    let plan =
+        Plan { start: 0.0, steps: vec![step(40.0), step(10.0), step(40.0)], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
     let (events, _listener) = mpsc::channel();
-    let outcome = run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
+    let outcome =
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+            .unwrap();
     let requests: Vec<u64> = outcome.steps.iter().map(|step| step.all.requests).collect();
     assert!(requests[1] * 3 < requests[0] && requests[2] > requests[1] * 3, "{requests:?}");
-    assert_eq!((outcome.total.all.failed(), server.connections()), (0, 70), "30 came again with new connections");
+    assert_eq!(
+        (outcome.total.all.failed(), server.connections()),
+        (0, 70),
+        "30 came again with new connections"
+    );
 }
 
 #[test]
@@ -186,7 +245,8 @@ fn users_share_several_hosts_and_arrivals_go_round() {
     let servers = [Misbehaving::start(Manners::default()), Misbehaving::start(Manners::default())];
     let addrs = servers.each_ref().map(|server| server.addr);
     let targets = Targets::replicas(&addrs, &Request::post_json("/predict", "{}"));
-    let plan = Plan::steady(10, 1000.0, Duration::from_secs(1), "constant(0.1)".parse().unwrap()).unwrap();
+    let plan =
+        Plan::steady(10, 1000.0, Duration::from_secs(1), "constant(0.1)".parse().unwrap()).unwrap();
     let (events, _listener) = mpsc::channel();
     run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
     assert_eq!(servers.each_ref().map(Misbehaving::connections), [5, 5]);
@@ -194,14 +254,21 @@ fn users_share_several_hosts_and_arrivals_go_round() {
 
 #[test]
 fn an_answer_without_end_fails_and_holds_nobody_else_up() {
-    let endless =
-        Misbehaving::start(Manners { answer: "HTTP/1.1 200 OK\r\n\r\n", endless: true, ..Manners::default() });
+    let endless = Misbehaving::start(Manners {
+        answer: "HTTP/1.1 200 OK\r\n\r\n",
+        endless: true,
+        ..Manners::default()
+    });
     let good = Misbehaving::start(Manners::default());
-    let plan = Plan::steady(2, 1000.0, Duration::from_secs(2), "constant(0.05)".parse().unwrap()).unwrap();
-    let mut targets = Targets::replicas(&[endless.addr, good.addr], &Request::post_json("/predict", "{}"));
+    let plan =
+        Plan::steady(2, 1000.0, Duration::from_secs(2), "constant(0.05)".parse().unwrap()).unwrap();
+    let mut targets =
+        Targets::replicas(&[endless.addr, good.addr], &Request::post_json("/predict", "{}"));
     targets.timeout = Duration::from_millis(700);
     let (events, _listener) = mpsc::channel();
-    let outcome = run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
+    let outcome =
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+            .unwrap();
     let total = &outcome.total.all;
     assert_eq!(total.failures.keys().collect::<Vec<_>>(), [&FailureKind::Timeout]);
     let answered = total.requests - total.failed();

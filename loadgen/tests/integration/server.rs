@@ -50,9 +50,12 @@ impl Misbehaving {
         Self::listen(manners, |socket| socket)
     }
 
-    /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`: its own authority, as `openssl req -x509`
-    /// makes them.
-    pub fn start_tls(manners: Manners, version: &'static rustls::SupportedProtocolVersion) -> (Self, String) {
+    /// One that speaks TLS, and the certificate (PEM) that it has for `localhost`: its own
+    /// authority, as `openssl req -x509` makes them.
+    pub fn start_tls(
+        manners: Manners,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> (Self, String) {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let signing_key = rcgen::KeyPair::generate().unwrap();
@@ -66,8 +69,12 @@ impl Misbehaving {
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
         let config = Arc::new(config);
-        let secured =
-            move |socket| rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), socket);
+        let secured = move |socket| {
+            rustls::StreamOwned::new(
+                rustls::ServerConnection::new(Arc::clone(&config)).unwrap(),
+                socket,
+            )
+        };
         (Self::listen(manners, secured), cert.pem())
     }
 
@@ -89,8 +96,14 @@ impl Misbehaving {
         secured: impl Fn(TcpStream) -> S + Send + 'static,
     ) -> Self {
         let addr = listener.local_addr().unwrap();
-        let server = Self { addr, connections: Arc::default(), heads: Heads::default(), bodies: Bodies::default() };
-        let (counted, heads, bodies) = (server.connections.clone(), server.heads.clone(), server.bodies.clone());
+        let server = Self {
+            addr,
+            connections: Arc::default(),
+            heads: Heads::default(),
+            bodies: Bodies::default(),
+        };
+        let (counted, heads, bodies) =
+            (server.connections.clone(), server.heads.clone(), server.bodies.clone());
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::Relaxed);
@@ -108,7 +121,12 @@ impl Misbehaving {
     }
 }
 
-fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads, bodies: &Bodies) -> Option<()> {
+fn serve(
+    stream: impl Read + Write,
+    manners: &Manners,
+    heads: &Heads,
+    bodies: &Bodies,
+) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -145,7 +163,8 @@ fn serve(stream: impl Read + Write, manners: &Manners, heads: &Heads, bodies: &B
 pub fn check_schema(result: &serde_json::Value) {
     let schema = std::fs::read(root().join("loadgen/schemas/sweep.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
-    let errors: Vec<String> = schema.iter_errors(result).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    let errors: Vec<String> =
+        schema.iter_errors(result).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
@@ -158,7 +177,11 @@ pub struct Api {
 impl Api {
     pub fn start(model: &str) -> Self {
         let binary = beside("inference-api");
-        assert!(binary.is_file(), "{} is missing: run cargo build -p inference-api first", binary.display());
+        assert!(
+            binary.is_file(),
+            "{} is missing: run cargo build -p inference-api first",
+            binary.display()
+        );
         let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new(binary)
             .args(["serve", "--model"])
@@ -175,7 +198,9 @@ impl Api {
     fn wait(&mut self) {
         for _ in 0..500 {
             // It listens while it loads.
-            let check = Command::new(beside("inference-api")).args(["healthcheck", &self.addr.to_string()]).output();
+            let check = Command::new(beside("inference-api"))
+                .args(["healthcheck", &self.addr.to_string()])
+                .output();
             if check.is_ok_and(|check| check.status.success()) {
                 return;
             }

@@ -9,7 +9,19 @@ use crate::server::{Manners, Misbehaving, loadgen};
 
 fn run(server: &Misbehaving, words: &[&str], json: &Path) -> Output {
     let host = format!("https://localhost:{}", server.addr.port());
-    let common = ["run", "--host", &host, "-u", "20", "-r", "200", "-t", "2s", "--wait-time", "constant(0.1)"];
+    let common = [
+        "run",
+        "--host",
+        &host,
+        "-u",
+        "20",
+        "-r",
+        "200",
+        "-t",
+        "2s",
+        "--wait-time",
+        "constant(0.1)",
+    ];
     loadgen(&common)
         .args(["--no-calibrate", "--slo", "p95<5s,failures<1%", "--json"])
         .arg(json)
@@ -30,17 +42,25 @@ fn users_speak_tls_over_connections_of_their_own() {
     // Of more than a TLS record, and more than a session keeps.
     let body = dir.path().join("body.json");
     std::fs::write(&body, format!("\"{}\"", "x".repeat(300_000))).unwrap();
-    let (cacert_flag, large) = (["--cacert".to_owned(), cacert.display().to_string()], format!("@{}", body.display()));
+    let (cacert_flag, large) =
+        (["--cacert".to_owned(), cacert.display().to_string()], format!("@{}", body.display()));
     for version in [&TLS12, &TLS13] {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"example\":{}}";
-        let (server, certificate) = Misbehaving::start_tls(Manners { answer, ..Manners::default() }, version);
+        let (server, certificate) =
+            Misbehaving::start_tls(Manners { answer, ..Manners::default() }, version);
         std::fs::write(&cacert, certificate).unwrap();
         // Without a body the server is asked for an example.
-        for (body, others) in [(vec![], 2), (vec!["--body", "{}"], 1), (vec!["--body", &large], 1)] {
+        for (body, others) in [(vec![], 2), (vec!["--body", "{}"], 1), (vec!["--body", &large], 1)]
+        {
             let before = server.connections();
             let words: Vec<&str> = cacert_flag.iter().map(String::as_str).chain(body).collect();
             let output = run(&server, &words, &json);
-            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             let summary = summary(&json);
             assert_eq!(summary["failures"], 0, "{summary}");
             assert!(summary["requests"].as_u64().unwrap() > 200, "{summary}");
@@ -70,8 +90,10 @@ fn a_certificate_that_nobody_vouches_for_is_said_before_the_run() {
     assert_eq!(output.status.code(), Some(4));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("certificate") && told.contains("--insecure"), "{told}");
-    let plain =
-        Misbehaving::start(Manners { answer: "HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n", ..Manners::default() });
+    let plain = Misbehaving::start(Manners {
+        answer: "HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n",
+        ..Manners::default()
+    });
     let output = run(&plain, &["--insecure", "--body", "{}"], &dir.path().join("run.json"));
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -22,14 +22,31 @@ struct Ui {
 
 impl Ui {
     fn start(host: &str) -> Self {
-        let mut child = loadgen(&["ui", "--bind", "127.0.0.1:0", "--host", host, "--wait-time", "constant(0.2)"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = loadgen(&[
+            "ui",
+            "--bind",
+            "127.0.0.1:0",
+            "--host",
+            host,
+            "--wait-time",
+            "constant(0.2)",
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|w| w.starts_with("http://")).unwrap().trim_end_matches('/').to_owned();
-        Self { child, url, client: reqwest::blocking::Client::builder().no_proxy().build().unwrap() }
+        let url = line
+            .split_whitespace()
+            .find(|w| w.starts_with("http://"))
+            .unwrap()
+            .trim_end_matches('/')
+            .to_owned();
+        Self {
+            child,
+            url,
+            client: reqwest::blocking::Client::builder().no_proxy().build().unwrap(),
+        }
     }
 
     fn get(&self, path: &str) -> reqwest::blocking::Response {
@@ -47,7 +64,13 @@ impl Ui {
             .collect::<Vec<_>>()
             .join("&");
         let request = self.client.post(format!("{}/swarm", self.url));
-        request.header("content-type", "application/x-www-form-urlencoded").body(body).send().unwrap().json().unwrap()
+        request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+            .send()
+            .unwrap()
+            .json()
+            .unwrap()
     }
 
     fn wait_until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
@@ -79,18 +102,29 @@ fn users_start_and_stop_from_the_form() {
     for word in ["Number of users", "Ramp up", "Host", &api.url()] {
         assert!(page.contains(word), "{word} is not on the page");
     }
-    assert_eq!(ui.swarm(&[("user_count", "20"), ("spawn_rate", "100"), ("host", &api.url())])["success"], true);
+    assert_eq!(
+        ui.swarm(&[("user_count", "20"), ("spawn_rate", "100"), ("host", &api.url())])["success"],
+        true
+    );
     let report = ui.wait_until("load", |r| r["stats"][0]["num_requests"].as_u64() > Some(100));
     assert_eq!((&report["state"], &report["user_count"]), (&"running".into(), &20.into()));
     assert_eq!(report["stats"][0]["num_failures"], 0);
     assert!(report["stats"][0]["response_time_percentile_0.95"].as_f64().unwrap() > 0.0);
     assert!(!report["history"].as_array().unwrap().is_empty());
-    assert_eq!(ui.swarm(&[("user_count", "1"), ("spawn_rate", "1")])["success"], false, "one test at a time");
+    assert_eq!(
+        ui.swarm(&[("user_count", "1"), ("spawn_rate", "1")])["success"],
+        false,
+        "one test at a time"
+    );
     ui.get("/stop");
     ui.wait_until("the stop", |r| r["state"] == "stopped");
     let before = ui.report()["stats"][0]["num_requests"].as_u64();
     std::thread::park_timeout(Duration::from_millis(1500));
-    assert_eq!(ui.report()["stats"][0]["num_requests"].as_u64(), before, "nothing is sent after the stop");
+    assert_eq!(
+        ui.report()["stats"][0]["num_requests"].as_u64(),
+        before,
+        "nothing is sent after the stop"
+    );
     ui.get("/stats/reset");
     assert_eq!(ui.report()["stats"][0]["num_requests"], 0);
 }
@@ -127,7 +161,10 @@ fn wrong_forms_are_told_what_is_right() {
         (&[("user_count", "0"), ("spawn_rate", "1")][..], "at least 1"),
         (&[("user_count", "1"), ("spawn_rate", "0")][..], "spawn rate 0: must be above 0"),
         (&[("user_count", "1"), ("spawn_rate", "1"), ("run_time", "soon")][..], "60s, 5m or 1h30m"),
-        (&[("user_count", "1"), ("spawn_rate", "1"), ("host", "ftp://x")][..], "begins with http://"),
+        (
+            &[("user_count", "1"), ("spawn_rate", "1"), ("host", "ftp://x")][..],
+            "begins with http://",
+        ),
     ] {
         let answer = ui.swarm(form);
         assert_eq!(answer["success"], false);

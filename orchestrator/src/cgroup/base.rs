@@ -31,7 +31,8 @@ pub struct Base {
 pub fn find_base() -> Result<Base> {
     let hierarchies = Hierarchies::find()?;
     let (parent, must_step_aside) = match hierarchies.root() {
-        // Only the hierarchy's real root has no `cgroup.type`; a container's root is a group like any other.
+        // Only the hierarchy's real root has no `cgroup.type`; a container's root is a group like
+        // any other.
         Group::V2(root) if geteuid().is_root() => {
             let is_group = root.join("cgroup.type").exists();
             (Group::V2(root), is_group)
@@ -39,7 +40,9 @@ pub fn find_base() -> Result<Base> {
         Group::V2(_) => match hierarchies.of_pid(std::process::id()) {
             Ok(Group::V2(own)) => (Group::V2(without_supervisor(own)), true),
             Ok(v1 @ Group::V1(_)) => (v1, false),
-            Err(e) => return Err(Error::NoCgroup { cause: e.to_string(), help: help(&hierarchies) }),
+            Err(e) => {
+                return Err(Error::NoCgroup { cause: e.to_string(), help: help(&hierarchies) });
+            }
         },
         v1 @ Group::V1(_) => (v1, false),
     };
@@ -47,7 +50,8 @@ pub fn find_base() -> Result<Base> {
 }
 
 impl Base {
-    /// Creates the base; in a delegated subtree this process and those beside it step down into a leaf first.
+    /// Creates the base; in a delegated subtree this process and those beside it step down into a
+    /// leaf first.
     ///
     /// # Errors
     /// [`Error::NoCgroup`] with the command that helps, when the kernel or systemd does not let us.
@@ -64,14 +68,16 @@ impl Base {
         Error::NoCgroup { cause: error.to_string(), help: help(&self.hierarchies) }
     }
 
-    /// Every place where a run of this user may have left groups: the base, and the bases of other delegated subtrees.
+    /// Every place where a run of this user may have left groups: the base, and the bases of other
+    /// delegated subtrees.
     pub fn all(&self) -> Vec<Group> {
         let mut all = vec![self.group.clone()];
         if let Group::V2(dir) = &self.group
             && self.must_step_aside
             && let Some(scopes) = dir.parent().and_then(Path::parent)
         {
-            let others = subdirectories(scopes).into_iter().map(|scope| scopes.join(scope).join(NAME));
+            let others =
+                subdirectories(scopes).into_iter().map(|scope| scopes.join(scope).join(NAME));
             all.extend(others.filter(|other| other != dir && other.is_dir()).map(Group::V2));
         }
         all
@@ -93,7 +99,8 @@ mod tests {
     fn an_error_says_what_helps() {
         let base = find_base().unwrap();
         let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let text = base.explain(&Error::file("create", "/sys/fs/cgroup/loadgen", denied)).to_string();
+        let text =
+            base.explain(&Error::file("create", "/sys/fs/cgroup/loadgen", denied)).to_string();
         assert!(text.contains("/sys/fs/cgroup/loadgen") && text.contains("help: "), "{text}");
     }
 

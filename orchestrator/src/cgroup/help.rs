@@ -12,8 +12,10 @@ pub(super) fn help(hierarchies: &Hierarchies) -> String {
     let program = command.next().unwrap_or_else(|| "loadgen".to_owned());
     let args: Vec<String> = command.collect();
     if geteuid().is_root() {
-        // The mount is read-only, or the kernel lacks a controller: no command of ours changes that.
-        return "run on the host itself or in a privileged container, or use --orchestrator docker".to_owned();
+        // The mount is read-only, or the kernel lacks a controller: no command of ours changes
+        // that.
+        return "run on the host itself or in a privileged container, or use --orchestrator docker"
+            .to_owned();
     }
     if has_user_manager(hierarchies) {
         return format!("systemd-run --user --scope -p Delegate=yes -- {}", shell(&program, &args));
@@ -24,12 +26,13 @@ pub(super) fn help(hierarchies: &Hierarchies) -> String {
     format!("run as root: sudo {}", shell(&program, &args))
 }
 
-/// Whether this user's systemd can be reached, and has the controllers that it would delegate: not after a `su` that
-/// opened no session, and older ones delegate no CPU.
+/// Whether this user's systemd can be reached, and has the controllers that it would delegate: not
+/// after a `su` that opened no session, and older ones delegate no CPU.
 fn has_user_manager(hierarchies: &Hierarchies) -> bool {
     let Group::V2(root) = hierarchies.root() else { return false };
     let uid = getuid();
-    let controllers = root.join(format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"));
+    let controllers =
+        root.join(format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"));
     let runtime_dir = env::var_os("XDG_RUNTIME_DIR").unwrap_or_default();
     Path::new(&runtime_dir).join("systemd/private").exists()
         && fs::read_to_string(controllers).is_ok_and(|list| has_controllers(&list))
@@ -42,7 +45,8 @@ fn shell(program: &str, args: &[String]) -> String {
         word if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
         word => format!("'{}'", word.replace('\'', r"'\''")),
     };
-    let words: Vec<String> = std::iter::once(program).chain(args.iter().map(String::as_str)).map(quoted).collect();
+    let words: Vec<String> =
+        std::iter::once(program).chain(args.iter().map(String::as_str)).map(quoted).collect();
     words.join(" ")
 }
 
@@ -52,8 +56,10 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        let words = ["./loadgen", "run", "--body", r#"{"x": [1]}"#, "", "it's", "--slo=p99<5ms", "a,b:1"];
-        let command = shell(words[0], &words[1..].iter().map(ToString::to_string).collect::<Vec<_>>());
+        let words =
+            ["./loadgen", "run", "--body", r#"{"x": [1]}"#, "", "it's", "--slo=p99<5ms", "a,b:1"];
+        let command =
+            shell(words[0], &words[1..].iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(command.starts_with("./loadgen run --body '"), "{command}");
         let script = format!("printf '%s\\n' {command}");
         let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap().stdout;

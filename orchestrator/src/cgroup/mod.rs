@@ -1,11 +1,11 @@
 //! Control groups, version 1 and 2, by the few files that are needed.
 //!
-//! Written by hand rather than with `cgroups-rs`, which brings some 94 crates for what is a handful of reads and writes.
-//! A host is version 1 here when its CPU and memory controllers are mounted the old way, whatever else is mounted
-//! beside them (systemd's "hybrid").
+//! Written by hand rather than with `cgroups-rs`, which brings some 94 crates for what is a handful
+//! of reads and writes. A host is version 1 here when its CPU and memory controllers are mounted
+//! the old way, whatever else is mounted beside them (systemd's "hybrid").
 //!
-//! Our groups are `BASE/run-…/REPLICA`, where the base is `/loadgen` at the hierarchy's root for root, and otherwise
-//! (version 2 only) `loadgen` in the subtree that a user's systemd delegated.
+//! Our groups are `BASE/run-…/REPLICA`, where the base is `/loadgen` at the hierarchy's root for
+//! root, and otherwise (version 2 only) `loadgen` in the subtree that a user's systemd delegated.
 //!
 //! `tests/vm/run` proves the version that a developer's machine does not have.
 
@@ -55,7 +55,8 @@ impl Group {
         }
     }
 
-    /// Creates it, and in version 2 hands the parent's controllers down to it. No error when it exists.
+    /// Creates it, and in version 2 hands the parent's controllers down to it. No error when it
+    /// exists.
     pub fn create(&self) -> Result<()> {
         if let Self::V2(dir) = self
             && let Some(parent) = dir.parent()
@@ -64,7 +65,9 @@ impl Group {
         }
         for dir in self.dirs() {
             match fs::create_dir(dir) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("create", dir, e)),
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::file("create", dir, e));
+                }
                 _ => {}
             }
         }
@@ -76,14 +79,15 @@ impl Group {
         self.dirs().iter().any(|dir| dir.is_dir())
     }
 
-    /// Writes the CPU quota and the memory limit, with swap off, and bounds the number of processes.
+    /// Writes the CPU quota and the memory limit, with swap off, and bounds the number of
+    /// processes.
     ///
     /// # Errors
-    /// When a file cannot be written; [`Error::Unsatisfiable`] when more memory is in use than the new limit and the
-    /// kernel cannot get it back.
+    /// When a file cannot be written; [`Error::Unsatisfiable`] when more memory is in use than the
+    /// new limit and the kernel cannot get it back.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
-        // A bound against fork bombs and no limit that anybody measures: done without where it cannot be had. Not for
-        // the groups above, whose replicas would have to share it.
+        // A bound against fork bombs and no limit that anybody measures: done without where it
+        // cannot be had. Not for the groups above, whose replicas would have to share it.
         if let Some(file) = self.pids_max() {
             let _ = fs::write(file, MOST_PIDS.to_string());
         }
@@ -93,7 +97,8 @@ impl Group {
         }
     }
 
-    /// What its processes have used; `replica`, `running`, `end` and `restarts` are for the caller to fill in.
+    /// What its processes have used; `replica`, `running`, `end` and `restarts` are for the caller
+    /// to fill in.
     ///
     /// # Errors
     /// When the group is gone, or its files are not readable.
@@ -102,14 +107,19 @@ impl Group {
             Self::V1(dirs) => v1::usage(dirs),
             Self::V2(dir) => v2::usage(dir),
         }?;
-        usage.memory.mapped_file_bytes = self.pids().into_iter().filter_map(mapped_file_bytes).max();
+        usage.memory.mapped_file_bytes =
+            self.pids().into_iter().filter_map(mapped_file_bytes).max();
         Ok(usage)
     }
 
     /// The processes in it, without those of its children. Empty when it is gone.
     pub fn pids(&self) -> Vec<u32> {
         let Some(file) = self.procs_files().into_iter().next() else { return Vec::new() };
-        fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.trim().parse().ok()).collect()
+        fs::read_to_string(file)
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.trim().parse().ok())
+            .collect()
     }
 
     /// The files that a process writes its id into to join.
@@ -119,7 +129,8 @@ impl Group {
 
     /// The groups in it.
     pub fn children(&self) -> Vec<(String, Self)> {
-        let mut names: Vec<String> = self.dirs().iter().flat_map(|dir| subdirectories(dir)).collect();
+        let mut names: Vec<String> =
+            self.dirs().iter().flat_map(|dir| subdirectories(dir)).collect();
         names.sort();
         names.dedup();
         names.into_iter().map(|name| (name.clone(), self.child(&name))).collect()
@@ -133,8 +144,8 @@ impl Group {
         }
     }
 
-    /// Kills every process in it and in its children, then removes it and them; blocks for at most a few seconds, and
-    /// returns how many processes there were. No error when it does not exist.
+    /// Kills every process in it and in its children, then removes it and them; blocks for at most
+    /// a few seconds, and returns how many processes there were. No error when it does not exist.
     pub fn kill_and_remove(&self) -> Result<usize> {
         let mut killed = 0;
         for (_, child) in self.children() {
@@ -155,7 +166,8 @@ impl Group {
         }
     }
 
-    /// Removes it if it has neither processes nor groups in it; the kernel refuses otherwise, so that nobody's work is lost.
+    /// Removes it if it has neither processes nor groups in it; the kernel refuses otherwise, so
+    /// that nobody's work is lost.
     pub fn remove_if_empty(&self) {
         for dir in self.dirs() {
             let _ = fs::remove_dir(dir);
@@ -211,7 +223,9 @@ fn field(text: &str, key: &str) -> Option<u64> {
 
 fn number(path: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(path)?;
-    text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {text}", path.display())))
+    text.trim().parse().map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {text}", path.display()))
+    })
 }
 
 fn write(path: &Path, value: &str) -> Result<()> {
@@ -220,7 +234,9 @@ fn write(path: &Path, value: &str) -> Result<()> {
 
 /// Why memory cannot be lowered.
 fn in_use(limit: u64, used: u64) -> Error {
-    Error::Unsatisfiable(format!("memory cannot be lowered to {limit} bytes: {used} bytes are in use"))
+    Error::Unsatisfiable(format!(
+        "memory cannot be lowered to {limit} bytes: {used} bytes are in use"
+    ))
 }
 
 fn subdirectories(dir: &Path) -> Vec<String> {
@@ -235,12 +251,16 @@ fn subdirectories(dir: &Path) -> Vec<String> {
 /// Pages of files that a process has mapped and in memory.
 fn mapped_file_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib: u64 =
-        status.lines().find_map(|line| line.strip_prefix("RssFile:")?.trim().strip_suffix(" kB")?.parse().ok())?;
+    let kib: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssFile:")?.trim().strip_suffix(" kB")?.parse().ok())?;
     Some(kib << 10)
 }
 
-#[expect(clippy::disallowed_methods, reason = "runs in spawn_blocking, or in a Drop where nothing can be awaited")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "runs in spawn_blocking, or in a Drop where nothing can be awaited"
+)]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }

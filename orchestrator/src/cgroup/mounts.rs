@@ -57,8 +57,14 @@ impl Hierarchies {
         match self {
             Self::V1 { controllers } => {
                 let at = |name: &str| controllers.get(name).map(|mount| mount.at.clone());
-                let (cpu, memory) = (at("cpu").unwrap_or_default(), at("memory").unwrap_or_default());
-                Group::V1(Dirs { cpuacct: at("cpuacct").unwrap_or_else(|| cpu.clone()), pids: at("pids"), cpu, memory })
+                let (cpu, memory) =
+                    (at("cpu").unwrap_or_default(), at("memory").unwrap_or_default());
+                Group::V1(Dirs {
+                    cpuacct: at("cpuacct").unwrap_or_else(|| cpu.clone()),
+                    pids: at("pids"),
+                    cpu,
+                    memory,
+                })
             }
             Self::V2(mount) => Group::V2(mount.at.clone()),
         }
@@ -71,7 +77,10 @@ impl Hierarchies {
     pub fn of_pid(&self, pid: u32) -> io::Result<Group> {
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
         self.of_proc_cgroup(&text).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("the cgroup of process {pid} is not mounted"))
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("the cgroup of process {pid} is not mounted"),
+            )
         })
     }
 
@@ -126,7 +135,10 @@ fn parse_mountinfo(text: &str) -> Option<Hierarchies> {
         match kind {
             Some("cgroup2") => unified = unified.or(Some(mount)),
             Some("cgroup") => {
-                for name in options.split(',').filter(|name| ["cpu", "cpuacct", "memory", "pids"].contains(name)) {
+                for name in options
+                    .split(',')
+                    .filter(|name| ["cpu", "cpuacct", "memory", "pids"].contains(name))
+                {
                     controllers.entry(name.to_owned()).or_insert_with(|| mount.clone());
                 }
             }
@@ -137,7 +149,9 @@ fn parse_mountinfo(text: &str) -> Option<Hierarchies> {
         return Some(Hierarchies::V1 { controllers });
     }
     // A controller that sits on version 1 is missing from the unified hierarchy.
-    unified.filter(|_| !controllers.contains_key("cpu") && !controllers.contains_key("memory")).map(Hierarchies::V2)
+    unified
+        .filter(|_| !controllers.contains_key("cpu") && !controllers.contains_key("memory"))
+        .map(Hierarchies::V2)
 }
 
 #[cfg(test)]
@@ -159,7 +173,8 @@ mod tests {
 37 25 0:33 / /sys/fs/cgroup/pids rw,nosuid shared:15 - cgroup cgroup rw,pids
 ";
     const UNIFIED: &str = "\
-26 24 0:23 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
+26 24 0:23 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 \
+rw,nsdelegate,memory_recursiveprot
 ";
     const IN_A_CONTAINER: &str = "\
 612 611 0:29 /docker/abc /sys/fs/cgroup/cpu ro,nosuid master:11 - cgroup cgroup rw,cpu,cpuacct
@@ -172,19 +187,22 @@ mod tests {
         assert_eq!(parse_mountinfo(HYBRID).unwrap().version(), 1);
         assert_eq!(parse_mountinfo(UNIFIED).unwrap().version(), 2);
         assert_eq!(parse_mountinfo("31 23 0:28 / /tmp rw - tmpfs tmpfs rw\n"), None);
-        let only_memory = SEPARATE.lines().filter(|l| !l.contains("cpu")).collect::<Vec<_>>().join("\n");
+        let only_memory =
+            SEPARATE.lines().filter(|l| !l.contains("cpu")).collect::<Vec<_>>().join("\n");
         assert_eq!(parse_mountinfo(&only_memory), None, "neither version has both controllers");
     }
 
     #[test]
     fn processes_are_located() {
-        let group = |mounts: &str, text: &str| parse_mountinfo(mounts).unwrap().of_proc_cgroup(text);
+        let group =
+            |mounts: &str, text: &str| parse_mountinfo(mounts).unwrap().of_proc_cgroup(text);
         let text = "4:memory:/process_api/16\n3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/\n";
         let Some(Group::V1(dirs)) = group(SEPARATE, text) else { panic!("version 1") };
         assert_eq!(dirs.cpu, Path::new("/sys/fs/cgroup/cpu"));
         assert_eq!(dirs.memory, Path::new("/sys/fs/cgroup/memory/process_api/16"));
 
-        let text = "8:pids:/docker/7a\n4:memory:/docker/7a\n2:cpu,cpuacct:/docker/7a\n0::/docker/7a\n";
+        let text =
+            "8:pids:/docker/7a\n4:memory:/docker/7a\n2:cpu,cpuacct:/docker/7a\n0::/docker/7a\n";
         let Some(Group::V1(dirs)) = group(HYBRID, text) else { panic!("version 1") };
         assert_eq!(dirs.cpuacct, Path::new("/sys/fs/cgroup/cpu,cpuacct/docker/7a"));
         assert_eq!(dirs.cpu, dirs.cpuacct);

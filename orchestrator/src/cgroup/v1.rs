@@ -27,7 +27,9 @@ impl Dirs {
     /// All of them, each once.
     pub(super) fn all(&self) -> Vec<&Path> {
         let mut all: Vec<&Path> = vec![&self.cpu];
-        for dir in [Some(&self.cpuacct), Some(&self.memory), self.pids.as_ref()].into_iter().flatten() {
+        for dir in
+            [Some(&self.cpuacct), Some(&self.memory), self.pids.as_ref()].into_iter().flatten()
+        {
             if !all.contains(&dir.as_path()) {
                 all.push(dir);
             }
@@ -71,7 +73,8 @@ pub(super) fn usage(dirs: &Dirs) -> io::Result<Usage> {
 
 /// Memory with swap may never be less than memory, so the order depends on the direction.
 fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
-    let (memory, with_swap) = (dir.join("memory.limit_in_bytes"), dir.join("memory.memsw.limit_in_bytes"));
+    let (memory, with_swap) =
+        (dir.join("memory.limit_in_bytes"), dir.join("memory.memsw.limit_in_bytes"));
     let value = bytes.to_string();
     let result = match number(&with_swap) {
         Ok(now) if bytes > now => write(&with_swap, &value).and_then(|()| write(&memory, &value)),
@@ -111,11 +114,14 @@ mod tests {
 
     #[test]
     fn counters_are_parsed() {
-        let usage = parse_cpu_stat("nr_periods 31\nnr_throttled 30\nthrottled_time 2433862117\nnr_bursts 0\n");
+        let usage = parse_cpu_stat(
+            "nr_periods 31\nnr_throttled 30\nthrottled_time 2433862117\nnr_bursts 0\n",
+        );
         assert_eq!((usage.periods, usage.throttled_periods), (31, 30));
         assert!((usage.throttled_seconds - 2.433_862_117).abs() < 1e-9);
         let memory = parse_memory_stat(
-            "cache 1\nrss 2\npgmajfault 3\ntotal_cache 3804352512\ntotal_rss 151961600\ntotal_pgmajfault 77\n",
+            "cache 1\nrss 2\npgmajfault 3\ntotal_cache 3804352512\ntotal_rss \
+                151961600\ntotal_pgmajfault 77\n",
         );
         assert_eq!((memory.anon_bytes, memory.file_bytes), (151_961_600, 3_804_352_512));
         assert_eq!(memory.major_faults, 77);

@@ -13,7 +13,8 @@ use crate::{Error, Limits, MemoryUsage, Result, Usage};
 /// Hands `dir`'s controllers down to its children.
 ///
 /// # Errors
-/// When CPU or memory cannot be handed down: `dir` does not have them, may not be written, or has processes of its own.
+/// When CPU or memory cannot be handed down: `dir` does not have them, may not be written, or has
+/// processes of its own.
 pub(super) fn enable_controllers(dir: &Path) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = read(&file)?;
@@ -36,7 +37,11 @@ fn check_controllers(dir: &Path) -> Result<()> {
         return Ok(());
     }
     let cause = format!("of cpu and memory it was given {:?}", available.trim());
-    Err(Error::file("enable controllers in", dir, io::Error::new(io::ErrorKind::Unsupported, cause)))
+    Err(Error::file(
+        "enable controllers in",
+        dir,
+        io::Error::new(io::ErrorKind::Unsupported, cause),
+    ))
 }
 
 /// Whether a list as in `cgroup.controllers` has all that is needed.
@@ -48,11 +53,11 @@ fn has(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|other| other == name)
 }
 
-/// Moves what is in `own`, this process and its neighbours, down into a leaf: the kernel refuses to share out a group
-/// that has processes of its own.
+/// Moves what is in `own`, this process and its neighbours, down into a leaf: the kernel refuses to
+/// share out a group that has processes of its own.
 ///
-/// Neighbours are what a scope was started with, such as the shell or `cargo` that started this process. They are not
-/// touched before it is known that controllers were handed down to `own`.
+/// Neighbours are what a scope was started with, such as the shell or `cargo` that started this
+/// process. They are not touched before it is known that controllers were handed down to `own`.
 ///
 /// # Errors
 /// When `own` lacks a controller or may not be written.
@@ -71,7 +76,8 @@ pub(super) fn step_aside(own: &Path) -> Result<()> {
         fs::create_dir_all(&leaf).map_err(|source| Error::file("create", &leaf, source))?;
         for pid in pids {
             match write(&leaf.join("cgroup.procs"), pid) {
-                Err(Error::File { source, .. }) if source.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+                Err(Error::File { source, .. })
+                    if source.raw_os_error() == Some(Errno::ESRCH as i32) => {}
                 result => result?,
             }
         }
@@ -89,7 +95,8 @@ pub(super) fn set_limits(dir: &Path, limits: Limits) -> Result<()> {
     set_memory(dir, limits.memory_bytes)
 }
 
-/// Has the kernel take back what it can before the limit falls: `memory.max` kills for the rest, `memory.high` does not.
+/// Has the kernel take back what it can before the limit falls: `memory.max` kills for the rest,
+/// `memory.high` does not.
 fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
     let (high, value) = (dir.join("memory.high"), bytes.to_string());
     let used = || number(&dir.join("memory.current")).unwrap_or(0);
@@ -144,7 +151,8 @@ fn parse_pressure(text: &str) -> Option<f64> {
 
 const NEEDED: [&str; 2] = ["cpu", "memory"];
 
-/// The group of this process, or its parent where this process has moved to the leaf `supervisor` already.
+/// The group of this process, or its parent where this process has moved to the leaf `supervisor`
+/// already.
 pub(super) fn without_supervisor(own: PathBuf) -> PathBuf {
     match (own.file_name(), own.parent()) {
         (Some(name), Some(parent)) if name == SUPERVISOR => parent.to_owned(),
@@ -152,7 +160,8 @@ pub(super) fn without_supervisor(own: PathBuf) -> PathBuf {
     }
 }
 
-/// Only leaves may have processes, so whoever shares out its own group must step down into a leaf first.
+/// Only leaves may have processes, so whoever shares out its own group must step down into a leaf
+/// first.
 pub(super) const SUPERVISOR: &str = "supervisor";
 
 fn cpu_max(limits: Limits) -> String {
@@ -192,15 +201,23 @@ mod tests {
     #[test]
     fn counters_are_parsed() {
         let usage = parse_cpu_stat(
-            "usage_usec 1250000\nuser_usec 1000000\nsystem_usec 250000\ncore_sched.force_idle_usec 0\nnr_periods 62\n\
+            "usage_usec 1250000\nuser_usec 1000000\nsystem_usec 250000\ncore_sched.force_idle_usec \
+                0\nnr_periods 62\n\
              nr_throttled 61\nthrottled_usec 4878000\nnr_bursts 0\nburst_usec 0\n",
         );
         assert_eq!((usage.periods, usage.throttled_periods), (62, 61));
-        assert!((usage.cpu_seconds - 1.25).abs() < 1e-9 && (usage.throttled_seconds - 4.878).abs() < 1e-9);
-        let memory = parse_memory_stat(
-            "anon 1486848\nfile 4096\nkernel 311296\nsock 8192\npgfault 9\npgmajfault 7\nfile_mapped 0\n",
+        assert!(
+            (usage.cpu_seconds - 1.25).abs() < 1e-9
+                && (usage.throttled_seconds - 4.878).abs() < 1e-9
         );
-        assert_eq!((memory.anon_bytes, memory.file_bytes, memory.sock_bytes), (1_486_848, 4_096, 8_192));
+        let memory = parse_memory_stat(
+            "anon 1486848\nfile 4096\nkernel 311296\nsock 8192\npgfault 9\npgmajfault \
+                7\nfile_mapped 0\n",
+        );
+        assert_eq!(
+            (memory.anon_bytes, memory.file_bytes, memory.sock_bytes),
+            (1_486_848, 4_096, 8_192)
+        );
         assert_eq!(memory.major_faults, 7);
         let events = "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n";
         assert_eq!(field(events, "oom_kill"), Some(1));
@@ -215,26 +232,38 @@ mod tests {
 
     #[test]
     fn files_are_read_and_written() {
-        // Any directory with these files looks like a group: this machine's kernel has no controllers on version 2.
+        // Any directory with these files looks like a group: this machine's kernel has no
+        // controllers on version 2.
         let dir = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         put("memory.current", "2048\n");
         put("memory.stat", "anon 1024\nfile 512\nsock 0\n");
         put("memory.events", "max 3\noom_kill 0\n");
         put("cpu.stat", "usage_usec 5\n");
-        assert_eq!(usage(dir.path()).unwrap().memory.peak_bytes, 2048, "no memory.peak before Linux 5.19");
+        assert_eq!(
+            usage(dir.path()).unwrap().memory.peak_bytes,
+            2048,
+            "no memory.peak before Linux 5.19"
+        );
         let without = usage(dir.path()).unwrap();
         assert_eq!((without.memory.reclaims, without.cpu_pressure_seconds), (3, None));
         put("memory.peak", "4096\n");
-        put("cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=0.00 total=7\n");
+        put(
+            "cpu.pressure",
+            "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=0.00 total=7\n",
+        );
         let usage = usage(dir.path()).unwrap();
         assert_eq!((usage.memory.peak_bytes, usage.cpu_pressure_seconds), (4096, Some(1.5)));
         assert_eq!(usage.memory_pressure_seconds, None);
 
         put("memory.swap.max", "max\n");
-        set_limits(dir.path(), Limits { cpus: Cpus::from_millis(200), memory_bytes: 1 << 26 }).unwrap();
+        set_limits(dir.path(), Limits { cpus: Cpus::from_millis(200), memory_bytes: 1 << 26 })
+            .unwrap();
         let got = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
-        assert_eq!((got("cpu.max").as_str(), got("memory.max").as_str()), ("20000 100000", "67108864"));
+        assert_eq!(
+            (got("cpu.max").as_str(), got("memory.max").as_str()),
+            ("20000 100000", "67108864")
+        );
         assert_eq!(got("memory.swap.max"), "0");
 
         put("cgroup.controllers", "cpuset cpu io memory\n");
@@ -256,12 +285,17 @@ mod tests {
     #[test]
     fn a_missing_controller_is_named_before_anything_is_moved() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("controllers", "cpuset memory pids\n"), ("subtree_control", ""), ("procs", "1\n")] {
+        for (name, text) in
+            [("controllers", "cpuset memory pids\n"), ("subtree_control", ""), ("procs", "1\n")]
+        {
             fs::write(dir.path().join(format!("cgroup.{name}")), text).unwrap();
         }
         for result in [enable_controllers(dir.path()), step_aside(dir.path())] {
             let text = result.unwrap_err().to_string();
-            assert!(text.contains("cpu and memory") && text.contains("cpuset memory pids"), "{text}");
+            assert!(
+                text.contains("cpu and memory") && text.contains("cpuset memory pids"),
+                "{text}"
+            );
         }
         assert!(!dir.path().join(SUPERVISOR).exists());
     }
@@ -282,7 +316,11 @@ mod tests {
                 }
             });
             let leaf = dir.path().join(SUPERVISOR);
-            assert_eq!(fs::read_to_string(leaf.join("cgroup.procs")).unwrap(), "77", "never 0: that is the writer");
+            assert_eq!(
+                fs::read_to_string(leaf.join("cgroup.procs")).unwrap(),
+                "77",
+                "never 0: that is the writer"
+            );
             fs::remove_dir_all(leaf).unwrap();
         }
     }

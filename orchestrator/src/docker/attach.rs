@@ -1,8 +1,10 @@
-//! A service of a running Compose project, whose limits and replicas are varied in place and put back afterwards.
+//! A service of a running Compose project, whose limits and replicas are varied in place and put
+//! back afterwards.
 //!
-//! Containers of the service are stopped, given other limits and started again for each trial; copies of the first one are
-//! made where more are wanted, and those that are too many stay stopped. What was there is written down before anything is
-//! changed, so that `clean` can put it back for a run that was killed.
+//! Containers of the service are stopped, given other limits and started again for each trial;
+//! copies of the first one are made where more are wanted, and those that are too many stay
+//! stopped. What was there is written down before anything is changed, so that `clean` can put it
+//! back for a run that was killed.
 
 mod check;
 mod copy;
@@ -16,7 +18,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bollard::{Docker, models::ContainerUpdateBody, query_parameters::ListContainersOptionsBuilder};
+use bollard::{
+    Docker, models::ContainerUpdateBody, query_parameters::ListContainersOptionsBuilder,
+};
 use futures_util::future::join_all;
 
 use super::{
@@ -28,7 +32,8 @@ use super::{
     original::{Original, put_back_all, start, stop},
 };
 use crate::{
-    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service,
+    Usage,
     checks::{check_deployment, check_in_use, check_limits},
     page_cache::{all_here, make_cold},
 };
@@ -51,7 +56,9 @@ impl FromStr for Attachment {
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.strip_prefix("compose:").and_then(|rest| rest.split_once('/'));
         match parts.filter(|(project, service)| !project.is_empty() && !service.is_empty()) {
-            Some((project, service)) => Ok(Self { project: project.to_owned(), service: service.to_owned() }),
+            Some((project, service)) => {
+                Ok(Self { project: project.to_owned(), service: service.to_owned() })
+            }
             None => Err(Error::Unsatisfiable(format!(
                 "{text:?}: write compose:PROJECT/SERVICE, as docker compose ps has them"
             ))),
@@ -81,7 +88,8 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Finds the service's containers. What a run that was killed had changed of them is put back first.
+    /// Finds the service's containers. What a run that was killed had changed of them is put back
+    /// first.
     ///
     /// # Errors
     /// When there are none, another run varies them, or the Engine is on another machine.
@@ -89,17 +97,22 @@ impl Attached {
         let docker = Engine::connect(owner).await?;
         if !docker.is_local {
             return Err(Error::Unsatisfiable(format!(
-                "{to}: the Engine is on another machine: its containers' addresses mean nothing here"
+                "{to}: the Engine is on another machine: its containers' addresses mean nothing \
+                    here"
             )));
         }
         docker.put_back_left().await?;
-        let labels =
-            vec![format!("{PROJECT}={}", to.project), format!("{SERVICE}={}", to.service), NOT_ONCE.to_owned()];
+        let labels = vec![
+            format!("{PROJECT}={}", to.project),
+            format!("{SERVICE}={}", to.service),
+            NOT_ONCE.to_owned(),
+        ];
         let filters = HashMap::from([("label", labels)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let found = docker.docker.list_containers(Some(options)).await;
         let mut originals = Vec::new();
-        for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id) {
+        for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id)
+        {
             let container = docker.inspect(&id).await?;
             check::check(&container)?;
             originals.push(Original::of(&container));
@@ -111,7 +124,8 @@ impl Attached {
                 "{to}: no container of it runs\n  help: docker compose up -d starts them"
             )));
         }
-        if let Some(other) = ledger::live().into_iter().find(|entry| entry.names_one_of(&originals)) {
+        if let Some(other) = ledger::live().into_iter().find(|entry| entry.names_one_of(&originals))
+        {
             return Err(Error::Unsatisfiable(format!(
                 "{to}: run {} of process {} varies it now",
                 other.owner.run, other.owner.pid
@@ -128,11 +142,13 @@ impl Attached {
         let first = self.engine.inspect(&self.originals[0].id).await?;
         let config = first.config.unwrap_or_default();
         let mut ports = config.exposed_ports.unwrap_or_default().into_iter();
-        let port = ports.next().and_then(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
+        let port =
+            ports.next().and_then(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
         Ok((first.image.unwrap_or_default(), port.filter(|_| ports.next().is_none())))
     }
 
-    /// What the first container runs, with which variables and mounts: what its project says of it and a sweep leaves alone.
+    /// What the first container runs, with which variables and mounts: what its project says of it
+    /// and a sweep leaves alone.
     ///
     /// # Errors
     /// When it is gone.
@@ -156,7 +172,8 @@ impl Attached {
         Ok(files)
     }
 
-    /// Whether the service's own containers can be given other limits and get back exactly what they had.
+    /// Whether the service's own containers can be given other limits and get back exactly what
+    /// they had.
     fn is_restorable(&self, deployment: &Deployment) -> bool {
         self.originals.iter().all(|original| original.is_restorable(deployment.cpuset.is_some()))
     }
@@ -165,7 +182,8 @@ impl Attached {
     fn write_down(&self) -> Result<()> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if ledger.is_none() {
-            let entry = Entry { owner: self.engine.owner.clone(), containers: self.originals.clone() };
+            let entry =
+                Entry { owner: self.engine.owner.clone(), containers: self.originals.clone() };
             *ledger = Some(ledger::write(&entry)?);
         }
         Ok(())
@@ -174,7 +192,8 @@ impl Attached {
     async fn start_all(&self, deployment: &Deployment) -> Result<Vec<Replica>> {
         let wanted = deployment.replicas as usize;
         // What cannot be put back exactly stays stopped, and copies run instead.
-        let changed = if self.is_restorable(deployment) { wanted.min(self.originals.len()) } else { 0 };
+        let changed =
+            if self.is_restorable(deployment) { wanted.min(self.originals.len()) } else { 0 };
         let used = &self.originals[..changed];
         let mut started = Vec::new();
         for original in used {
@@ -203,8 +222,10 @@ impl Attached {
     /// What is to be changed of a container.
     async fn body(&self, id: &str, deployment: &Deployment) -> Result<ContainerUpdateBody> {
         let now = Original::of(&self.engine.inspect(id).await?);
-        let cpuset =
-            deployment.cpuset.as_ref().map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
+        let cpuset = deployment
+            .cpuset
+            .as_ref()
+            .map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
         let memory = Some(deployment.limits.memory_bytes.cast_signed());
         Ok(ContainerUpdateBody {
             memory,
@@ -219,12 +240,17 @@ impl Attached {
     async fn ready(&self, deployment: &Deployment, id: String, name: String) -> Result<Replica> {
         let container = self.engine.inspect(&id).await?;
         let port = container::Image::of(&deployment.workload).map_or(0, |image| image.port);
-        let networks = container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let mut addresses: Vec<std::net::IpAddr> =
-            networks.into_values().filter_map(|endpoint| endpoint.ip_address?.parse().ok()).collect();
+        let networks =
+            container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let mut addresses: Vec<std::net::IpAddr> = networks
+            .into_values()
+            .filter_map(|endpoint| endpoint.ip_address?.parse().ok())
+            .collect();
         addresses.sort_unstable();
         let ip = addresses.first().copied();
-        let ip = ip.ok_or_else(|| Error::Unsatisfiable(format!("container {name} has no address of its own")))?;
+        let ip = ip.ok_or_else(|| {
+            Error::Unsatisfiable(format!("container {name} has no address of its own"))
+        })?;
         let replica = Replica { name, addr: (ip, port).into(), id };
         self.engine.wait_until_ready(deployment, replica, false).await
     }
@@ -232,7 +258,10 @@ impl Attached {
     /// What is read of them afterwards is of another trial.
     async fn stop_all(&self) -> Result<()> {
         self.originals.iter().for_each(|original| self.engine.readings.forget(&original.id));
-        let running = self.originals.iter().map(|original| stop(&self.engine.docker, &original.id, &original.name));
+        let running = self
+            .originals
+            .iter()
+            .map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
     }
 }
@@ -264,14 +293,16 @@ impl Orchestrator for Attached {
             return Ok(service);
         }
         self.stop_all().await?;
-        let image =
-            container::Image::of(&deployment.workload).map(|image| image.reference.to_owned()).unwrap_or_default();
+        let image = container::Image::of(&deployment.workload)
+            .map(|image| image.reference.to_owned())
+            .unwrap_or_default();
         let page_cache = make_cold(deployment, self.files(&image)).await;
         let replicas = match self.start_all(deployment).await {
             Ok(replicas) => replicas,
             Err(error) => {
                 let _ = self.stop_all().await;
-                let _ = clean::remove(&self.engine.docker, clean::Scope::Of(&self.engine.owner)).await;
+                let _ =
+                    clean::remove(&self.engine.docker, clean::Scope::Of(&self.engine.owner)).await;
                 return Err(error);
             }
         };

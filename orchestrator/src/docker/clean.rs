@@ -19,7 +19,8 @@ pub(super) enum Scope<'a> {
     Of(&'a Owner),
     /// Those of owners that are dead.
     Dead {
-        /// Whether the Engine is on this machine, so that an owner of another boot cannot be alive elsewhere.
+        /// Whether the Engine is on this machine, so that an owner of another boot cannot be alive
+        /// elsewhere.
         is_local: bool,
     },
 }
@@ -29,10 +30,15 @@ pub(super) async fn remove(docker: &Docker, scope: Scope<'_>) -> Result<Vec<Stri
     let filters = HashMap::from([("label", vec![RUN])]);
     let mut removed = Vec::new();
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    for container in docker.list_containers(Some(options)).await.map_err(|e| engine("list containers", &e))? {
+    for container in
+        docker.list_containers(Some(options)).await.map_err(|e| engine("list containers", &e))?
+    {
         let labels = container.labels.unwrap_or_default();
         let is_running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-        let (Some(id), Some(owner)) = (container.id, Owner::from_labels(|key| labels.get(key))) else { continue };
+        let (Some(id), Some(owner)) = (container.id, Owner::from_labels(|key| labels.get(key)))
+        else {
+            continue;
+        };
         if scope.has(&owner, is_running) {
             remove_container(docker, &id).await?;
             let name = container.names.unwrap_or_default().into_iter().next().unwrap_or(id);
@@ -40,9 +46,14 @@ pub(super) async fn remove(docker: &Docker, scope: Scope<'_>) -> Result<Vec<Stri
         }
     }
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-    for network in docker.list_networks(Some(options)).await.map_err(|e| engine("list networks", &e))? {
+    for network in
+        docker.list_networks(Some(options)).await.map_err(|e| engine("list networks", &e))?
+    {
         let labels = network.labels.unwrap_or_default();
-        let (Some(id), Some(owner)) = (network.id, Owner::from_labels(|key| labels.get(key))) else { continue };
+        let (Some(id), Some(owner)) = (network.id, Owner::from_labels(|key| labels.get(key)))
+        else {
+            continue;
+        };
         if scope.has(&owner, false) && remove_network(docker, &id).await? {
             removed.push(format!("network {}", network.name.unwrap_or(id)));
         }
@@ -55,7 +66,8 @@ impl Scope<'_> {
         match self {
             Self::Of(us) => owner == us,
             Self::Dead { .. } if owner.is_of_this_boot() => !owner.is_alive(),
-            // Containers of ours do not start with the machine: one that runs has an owner that is somewhere else.
+            // Containers of ours do not start with the machine: one that runs has an owner that is
+            // somewhere else.
             Self::Dead { is_local } => is_local && !is_running,
         }
     }
@@ -66,7 +78,9 @@ async fn remove_network(docker: &Docker, id: &str) -> Result<bool> {
     for _ in 0..10 {
         match docker.remove_network(id).await {
             Ok(()) => return Ok(true),
-            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(false),
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
+                return Ok(false);
+            }
             // An endpoint outlives its container by a moment.
             Err(EngineError::DockerResponseServerError { status_code: 403, .. }) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -90,7 +104,10 @@ mod tests {
         assert!(here.has(&dead, true) && remote.has(&dead, true));
         let of_another_boot = Owner { boot: "b".into(), ..us.clone() };
         assert!(here.has(&of_another_boot, false), "from before the machine was started again");
-        assert!(!here.has(&of_another_boot, true) && !remote.has(&of_another_boot, false), "from another machine");
+        assert!(
+            !here.has(&of_another_boot, true) && !remote.has(&of_another_boot, false),
+            "from another machine"
+        );
         assert!(Scope::Of(&us).has(&us, true) && !Scope::Of(&us).has(&dead, true));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{os::unix::net::UnixStream, time::Duration};
 
-use bollard::{Docker, errors::Error as EngineError, query_parameters::RemoveContainerOptionsBuilder};
+use bollard::{
+    Docker, errors::Error as EngineError, query_parameters::RemoveContainerOptionsBuilder,
+};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::{Error, Result};
@@ -25,8 +27,8 @@ pub(super) async fn open(at: &str) -> std::result::Result<Docker, String> {
     }
 }
 
-/// Which Engine listens at a socket of this machine, by its process id: one that was started again is another one. Where
-/// systemd holds the socket for it, the Engine's own file tells.
+/// Which Engine listens at a socket of this machine, by its process id: one that was started again
+/// is another one. Where systemd holds the socket for it, the Engine's own file tells.
 pub(super) fn incarnation(at: &str) -> Option<String> {
     let socket = UnixStream::connect(at.strip_prefix("unix://")?).ok()?;
     let peer = getsockopt(&socket, PeerCredentials).ok()?;
@@ -44,9 +46,11 @@ pub(super) async fn remove_container(docker: &Docker, id: &str) -> Result<()> {
     }
 }
 
-/// Runs `call` to its end, even if whoever waits for it gives up: the Engine would create what it was asked for all the
-/// same, and nobody would know of it.
-pub(super) async fn finish<T: Send + 'static>(call: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+/// Runs `call` to its end, even if whoever waits for it gives up: the Engine would create what it
+/// was asked for all the same, and nobody would know of it.
+pub(super) async fn finish<T: Send + 'static>(
+    call: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(call).await.unwrap_or_else(|e| Err(refused("finish a call", &e.to_string())))
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bollard::{
     errors::Error as EngineError,
     models::{
-        ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
-        RestartPolicy, RestartPolicyNameEnum, SystemInfo,
+        ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+        ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, SystemInfo,
     },
 };
 
@@ -28,7 +28,9 @@ pub(super) struct Image<'a> {
 impl<'a> Image<'a> {
     pub(super) fn of(workload: &'a Workload) -> Option<Self> {
         match workload {
-            Workload::Image { reference, args, port, mounts } => Some(Self { reference, args, port: *port, mounts }),
+            Workload::Image { reference, args, port, mounts } => {
+                Some(Self { reference, args, port: *port, mounts })
+            }
             Workload::Program(_) => None,
         }
     }
@@ -42,7 +44,8 @@ pub(super) fn body(
     network: &str,
     owner: &Owner,
 ) -> ContainerCreateBody {
-    let mut env: Vec<String> = deployment.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut env: Vec<String> =
+        deployment.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
     env.push(format!("REPLICA_NAME={name}"));
     let addr = format!("0.0.0.0:{}", image.port);
     let command: Vec<String> = image.args.iter().map(|arg| arg.replace("{addr}", &addr)).collect();
@@ -54,11 +57,16 @@ pub(super) fn body(
         cmd: (!command.is_empty()).then_some(command),
         user: deployment.rights.user.clone(),
         labels: Some(owner.labels().into_iter().collect()),
-        // A health check of the image is run by the Engine inside the container, every few seconds, and charged to it: at a
-        // tenth of a processor it is most of what would be measured. Readiness is asked for from outside.
-        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+        // A health check of the image is run by the Engine inside the container, every few seconds,
+        // and charged to it: at a tenth of a processor it is most of what would be measured.
+        // Readiness is asked for from outside.
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..Default::default()
+        }),
         host_config: Some(HostConfig {
-            cpuset_cpus: cpuset.map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+            cpuset_cpus: cpuset
+                .map(|cpus| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
             network_mode: Some(network.to_owned()),
             mounts: (!image.mounts.is_empty()).then(|| image.mounts.iter().map(mount).collect()),
             cap_add: Some(deployment.rights.cap_add.clone()).filter(|added| !added.is_empty()),
@@ -68,17 +76,24 @@ pub(super) fn body(
     }
 }
 
-/// Fits the container to what the Engine can do; it may have `files` open, or with 0 as many as the Engine.
+/// Fits the container to what the Engine can do; it may have `files` open, or with 0 as many as the
+/// Engine.
 pub(super) fn adapt(body: &mut ContainerCreateBody, info: &SystemInfo, files: u64) {
     let Some(config) = &mut body.host_config else { return };
-    // Without swap accounting the Engine drops the memory-and-swap limit; version 1 can turn swapping off instead.
+    // Without swap accounting the Engine drops the memory-and-swap limit; version 1 can turn
+    // swapping off instead.
     let is_v2 = info.cgroup_version.is_some_and(|version| version.to_string() == "2");
     if info.swap_limit == Some(false) && !is_v2 {
         config.memory_swappiness = Some(0);
     }
     let limit = i64::try_from(files).ok().filter(|limit| *limit > 0);
-    config.ulimits = limit
-        .map(|limit| vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(limit), hard: Some(limit) }]);
+    config.ulimits = limit.map(|limit| {
+        vec![ResourcesUlimits {
+            name: Some("nofile".to_owned()),
+            soft: Some(limit),
+            hard: Some(limit),
+        }]
+    });
 }
 
 pub(super) fn nano_cpus(limits: Limits) -> i64 {
@@ -103,8 +118,9 @@ pub(super) fn start_error(name: &str, image: &str, error: &EngineError) -> Error
 fn host_config(limits: Limits) -> HostConfig {
     let memory = Some(limits.memory_bytes.cast_signed());
     // Unbounded by default, and a server that logs each request of a load test fills a disk.
-    let log_options =
-        [("max-size", "1m"), ("max-file", "1")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let log_options = [("max-size", "1m"), ("max-file", "1")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
     HostConfig {
         nano_cpus: Some(nano_cpus(limits)),
         memory,
@@ -112,7 +128,10 @@ fn host_config(limits: Limits) -> HostConfig {
         pids_limit: Some(MOST_PIDS.into()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
-        log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log_options) }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(log_options),
+        }),
         restart_policy: Some(never_again()),
         ..Default::default()
     }
@@ -168,7 +187,11 @@ mod tests {
         adapt(&mut body, &SystemInfo { swap_limit: Some(false), ..Default::default() }, FILES);
         assert_eq!(body.cmd.unwrap(), ["--listen=0.0.0.0:80"]);
         assert_eq!(body.env.unwrap(), ["K=v", "REPLICA_NAME=n"]);
-        assert_eq!(body.healthcheck.unwrap().test.unwrap(), ["NONE"], "a health check would be measured too");
+        assert_eq!(
+            body.healthcheck.unwrap().test.unwrap(),
+            ["NONE"],
+            "a health check would be measured too"
+        );
         let labels = body.labels.unwrap();
         assert_eq!(Owner::from_labels(|key| labels.get(key)), Some(owner));
         let config = body.host_config.unwrap();
@@ -177,7 +200,10 @@ mod tests {
             (Some(50_000_000), Some(1 << 26), Some(1 << 26))
         );
         assert_eq!(config.cpuset_cpus.as_deref(), Some("0,2"));
-        assert_eq!((body.user.as_deref(), config.cap_add.unwrap()), (Some("1000"), vec!["CHOWN".to_owned()]));
+        assert_eq!(
+            (body.user.as_deref(), config.cap_add.unwrap()),
+            (Some("1000"), vec!["CHOWN".to_owned()])
+        );
         assert_eq!(config.cap_drop.unwrap(), ["ALL"]);
         assert_eq!(config.port_bindings, None);
         assert_eq!(config.ulimits.unwrap()[0].soft, Some(65_536));

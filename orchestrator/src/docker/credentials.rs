@@ -53,7 +53,8 @@ pub(super) fn of(reference: &str) -> Result<Option<DockerCredentials>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|e| format!("{}: {e}", path.display()))?,
     };
-    let config: Config = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let config: Config =
+        serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     find(&config, registry(reference))
 }
 
@@ -63,7 +64,8 @@ fn config_path() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-/// The registry that a reference names: what is in front of the first slash, if that looks like a host.
+/// The registry that a reference names: what is in front of the first slash, if that looks like a
+/// host.
 fn registry(reference: &str) -> &str {
     match reference.split_once('/') {
         Some(("docker.io" | "index.docker.io" | "registry-1.docker.io", _)) => HUB,
@@ -76,7 +78,9 @@ fn find(config: &Config, registry: &str) -> Result<Option<DockerCredentials>, St
     if let Some(helper) = config.cred_helpers.get(registry).or(config.creds_store.as_ref()) {
         return ask(helper, registry);
     }
-    let Some(auth) = config.auths.iter().find(|(key, _)| is_of(key, registry)).map(|(_, auth)| auth) else {
+    let Some(auth) =
+        config.auths.iter().find(|(key, _)| is_of(key, registry)).map(|(_, auth)| auth)
+    else {
         return Ok(None);
     };
     if let Some(token) = &auth.identitytoken {
@@ -89,7 +93,9 @@ fn find(config: &Config, registry: &str) -> Result<Option<DockerCredentials>, St
     let plain = STANDARD.decode(&auth.auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match plain.as_deref().and_then(|plain| plain.split_once(':')) {
         Some((user, password)) => Ok(Some(credentials(registry, user, password))),
-        None => Err(format!("the entry {registry:?} in Docker's config.json is no user:password in base64")),
+        None => Err(format!(
+            "the entry {registry:?} in Docker's config.json is no user:password in base64"
+        )),
     }
 }
 
@@ -120,14 +126,19 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, String
     if !output.status.success() {
         return Ok(None);
     }
-    let helped: Helped = serde_json::from_slice(&output.stdout).map_err(|e| format!("{program}: {e}"))?;
+    let helped: Helped =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("{program}: {e}"))?;
     Ok(Some(credentials(registry, &helped.username, &helped.secret)))
 }
 
 fn credentials(registry: &str, user: &str, secret: &str) -> DockerCredentials {
     let serveraddress = Some(registry.to_owned());
     match user {
-        TOKEN => DockerCredentials { serveraddress, identitytoken: Some(secret.to_owned()), ..Default::default() },
+        TOKEN => DockerCredentials {
+            serveraddress,
+            identitytoken: Some(secret.to_owned()),
+            ..Default::default()
+        },
         user => DockerCredentials {
             serveraddress,
             username: Some(user.to_owned()),

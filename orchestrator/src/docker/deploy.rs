@@ -11,7 +11,8 @@ use bollard::{
     Docker,
     models::{ContainerCreateBody, ContainerInspectResponse, ContainerState},
     query_parameters::{
-        CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
+        CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions,
+        StopContainerOptionsBuilder,
     },
 };
 use futures_util::future::join_all;
@@ -59,7 +60,9 @@ impl Copies for Engine {
         let id = loop {
             let files = self.files.load(Ordering::Relaxed);
             match self.create_and_start(deployment, image, &name, files).await {
-                Err(error) if files > 0 && is_rlimit_refused(&error) => self.lower_file_limit(files),
+                Err(error) if files > 0 && is_rlimit_refused(&error) => {
+                    self.lower_file_limit(files)
+                }
                 other => break other?,
             }
         };
@@ -100,11 +103,16 @@ impl Engine {
     ) -> Result<String> {
         let mut body = container::body(deployment, image, name, self.network.name(), &self.owner);
         container::adapt(&mut body, &self.info, files);
-        let (docker, name, reference) = (self.docker.clone(), name.to_owned(), image.reference.to_owned());
-        self.finish_before_close(async move { create_and_start(&docker, &name, &reference, body).await }).await
+        let (docker, name, reference) =
+            (self.docker.clone(), name.to_owned(), image.reference.to_owned());
+        self.finish_before_close(
+            async move { create_and_start(&docker, &name, &reference, body).await },
+        )
+        .await
     }
 
-    /// Runs `call` to its end, even if whoever waits for it gives up, and has `close` wait for that.
+    /// Runs `call` to its end, even if whoever waits for it gives up, and has `close` wait for
+    /// that.
     pub(super) async fn finish_before_close<T: Send + 'static>(
         &self,
         call: impl Future<Output = Result<T>> + Send + 'static,
@@ -117,22 +125,36 @@ impl Engine {
         .await
     }
 
-    async fn make_ready(&self, deployment: &Deployment, image: Image<'_>, name: &str, id: &str) -> Result<Replica> {
+    async fn make_ready(
+        &self,
+        deployment: &Deployment,
+        image: Image<'_>,
+        name: &str,
+        id: &str,
+    ) -> Result<Replica> {
         let container = self.inspect(id).await?;
-        let ip = match (end(container.state.as_ref()), address_in(&container, self.network.name())) {
+        let ip = match (end(container.state.as_ref()), address_in(&container, self.network.name()))
+        {
             (_, Some(ip)) => ip,
             // It is not asked.
             (Some(_), None) => IpAddr::from([0, 0, 0, 0]),
             (None, None) => {
-                return Err(refused(&format!("give container {name} an address"), "it has none on the run's network"));
+                return Err(refused(
+                    &format!("give container {name} an address"),
+                    "it has none on the run's network",
+                ));
             }
         };
-        let replica = Replica { name: name.to_owned(), addr: SocketAddr::new(ip, image.port), id: id.to_owned() };
+        let replica = Replica {
+            name: name.to_owned(),
+            addr: SocketAddr::new(ip, image.port),
+            id: id.to_owned(),
+        };
         self.wait_until_ready(deployment, replica, true).await
     }
 
-    /// Waits until a container that was started answers; what it wrote is in the error if it does not.
-    /// `is_ours` tells whether it has our restrictions.
+    /// Waits until a container that was started answers; what it wrote is in the error if it does
+    /// not. `is_ours` tells whether it has our restrictions.
     pub(super) async fn wait_until_ready(
         &self,
         deployment: &Deployment,
@@ -159,7 +181,8 @@ impl Engine {
     async fn ended(&self, id: &str) -> Result<String> {
         loop {
             let container = readings::inspect_explained(&self.docker, id).await;
-            let container = container.map_err(|e| engine(&format!("inspect container {id}"), &e))?;
+            let container =
+                container.map_err(|e| engine(&format!("inspect container {id}"), &e))?;
             if let Some(end) = end(container.state.as_ref()) {
                 return Ok(end);
             }
@@ -175,11 +198,18 @@ impl Engine {
 
 fn image_of(deployment: &Deployment) -> Result<Image<'_>> {
     Image::of(&deployment.workload).ok_or_else(|| {
-        Error::Unsatisfiable("a container needs an image: give one, or use --orchestrator process".to_owned())
+        Error::Unsatisfiable(
+            "a container needs an image: give one, or use --orchestrator process".to_owned(),
+        )
     })
 }
 
-async fn create_and_start(docker: &Docker, name: &str, image: &str, body: ContainerCreateBody) -> Result<String> {
+async fn create_and_start(
+    docker: &Docker,
+    name: &str,
+    image: &str,
+    body: ContainerCreateBody,
+) -> Result<String> {
     let options = CreateContainerOptionsBuilder::new().name(name).build();
     let created = docker.create_container(Some(options), body).await;
     let created = created.map_err(|e| engine(&format!("create container {name}"), &e))?;

@@ -25,7 +25,9 @@ impl FromStr for Selector {
     fn from_str(text: &str) -> Result<Self> {
         let labels: Vec<String> = text.split(',').map(|label| label.trim().to_owned()).collect();
         if labels.iter().any(|label| label.is_empty() || label.starts_with('=')) {
-            return Err(Error::Unsatisfiable(format!("{text:?} is no label selector: write app=iris,tier=model")));
+            return Err(Error::Unsatisfiable(format!(
+                "{text:?} is no label selector: write app=iris,tier=model"
+            )));
         }
         Ok(Self(labels))
     }
@@ -37,22 +39,26 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Where the running containers with these labels are reached on this machine, in the order of their names: at `port`, or at
-/// the one port that each exposes.
+/// Where the running containers with these labels are reached on this machine, in the order of
+/// their names: at `port`, or at the one port that each exposes.
 ///
 /// # Errors
-/// When no Engine answers, there is no such container, or one exposes none or several ports and none was said.
+/// When no Engine answers, there is no such container, or one exposes none or several ports and
+/// none was said.
 pub async fn find(selector: &Selector, port: Option<u16>) -> Result<Vec<SocketAddr>> {
     let at = address();
     if !at.starts_with("unix://") {
         return Err(Error::Unsatisfiable(format!(
-            "the Engine at {at} is not on this machine: its containers' addresses mean nothing here\n  help: name the hosts"
+            "the Engine at {at} is not on this machine: its containers' addresses mean nothing \
+                here\n  help: name the hosts"
         )));
     }
     let docker = open(&at).await.map_err(|cause| Error::NoEngine { at, cause })?;
-    let filters = HashMap::from([("label", selector.0.clone()), ("status", vec!["running".to_owned()])]);
+    let filters =
+        HashMap::from([("label", selector.0.clone()), ("status", vec!["running".to_owned()])]);
     let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-    let mut found = docker.list_containers(Some(options)).await.map_err(|e| engine("list containers", &e))?;
+    let mut found =
+        docker.list_containers(Some(options)).await.map_err(|e| engine("list containers", &e))?;
     if found.is_empty() {
         return Err(Error::Unsatisfiable(format!(
             "no running container has the labels {selector}\n  help: docker ps --filter label=…"
@@ -68,7 +74,8 @@ fn name(container: &ContainerSummary) -> String {
 }
 
 fn socket(container: &ContainerSummary, port: Option<u16>) -> Result<SocketAddr> {
-    let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let networks =
+        container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let mut addresses: Vec<IpAddr> = networks
         .into_iter()
         .flat_map(HashMap::values)
@@ -80,7 +87,10 @@ fn socket(container: &ContainerSummary, port: Option<u16>) -> Result<SocketAddr>
         (Some(ip), _) => *ip,
         (None, Some("host")) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         (None, _) => {
-            return Err(Error::Unsatisfiable(format!("container {} has no address of its own", name(container))));
+            return Err(Error::Unsatisfiable(format!(
+                "container {} has no address of its own",
+                name(container)
+            )));
         }
     };
     let exposed: BTreeSet<u16> = container

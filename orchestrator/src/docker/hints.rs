@@ -4,12 +4,21 @@ use crate::{Deployment, MOST_PIDS};
 
 use super::container::FILES;
 
-/// Returns what may help, by what a container wrote before it ended; `is_ours` of one that has our restrictions.
+/// Returns what may help, by what a container wrote before it ended; `is_ours` of one that has our
+/// restrictions.
 pub(super) fn hint(logs: &str, deployment: &Deployment, is_ours: bool) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| logs.to_ascii_lowercase().contains(word));
     let memory = deployment.limits.memory_bytes >> 20;
     if is_ours
-        && says(&["operation not permitted", "permission denied", "setpriv", "setuid", "setgid", "chown", "capab"])
+        && says(&[
+            "operation not permitted",
+            "permission denied",
+            "setpriv",
+            "setuid",
+            "setgid",
+            "chown",
+            "capab",
+        ])
     {
         let user = deployment.rights.user.as_deref().unwrap_or("the image's user");
         let has = match &deployment.rights.cap_add[..] {
@@ -20,13 +29,28 @@ pub(super) fn hint(logs: &str, deployment: &Deployment, is_ours: bool) -> Option
             "it runs as {user} with {has} (cap_drop ALL) and no-new-privileges; if it needs more, say --cap-add CHOWN,SETUID,SETGID or --user"
         ));
     }
-    if is_ours && says(&["can't start new thread", "resource temporarily unavailable", "cannot fork", "eagain"]) {
-        return Some(format!("it may have {MOST_PIDS} processes and threads: tell it to start fewer"));
+    if is_ours
+        && says(&[
+            "can't start new thread",
+            "resource temporarily unavailable",
+            "cannot fork",
+            "eagain",
+        ])
+    {
+        return Some(format!(
+            "it may have {MOST_PIDS} processes and threads: tell it to start fewer"
+        ));
     }
     if is_ours && says(&["too many open files"]) {
         return Some(format!("it may have {FILES} open files: tell it to open fewer"));
     }
-    if says(&["cannot allocate memory", "out of memory", "memoryerror", "std::bad_alloc", "outofmemoryerror"]) {
+    if says(&[
+        "cannot allocate memory",
+        "out of memory",
+        "memoryerror",
+        "std::bad_alloc",
+        "outofmemoryerror",
+    ]) {
         return Some(format!("its memory limit is {memory} MiB: try a larger one with --memory"));
     }
     None
@@ -42,7 +66,12 @@ mod tests {
     fn deployment(rights: Rights) -> Deployment {
         Deployment {
             name: "a".into(),
-            workload: Workload::Image { reference: "x".into(), args: Vec::new(), port: 80, mounts: Vec::new() },
+            workload: Workload::Image {
+                reference: "x".into(),
+                args: Vec::new(),
+                port: 80,
+                mounts: Vec::new(),
+            },
             env: BTreeMap::new(),
             rights,
             replicas: 1,
@@ -57,7 +86,8 @@ mod tests {
 
     #[test]
     fn the_restriction_that_may_be_the_reason_is_named() {
-        let told = |logs: &str| hint(logs, &deployment(Rights::default()), true).unwrap_or_default();
+        let told =
+            |logs: &str| hint(logs, &deployment(Rights::default()), true).unwrap_or_default();
         assert!(told("chown: /data: Operation not permitted").contains("--cap-add"));
         assert!(told("RuntimeError: can't start new thread").contains("processes"));
         assert!(told("std::bad_alloc").contains("64 MiB"));

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{Error, ImageId, Pull, Result, page_cache::all_here};
 
-/// Makes sure that the Engine has `reference`, by pulling it where `how` says so, and tells what it is.
+/// Makes sure that the Engine has `reference`, by pulling it where `how` says so, and tells what it
+/// is.
 ///
 /// # Errors
 /// [`Error::NoImage`] when it is missing and cannot, or must not, be pulled.
@@ -59,7 +60,8 @@ async fn pull(docker: &Docker, reference: &str) -> Result<()> {
         if told.elapsed() > Duration::from_secs(1) {
             told = Instant::now();
             let detail = step.progress_detail.unwrap_or_default();
-            let (done, total) = (detail.current.unwrap_or(0) >> 20, detail.total.unwrap_or(0) >> 20);
+            let (done, total) =
+                (detail.current.unwrap_or(0) >> 20, detail.total.unwrap_or(0) >> 20);
             let (layer, status) = (step.id.unwrap_or_default(), step.status.unwrap_or_default());
             tracing::info!(image = reference, layer, status, "{done} of {total} MiB");
         }
@@ -68,14 +70,24 @@ async fn pull(docker: &Docker, reference: &str) -> Result<()> {
 }
 
 /// Where on this machine the image's layers lie, or why nobody knows.
-pub(super) async fn layers(docker: &Docker, reference: &str) -> std::result::Result<Vec<PathBuf>, String> {
+pub(super) async fn layers(
+    docker: &Docker,
+    reference: &str,
+) -> std::result::Result<Vec<PathBuf>, String> {
     let image = docker.inspect_image(reference).await.map_err(|error| chain(&error))?;
-    let driver = image.graph_driver.ok_or("the Engine does not tell where the image's layers lie")?;
-    let folders =
-        ["UpperDir", "LowerDir"].iter().filter_map(|key| driver.data.get(*key)).flat_map(|list| list.split(':'));
-    let folders: Vec<PathBuf> = folders.filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
+    let driver =
+        image.graph_driver.ok_or("the Engine does not tell where the image's layers lie")?;
+    let folders = ["UpperDir", "LowerDir"]
+        .iter()
+        .filter_map(|key| driver.data.get(*key))
+        .flat_map(|list| list.split(':'));
+    let folders: Vec<PathBuf> =
+        folders.filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
     if folders.is_empty() {
-        return Err(format!("the storage driver {} does not tell where the image's layers lie", driver.name));
+        return Err(format!(
+            "the storage driver {} does not tell where the image's layers lie",
+            driver.name
+        ));
     }
     all_here(folders)
 }
@@ -83,12 +95,18 @@ pub(super) async fn layers(docker: &Docker, reference: &str) -> std::result::Res
 /// Without a tag the Engine would pull all of them.
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
-    if name.contains(':') || name.contains('@') { reference.to_owned() } else { format!("{reference}:latest") }
+    if name.contains(':') || name.contains('@') {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
 }
 
 fn no_image(reference: &str, error: &EngineError) -> Error {
     match error {
-        EngineError::DockerResponseServerError { message, .. } => not_pulled(reference, message.trim().to_owned()),
+        EngineError::DockerResponseServerError { message, .. } => {
+            not_pulled(reference, message.trim().to_owned())
+        }
         EngineError::DockerStreamError { error } => not_pulled(reference, error.trim().to_owned()),
         other => not_pulled(reference, chain(other)),
     }
@@ -99,7 +117,8 @@ fn not_pulled(reference: &str, cause: String) -> Error {
         reference: reference.to_owned(),
         cause,
         help: format!(
-            "docker build -t {reference} . makes it, --pull missing fetches it, docker login says who you are"
+            "docker build -t {reference} . makes it, --pull missing fetches it, docker login says \
+                who you are"
         ),
     }
 }

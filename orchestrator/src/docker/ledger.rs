@@ -27,7 +27,8 @@ pub(super) fn write(entry: &Entry) -> Result<PathBuf> {
     let folder = folder();
     fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, e))?;
     let path = folder.join(format!("{}.json", entry.owner.run));
-    let text = serde_json::to_vec_pretty(entry).map_err(|e| Error::file("write", &path, io::Error::other(e)))?;
+    let text = serde_json::to_vec_pretty(entry)
+        .map_err(|e| Error::file("write", &path, io::Error::other(e)))?;
     let write = || {
         let mut file = fs::File::create(&path)?;
         io::Write::write_all(&mut file, &text)?;
@@ -40,7 +41,9 @@ pub(super) fn write(entry: &Entry) -> Result<PathBuf> {
 /// The entry is done with.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("remove", path, error))
+        }
         _ => Ok(()),
     }
 }
@@ -52,10 +55,14 @@ impl Entry {
     }
 }
 
-/// The entries of owners that are dead, the youngest first: what an older one says is what was there before.
+/// The entries of owners that are dead, the youngest first: what an older one says is what was
+/// there before.
 pub(super) fn left() -> Vec<(PathBuf, Entry)> {
-    let mut left: Vec<(PathBuf, Entry)> = all().into_iter().filter(|(_, entry)| !entry.owner.is_alive()).collect();
-    left.sort_by_key(|(path, _)| std::cmp::Reverse(fs::metadata(path).and_then(|file| file.modified()).ok()));
+    let mut left: Vec<(PathBuf, Entry)> =
+        all().into_iter().filter(|(_, entry)| !entry.owner.is_alive()).collect();
+    left.sort_by_key(|(path, _)| {
+        std::cmp::Reverse(fs::metadata(path).and_then(|file| file.modified()).ok())
+    });
     left
 }
 

@@ -22,12 +22,17 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> Vec<Mounted> {
     let mounted = mounts.filter_map(|mount| {
         let here = mount.source.as_ref().filter(|source| !source.is_empty())?;
         let inside = mount.destination.as_ref()?;
-        Some(Mounted { here: here.into(), inside: inside.into(), is_read_only: mount.rw == Some(false) })
+        Some(Mounted {
+            here: here.into(),
+            inside: inside.into(),
+            is_read_only: mount.rw == Some(false),
+        })
     });
     mounted.collect()
 }
 
-/// What it runs, with which variables and mounts: the same for containers that are made alike, whatever their limits.
+/// What it runs, with which variables and mounts: the same for containers that are made alike,
+/// whatever their limits.
 pub(super) fn made_as(container: &ContainerInspectResponse) -> String {
     let config = container.config.clone().unwrap_or_default();
     let host = container.host_config.clone().unwrap_or_default();
@@ -68,7 +73,11 @@ mod tests {
                 memory: Some(memory),
                 ..Default::default()
             };
-            made_as(&ContainerInspectResponse { config: Some(config), host_config: Some(host), ..Default::default() })
+            made_as(&ContainerInspectResponse {
+                config: Some(config),
+                host_config: Some(host),
+                ..Default::default()
+            })
         };
         let one = made(&["A=1", "B=2"], "/a:/b", "/c", 1);
         assert_eq!(one, made(&["B=2", "A=1"], "/a:/b", "/c", 2));
@@ -85,9 +94,15 @@ mod tests {
             rw,
             ..Default::default()
         };
-        let mounts = |list| mounts(&ContainerInspectResponse { mounts: Some(list), ..Default::default() });
-        let is = |here: &str, is_read_only| Mounted { here: here.into(), inside: "/in".into(), is_read_only };
-        let found = mounts(vec![mount("/a", Some(false)), mount("", Some(true)), mount("/b", None)]);
+        let mounts =
+            |list| mounts(&ContainerInspectResponse { mounts: Some(list), ..Default::default() });
+        let is = |here: &str, is_read_only| Mounted {
+            here: here.into(),
+            inside: "/in".into(),
+            is_read_only,
+        };
+        let found =
+            mounts(vec![mount("/a", Some(false)), mount("", Some(true)), mount("/b", None)]);
         assert_eq!(found, [is("/a", true), is("/b", false)], "a tmpfs has no source");
     }
 }

@@ -1,10 +1,12 @@
 //! Replicas as containers of a Docker Engine.
 //!
-//! Each run has a bridge network of its own and talks to the containers' addresses directly: a published port would go
-//! through the userland proxy, which burns CPU that is nobody's, and on the host's network replicas would collide.
+//! Each run has a bridge network of its own and talks to the containers' addresses directly: a
+//! published port would go through the userland proxy, which burns CPU that is nobody's, and on the
+//! host's network replicas would collide.
 //!
-//! Limits are given as `NanoCpus` at creation and at every update (mixing it with a quota is a conflict to the Engine),
-//! and memory always together with the same memory-and-swap, which turns swap off.
+//! Limits are given as `NanoCpus` at creation and at every update (mixing it with a quota is a
+//! conflict to the Engine), and memory always together with the same memory-and-swap, which turns
+//! swap off.
 
 mod attach;
 mod clean;
@@ -50,7 +52,8 @@ use self::{
     readings::Readings,
 };
 use crate::{
-    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
+    Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service,
+    Usage,
     checks::{check_deployment, check_in_use, check_limits},
     copies::Copies,
 };
@@ -68,10 +71,11 @@ pub struct Engine {
     network: Network,
     readings: Readings,
     next: AtomicU32,
-    /// Read while a container is being created or changed, so that `close` can wait until it finds all there is.
+    /// Read while a container is being created or changed, so that `close` can wait until it finds
+    /// all there is.
     creating: Arc<RwLock<()>>,
-    /// How many files a container may have open; 0 for as many as the Engine. Lowered when an Engine without
-    /// `CAP_SYS_RESOURCE` refuses it.
+    /// How many files a container may have open; 0 for as many as the Engine. Lowered when an
+    /// Engine without `CAP_SYS_RESOURCE` refuses it.
     files: AtomicU64,
     /// Whether something was created that `close` has not removed.
     has_objects: AtomicBool,
@@ -144,8 +148,12 @@ impl Engine {
     async fn update(&self, id: &str, limits: Limits) -> Result<()> {
         let memory = Some(limits.memory_bytes.cast_signed());
         let nano_cpus = Some(container::nano_cpus(limits));
-        let body = ContainerUpdateBody { nano_cpus, memory, memory_swap: memory, ..Default::default() };
-        self.docker.update_container(id, body).await.map_err(|e| engine(&format!("change the limits of {id}"), &e))
+        let body =
+            ContainerUpdateBody { nano_cpus, memory, memory_swap: memory, ..Default::default() };
+        self.docker
+            .update_container(id, body)
+            .await
+            .map_err(|e| engine(&format!("change the limits of {id}"), &e))
     }
 }
 
@@ -182,7 +190,8 @@ impl Orchestrator for Engine {
     async fn set_limits(&self, service: &mut Service, limits: Limits) -> Result<()> {
         check_limits(limits, service.deployment.cpuset.as_deref(), &self.host().await?)?;
         check_in_use(limits, &self.usage(service).await?)?;
-        let updates = join_all(service.replicas.iter().map(|replica| self.update(&replica.id, limits))).await;
+        let updates =
+            join_all(service.replicas.iter().map(|replica| self.update(&replica.id, limits))).await;
         if let Err(error) = updates.into_iter().collect::<Result<()>>() {
             let before = service.deployment.limits;
             join_all(service.replicas.iter().map(|replica| self.update(&replica.id, before))).await;
@@ -193,17 +202,20 @@ impl Orchestrator for Engine {
     }
 
     async fn usage(&self, service: &Service) -> Result<Vec<Usage>> {
-        let readings = service.replicas.iter().map(|replica| self.readings.read(&self.docker, replica));
+        let readings =
+            service.replicas.iter().map(|replica| self.readings.read(&self.docker, replica));
         join_all(readings).await.into_iter().collect()
     }
 
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let options =
+            LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
         let mut stream = self.docker.logs(&replica.id, Some(options));
         let mut bytes = Vec::new();
         while let Some(part) = stream.next().await {
             bytes.extend_from_slice(
-                part.map_err(|e| engine(&format!("read the logs of {}", replica.name), &e))?.as_ref(),
+                part.map_err(|e| engine(&format!("read the logs of {}", replica.name), &e))?
+                    .as_ref(),
             );
         }
         Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
@@ -215,7 +227,9 @@ impl Orchestrator for Engine {
 
     async fn life(&self) -> Result<String> {
         let ping = tokio::time::timeout(PING, self.docker.ping()).await;
-        let answered = ping.map_err(|_| connection::refused("answer", &format!("no word in {} s", PING.as_secs())))?;
+        let answered = ping.map_err(|_| {
+            connection::refused("answer", &format!("no word in {} s", PING.as_secs()))
+        })?;
         answered.map_err(|e| engine("answer", &e))?;
         Ok(connection::incarnation(&self.at).unwrap_or_default())
     }
@@ -250,14 +264,18 @@ impl Orchestrator for Engine {
 }
 
 impl Drop for Engine {
-    /// For a caller that panicked or gave up: best effort, on a runtime of its own, since the caller's may be ending.
+    /// For a caller that panicked or gave up: best effort, on a runtime of its own, since the
+    /// caller's may be ending.
     fn drop(&mut self) {
         if !self.has_objects.load(Ordering::Relaxed) {
             return;
         }
         let (at, owner) = (self.at.clone(), self.owner.clone());
         let remove = move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            else {
+                return;
+            };
             runtime.block_on(async {
                 let removed = async {
                     if let Ok(docker) = open(&at).await {

@@ -12,13 +12,18 @@ use crate::{Owner, Result};
 pub(super) struct Network {
     name: String,
     owner: Owner,
-    /// Names of networks are not unique to old Engines, so whether it exists is remembered and not asked.
+    /// Names of networks are not unique to old Engines, so whether it exists is remembered and not
+    /// asked.
     exists: Arc<Mutex<bool>>,
 }
 
 impl Network {
     pub(super) fn new(owner: &Owner) -> Self {
-        Self { name: format!("loadgen-{}", owner.run), owner: owner.clone(), exists: Arc::default() }
+        Self {
+            name: format!("loadgen-{}", owner.run),
+            owner: owner.clone(),
+            exists: Arc::default(),
+        }
     }
 
     pub(super) fn name(&self) -> &str {

@@ -4,7 +4,9 @@ use bollard::{
     Docker,
     errors::Error as EngineError,
     models::{ContainerInspectResponse, ContainerUpdateBody, RestartPolicy},
-    query_parameters::{InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder},
+    query_parameters::{
+        InspectContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,20 +54,24 @@ impl Original {
         }
     }
 
-    /// Returns whether other limits, and processors if `is_pinned`, can be taken back exactly: an Engine changes a limit that is there, and
-    /// takes none away.
+    /// Returns whether other limits, and processors if `is_pinned`, can be taken back exactly: an
+    /// Engine changes a limit that is there, and takes none away.
     pub(super) fn is_restorable(&self, is_pinned: bool) -> bool {
         let has_cpu = self.nano_cpus > 0 || (self.cpu_period > 0 && self.cpu_quota > 0);
-        has_cpu && self.memory > 0 && self.memory_swap != 0 && !(is_pinned && self.cpuset_cpus.is_empty())
+        has_cpu
+            && self.memory > 0
+            && self.memory_swap != 0
+            && !(is_pinned && self.cpuset_cpus.is_empty())
     }
 
-    /// Returns the reservation that a memory limit leaves room for, where the container has a larger one: the Engine refuses that.
+    /// Returns the reservation that a memory limit leaves room for, where the container has a
+    /// larger one: the Engine refuses that.
     pub(super) fn reservation(&self, memory: i64) -> Option<i64> {
         (self.memory_reservation > memory).then_some(memory)
     }
 
-    /// A CPU limit in the way in which the container has one: an Engine refuses to mix them. One without a limit gets a
-    /// quota, which can be taken away again.
+    /// A CPU limit in the way in which the container has one: an Engine refuses to mix them. One
+    /// without a limit gets a quota, which can be taken away again.
     pub(super) fn cpu(&self, limits: Limits) -> ContainerUpdateBody {
         let millis = i64::from(limits.cpus.millis);
         match self.nano_cpus {
@@ -74,7 +80,10 @@ impl Original {
                 let (cpu_period, cpu_quota) = (Some(period), Some(period * millis / 1000));
                 ContainerUpdateBody { cpu_period, cpu_quota, ..Default::default() }
             }
-            _ => ContainerUpdateBody { nano_cpus: Some(container::nano_cpus(limits)), ..Default::default() },
+            _ => ContainerUpdateBody {
+                nano_cpus: Some(container::nano_cpus(limits)),
+                ..Default::default()
+            },
         }
     }
 
@@ -111,7 +120,8 @@ impl Original {
             let body = ContainerUpdateBody {
                 memory: Some(self.memory),
                 memory_swap: Some(self.memory_swap),
-                memory_reservation: (self.memory_reservation > 0).then_some(self.memory_reservation),
+                memory_reservation: (self.memory_reservation > 0)
+                    .then_some(self.memory_reservation),
                 cpuset_cpus: Some(self.cpuset_cpus.clone()).filter(|cpus| !cpus.is_empty()),
                 restart_policy: self.restart_policy.clone(),
                 ..cpu
@@ -168,7 +178,10 @@ mod tests {
         };
         let limits = Limits { cpus: Cpus::from_millis(250), memory_bytes: 1 << 26 };
         let body = original(0, 0).cpu(limits);
-        assert_eq!((body.cpu_period, body.cpu_quota, body.nano_cpus), (Some(100_000), Some(25_000), None));
+        assert_eq!(
+            (body.cpu_period, body.cpu_quota, body.nano_cpus),
+            (Some(100_000), Some(25_000), None)
+        );
         assert_eq!(original(0, 50_000).cpu(limits).cpu_quota, Some(12_500));
         assert_eq!(original(1_000_000_000, 0).cpu(limits).nano_cpus, Some(250_000_000));
     }

@@ -1,8 +1,9 @@
 //! What containers have used.
 //!
-//! The Engine's own figures take a second each, even "one shot", and in 20.10 leave out what we need of version 2. So the
-//! container's cgroup files are read where the Engine is on this machine, which takes microseconds; the API is for
-//! Engines elsewhere. A container's cgroup goes with it: of a dead one, the last reading is what is known.
+//! The Engine's own figures take a second each, even "one shot", and in 20.10 leave out what we
+//! need of version 2. So the container's cgroup files are read where the Engine is on this machine,
+//! which takes microseconds; the API is for Engines elsewhere. A container's cgroup goes with it:
+//! of a dead one, the last reading is what is known.
 
 use std::{
     collections::HashMap,
@@ -36,8 +37,8 @@ pub(super) struct Readings {
 
 #[derive(Default, Clone)]
 struct Known {
-    /// Its first process, by which one life is told from the next: a container that is started again has the same cgroup's
-    /// name, and other counters.
+    /// Its first process, by which one life is told from the next: a container that is started
+    /// again has the same cgroup's name, and other counters.
     pid: Option<u32>,
     group: Option<Group>,
     /// What its former lives used.
@@ -55,7 +56,9 @@ impl Readings {
     /// What it has used, whether it still runs or not.
     pub(super) async fn read(&self, docker: &Docker, replica: &Replica) -> Result<Usage> {
         let known = self.lock().get(&replica.id).cloned().unwrap_or_default();
-        if let Some(counters) = known.group.as_ref().and_then(|group| live_counters(group, known.pid?)) {
+        if let Some(counters) =
+            known.group.as_ref().and_then(|group| live_counters(group, known.pid?))
+        {
             return Ok(self.keep(replica, known.pid, known.group, counters));
         }
         let inspected = match known.is_end_explained {
@@ -67,7 +70,9 @@ impl Readings {
             Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
                 return Ok(Usage { replica: replica.name.clone(), running: false, ..known.last });
             }
-            Err(error) => return Err(engine(&format!("inspect container {}", replica.name), &error)),
+            Err(error) => {
+                return Err(engine(&format!("inspect container {}", replica.name), &error));
+            }
         };
         let state = container.state.as_ref();
         let oom_kills = known.last.oom_kills.max(oom_killed(state).into());
@@ -95,14 +100,21 @@ impl Readings {
         self.lock().remove(id);
     }
 
-    fn keep(&self, replica: &Replica, pid: Option<u32>, group: Option<Group>, counters: Usage) -> Usage {
+    fn keep(
+        &self,
+        replica: &Replica,
+        pid: Option<u32>,
+        group: Option<Group>,
+        counters: Usage,
+    ) -> Usage {
         let mut known = self.lock();
         let known = known.entry(replica.id.clone()).or_default();
         if known.pid.zip(pid).is_some_and(|(before, now)| before != now) {
             known.former = Usage { restarts: known.last.restarts + 1, ..known.last.clone() };
         }
         known.pid = pid.or(known.pid);
-        let mut usage = Usage { replica: replica.name.clone(), running: true, ..counters.after(&known.former) };
+        let mut usage =
+            Usage { replica: replica.name.clone(), running: true, ..counters.after(&known.former) };
         // The Engine answers with zeros for a container that ends meanwhile; counters only grow.
         if usage.cpu_seconds < known.last.cpu_seconds {
             return known.last.clone();
@@ -114,8 +126,8 @@ impl Readings {
         usage
     }
 
-    /// The cgroup of the container's first process. Its path has the container's id in it with every driver; if not,
-    /// the process id is one of another machine or namespace.
+    /// The cgroup of the container's first process. Its path has the container's id in it with
+    /// every driver; if not, the process id is one of another machine or namespace.
     fn find_group(&self, id: &str, pid: u32) -> Option<Group> {
         let group = self.hierarchies.as_ref()?.of_pid(pid).ok()?;
         group.path().to_string_lossy().contains(id).then_some(group)
@@ -142,8 +154,8 @@ pub(super) fn oom_killed(state: Option<&ContainerState>) -> bool {
     state.and_then(|state| state.oom_killed).unwrap_or(false)
 }
 
-/// What the Engine knows of a container; of one that was killed, once it knows why or has had the time to: it hears of an end and
-/// of the kernel's reason for it apart, in either order.
+/// What the Engine knows of a container; of one that was killed, once it knows why or has had the
+/// time to: it hears of an end and of the kernel's reason for it apart, in either order.
 ///
 /// # Errors
 /// The Engine's.
@@ -155,16 +167,21 @@ pub(super) async fn inspect_explained(
     loop {
         let container = docker.inspect_container(id, None::<InspectContainerOptions>).await?;
         let is_unexplained = |state: &ContainerState| {
-            !state.running.unwrap_or(false) && state.exit_code == Some(137) && !state.oom_killed.unwrap_or(false)
+            !state.running.unwrap_or(false)
+                && state.exit_code == Some(137)
+                && !state.oom_killed.unwrap_or(false)
         };
-        if !container.state.as_ref().is_some_and(is_unexplained) || began.elapsed() >= EXPLAINED_AFTER {
+        if !container.state.as_ref().is_some_and(is_unexplained)
+            || began.elapsed() >= EXPLAINED_AFTER
+        {
             return Ok(container);
         }
         tokio::time::sleep(ALIVE_POLL).await;
     }
 }
 
-/// A group without the container's first process is that of one that is ending, or of its next life.
+/// A group without the container's first process is that of one that is ending, or of its next
+/// life.
 fn live_counters(group: &Group, first: u32) -> Option<Usage> {
     let counters = group.usage().ok()?;
     group.pids().contains(&first).then_some(counters)
@@ -173,9 +190,9 @@ fn live_counters(group: &Group, first: u32) -> Option<Usage> {
 async fn stats(docker: &Docker, replica: &Replica) -> Result<Usage> {
     let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
     match docker.stats(&replica.id, Some(options)).next().await {
-        Some(stats) => {
-            stats.map(|stats| parse_stats(&stats)).map_err(|e| engine(&format!("measure {}", replica.name), &e))
-        }
+        Some(stats) => stats
+            .map(|stats| parse_stats(&stats))
+            .map_err(|e| engine(&format!("measure {}", replica.name), &e)),
         None => Ok(Usage::default()),
     }
 }
@@ -185,7 +202,8 @@ fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
     let throttling = cpu.throttling_data.unwrap_or_default();
     let memory = stats.memory_stats.clone().unwrap_or_default();
     let fields = memory.stats.unwrap_or_default();
-    let field = |v1: &str, v2: &str| fields.get(v1).or_else(|| fields.get(v2)).copied().unwrap_or(0);
+    let field =
+        |v1: &str, v2: &str| fields.get(v1).or_else(|| fields.get(v2)).copied().unwrap_or(0);
     let current_bytes = memory.usage.unwrap_or(0);
     Usage {
         cpu_seconds: cpu.cpu_usage.and_then(|usage| usage.total_usage).unwrap_or(0) as f64 / 1e9,
@@ -208,7 +226,9 @@ fn parse_stats(stats: &ContainerStatsResponse) -> Usage {
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::{ContainerCpuStats, ContainerCpuUsage, ContainerMemoryStats, ContainerThrottlingData};
+    use bollard::models::{
+        ContainerCpuStats, ContainerCpuUsage, ContainerMemoryStats, ContainerThrottlingData,
+    };
 
     use super::*;
 
@@ -232,7 +252,10 @@ mod tests {
         let stats = |max_usage, fields: &[(&str, u64)]| {
             parse_stats(&ContainerStatsResponse {
                 cpu_stats: Some(ContainerCpuStats {
-                    cpu_usage: Some(ContainerCpuUsage { total_usage: Some(1_500_000_000), ..Default::default() }),
+                    cpu_usage: Some(ContainerCpuUsage {
+                        total_usage: Some(1_500_000_000),
+                        ..Default::default()
+                    }),
                     throttling_data: Some(ContainerThrottlingData {
                         periods: Some(9),
                         throttled_periods: Some(4),
@@ -243,7 +266,9 @@ mod tests {
                 memory_stats: Some(ContainerMemoryStats {
                     usage: Some(100),
                     max_usage,
-                    stats: Some(fields.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()),
+                    stats: Some(
+                        fields.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
+                    ),
                     ..Default::default()
                 }),
                 ..Default::default()
@@ -252,8 +277,14 @@ mod tests {
         let v1 = stats(Some(300), &[("total_rss", 60), ("total_cache", 40)]);
         assert_eq!((v1.periods, v1.throttled_periods), (9, 4));
         assert!((v1.cpu_seconds - 1.5).abs() < 1e-9 && (v1.throttled_seconds - 0.5).abs() < 1e-9);
-        assert_eq!((v1.memory.peak_bytes, v1.memory.anon_bytes, v1.memory.file_bytes), (300, 60, 40));
+        assert_eq!(
+            (v1.memory.peak_bytes, v1.memory.anon_bytes, v1.memory.file_bytes),
+            (300, 60, 40)
+        );
         let v2 = stats(None, &[("anon", 50), ("file", 30), ("sock", 5)]);
-        assert_eq!((v2.memory.peak_bytes, v2.memory.anon_bytes, v2.memory.sock_bytes), (100, 50, 5));
+        assert_eq!(
+            (v2.memory.peak_bytes, v2.memory.anon_bytes, v2.memory.sock_bytes),
+            (100, 50, 5)
+        );
     }
 }

@@ -16,8 +16,8 @@ use super::{
     spawn::{Spawn, free_addr},
 };
 use crate::{
-    Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies, page_cache::mapped_files,
-    ready,
+    Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies,
+    page_cache::mapped_files, ready,
 };
 
 /// A port that was free may be taken by somebody else before the replica binds it.
@@ -49,7 +49,8 @@ impl Copies for Processes {
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica> {
         let Workload::Program(program) = &deployment.workload else {
             return Err(Error::Unsatisfiable(
-                "an image needs a Docker Engine: use --orchestrator docker, or give a program".to_owned(),
+                "an image needs a Docker Engine: use --orchestrator docker, or give a program"
+                    .to_owned(),
             ));
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
@@ -57,25 +58,35 @@ impl Copies for Processes {
         let mut tries = 1;
         loop {
             match self.try_start(deployment, program, &name).await {
-                Err(Error::NotReady { logs, .. }) if tries < PORT_TRIES && is_port_clash(&logs) => tries += 1,
+                Err(Error::NotReady { logs, .. }) if tries < PORT_TRIES && is_port_clash(&logs) => {
+                    tries += 1
+                }
                 other => return other,
             }
         }
     }
 
     async fn remove(&self, replicas: &[Replica]) -> Result<()> {
-        let stops: Vec<_> = replicas.iter().filter_map(|replica| self.lock().remove(&replica.name)).collect();
+        let stops: Vec<_> =
+            replicas.iter().filter_map(|replica| self.lock().remove(&replica.name)).collect();
         let results = join_all(stops.into_iter().map(Running::stop)).await;
         results.into_iter().collect()
     }
 }
 
 impl Processes {
-    async fn try_start(&self, deployment: &Deployment, program: &Program, name: &str) -> Result<Replica> {
+    async fn try_start(
+        &self,
+        deployment: &Deployment,
+        program: &Program,
+        name: &str,
+    ) -> Result<Replica> {
         let replica = self.spawn(deployment, program, name)?;
         let ended = async {
             loop {
-                if let Some(end) = self.lock().get_mut(name).map_or(Some("removed".to_owned()), Running::end) {
+                if let Some(end) =
+                    self.lock().get_mut(name).map_or(Some("removed".to_owned()), Running::end)
+                {
                     return Ok(end);
                 }
                 sleep(ready::ALIVE_POLL).await;
@@ -111,7 +122,8 @@ impl Processes {
             env.insert("REPLICA_NAME".to_owned(), name.to_owned());
             env.insert("LOADGEN_RUN".to_owned(), self.owner.run.clone());
             let (child, log) =
-                Spawn { program, env, group: &group, cpuset: deployment.cpuset.as_deref(), addr }.start()?;
+                Spawn { program, env, group: &group, cpuset: deployment.cpuset.as_deref(), addr }
+                    .start()?;
             Ok((addr, child, log))
         });
         let (addr, child, log) = match started {
@@ -129,5 +141,7 @@ impl Processes {
 
 fn is_port_clash(logs: &str) -> bool {
     let logs = logs.to_ascii_lowercase();
-    logs.contains("address already in use") || logs.contains("address in use") || logs.contains("eaddrinuse")
+    logs.contains("address already in use")
+        || logs.contains("address in use")
+        || logs.contains("eaddrinuse")
 }

@@ -1,8 +1,9 @@
 //! What replicas write.
 //!
-//! A pipe that a thread of ours empties into a bounded buffer, and not a file that the replica writes itself: the pages
-//! of that file would be charged to the replica's memory, the file would have to be bounded by somebody, and a killed
-//! run would leave it behind. (Containers write into a pipe of their Engine's in the same way.)
+//! A pipe that a thread of ours empties into a bounded buffer, and not a file that the replica
+//! writes itself: the pages of that file would be charged to the replica's memory, the file would
+//! have to be bounded by somebody, and a killed run would leave it behind. (Containers write into a
+//! pipe of their Engine's in the same way.)
 
 use std::{
     collections::VecDeque,
@@ -24,13 +25,17 @@ impl Log {
     pub(super) fn collect(pipe: PipeReader) -> std::io::Result<Self> {
         let log = Self::default();
         let to = log.clone();
-        std::thread::Builder::new().name("replica-log".into()).stack_size(64 << 10).spawn(move || to.read(pipe))?;
+        std::thread::Builder::new()
+            .name("replica-log".into())
+            .stack_size(64 << 10)
+            .spawn(move || to.read(pipe))?;
         Ok(log)
     }
 
     /// The last `lines` lines.
     pub(super) fn tail(&self, lines: usize) -> String {
-        let bytes: Vec<u8> = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let bytes: Vec<u8> =
+            self.bytes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         last_lines(&String::from_utf8_lossy(&bytes), lines)
     }
 

@@ -1,10 +1,11 @@
 //! Replicas as child processes in cgroups of ours, for machines without an Engine.
 //!
-//! The limits are the kernel's, as in a container; everything else is shared with the host: files, network (each replica
-//! listens on its own port of the loopback) and users. So a figure from here and one from containers are figures of two
-//! network modes, and must not be compared.
+//! The limits are the kernel's, as in a container; everything else is shared with the host: files,
+//! network (each replica listens on its own port of the loopback) and users. So a figure from here
+//! and one from containers are figures of two network modes, and must not be compared.
 //!
-//! The run's cgroup carries its [`Owner`] in its name. Children are not killed when this process is: `clean` finds them.
+//! The run's cgroup carries its [`Owner`] in its name. Children are not killed when this process
+//! is: `clean` finds them.
 
 mod clean;
 mod deploy;
@@ -24,7 +25,8 @@ use nix::sys::signal::Signal;
 
 use self::replica::Running;
 use crate::{
-    Cpus, Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service, Usage,
+    Cpus, Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result,
+    Service, Usage,
     cgroup::{Base, Group, find_base},
     checks::{check_deployment, check_in_use, check_limits},
     copies::Copies,
@@ -51,8 +53,14 @@ impl Processes {
         let base = find_base()?;
         base.create()?;
         let run = base.group.child(&owner.dir_name());
-        let processes =
-            Self { owner, base, run, next: AtomicU32::new(0), running: Mutex::default(), mapped: Mutex::default() };
+        let processes = Self {
+            owner,
+            base,
+            run,
+            next: AtomicU32::new(0),
+            running: Mutex::default(),
+            mapped: Mutex::default(),
+        };
         // Dropping it removes what was created by then.
         processes.probe().map_err(|error| processes.base.explain(&error))?;
         Ok(processes)
@@ -61,7 +69,8 @@ impl Processes {
     /// Creates the run's cgroup if it is not there: at first, or after `close`.
     fn create_run(&self) -> Result<()> {
         let create = || self.base.group.create().and_then(|()| self.run.create());
-        // Between the two another run that was the last one in the base may take it away with itself.
+        // Between the two another run that was the last one in the base may take it away with
+        // itself.
         create().or_else(|_| create())
     }
 
@@ -69,7 +78,8 @@ impl Processes {
     fn probe(&self) -> Result<()> {
         let probe = self.run.child("probe");
         let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
-        let probed = self.create_run().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
+        let probed =
+            self.create_run().and_then(|()| probe.create()).and_then(|()| probe.set_limits(limits));
         let removed = probe.kill_and_remove();
         probed.and(removed.map(|_| ()))
     }
@@ -128,11 +138,17 @@ impl Orchestrator for Processes {
     }
 
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {
-        Ok(self.lock().get(&replica.name).map(|running| running.log.tail(lines)).unwrap_or_default())
+        Ok(self
+            .lock()
+            .get(&replica.name)
+            .map(|running| running.log.tail(lines))
+            .unwrap_or_default())
     }
 
     async fn fetch(&self, reference: &str, _pull: Pull) -> Result<ImageId> {
-        Err(Error::Unsatisfiable(format!("image {reference} needs a Docker Engine: --orchestrator docker")))
+        Err(Error::Unsatisfiable(format!(
+            "image {reference} needs a Docker Engine: --orchestrator docker"
+        )))
     }
 
     /// Its life is this process'.
@@ -166,7 +182,9 @@ impl Orchestrator for Processes {
 
     async fn clean(&self) -> Result<Vec<String>> {
         let base = self.base.clone();
-        tokio::task::spawn_blocking(move || clean::clean(&base)).await.unwrap_or_else(|_| Ok(Vec::new()))
+        tokio::task::spawn_blocking(move || clean::clean(&base))
+            .await
+            .unwrap_or_else(|_| Ok(Vec::new()))
     }
 }
 

@@ -85,6 +85,10 @@ mod tests {
         assert_eq!(describe(exit(1), false), "exit 1");
         assert_eq!(describe(ExitStatus::from_raw(9), false), "signal 9");
         assert_eq!(describe(ExitStatus::from_raw(9), true), "out of memory");
-        assert_eq!(describe(exit(1), true), "exit 1", "a child of it was killed for memory, and it gave up");
+        assert_eq!(
+            describe(exit(1), true),
+            "exit 1",
+            "a child of it was killed for memory, and it gave up"
+        );
     }
 }

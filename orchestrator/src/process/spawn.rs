@@ -18,8 +18,9 @@ use nix::{
 use super::log::Log;
 use crate::{Error, Program, Result, cgroup::Group};
 
-/// Joins the groups, then becomes the program: `sh` does it, because doing it between fork and exec here would need
-/// `unsafe`. Nothing of the shell's counts, except the few instructions between joining and `exec`.
+/// Joins the groups, then becomes the program: `sh` does it, because doing it between fork and exec
+/// here would need `unsafe`. Nothing of the shell's counts, except the few instructions between
+/// joining and `exec`.
 const JOIN: &str = r#"
 ulimit -n 65536 2>/dev/null || ulimit -S -n "$(ulimit -H -n)" 2>/dev/null
 n=$1; shift
@@ -39,8 +40,9 @@ pub(super) struct Spawn<'a> {
 impl Spawn<'_> {
     /// Starts it in its own process group.
     ///
-    /// Processors are an affinity, inherited from the thread that spawns, and not a cpuset group: that controller
-    /// refuses to work until every group above has been given processors and memory nodes, and needs root.
+    /// Processors are an affinity, inherited from the thread that spawns, and not a cpuset group:
+    /// that controller refuses to work until every group above has been given processors and memory
+    /// nodes, and needs root.
     pub(super) fn start(&self) -> Result<(Child, Log)> {
         let path = &self.program.path;
         let cannot = |cause: String| Error::Program { program: path.display().to_string(), cause };
@@ -59,7 +61,9 @@ impl Spawn<'_> {
             }
             command.spawn()
         };
-        let child = std::thread::spawn(spawn).join().unwrap_or_else(|_| Err(io::Error::other("the spawner panicked")));
+        let child = std::thread::spawn(spawn)
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the spawner panicked")));
         child.map(|child| (child, log)).map_err(|e| cannot(e.to_string()))
     }
 
@@ -69,12 +73,15 @@ impl Spawn<'_> {
         args.extend(files.into_iter().map(OsString::from));
         args.push(self.program.path.clone().into());
         let addr = self.addr.to_string();
-        args.extend(self.program.args.iter().map(|arg| OsString::from(arg.replace("{addr}", &addr))));
+        args.extend(
+            self.program.args.iter().map(|arg| OsString::from(arg.replace("{addr}", &addr))),
+        );
         args
     }
 }
 
-/// A free port on the loopback. Somebody else may take it before the replica does: then it is tried again.
+/// A free port on the loopback. Somebody else may take it before the replica does: then it is tried
+/// again.
 pub(super) fn free_addr() -> Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
@@ -83,7 +90,8 @@ pub(super) fn free_addr() -> Result<SocketAddr> {
 
 /// `sh` would tell the same only after the fact, and only in the log.
 fn check_program(path: &Path) -> std::result::Result<(), String> {
-    let is_executable = |path: &Path| path.metadata().map(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let is_executable =
+        |path: &Path| path.metadata().map(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     if path.components().count() > 1 {
         return match is_executable(path) {
             Ok(true) => Ok(()),
@@ -92,7 +100,8 @@ fn check_program(path: &Path) -> std::result::Result<(), String> {
         };
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&search).any(|dir| is_executable(&dir.join(path)).unwrap_or(false));
+    let found =
+        std::env::split_paths(&search).any(|dir| is_executable(&dir.join(path)).unwrap_or(false));
     if found { Ok(()) } else { Err("it is not in any directory of PATH".to_owned()) }
 }
 

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestrator::{Blame, Cpus, Deployment, Error, Limits, Orchestrator, PageCache, Rights, Service, Usage, Workload};
+use orchestrator::{
+    Blame, Cpus, Deployment, Error, Limits, Orchestrator, PageCache, Rights, Service, Usage,
+    Workload,
+};
 
 use crate::helper::{get, until};
 
@@ -68,7 +71,10 @@ pub fn limits(millis: u32, mib: u64) -> Limits {
 pub async fn deploys_scales_and_tears_down(backend: Backend) {
     let orchestrator = &backend.orchestrator;
     let host = orchestrator.host().await.unwrap();
-    assert!(host.cpus >= 1 && host.memory_bytes > 256 * MIB && [1, 2].contains(&host.cgroup_version), "{host:?}");
+    assert!(
+        host.cpus >= 1 && host.memory_bytes > 256 * MIB && [1, 2].contains(&host.cgroup_version),
+        "{host:?}"
+    );
 
     let mut service = orchestrator.deploy(&backend.deployment()).await.unwrap();
     assert_eq!(service.replicas.len(), 1);
@@ -84,12 +90,22 @@ pub async fn deploys_scales_and_tears_down(backend: Backend) {
     assert_eq!(usage.len(), 3);
     for (usage, replica) in usage.iter().zip(&service.replicas) {
         assert_eq!(usage.replica, replica.name);
-        assert!(usage.running && usage.end.is_none() && usage.restarts == 0 && usage.oom_kills == 0);
-        assert!(usage.cpu_seconds > 0.0 && usage.memory.current_bytes > 0 && usage.memory.anon_bytes > 0, "{usage:?}");
+        assert!(
+            usage.running && usage.end.is_none() && usage.restarts == 0 && usage.oom_kills == 0
+        );
+        assert!(
+            usage.cpu_seconds > 0.0
+                && usage.memory.current_bytes > 0
+                && usage.memory.anon_bytes > 0,
+            "{usage:?}"
+        );
         assert!(usage.memory.peak_bytes >= usage.memory.anon_bytes, "{usage:?}");
     }
     let logs = orchestrator.logs(&first, 100).await.unwrap();
-    assert!(logs.contains(&format!("{} starts", first.name)) && logs.contains("listens on"), "{logs}");
+    assert!(
+        logs.contains(&format!("{} starts", first.name)) && logs.contains("listens on"),
+        "{logs}"
+    );
     assert_eq!(orchestrator.logs(&first, 1).await.unwrap().lines().count(), 1);
 
     orchestrator.scale(&mut service, 1).await.unwrap();
@@ -99,7 +115,10 @@ pub async fn deploys_scales_and_tears_down(backend: Backend) {
     let again = service.clone();
     let started = Instant::now();
     orchestrator.tear_down(service).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(4), "it ends on SIGTERM, no grace is waited for");
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "it ends on SIGTERM, no grace is waited for"
+    );
     orchestrator.tear_down(again).await.expect("gone already is no error");
     assert!(get(first.addr, "/").is_err());
     backend.close().await;
@@ -115,7 +134,10 @@ pub async fn limits_are_enforced_and_change_live(backend: Backend) {
 
     let (slow, usage) = cpu_rate(&backend, &service).await;
     assert!((0.03..0.15).contains(&slow), "{slow} of 0.1 CPU");
-    assert!(usage.throttled_periods > 0 && usage.throttled_seconds > 0.0 && usage.periods > 0, "{usage:?}");
+    assert!(
+        usage.throttled_periods > 0 && usage.throttled_seconds > 0.0 && usage.periods > 0,
+        "{usage:?}"
+    );
 
     orchestrator.set_limits(&mut service, limits(500, 96)).await.unwrap();
     assert_eq!(service.deployment.limits, limits(500, 96));
@@ -123,7 +145,8 @@ pub async fn limits_are_enforced_and_change_live(backend: Backend) {
     assert!((0.16..0.6).contains(&fast), "{fast} of 0.5 CPU");
     assert_eq!(service.replicas[0].id, id, "without a restart");
 
-    get(service.replicas[0].addr, "/eat/60").expect("more than the first limit, less than the second");
+    get(service.replicas[0].addr, "/eat/60")
+        .expect("more than the first limit, less than the second");
     let refused = orchestrator.set_limits(&mut service, limits(500, 32)).await.unwrap_err();
     assert!(matches!(refused, Error::Unsatisfiable(_)), "{refused}");
     assert_eq!(service.deployment.limits, limits(500, 96));
@@ -131,21 +154,30 @@ pub async fn limits_are_enforced_and_change_live(backend: Backend) {
     backend.close().await;
 }
 
-/// The workload's program is a file that nobody else runs from; its libraries may be others' too, which must be told.
+/// The workload's program is a file that nobody else runs from; its libraries may be others' too,
+/// which must be told.
 pub async fn a_cold_start_evicts_or_tells_what_stayed(backend: Backend) {
     let orchestrator = &backend.orchestrator;
     let warm = orchestrator.deploy(&backend.deployment()).await.unwrap();
-    assert!(matches!(&warm.page_cache, PageCache::Warm(why) if why.contains("nobody asked")), "{:?}", warm.page_cache);
+    assert!(
+        matches!(&warm.page_cache, PageCache::Warm(why) if why.contains("nobody asked")),
+        "{:?}",
+        warm.page_cache
+    );
     orchestrator.tear_down(warm).await.unwrap();
 
-    let cold = orchestrator.deploy(&Deployment { cold: true, ..backend.deployment() }).await.unwrap();
+    let cold =
+        orchestrator.deploy(&Deployment { cold: true, ..backend.deployment() }).await.unwrap();
     let told = match &cold.page_cache {
         PageCache::Cold => true,
         PageCache::Warm(why) => why.contains("MiB stayed in the page cache"),
     };
     assert!(told, "{:?}", cold.page_cache);
     let usage = orchestrator.usage(&cold).await.unwrap().remove(0);
-    assert!(usage.memory.file_bytes > 0 && usage.memory.major_faults > 0, "it had to read its program: {usage:?}");
+    assert!(
+        usage.memory.file_bytes > 0 && usage.memory.major_faults > 0,
+        "it had to read its program: {usage:?}"
+    );
     orchestrator.tear_down(cold).await.unwrap();
     backend.close().await;
 }
@@ -220,7 +252,8 @@ pub async fn an_abandoned_deployment_is_closed(backend: Backend) {
         assert_eq!((backend.residue)(&backend.run), Vec::<String>::new(), "after {millis} ms");
     }
     deployment.ready_path = "/health".to_owned();
-    let service = orchestrator.deploy(&deployment).await.expect("one that was closed can be used again");
+    let service =
+        orchestrator.deploy(&deployment).await.expect("one that was closed can be used again");
     assert!(get(service.replicas[1].addr, "/").is_ok());
     backend.close().await;
 }
@@ -252,12 +285,16 @@ pub async fn clean_removes_what_a_killed_owner_left(backend: Backend, kind: &str
         .spawn()
         .unwrap();
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let deployed = lines.take_while(|line| line != "done").filter(|line| line.contains("deployed")).count();
+    let deployed =
+        lines.take_while(|line| line != "done").filter(|line| line.contains("deployed")).count();
     let left_alive = orchestrator.clean().await.unwrap();
     owner.kill().unwrap();
     owner.wait().unwrap();
     assert_eq!(deployed, 2);
-    assert!(!left_alive.iter().any(|line| line.contains(&dead_run)), "its owner was alive: {left_alive:?}");
+    assert!(
+        !left_alive.iter().any(|line| line.contains(&dead_run)),
+        "its owner was alive: {left_alive:?}"
+    );
     assert!((backend.residue)(&dead_run).len() >= 2);
 
     let removed = orchestrator.clean().await.unwrap();
@@ -265,7 +302,10 @@ pub async fn clean_removes_what_a_killed_owner_left(backend: Backend, kind: &str
     assert_eq!((backend.residue)(&dead_run), Vec::<String>::new());
     assert!(get(service.replicas[0].addr, "/").is_ok(), "ours is spared");
     let removed = orchestrator.clean().await.unwrap();
-    assert!(!removed.iter().any(|line| line.contains(&dead_run)), "nothing is left to remove: {removed:?}");
+    assert!(
+        !removed.iter().any(|line| line.contains(&dead_run)),
+        "nothing is left to remove: {removed:?}"
+    );
     backend.close().await;
 }
 

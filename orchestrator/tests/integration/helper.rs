@@ -1,6 +1,8 @@
-//! What this binary does when a test starts it again: a tiny server, or an owner that will be killed.
+//! What this binary does when a test starts it again: a tiny server, or an owner that will be
+//! killed.
 //!
-//! Both are tests by name, so that the harness reaches them (`--exact helper::serve`), and return at once otherwise.
+//! Both are tests by name, so that the harness reaches them (`--exact helper::serve`), and return
+//! at once otherwise.
 
 use std::{
     env,
@@ -18,8 +20,9 @@ pub fn server_args() -> Vec<String> {
     ["--exact", "helper::serve", "--nocapture", "{addr}"].map(str::to_owned).to_vec()
 }
 
-/// Answers 200 to any GET, but 503 to `/never`; `/eat/N` first takes N MiB for good. `TEST_BURN` spins on every processor from the start,
-/// `TEST_EAT` takes memory before it listens, `TEST_EXIT` ends it with that code after it wrote a line.
+/// Answers 200 to any GET, but 503 to `/never`; `/eat/N` first takes N MiB for good. `TEST_BURN`
+/// spins on every processor from the start, `TEST_EAT` takes memory before it listens, `TEST_EXIT`
+/// ends it with that code after it wrote a line.
 #[test]
 fn serve() {
     if env::var_os("TEST_SERVER").is_none() {
@@ -64,8 +67,13 @@ async fn own() {
     let Ok(backend) = env::var("TEST_OWNER") else { return };
     let owner = Owner::current(&env::var("TEST_RUN").unwrap()).unwrap();
     let (orchestrator, workload): (Box<dyn Orchestrator>, Workload) = match backend.as_str() {
-        "process" => (Box::new(orchestrator::process::Processes::new(owner).unwrap()), process::workload()),
-        "docker" => (Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()), docker::workload()),
+        "process" => {
+            (Box::new(orchestrator::process::Processes::new(owner).unwrap()), process::workload())
+        }
+        "docker" => (
+            Box::new(orchestrator::docker::Engine::connect(owner).await.unwrap()),
+            docker::workload(),
+        ),
         attachment => {
             let attached = Attached::connect(attachment.parse().unwrap(), owner).await.unwrap();
             (Box::new(attached), docker::workload())
@@ -85,7 +93,8 @@ async fn own() {
 #[tokio::test]
 async fn start_cold() {
     let Ok(run) = env::var("TEST_COLD") else { return };
-    let engine = orchestrator::docker::Engine::connect(Owner::current(&run).unwrap()).await.unwrap();
+    let engine =
+        orchestrator::docker::Engine::connect(Owner::current(&run).unwrap()).await.unwrap();
     let deployment = Deployment { cold: true, ..cases::deployment(docker::workload()) };
     println!("{:?}", engine.deploy(&deployment).await.unwrap().page_cache);
     engine.close().await.unwrap();
@@ -110,7 +119,8 @@ async fn choose() {
 pub fn get(addr: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(3))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    // In one write: the server reads once, and closing with bytes unread would reset the connection.
+    // In one write: the server reads once, and closing with bytes unread would reset the
+    // connection.
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -140,7 +150,12 @@ pub async fn until(limit: Duration, mut condition: impl AsyncFnMut() -> bool) ->
 
 fn affinity() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 fn eat(mib: usize) {
@@ -156,7 +171,8 @@ fn end_on_sigterm() {
     std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+            let mut signal =
+                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
             signal.recv().await;
         });
         println!("ends on SIGTERM");

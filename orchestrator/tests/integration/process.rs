@@ -15,12 +15,16 @@ use crate::{
 };
 
 pub fn workload() -> Workload {
-    Workload::Program(Program { path: std::env::current_exe().unwrap(), args: helper::server_args() })
+    Workload::Program(Program {
+        path: std::env::current_exe().unwrap(),
+        args: helper::server_args(),
+    })
 }
 
 fn backend() -> Backend {
     let run = run_id();
-    let processes = Processes::new(Owner::current(&run).unwrap()).expect("cgroups that can be written (run as root)");
+    let processes = Processes::new(Owner::current(&run).unwrap())
+        .expect("cgroups that can be written (run as root)");
     Backend { orchestrator: Arc::new(processes), workload: workload(), run, residue }
 }
 
@@ -93,8 +97,10 @@ async fn a_group_is_found_by_process_and_dies_with_its_children() {
     let backend = backend();
     let mut deployment = cases::deployment(workload());
     // A shell that leaves a child of its own behind.
-    let script =
-        format!("sleep 60 & exec {} --exact helper::serve --nocapture $0", std::env::current_exe().unwrap().display());
+    let script = format!(
+        "sleep 60 & exec {} --exact helper::serve --nocapture $0",
+        std::env::current_exe().unwrap().display()
+    );
     let args = vec!["-c".to_owned(), script, "{addr}".to_owned()];
     deployment.workload = Workload::Program(Program { path: "/bin/sh".into(), args });
     let service = backend.orchestrator.deploy(&deployment).await.unwrap();
@@ -107,7 +113,9 @@ async fn a_group_is_found_by_process_and_dies_with_its_children() {
     assert!(helper::soft_file_limit(&limits) >= 4096, "{limits}");
     backend.orchestrator.tear_down(service).await.unwrap();
     // An orphan that ended is a zombie until init reaps it.
-    pids.retain(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty()));
+    pids.retain(|pid| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty())
+    });
     assert_eq!(pids, Vec::<u32>::new(), "the orphan too");
     backend.close().await;
 }
@@ -119,7 +127,8 @@ async fn memory_that_cannot_be_given_back_is_refused_and_nobody_is_killed() {
     helper::get(service.replicas[0].addr, "/eat/60").unwrap();
     let anon_bytes = backend.orchestrator.usage(&service).await.unwrap()[0].memory.anon_bytes;
     // Room for what it has allocated, but not for what the kernel keeps for it.
-    let limits = Limits { memory_bytes: anon_bytes.next_multiple_of(4096), ..service.deployment.limits };
+    let limits =
+        Limits { memory_bytes: anon_bytes.next_multiple_of(4096), ..service.deployment.limits };
     let refused = backend.orchestrator.set_limits(&mut service, limits).await.unwrap_err();
     assert!(matches!(refused, Error::Unsatisfiable(_)), "{refused}");
     let usage = backend.orchestrator.usage(&service).await.unwrap().remove(0);
@@ -133,7 +142,8 @@ async fn memory_that_cannot_be_given_back_is_refused_and_nobody_is_killed() {
 async fn the_number_of_processes_is_bounded_for_each_replica_alone() {
     let backend = backend();
     let service = backend.orchestrator.deploy(&cases::deployment(workload())).await.unwrap();
-    let group = Hierarchies::find().unwrap().of_pid(service.replicas[0].id.parse().unwrap()).unwrap();
+    let group =
+        Hierarchies::find().unwrap().of_pid(service.replicas[0].id.parse().unwrap()).unwrap();
     let dir = match &group {
         Group::V1(dirs) => dirs.pids.as_deref().expect("the pids controller"),
         Group::V2(dir) => dir,
@@ -157,16 +167,24 @@ async fn a_dropped_orchestrator_leaves_nothing() {
 async fn what_cannot_be_run_is_refused() {
     let backend = backend();
     let mut deployment = cases::deployment(workload());
-    deployment.workload = Workload::Program(Program { path: "/no/such/server".into(), args: Vec::new() });
+    deployment.workload =
+        Workload::Program(Program { path: "/no/such/server".into(), args: Vec::new() });
     let error = backend.orchestrator.deploy(&deployment).await.unwrap_err();
-    assert!(matches!(&error, Error::Program { program, .. } if program == "/no/such/server"), "{error}");
+    assert!(
+        matches!(&error, Error::Program { program, .. } if program == "/no/such/server"),
+        "{error}"
+    );
 
-    let image = Workload::Image { reference: "x".into(), args: Vec::new(), port: 80, mounts: Vec::new() };
+    let image =
+        Workload::Image { reference: "x".into(), args: Vec::new(), port: 80, mounts: Vec::new() };
     let error = backend.orchestrator.deploy(&cases::deployment(image)).await.unwrap_err();
     assert!(error.to_string().contains("--orchestrator docker"), "{error}");
 
     deployment.name = "Not a name".to_owned();
-    assert!(matches!(backend.orchestrator.deploy(&deployment).await.unwrap_err(), Error::Unsatisfiable(_)));
+    assert!(matches!(
+        backend.orchestrator.deploy(&deployment).await.unwrap_err(),
+        Error::Unsatisfiable(_)
+    ));
     backend.close().await;
 }
 
@@ -206,7 +224,11 @@ fn without_the_right_to_limit_the_help_is_told() {
     let command = format!("sudo {} --exact helper::choose --nocapture\n", binary.display());
     assert!(text.contains(&command), "{text}");
     let text = choose("auto");
-    assert!(text.contains("cannot be set") && text.contains("no Docker Engine answers at unix:///no/such"), "{text}");
+    assert!(
+        text.contains("cannot be set")
+            && text.contains("no Docker Engine answers at unix:///no/such"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

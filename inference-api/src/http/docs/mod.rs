@@ -1,4 +1,5 @@
-//! `GET /openapi.json`, and `GET /docs`, where a person tries what it describes. Nothing comes from elsewhere.
+//! `GET /openapi.json`, and `GET /docs`, where a person tries what it describes. Nothing comes from
+//! elsewhere.
 
 mod openapi;
 mod schemas;
@@ -20,11 +21,15 @@ const STYLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz
 const BUNDLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz"));
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page may load what this server has, and Swagger UI's own inline pictures and styles; nothing else.
+/// The page may load what this server has, and Swagger UI's own inline pictures and styles; nothing
+/// else.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 
 pub(super) fn routes() -> Router<SharedWorker> {
-    Router::new().route("/openapi.json", get(document)).route("/docs", get(page)).route("/docs/{file}", get(file))
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(page))
+        .route("/docs/{file}", get(file))
 }
 
 async fn document(State(worker): State<SharedWorker>) -> Response {
@@ -39,7 +44,9 @@ async fn file(Path(file): Path<String>, headers: HeaderMap) -> Result<Response, 
     match file.as_str() {
         "swagger-ui.css" => Ok(compressed("text/css; charset=utf-8", STYLE, &headers)),
         "swagger-ui-bundle.js" => Ok(compressed(JAVASCRIPT, BUNDLE, &headers)),
-        "start.js" => Ok(([(header::CONTENT_TYPE, JAVASCRIPT)], include_str!("start.js")).into_response()),
+        "start.js" => {
+            Ok(([(header::CONTENT_TYPE, JAVASCRIPT)], include_str!("start.js")).into_response())
+        }
         _ => Err(ApiError::NotFound(format!("/docs/{file}"))),
     }
 }
@@ -47,7 +54,8 @@ async fn file(Path(file): Path<String>, headers: HeaderMap) -> Result<Response, 
 /// As it is for those who take gzip, which all browsers do.
 fn compressed(media: &'static str, gzip: &'static [u8], headers: &HeaderMap) -> Response {
     if super::body::takes_gzip(headers) {
-        return ([(header::CONTENT_TYPE, media), (header::CONTENT_ENCODING, "gzip")], gzip).into_response();
+        return ([(header::CONTENT_TYPE, media), (header::CONTENT_ENCODING, "gzip")], gzip)
+            .into_response();
     }
     let mut plain = Vec::new();
     // Our own bytes, compressed when this was built.

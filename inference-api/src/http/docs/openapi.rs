@@ -1,4 +1,5 @@
-//! The OpenAPI document: every path, what it takes and every status that it answers with, for the models that are served.
+//! The OpenAPI document: every path, what it takes and every status that it answers with, for the
+//! models that are served.
 
 use serde_json::{Map, Value, json};
 
@@ -41,7 +42,8 @@ pub(super) fn document(catalog: &Catalog, server: &Server) -> Value {
         "info": {
             "title": "inference-api",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "ONNX models over HTTP: rows of features, the Open Inference Protocol (KServe V2) and MLflow's scoring protocol.",
+            "description": "ONNX models over HTTP: rows of features, the Open Inference Protocol \
+                (KServe V2) and MLflow's scoring protocol.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
@@ -89,7 +91,8 @@ impl Operation {
         }
         if !self.body.is_empty() {
             let required = !self.path.starts_with("/v2/repository");
-            description["requestBody"] = json!({ "required": required, "content": content(&self.body) });
+            description["requestBody"] =
+                json!({ "required": required, "content": content(&self.body) });
         }
         if has_key && is_open {
             description["security"] = json!([]);
@@ -130,10 +133,14 @@ fn parameters(path: &str, catalog: &Catalog) -> Vec<Value> {
     };
     let mut parameters = Vec::new();
     if path.contains("{model}") {
-        parameters.push(parameter("model", catalog.all().map(|s| s.signature.name.clone()).collect()));
+        parameters
+            .push(parameter("model", catalog.all().map(|s| s.signature.name.clone()).collect()));
     }
     if path.contains("{version}") {
-        parameters.push(parameter("version", catalog.all().map(|s| s.signature.version.clone()).collect()));
+        parameters.push(parameter(
+            "version",
+            catalog.all().map(|s| s.signature.version.clone()).collect(),
+        ));
     }
     parameters
 }
@@ -154,8 +161,9 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
         errors: errors.to_vec(),
         error: "Message",
     };
-    let of_model =
-        |path, id, summary, schema| get(path, id, summary, "Open Inference Protocol", reference(schema), &[404]);
+    let of_model = |path, id, summary, schema| {
+        get(path, id, summary, "Open Inference Protocol", reference(schema), &[404])
+    };
     let mut run = vec![400, 404, 408, 413, 415, 503, 504, 507];
     if !run.contains(&queue_full) {
         run.push(queue_full);
@@ -171,7 +179,9 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             (
                 BYTES,
                 schemas::bytes(
-                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON, or 0 where the bytes of a model's one input are all there is. BYTES are UTF-8 without NUL",
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the \
+                        length of the JSON, or 0 where the bytes of a model's one input are all \
+                        there is. BYTES are UTF-8 without NUL",
                 ),
             ),
         ],
@@ -180,7 +190,8 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             (
                 BYTES,
                 schemas::bytes(
-                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the length of the JSON",
+                    "The JSON, then the tensors' bytes; Inference-Header-Content-Length is the \
+                        length of the JSON",
                 ),
             ),
         ],
@@ -226,19 +237,54 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
     };
     let mut all = vec![
         invocations,
-        get("/ping", "ping", "Whether requests should be sent here", "MLflow", reference("Status"), &[503]),
+        get(
+            "/ping",
+            "ping",
+            "Whether requests should be sent here",
+            "MLflow",
+            reference("Status"),
+            &[503],
+        ),
         text("/version", "version", "The server's version", "MLflow", TEXT),
-        get("/health", "health", "Whether requests should be sent here", "Server", reference("Status"), &[503]),
+        get(
+            "/health",
+            "health",
+            "Whether requests should be sent here",
+            "Server",
+            reference("Status"),
+            &[503],
+        ),
         Operation {
             ok: [TEXT, "application/openmetrics-text", "application/vnd.google.protobuf"]
                 .map(|media| (media, json!({ "type": "string" })))
                 .to_vec(),
             ..text("/metrics", "metrics", "What was counted, for Prometheus", "Server", TEXT)
         },
-        get("/openapi.json", "openapi", "This document", "Server", json!({ "type": "object" }), &[]),
+        get(
+            "/openapi.json",
+            "openapi",
+            "This document",
+            "Server",
+            json!({ "type": "object" }),
+            &[],
+        ),
         text("/docs", "docs", "This document, to try things out", "Server", "text/html"),
-        get("/v2", "serverMetadata", "The server", "Open Inference Protocol", reference("ServerMetadata"), &[]),
-        get("/v2/health/live", "live", "Whether the server runs", "Open Inference Protocol", reference("Live"), &[]),
+        get(
+            "/v2",
+            "serverMetadata",
+            "The server",
+            "Open Inference Protocol",
+            reference("ServerMetadata"),
+            &[],
+        ),
+        get(
+            "/v2/health/live",
+            "live",
+            "Whether the server runs",
+            "Open Inference Protocol",
+            reference("Live"),
+            &[],
+        ),
         get(
             "/v2/health/ready",
             "ready",
@@ -256,15 +302,30 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             &[],
         ),
         of_model("/v2/models/{model}", "modelMetadata", "A model's tensors", "ModelMetadata"),
-        of_model("/v2/models/{model}/versions/{version}", "versionMetadata", "A version's tensors", "ModelMetadata"),
-        of_model("/v2/models/{model}/config", "modelConfig", "A model's configuration", "ModelConfig"),
+        of_model(
+            "/v2/models/{model}/versions/{version}",
+            "versionMetadata",
+            "A version's tensors",
+            "ModelMetadata",
+        ),
+        of_model(
+            "/v2/models/{model}/config",
+            "modelConfig",
+            "A model's configuration",
+            "ModelConfig",
+        ),
         of_model(
             "/v2/models/{model}/versions/{version}/config",
             "versionConfig",
             "A version's configuration",
             "ModelConfig",
         ),
-        of_model("/v2/models/{model}/stats", "modelStatistics", "What a model has done", "Statistics"),
+        of_model(
+            "/v2/models/{model}/stats",
+            "modelStatistics",
+            "What a model has done",
+            "Statistics",
+        ),
         of_model(
             "/v2/models/{model}/versions/{version}/stats",
             "versionStatistics",
@@ -303,7 +364,13 @@ fn operations(default: Option<&Signature>, queue_full: u16) -> Vec<Operation> {
             "LoadRequest",
             Vec::new(),
         ),
-        control("/v2/repository/models/{model}/unload", "unload", "Unload a model", "LoadRequest", Vec::new()),
+        control(
+            "/v2/repository/models/{model}/unload",
+            "unload",
+            "Unload a model",
+            "LoadRequest",
+            Vec::new(),
+        ),
     ];
     if default.is_some() {
         all.insert(0, predict);

@@ -28,7 +28,10 @@ fn predict_request(signature: &Signature) -> Value {
         forms.push(object(&[("features", row)]));
         forms.push(named(signature));
     }
-    let example = signature.example.as_ref().and_then(|example| serde_json::from_str::<Value>(example.get()).ok());
+    let example = signature
+        .example
+        .as_ref()
+        .and_then(|example| serde_json::from_str::<Value>(example.get()).ok());
     json!({ "anyOf": forms, "examples": example.into_iter().collect::<Vec<_>>() })
 }
 
@@ -38,7 +41,8 @@ fn invocation(signature: &Signature) -> Value {
     let names: Vec<_> = signature.features.iter().map(|f| &f.name).collect();
     let mut split = object(&[("columns", json!({ "const": names })), ("data", rows.clone())]);
     split["properties"]["index"] = json!({ "type": "array" });
-    let tensors = json!({ "type": "object", "description": "A tensor for each input, or a list for each feature" });
+    let tensors = json!({ "type": "object", "description": "A tensor for each input, or a list for \
+        each feature" });
     let forms = [
         ("dataframe_split", split),
         ("dataframe_records", records),
@@ -59,7 +63,8 @@ fn row(signature: &Signature) -> Value {
     match (signature.layout, values.into_iter().next()) {
         (Layout::Tensor, Some(tensor)) => tensor,
         _ => {
-            let values: Vec<Value> = signature.features.iter().map(|f| value(signature, f)).collect();
+            let values: Vec<Value> =
+                signature.features.iter().map(|f| value(signature, f)).collect();
             json!({ "type": "array", "minItems": values.len(), "maxItems": values.len(), "prefixItems": values })
         }
     }
@@ -67,8 +72,10 @@ fn row(signature: &Signature) -> Value {
 
 /// A row with names.
 fn named(signature: &Signature) -> Value {
-    let properties: Map<_, _> = signature.features.iter().map(|f| (f.name.clone(), value(signature, f))).collect();
-    let required: Vec<_> = signature.features.iter().filter(|f| !f.nullable).map(|f| f.name.as_str()).collect();
+    let properties: Map<_, _> =
+        signature.features.iter().map(|f| (f.name.clone(), value(signature, f))).collect();
+    let required: Vec<_> =
+        signature.features.iter().filter(|f| !f.nullable).map(|f| f.name.as_str()).collect();
     json!({ "type": "object", "properties": properties, "required": required, "minProperties": 1, "additionalProperties": false })
 }
 
@@ -77,14 +84,19 @@ fn value(signature: &Signature, feature: &Feature) -> Value {
     if signature.is_scalar(feature) {
         return scalar(element, feature.nullable);
     }
-    signature.row_dims(feature.input).iter().rev().fold(scalar(element, false), |inner, dim| match dim {
-        Some(size) => json!({ "type": "array", "items": inner, "minItems": size, "maxItems": size }),
-        None => json!({ "type": "array", "items": inner }),
+    signature.row_dims(feature.input).iter().rev().fold(scalar(element, false), |inner, dim| {
+        match dim {
+            Some(size) => {
+                json!({ "type": "array", "items": inner, "minItems": size, "maxItems": size })
+            }
+            None => json!({ "type": "array", "items": inner }),
+        }
     })
 }
 
 fn scalar(element: Element, nullable: bool) -> Value {
-    let integer = |low: Value, high: Value| json!({ "type": "integer", "minimum": low, "maximum": high });
+    let integer =
+        |low: Value, high: Value| json!({ "type": "integer", "minimum": low, "maximum": high });
     let float = |most: f64| {
         let kind = if nullable { json!(["number", "null"]) } else { json!("number") };
         json!({ "type": kind, "minimum": -most, "maximum": most })
@@ -112,7 +124,8 @@ fn predict_answer(signature: &Signature) -> Value {
     let what = match &signature.classifier {
         Some(_) => {
             let label = json!({ "type": ["string", "integer"] });
-            let probabilities = json!({ "type": "object", "additionalProperties": { "type": ["number", "null"] } });
+            let probabilities =
+                json!({ "type": "object", "additionalProperties": { "type": ["number", "null"] } });
             let prediction = object(&[("label", label), ("probabilities", probabilities)]);
             ("predictions", json!({ "type": "array", "items": prediction }))
         }
@@ -123,7 +136,8 @@ fn predict_answer(signature: &Signature) -> Value {
 
 /// An object with exactly these fields.
 fn object(fields: &[(&str, Value)]) -> Value {
-    let properties: Map<_, _> = fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let properties: Map<_, _> =
+        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     let required: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
@@ -139,8 +153,16 @@ fn fixed() -> Value {
     let tensor = || list(object(&[("name", text()), ("datatype", text()), ("shape", shape())]));
     let config = || list(object(&[("name", text()), ("data_type", text()), ("dims", shape())]));
     let port = || list(object(&[("name", text()), ("datatype", text()), ("shape", shape())]));
-    let stages =
-        ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"];
+    let stages = [
+        "success",
+        "fail",
+        "queue",
+        "compute_input",
+        "compute_infer",
+        "compute_output",
+        "cache_hit",
+        "cache_miss",
+    ];
     let stages: Vec<_> = stages.into_iter().map(|stage| (stage, tally())).collect();
     let batches = object(&[
         ("batch_size", count()),

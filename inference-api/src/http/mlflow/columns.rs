@@ -15,22 +15,36 @@ pub(super) struct Order {
     names: Vec<String>,
 }
 
-/// Finds the features among a table's columns: by their names or, where the names mean nothing to the model, by position. Where all
-/// features are there by name, further columns are passed over, as MLflow's schema enforcement does.
+/// Finds the features among a table's columns: by their names or, where the names mean nothing to
+/// the model, by position. Where all features are there by name, further columns are passed over,
+/// as MLflow's schema enforcement does.
 ///
 /// # Errors
-/// When a column is no feature and could be a misspelt one, or a feature has no column or two. Names are checked here and not in each row: a row's cells
-/// are all that a table may multiply.
-pub(super) fn order(signature: &Signature, field: &str, columns: &[String]) -> Result<Order, Fault> {
+/// When a column is no feature and could be a misspelt one, or a feature has no column or two.
+/// Names are checked here and not in each row: a row's cells are all that a table may multiply.
+pub(super) fn order(
+    signature: &Signature,
+    field: &str,
+    columns: &[String],
+) -> Result<Order, Fault> {
     let features = &signature.features;
-    let fault = |expected: String, got: String| Fault { field: field.to_owned(), expected, got, malformed: false };
-    let known: BTreeMap<&str, usize> = features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
+    let fault = |expected: String, got: String| Fault {
+        field: field.to_owned(),
+        expected,
+        got,
+        malformed: false,
+    };
+    let known: BTreeMap<&str, usize> =
+        features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     let are_known = columns.iter().all(|name| known.contains_key(name.as_str()));
     let given: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
     let all_there = features.iter().all(|f| given.contains(f.name.as_str()));
     let names = columns.to_vec();
     if !are_known && !all_there && is_positional(signature, columns) {
-        return Ok(Order { columns: (0..features.len().max(columns.len())).map(Some).collect(), names });
+        return Ok(Order {
+            columns: (0..features.len().max(columns.len())).map(Some).collect(),
+            names,
+        });
     }
     let mut order = vec![None; features.len()];
     for (position, name) in columns.iter().enumerate() {
@@ -39,13 +53,18 @@ pub(super) fn order(signature: &Signature, field: &str, columns: &[String]) -> R
         }
         let feature = known.get(name.as_str()).ok_or_else(|| {
             let names: Vec<_> = features.iter().map(|f| f.name.as_str()).take(12).collect();
-            fault(format!("the columns {}", names.join(", ")), format!("the column {:?}", shorten(name)))
+            fault(
+                format!("the columns {}", names.join(", ")),
+                format!("the column {:?}", shorten(name)),
+            )
         })?;
         if order[*feature].replace(position).is_some() {
             return Err(fault("each column once".to_owned(), format!("{:?} twice", shorten(name))));
         }
     }
-    if let Some((feature, _)) = features.iter().zip(&order).find(|(f, column)| column.is_none() && !f.nullable) {
+    if let Some((feature, _)) =
+        features.iter().zip(&order).find(|(f, column)| column.is_none() && !f.nullable)
+    {
         return Err(fault(format!("a column {:?}", feature.name), "none of this name".to_owned()));
     }
     Ok(Order { columns: order, names })
@@ -69,20 +88,25 @@ impl Order {
         for (i, row) in rows.enumerate() {
             json.push_str(if i == 0 { "" } else { "," });
             // A tensor is a row by itself.
-            let (open, close) = if signature.layout == Layout::Tensor { ("", "") } else { ("[", "]") };
+            let (open, close) =
+                if signature.layout == Layout::Tensor { ("", "") } else { ("[", "]") };
             json.push_str(open);
             for (j, column) in self.columns.iter().enumerate() {
                 json.push_str(if j == 0 { "" } else { "," });
-                json.push_str(column.map_or("null", |column| row.get(column).copied().unwrap_or("null")));
+                json.push_str(
+                    column.map_or("null", |column| row.get(column).copied().unwrap_or("null")),
+                );
             }
             json.push_str(close);
         }
         json.push(']');
         let is_row = signature.layout == Layout::Tensor;
-        decode_rows(signature, field, &json).map_err(|fault| if is_row { fault } else { self.as_sent(field, fault) })
+        decode_rows(signature, field, &json)
+            .map_err(|fault| if is_row { fault } else { self.as_sent(field, fault) })
     }
 
-    /// A fault with the name of its column: rows are read in the features' order, which the sender does not see.
+    /// A fault with the name of its column: rows are read in the features' order, which the sender
+    /// does not see.
     fn as_sent(&self, field: &str, fault: Fault) -> Fault {
         let place = fault.field.strip_prefix(field).and_then(|rest| {
             let (row, rest) = rest.strip_prefix('[')?.split_once(']')?;

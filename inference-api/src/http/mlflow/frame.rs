@@ -28,7 +28,9 @@ pub(super) fn split(signature: &Signature, json: &RawValue) -> Result<Batch, Fau
         malformed: false,
     };
     let split: Split<'_> = serde_json::from_str(json.get()).map_err(wanted)?;
-    let Some(columns) = split.columns else { return decode_rows(signature, FIELD, split.data.get()) };
+    let Some(columns) = split.columns else {
+        return decode_rows(signature, FIELD, split.data.get());
+    };
     let columns: Vec<String> = columns.iter().map(column_name).collect();
     let order = columns::order(signature, "dataframe_split.columns", &columns)?;
     let rows: Vec<Vec<&RawValue>> = serde_json::from_str(split.data.get()).map_err(wanted)?;
@@ -58,7 +60,8 @@ pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, F
     let mut rows = Vec::with_capacity(records.len());
     for (i, record) in records.iter().enumerate() {
         let same_order = record.0.iter().map(|(name, _)| name).eq(&columns);
-        let cell = |name: &String| record.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.get());
+        let cell =
+            |name: &String| record.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.get());
         let row: Option<Vec<&str>> = match same_order {
             true => Some(record.0.iter().map(|(_, value)| value.get()).collect()),
             false => columns.iter().map(cell).collect(),
@@ -87,13 +90,21 @@ pub(super) fn csv(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
         malformed: true,
     };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
-    let columns: Vec<String> = reader.headers().map_err(wanted)?.iter().map(str::to_owned).collect();
+    let columns: Vec<String> =
+        reader.headers().map_err(wanted)?.iter().map(str::to_owned).collect();
     let order = columns::order(signature, "csv", &columns)?;
-    let texts: Vec<bool> = (0..columns.len()).map(|column| is_text(signature, &order, column)).collect();
+    let texts: Vec<bool> =
+        (0..columns.len()).map(|column| is_text(signature, &order, column)).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(wanted)?;
-        rows.push(record.iter().zip(&texts).map(|(cell, is_text)| cell_json(cell, *is_text)).collect::<Vec<_>>());
+        rows.push(
+            record
+                .iter()
+                .zip(&texts)
+                .map(|(cell, is_text)| cell_json(cell, *is_text))
+                .collect::<Vec<_>>(),
+        );
     }
     order.read(signature, "csv", rows.iter().map(|row| row.iter().map(String::as_str).collect()))
 }
@@ -110,7 +121,9 @@ fn cell_json(cell: &str, is_text: bool) -> String {
         "true" | "True" => true.into(),
         "false" | "False" => false.into(),
         // What is no number is left as it is, and refused with its place.
-        _ => serde_json::from_str(cell).ok().filter(Value::is_number).unwrap_or_else(|| cell.into()),
+        _ => {
+            serde_json::from_str(cell).ok().filter(Value::is_number).unwrap_or_else(|| cell.into())
+        }
     };
     value.to_string()
 }
@@ -142,7 +155,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Record<'a> {
                 f.write_str("a record")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);

@@ -14,13 +14,19 @@ pub(super) fn instances(signature: &Signature, json: &RawValue) -> Result<Batch,
     decode_rows(signature, "instances", json.get())
 }
 
-/// A tensor for a model's one input, or an object with a tensor for each input or a list for each feature.
+/// A tensor for a model's one input, or an object with a tensor for each input or a list for each
+/// feature.
 pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     const FIELD: &str = "inputs";
     if !json.get().starts_with('{') {
         return decode_rows(signature, FIELD, json.get());
     }
-    let fault = |field: String, expected: String, got: String| Fault { field, expected, got, malformed: false };
+    let fault = |field: String, expected: String, got: String| Fault {
+        field,
+        expected,
+        got,
+        malformed: false,
+    };
     let mut named: BTreeMap<String, &RawValue> = serde_json::from_str(json.get())
         .map_err(|e| fault(FIELD.to_owned(), "an object of tensors".to_owned(), e.to_string()))?;
     if named.keys().any(|name| signature.features.iter().any(|f| f.name == *name))
@@ -31,14 +37,20 @@ pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fa
     let mut tensors = Vec::with_capacity(signature.inputs.len());
     for port in &signature.inputs {
         let here = || format!("{FIELD}.{}", port.name);
-        let json =
-            named.remove(&port.name).ok_or_else(|| fault(here(), "a tensor".to_owned(), "no such field".to_owned()))?;
-        let tensor =
-            shaped(port.element, json).map_err(|f| Fault { field: format!("{}{}", here(), rest(&f.field)), ..f })?;
+        let json = named
+            .remove(&port.name)
+            .ok_or_else(|| fault(here(), "a tensor".to_owned(), "no such field".to_owned()))?;
+        let tensor = shaped(port.element, json)
+            .map_err(|f| Fault { field: format!("{}{}", here(), rest(&f.field)), ..f })?;
         let fits = tensor.shape.len() == port.dims.len()
-            && tensor.shape.iter().zip(&port.dims).all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
+            && tensor
+                .shape
+                .iter()
+                .zip(&port.dims)
+                .all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
         if !fits {
-            let wanted: Vec<_> = port.dims.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())).collect();
+            let wanted: Vec<_> =
+                port.dims.iter().map(|d| d.map_or("any".to_owned(), |d| d.to_string())).collect();
             return Err(fault(
                 here(),
                 format!("a tensor of shape [{}]", wanted.join(", ")),
@@ -49,11 +61,21 @@ pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fa
     }
     if let Some(name) = named.keys().next() {
         let known: Vec<_> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
-        return Err(fault(format!("{FIELD}.{name}"), format!("one of {known:?}"), "an unknown field".to_owned()));
+        return Err(fault(
+            format!("{FIELD}.{name}"),
+            format!("one of {known:?}"),
+            "an unknown field".to_owned(),
+        ));
     }
     let rows = tensors.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
-    if let Some((port, tensor)) = signature.inputs.iter().zip(&tensors).find(|(_, t)| t.shape.first() != Some(&rows)) {
-        return Err(fault(format!("{FIELD}.{}", port.name), format!("{rows} rows"), format!("{:?}", tensor.shape)));
+    if let Some((port, tensor)) =
+        signature.inputs.iter().zip(&tensors).find(|(_, t)| t.shape.first() != Some(&rows))
+    {
+        return Err(fault(
+            format!("{FIELD}.{}", port.name),
+            format!("{rows} rows"),
+            format!("{:?}", tensor.shape),
+        ));
     }
     Ok(Batch { rows, inputs: tensors })
 }
@@ -85,7 +107,8 @@ fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Resul
     order.read(signature, "inputs", (0..rows).map(row)).map_err(by_column)
 }
 
-/// A fault's place in a table that was sent column by column: `inputs[1].name` is its `inputs.name[1]`.
+/// A fault's place in a table that was sent column by column: `inputs[1].name` is its
+/// `inputs.name[1]`.
 fn by_column(fault: Fault) -> Fault {
     let place = fault
         .field

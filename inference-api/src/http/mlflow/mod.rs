@@ -49,12 +49,17 @@ where
     match answer(worker, parts, body).await {
         Ok(json) => {
             let mut response = Response::new(json.into());
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         Err(error) => {
             let response = refusal(&error);
-            worker.server.metrics.answered(Endpoint::Invocations.path(), response.status().as_u16());
+            worker
+                .server
+                .metrics
+                .answered(Endpoint::Invocations.path(), response.status().as_u16());
             response
         }
     }
@@ -67,15 +72,19 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         other => other,
     };
-    let is_temporary = matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread);
+    let is_temporary =
+        matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread);
     let code = match status.is_client_error() {
         _ if is_temporary => "TEMPORARILY_UNAVAILABLE",
         true => "BAD_REQUEST",
         false => "INTERNAL_ERROR",
     };
-    let mut response = (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response();
+    let mut response =
+        (status, Json(json!({ "error_code": code, "message": error.message() }))).into_response();
     if is_temporary {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
     }
     response
 }
@@ -115,7 +124,8 @@ pub(super) fn csv_body(signature: &Signature, body: &[u8]) -> Result<Batch, Faul
 
 /// In lower case and without parameters.
 fn media_type(parts: &Parts) -> String {
-    let whole = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let whole =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     whole.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
@@ -131,17 +141,23 @@ pub(super) fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Fo
     // MLflow's own client is Python's.
     let rewritten = crate::predict::without_python_numbers(body);
     let body = rewritten.as_deref().unwrap_or(body);
-    let one_of = "an object with exactly one of dataframe_split, dataframe_records, instances and inputs";
-    let fields: std::collections::BTreeMap<String, &RawValue> =
-        serde_json::from_slice(body).map_err(|e| fault(one_of, e.to_string(), e.is_syntax() || e.is_eof()))?;
+    let one_of =
+        "an object with exactly one of dataframe_split, dataframe_records, instances and inputs";
+    let fields: std::collections::BTreeMap<String, &RawValue> = serde_json::from_slice(body)
+        .map_err(|e| fault(one_of, e.to_string(), e.is_syntax() || e.is_eof()))?;
     let mut given = fields.iter().filter(|(name, _)| WAYS.contains(&name.as_str()));
     let (Some((way, value)), None) = (given.next(), given.next()) else {
         let names: Vec<_> = fields.keys().map(|name| crate::predict::shorten(name)).collect();
         return Err(fault(one_of, format!("{names:?}"), false));
     };
-    // Parameters are for models that generate; an ONNX graph has none. As MLflow does, they are passed over.
+    // Parameters are for models that generate; an ONNX graph has none. As MLflow does, they are
+    // passed over.
     if let Some(other) = fields.keys().find(|name| *name != way && *name != "params") {
-        return Err(fault(one_of, format!("the field {:?}", crate::predict::shorten(other)), false));
+        return Err(fault(
+            one_of,
+            format!("the field {:?}", crate::predict::shorten(other)),
+            false,
+        ));
     }
     Ok(match way.as_str() {
         "dataframe_split" => (frame::split(signature, value)?, Form::Frame),

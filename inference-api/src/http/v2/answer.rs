@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Length of the JSON part of a body that has tensors as bytes behind it.
-pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+pub(super) const HEADER_LENGTH: HeaderName =
+    HeaderName::from_static("inference-header-content-length");
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -54,17 +55,26 @@ pub(super) struct Encoded {
 ///
 /// # Errors
 /// When one cannot be written as a tensor.
-pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Value]) -> Result<Encoded, V2Error> {
+pub(super) fn write(
+    signature: &Signature,
+    inference: &Inference,
+    values: &[Value],
+) -> Result<Encoded, V2Error> {
     let tensors: Vec<std::borrow::Cow<'_, Tensor>> =
         inference.outputs.iter().map(|&(i, _)| as_tensor(&values[i])).collect::<Result<_, _>>()?;
     let memory = |e: RunError| V2Error::from(ApiError::from(e));
     let in_bytes = tensors.iter().zip(&inference.outputs).filter(|(_, (_, as_bytes))| *as_bytes);
-    let size = |tensor: &Tensor| tensor.data.len().saturating_mul(binary::size_of(tensor.data.element()).unwrap_or(0));
+    let size = |tensor: &Tensor| {
+        tensor.data.len().saturating_mul(binary::size_of(tensor.data.element()).unwrap_or(0))
+    };
     let mut bytes = room(in_bytes.map(|(tensor, _)| size(tensor)).sum()).map_err(memory)?;
     let mut outputs = Vec::with_capacity(tensors.len());
     for (tensor, &(index, as_bytes)) in tensors.iter().zip(&inference.outputs) {
         let (parameters, data) = match as_bytes {
-            true => (Some(Parameters { binary_data_size: binary::encode(&tensor.data, &mut bytes) }), None),
+            true => (
+                Some(Parameters { binary_data_size: binary::encode(&tensor.data, &mut bytes) }),
+                None,
+            ),
             false => (None, Some(Flat(&tensor.data))),
         };
         outputs.push(Output {
@@ -76,9 +86,15 @@ pub(super) fn write(signature: &Signature, inference: &Inference, values: &[Valu
         });
     }
     let has_bytes = inference.outputs.iter().any(|(_, as_bytes)| *as_bytes);
-    let answer =
-        Answer { id: inference.id.as_deref(), model_name: &signature.name, model_version: &signature.version, outputs };
-    let most = large(values).filter(|_| inference.outputs.iter().any(|(_, as_bytes)| !as_bytes)).unwrap_or(128);
+    let answer = Answer {
+        id: inference.id.as_deref(),
+        model_name: &signature.name,
+        model_version: &signature.version,
+        outputs,
+    };
+    let most = large(values)
+        .filter(|_| inference.outputs.iter().any(|(_, as_bytes)| !as_bytes))
+        .unwrap_or(128);
     let mut body = room(most.saturating_add(bytes.len())).map_err(memory)?;
     serde_json::to_writer(&mut body, &answer).map_err(|e| V2Error::bad_request(e.to_string()))?;
     let json_length = has_bytes.then_some(body.len());
@@ -102,15 +118,21 @@ impl Encoded {
     }
 }
 
-/// Maps as the numbers in them, one row each, in the order of the classes: the protocol has tensors only.
+/// Maps as the numbers in them, one row each, in the order of the classes: the protocol has tensors
+/// only.
 fn as_tensor(value: &Value) -> Result<std::borrow::Cow<'_, Tensor>, V2Error> {
     Ok(match value {
         Value::Tensor(tensor) => std::borrow::Cow::Borrowed(tensor),
-        Value::Sequence(_) => return Err(V2Error::bad_request("a sequence of tensors is no tensor")),
+        Value::Sequence(_) => {
+            return Err(V2Error::bad_request("a sequence of tensors is no tensor"));
+        }
         Value::Maps(rows) => {
             let width = rows.first().map_or(0, Vec::len);
             let data = rows.iter().flat_map(|row| row.iter().map(|(_, p)| *p)).collect();
-            std::borrow::Cow::Owned(Tensor { shape: vec![rows.len(), width], data: Buffer::Float32(data) })
+            std::borrow::Cow::Owned(Tensor {
+                shape: vec![rows.len(), width],
+                data: Buffer::Float32(data),
+            })
         }
     })
 }

@@ -21,11 +21,16 @@ pub(super) fn size_of(element: Element) -> Option<usize> {
 /// What is wrong with them.
 pub(super) fn decode(element: Element, bytes: &[u8]) -> Result<Buffer, String> {
     if let Some(size) = size_of(element).filter(|size| !bytes.len().is_multiple_of(*size)) {
-        return Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len()));
+        return Err(format!(
+            "{} bytes are no whole number of elements of {size} bytes",
+            bytes.len()
+        ));
     }
     macro_rules! numbers {
         ($variant:ident, $type:ty) => {
-            Buffer::$variant(bytes.as_chunks().0.iter().map(|&b| <$type>::from_le_bytes(b)).collect())
+            Buffer::$variant(
+                bytes.as_chunks().0.iter().map(|&b| <$type>::from_le_bytes(b)).collect(),
+            )
         };
     }
     Ok(match element {
@@ -52,11 +57,12 @@ pub(super) fn decode(element: Element, bytes: &[u8]) -> Result<Buffer, String> {
 fn strings(mut bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut strings = Vec::new();
     while !bytes.is_empty() {
-        let (length, rest) = bytes.split_first_chunk().ok_or("the length of a BYTES element is cut off")?;
+        let (length, rest) =
+            bytes.split_first_chunk().ok_or("the length of a BYTES element is cut off")?;
         let length = u32::from_le_bytes(*length) as usize;
-        let text = rest
-            .get(..length)
-            .ok_or_else(|| format!("a BYTES element announces {length} bytes, {} are left", rest.len()))?;
+        let text = rest.get(..length).ok_or_else(|| {
+            format!("a BYTES element announces {length} bytes, {} are left", rest.len())
+        })?;
         strings.push(self::text(text)?);
         bytes = &rest[length..];
     }
@@ -65,7 +71,8 @@ fn strings(mut bytes: &[u8]) -> Result<Vec<String>, String> {
 
 /// One string. The runtime ends its strings at a NUL.
 pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
-    let wrong = |why: String| format!("an element of BYTES is a string here, UTF-8 without NUL: {why}");
+    let wrong =
+        |why: String| format!("an element of BYTES is a string here, UTF-8 without NUL: {why}");
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err(wrong("there is a NUL in it".to_owned())),
         Ok(text) => Ok(text.to_owned()),
@@ -131,9 +138,15 @@ mod tests {
 
     #[test]
     fn bytes_are_little_endian() {
-        assert_eq!(decode(Element::Int32, &[1, 2, 0, 0, 255, 255, 255, 255]), Ok(Buffer::Int32(vec![513, -1])));
+        assert_eq!(
+            decode(Element::Int32, &[1, 2, 0, 0, 255, 255, 255, 255]),
+            Ok(Buffer::Int32(vec![513, -1]))
+        );
         let text = [2, 0, 0, 0, b'h', b'i', 0, 0, 0, 0];
-        assert_eq!(decode(Element::Text, &text), Ok(Buffer::Text(vec!["hi".to_owned(), String::new()])));
+        assert_eq!(
+            decode(Element::Text, &text),
+            Ok(Buffer::Text(vec!["hi".to_owned(), String::new()]))
+        );
         assert_eq!(decode(Element::Float16, &[0, 0x3c]), Ok(Buffer::Float16(vec![f16::ONE])));
         assert_eq!(decode(Element::Bfloat16, &[0x80, 0x3f]), Ok(Buffer::Bfloat16(vec![bf16::ONE])));
     }

@@ -53,7 +53,8 @@ pub(super) async fn index(
         state: if indexed.ready { "READY" } else { "UNAVAILABLE" },
         reason: indexed.reason,
     };
-    let entries: Vec<_> = index.into_iter().filter(|i| i.ready || !request.ready).map(entry).collect();
+    let entries: Vec<_> =
+        index.into_iter().filter(|i| i.ready || !request.ready).map(entry).collect();
     Ok(Json(entries).into_response())
 }
 
@@ -79,7 +80,10 @@ pub(super) async fn load(
                 other => tracing::error!(model, reason = %other, "REFUSED: it was not loaded"),
             }
             let error = V2Error::from(error);
-            Err(V2Error { message: format!("failed to load '{model}': {}", error.message), ..error })
+            Err(V2Error {
+                message: format!("failed to load '{model}': {}", error.message),
+                ..error
+            })
         }
     }
 }
@@ -100,7 +104,8 @@ pub(super) async fn unload(
     Ok(StatusCode::OK.into_response())
 }
 
-/// Whether models may be loaded and unloaded by request, and whether this is a request that can be followed.
+/// Whether models may be loaded and unloaded by request, and whether this is a request that can be
+/// followed.
 fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), V2Error> {
     // A page from elsewhere can make a browser send this without being asked for leave.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
@@ -114,12 +119,15 @@ fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), 
     }
     if !worker.server.explicit_control {
         return Err(V2Error::bad_request(
-            "explicit model load / unload is not allowed: start the server with --model-control-mode explicit",
+            "explicit model load / unload is not allowed: start the server with \
+                --model-control-mode explicit",
         ));
     }
     let request: LoadRequest = parse(body)?;
     match request.parameters.keys().find(|key| !HARMLESS.contains(&key.as_str())) {
-        Some(key) => Err(V2Error::bad_request(format!("parameter '{key}' is not supported: models come from --model"))),
+        Some(key) => Err(V2Error::bad_request(format!(
+            "parameter '{key}' is not supported: models come from --model"
+        ))),
         None => Ok(()),
     }
 }
@@ -134,7 +142,9 @@ fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, V2Err
 }
 
 /// A worker answers thousands of requests in the time that a model takes to load.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, V2Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, V2Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|e| V2Error::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))
 }

@@ -1,4 +1,5 @@
-//! What is asked for under `/v2` and is not there, in the protocol's words: its clients read `{"error": "…"}` and nothing else.
+//! What is asked for under `/v2` and is not there, in the protocol's words: its clients read
+//! `{"error": "…"}` and nothing else.
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, header},
@@ -21,7 +22,9 @@ pub(in crate::http) fn is_unreadable(path: &str) -> bool {
 /// The answer where there is no such path.
 pub(in crate::http) fn no_path(path: &str) -> Response {
     let message = match extension(path) {
-        Some((name, instead)) => format!("this server does not have Triton's {name} extension{instead}"),
+        Some((name, instead)) => {
+            format!("this server does not have Triton's {name} extension{instead}")
+        }
         None => format!("no such path: {path}; GET /openapi.json lists those that there are"),
     };
     V2Error::new(StatusCode::NOT_FOUND, message).into_response()
@@ -38,9 +41,15 @@ pub(in crate::http) fn no_method(method: &Method, path: &str, allowed: &'static 
 /// The extension of Triton's that a path belongs to, and what there is in its place.
 fn extension(path: &str) -> Option<(&'static str, &'static str)> {
     let rest = path.strip_prefix("/v2/")?;
-    let in_model = rest.strip_prefix("models/").and_then(|rest| rest.split_once('/')).map_or("", |(_, rest)| rest);
+    let in_model = rest
+        .strip_prefix("models/")
+        .and_then(|rest| rest.split_once('/'))
+        .map_or("", |(_, rest)| rest);
     let last = in_model.rsplit('/').next().unwrap_or_default();
-    if ["systemsharedmemory", "cudasharedmemory", "tpusharedmemory"].iter().any(|name| rest.starts_with(name)) {
+    if ["systemsharedmemory", "cudasharedmemory", "tpusharedmemory"]
+        .iter()
+        .any(|name| rest.starts_with(name))
+    {
         Some(("shared memory", "; send tensors in the request, as bytes where they are large"))
     } else if rest.starts_with("trace") || in_model.ends_with("trace/setting") {
         Some(("trace", "; GET /metrics has the times of a request's stages"))

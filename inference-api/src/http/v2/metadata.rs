@@ -62,7 +62,10 @@ pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
     (status, Json(json!({ "ready": ready }))).into_response()
 }
 
-pub(super) async fn model_ready(State(worker): State<SharedWorker>, Path(target): Path<Target>) -> Response {
+pub(super) async fn model_ready(
+    State(worker): State<SharedWorker>,
+    Path(target): Path<Target>,
+) -> Response {
     let catalog = worker.server.repository.catalog();
     match catalog.find(&target.model, target.version.as_deref()) {
         Ok(served) if worker.server.phase.is_ready() => {
@@ -73,7 +76,10 @@ pub(super) async fn model_ready(State(worker): State<SharedWorker>, Path(target)
     }
 }
 
-pub(super) async fn model(State(worker): State<SharedWorker>, Path(target): Path<Target>) -> Result<Response, V2Error> {
+pub(super) async fn model(
+    State(worker): State<SharedWorker>,
+    Path(target): Path<Target>,
+) -> Result<Response, V2Error> {
     let catalog = worker.server.repository.catalog();
     let served = catalog.find(&target.model, target.version.as_deref())?;
     let entry = catalog.entry(&target.model).ok_or_else(|| Unknown::Model(target.model.clone()))?;
@@ -121,7 +127,8 @@ pub(super) async fn config(
 /// Whether every input and output has a first dimension that is open: the batch.
 fn has_batch(signature: &Signature) -> bool {
     signature.inputs.iter().all(|port| port.dims.first() == Some(&None))
-        && tensors_out(signature).all(|port| port.kind == Kind::Maps || port.dims.first() == Some(&None))
+        && tensors_out(signature)
+            .all(|port| port.kind == Kind::Maps || port.dims.first() == Some(&None))
 }
 
 /// What the protocol can name: a sequence is no tensor.

@@ -1,4 +1,5 @@
-//! The Open Inference Protocol (KServe V2) with Triton's binary tensors, configuration, statistics and repository.
+//! The Open Inference Protocol (KServe V2) with Triton's binary tensors, configuration, statistics
+//! and repository.
 
 mod answer;
 mod binary;
@@ -34,7 +35,10 @@ use crate::{
 /// All of its paths; inference goes by without them.
 pub(super) fn routes() -> Router<SharedWorker> {
     let of_model = |rest: &str| {
-        [format!("/v2/models/{{model}}{rest}"), format!("/v2/models/{{model}}/versions/{{version}}{rest}")]
+        [
+            format!("/v2/models/{{model}}{rest}"),
+            format!("/v2/models/{{model}}/versions/{{version}}{rest}"),
+        ]
     };
     let mut router = Router::new()
         .route("/v2", get(metadata::server))
@@ -123,14 +127,20 @@ where
 }
 
 /// Reads a request's inputs and no more of it.
-pub(super) fn read_inputs(signature: &Signature, body: &[u8], header: Option<usize>) -> Result<Vec<Tensor>, V2Error> {
+pub(super) fn read_inputs(
+    signature: &Signature,
+    body: &[u8],
+    header: Option<usize>,
+) -> Result<Vec<Tensor>, V2Error> {
     request::read(signature, body, header, true).map(|inference| inference.inputs)
 }
 
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>, V2Error> {
     let Some(value) = headers.get(HEADER_LENGTH) else { return Ok(None) };
     let length = value.to_str().ok().and_then(|text| text.parse().ok());
-    length.map(Some).ok_or_else(|| V2Error::bad_request(format!("{HEADER_LENGTH} is no length: {value:?}")))
+    length
+        .map(Some)
+        .ok_or_else(|| V2Error::bad_request(format!("{HEADER_LENGTH} is no length: {value:?}")))
 }
 
 #[cfg(test)]

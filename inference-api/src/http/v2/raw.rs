@@ -1,4 +1,5 @@
-//! A body that is one tensor's bytes and nothing else, as Triton takes it: what the bytes are is worked out from the model.
+//! A body that is one tensor's bytes and nothing else, as Triton takes it: what the bytes are is
+//! worked out from the model.
 
 use super::{binary, datatype, error::V2Error, request::Inference};
 use crate::model::{Buffer, Element, Port, Signature, Tensor};
@@ -6,30 +7,35 @@ use crate::model::{Buffer, Element, Port, Signature, Tensor};
 /// Reads the whole body as the model's one input. All outputs are answered as bytes.
 ///
 /// # Errors
-/// When the model does not tell what the bytes are: it has several inputs, or more than one dimension is open.
+/// When the model does not tell what the bytes are: it has several inputs, or more than one
+/// dimension is open.
 pub(super) fn read(signature: &Signature, body: &[u8]) -> Result<Inference, V2Error> {
     let refused = |why: String| {
         V2Error::bad_request(format!(
-            "Inference-Header-Content-Length is 0, so that the body is the bytes of one tensor: {why}"
+            "Inference-Header-Content-Length is 0, so that the body is the bytes of one tensor: \
+                {why}"
         ))
     };
     let [port] = &signature.inputs[..] else {
         return Err(refused(format!(
-            "model '{}' has {} inputs, and which is meant is missing; send the JSON before the bytes",
+            "model '{}' has {} inputs, and which is meant is missing; send the JSON before the \
+                bytes",
             signature.name,
             signature.inputs.len()
         )));
     };
     let (shape, data) = match port.element {
-        Element::Text => {
-            (one_element(port).map_err(refused)?, Buffer::Text(vec![binary::text(body).map_err(refused)?]))
-        }
+        Element::Text => (
+            one_element(port).map_err(refused)?,
+            Buffer::Text(vec![binary::text(body).map_err(refused)?]),
+        ),
         element => {
             let data = binary::decode(element, body).map_err(refused)?;
             (shape(port, data.len()).map_err(refused)?, data)
         }
     };
-    let tensors = signature.outputs.iter().enumerate().filter(|(_, port)| port.kind.is_tensor_like());
+    let tensors =
+        signature.outputs.iter().enumerate().filter(|(_, port)| port.kind.is_tensor_like());
     let outputs = tensors.map(|(index, _)| (index, true)).collect();
     Ok(Inference { id: None, inputs: vec![Tensor { shape, data }], outputs })
 }
@@ -38,7 +44,11 @@ pub(super) fn read(signature: &Signature, body: &[u8]) -> Result<Inference, V2Er
 fn one_element(port: &Port) -> Result<Vec<usize>, String> {
     match port.dims.iter().all(|dim| dim.is_none_or(|dim| dim == 1)) {
         true => Ok(vec![1; port.dims.len()]),
-        false => Err(format!("it is one element of BYTES, and input '{}' takes {}", port.name, show(port))),
+        false => Err(format!(
+            "it is one element of BYTES, and input '{}' takes {}",
+            port.name,
+            show(port)
+        )),
     }
 }
 
@@ -46,7 +56,8 @@ fn one_element(port: &Port) -> Result<Vec<usize>, String> {
 fn shape(port: &Port, count: usize) -> Result<Vec<usize>, String> {
     if port.dims.iter().filter(|dim| dim.is_none()).count() > 1 {
         return Err(format!(
-            "input '{}' has the shape {}, with more than one dimension open, and their sizes are missing; send the JSON before the bytes",
+            "input '{}' has the shape {}, with more than one dimension open, and their sizes are \
+                missing; send the JSON before the bytes",
             port.name,
             show(port)
         ));
@@ -66,6 +77,7 @@ fn shape(port: &Port, count: usize) -> Result<Vec<usize>, String> {
 }
 
 fn show(port: &Port) -> String {
-    let dims: Vec<String> = port.dims.iter().map(|dim| dim.map_or("-1".to_owned(), |dim| dim.to_string())).collect();
+    let dims: Vec<String> =
+        port.dims.iter().map(|dim| dim.map_or("-1".to_owned(), |dim| dim.to_string())).collect();
     format!("[{}]", dims.join(", "))
 }

@@ -78,8 +78,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes. With `one_batch` all inputs have to have as
-/// many rows.
+/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes. With
+/// `one_batch` all inputs have to have as many rows.
 ///
 /// # Errors
 /// With what is wrong, and where.
@@ -92,11 +92,15 @@ pub(super) fn read(
     let (json, binary) = match header {
         None => (body, &[][..]),
         Some(length) => body.split_at_checked(length).ok_or_else(|| {
-            V2Error::bad_request(format!("Inference-Header-Content-Length is {length}, the body has {}", body.len()))
+            V2Error::bad_request(format!(
+                "Inference-Header-Content-Length is {length}, the body has {}",
+                body.len()
+            ))
         })?,
     };
-    let request: Body<'_> = serde_json::from_slice(json)
-        .map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))?;
+    let request: Body<'_> = serde_json::from_slice(json).map_err(|e| {
+        V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}"))
+    })?;
     let inputs = inputs(signature, &request.inputs, binary)?;
     if one_batch {
         same_batch(signature, &inputs)?;
@@ -105,13 +109,19 @@ pub(super) fn read(
     Ok(Inference { id: request.id.map(Cow::into_owned), inputs, outputs })
 }
 
-fn inputs(signature: &Signature, given: &[Input<'_>], mut binary: &[u8]) -> Result<Vec<Tensor>, V2Error> {
+fn inputs(
+    signature: &Signature,
+    given: &[Input<'_>],
+    mut binary: &[u8],
+) -> Result<Vec<Tensor>, V2Error> {
     let model = &signature.name;
     let mut slots: Vec<Option<Tensor>> = signature.inputs.iter().map(|_| None).collect();
     for input in given {
         let name = input.name.as_ref();
         let Some(index) = signature.inputs.iter().position(|port| port.name == name) else {
-            return Err(V2Error::bad_request(format!("unexpected inference input '{name}' for model '{model}'")));
+            return Err(V2Error::bad_request(format!(
+                "unexpected inference input '{name}' for model '{model}'"
+            )));
         };
         if slots[index].is_some() {
             return Err(V2Error::bad_request(format!("input '{name}' is given twice")));
@@ -126,7 +136,10 @@ fn inputs(signature: &Signature, given: &[Input<'_>], mut binary: &[u8]) -> Resu
     }
     let missing = |(slot, port): (Option<Tensor>, &Port)| {
         slot.ok_or_else(|| {
-            V2Error::bad_request(format!("expected input '{}' for model '{model}', got none", port.name))
+            V2Error::bad_request(format!(
+                "expected input '{}' for model '{model}', got none",
+                port.name
+            ))
         })
     };
     slots.into_iter().zip(&signature.inputs).map(missing).collect()
@@ -146,7 +159,12 @@ fn same_batch(signature: &Signature, tensors: &[Tensor]) -> Result<(), V2Error> 
     }
 }
 
-fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Result<Tensor, V2Error> {
+fn tensor(
+    port: &Port,
+    input: &Input<'_>,
+    binary: &mut &[u8],
+    model: &str,
+) -> Result<Tensor, V2Error> {
     let name = &port.name;
     let wanted = datatype::name(port.element);
     if input.datatype != wanted {
@@ -163,11 +181,16 @@ fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Re
     let (shape, count) = shape(port, &input.shape, model)?;
     let wrong = |why: String| V2Error::bad_request(format!("input '{name}': {why}"));
     let data = match (input.parameters.binary_data_size, input.data) {
-        (Some(_), Some(_)) => return Err(wrong("it has both data and binary_data_size".to_owned())),
+        (Some(_), Some(_)) => {
+            return Err(wrong("it has both data and binary_data_size".to_owned()));
+        }
         (None, None) => return Err(wrong("it has neither data nor binary_data_size".to_owned())),
         (Some(size), None) => {
             let (own, rest) = binary.split_at_checked(size).ok_or_else(|| {
-                wrong(format!("binary_data_size is {size}, {} bytes are left of the body", binary.len()))
+                wrong(format!(
+                    "binary_data_size is {size}, {} bytes are left of the body",
+                    binary.len()
+                ))
             })?;
             *binary = rest;
             binary::decode(port.element, own).map_err(wrong)?
@@ -175,7 +198,11 @@ fn tensor(port: &Port, input: &Input<'_>, binary: &mut &[u8], model: &str) -> Re
         (None, Some(json)) => flat(port.element, json).map_err(|fault| wrong(fault.to_string()))?,
     };
     if data.len() != count {
-        return Err(wrong(format!("its shape {:?} has {count} elements, {} came", input.shape, data.len())));
+        return Err(wrong(format!(
+            "its shape {:?} has {count} elements, {} came",
+            input.shape,
+            data.len()
+        )));
     }
     Ok(Tensor { shape, data })
 }
@@ -186,9 +213,11 @@ const MOST_OF_NOTHING: usize = 1 << 16;
 /// The shape, if the model takes it, and the number of its elements.
 fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize), V2Error> {
     let refused = || {
-        let wanted: Vec<i64> = port.dims.iter().map(|d| d.map_or(-1, |d| i64::try_from(d).unwrap_or(-1))).collect();
+        let wanted: Vec<i64> =
+            port.dims.iter().map(|d| d.map_or(-1, |d| i64::try_from(d).unwrap_or(-1))).collect();
         V2Error::bad_request(format!(
-            "unexpected shape for input '{}' for model '{model}'. Expected {wanted:?}, got {given:?}",
+            "unexpected shape for input '{}' for model '{model}'. Expected {wanted:?}, got \
+                {given:?}",
             port.name
         ))
     };
@@ -206,7 +235,8 @@ fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize),
         extent = extent.checked_mul(size.max(1)).ok_or_else(refused)?;
         shape.push(size);
     }
-    // A tensor of nothing costs its sender nothing, and may make the model put out what its other dimensions say.
+    // A tensor of nothing costs its sender nothing, and may make the model put out what its other
+    // dimensions say.
     if count == 0 && extent > MOST_OF_NOTHING {
         return Err(refused());
     }
@@ -216,35 +246,45 @@ fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize),
 fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool)>, V2Error> {
     let binary = request.parameters.binary_data_output;
     if request.outputs.is_empty() {
-        let all = signature.outputs.iter().enumerate().filter(|(_, port)| port.kind.is_tensor_like());
+        let all =
+            signature.outputs.iter().enumerate().filter(|(_, port)| port.kind.is_tensor_like());
         return Ok(all.map(|(index, _)| (index, binary)).collect());
     }
     let wanted = |output: &Output<'_>| {
         let name = output.name.as_ref();
-        let unsupported = |what: &str| Err(V2Error::bad_request(format!("output '{name}': this server has no {what}")));
+        let unsupported = |what: &str| {
+            Err(V2Error::bad_request(format!("output '{name}': this server has no {what}")))
+        };
         if output.parameters.shared_memory_region.is_some() {
             return unsupported("shared memory");
         }
         if output.parameters.classification.is_some() {
             return unsupported("classification extension");
         }
-        let index = signature.outputs.iter().position(|port| port.name == name).ok_or_else(|| {
-            V2Error::bad_request(format!("unexpected inference output '{name}' for model '{}'", signature.name))
-        })?;
+        let index =
+            signature.outputs.iter().position(|port| port.name == name).ok_or_else(|| {
+                V2Error::bad_request(format!(
+                    "unexpected inference output '{name}' for model '{}'",
+                    signature.name
+                ))
+            })?;
         if !signature.outputs[index].kind.is_tensor_like() {
             return Err(V2Error::bad_request(format!(
-                "output '{name}' is a sequence of tensors, which this protocol cannot hold; POST /predict answers it"
+                "output '{name}' is a sequence of tensors, which this protocol cannot hold; POST \
+                    /predict answers it"
             )));
         }
         Ok((index, output.parameters.binary_data.unwrap_or(binary)))
     };
-    let outputs: Vec<(usize, bool)> = request.outputs.iter().map(wanted).collect::<Result<_, _>>()?;
+    let outputs: Vec<(usize, bool)> =
+        request.outputs.iter().map(wanted).collect::<Result<_, _>>()?;
     // Else a small request could ask for a large answer many times over.
     let mut seen = vec![false; signature.outputs.len()];
     match outputs.iter().find(|(index, _)| std::mem::replace(&mut seen[*index], true)) {
-        Some((index, _)) => {
-            Err(V2Error::bad_request(format!("output '{}' is asked for twice", signature.outputs[*index].name)))
-        }
+        Some((index, _)) => Err(V2Error::bad_request(format!(
+            "output '{}' is asked for twice",
+            signature.outputs[*index].name
+        ))),
         None => Ok(outputs),
     }
 }

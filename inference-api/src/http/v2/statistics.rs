@@ -74,12 +74,16 @@ pub(super) async fn all(State(worker): State<SharedWorker>) -> Response {
     Json(All { model_stats: catalog.all().map(|served| of(served)).collect() }).into_response()
 }
 
-pub(super) async fn one(State(worker): State<SharedWorker>, Path(target): Path<Target>) -> Result<Response, V2Error> {
+pub(super) async fn one(
+    State(worker): State<SharedWorker>,
+    Path(target): Path<Target>,
+) -> Result<Response, V2Error> {
     let catalog = worker.server.repository.catalog();
     let model_stats = match target.version {
         Some(version) => vec![of(catalog.find(&target.model, Some(&version))?)],
         None => {
-            let entry = catalog.entry(&target.model).ok_or_else(|| Unknown::Model(target.model.clone()))?;
+            let entry =
+                catalog.entry(&target.model).ok_or_else(|| Unknown::Model(target.model.clone()))?;
             entry.versions.iter().map(|served| of(served)).collect()
         }
     };

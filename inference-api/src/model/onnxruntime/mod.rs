@@ -1,8 +1,9 @@
 //! The one place that names `ort`.
 //!
-//! Intra-op threads are always 1 and never spin: a worker is a thread with a session of its own, so parallelism comes
-//! from workers, whose number follows the CPU quota. Left alone, ONNX Runtime sizes its pool by the host's cores and
-//! ignores quotas (onnxruntime#29510), which under a quota burns each period in its first milliseconds.
+//! Intra-op threads are always 1 and never spin: a worker is a thread with a session of its own, so
+//! parallelism comes from workers, whose number follows the CPU quota. Left alone, ONNX Runtime
+//! sizes its pool by the host's cores and ignores quotas (onnxruntime#29510), which under a quota
+//! burns each period in its first milliseconds.
 
 mod values;
 
@@ -35,7 +36,8 @@ pub struct Port {
     pub kind: Kind,
     /// Type of its elements; for `Maps` of their values, and text for a `Map`.
     pub element: Element,
-    /// Dimensions, the batch first; for a `Sequence` those of its tensors, for a `Map` that one is all a run takes, and none for `Maps`.
+    /// Dimensions, the batch first; for a `Sequence` those of its tensors, for a `Map` that one is
+    /// all a run takes, and none for `Maps`.
     pub dims: Vec<Option<usize>>,
 }
 
@@ -44,7 +46,8 @@ pub struct Port {
 pub enum Kind {
     /// A tensor.
     Tensor,
-    /// One map from a key to a number, an input of scikit-learn's `DictVectorizer`: it travels as JSON text.
+    /// One map from a key to a number, an input of scikit-learn's `DictVectorizer`: it travels as
+    /// JSON text.
     Map {
         /// Whether keys are whole numbers, and not names.
         by_number: bool,
@@ -99,8 +102,8 @@ impl Runtime {
             return Err(LoadError::unreadable(model, source));
         }
         // Of a file that is something else the runtime says that parsing it failed.
-        let session =
-            open_session(&self.environment, model).map_err(|e| failed(stranger(model).unwrap_or_else(|| plain(&e))))?;
+        let session = open_session(&self.environment, model)
+            .map_err(|e| failed(stranger(model).unwrap_or_else(|| plain(&e))))?;
         let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
         let outputs = ports(session.outputs(), output_kind, "output").map_err(failed)?;
         Ok(LoadedModel { session, inputs, outputs })
@@ -108,21 +111,25 @@ impl Runtime {
 }
 
 impl LoadedModel {
-    /// Runs the model once. `tensors` are in the order of `inputs`; the answer is in the order of `outputs`.
+    /// Runs the model once. `tensors` are in the order of `inputs`; the answer is in the order of
+    /// `outputs`.
     pub fn run(&mut self, tensors: Vec<Tensor>) -> Result<Vec<Value>, RunError> {
         let inputs = self
             .inputs
             .iter()
             .zip(tensors)
-            .map(|(port, tensor)| Ok((Cow::Borrowed(port.name.as_str()), values::to_ort(port, tensor)?)))
+            .map(|(port, tensor)| {
+                Ok((Cow::Borrowed(port.name.as_str()), values::to_ort(port, tensor)?))
+            })
             .collect::<ort::Result<Vec<_>>>()
             .map_err(|e| run_error(&e))?;
         let outputs = self.session.run(inputs).map_err(|e| run_error(&e))?;
         self.outputs
             .iter()
             .map(|port| {
-                let value =
-                    outputs.get(&port.name).ok_or_else(|| RunError::Refused(format!("no output {:?}", port.name)))?;
+                let value = outputs
+                    .get(&port.name)
+                    .ok_or_else(|| RunError::Refused(format!("no output {:?}", port.name)))?;
                 values::from_ort(port, value)
             })
             .collect()
@@ -145,8 +152,8 @@ fn plain(error: &ort::Error) -> String {
     in_words(&error.to_string())
 }
 
-/// A place is a path, a line and, as far as the end of its parameters, a function: `/onnxruntime_src/a.cc:85 f(const x&) The words`. Lines
-/// become one.
+/// A place is a path, a line and, as far as the end of its parameters, a function:
+/// `/onnxruntime_src/a.cc:85 f(const x&) The words`. Lines become one.
 fn in_words(text: &str) -> String {
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     while let Some(from) = text.find("/onnxruntime_src/") {
@@ -163,7 +170,8 @@ fn in_words(text: &str) -> String {
 }
 
 /// What models of texts need, whose tokens the runtime compares by a locale.
-const LOCALE: &str = "models of texts need the locale en_US.UTF-8: localedef -i en_US -f UTF-8 en_US.UTF-8 (of Debian's locales and libc-bin), or \
+const LOCALE: &str = "models of texts need the locale en_US.UTF-8: localedef -i en_US -f UTF-8 \
+    en_US.UTF-8 (of Debian's locales and libc-bin), or \
                       LOCPATH for a folder that has it";
 
 fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session> {
@@ -183,8 +191,14 @@ fn ports(
     outlets
         .iter()
         .map(|outlet| match kind_of(outlet.dtype()) {
-            Some((kind, element, dims)) => Ok(Port { name: outlet.name().to_owned(), kind, element, dims }),
-            None => Err(format!("{what} {:?} is {}, which this server cannot serve", outlet.name(), outlet.dtype())),
+            Some((kind, element, dims)) => {
+                Ok(Port { name: outlet.name().to_owned(), kind, element, dims })
+            }
+            None => Err(format!(
+                "{what} {:?} is {}, which this server cannot serve",
+                outlet.name(),
+                outlet.dtype()
+            )),
         })
         .collect()
 }
@@ -197,8 +211,9 @@ fn input_kind(dtype: &ValueType) -> Option<(Kind, Element, Vec<Option<usize>>)> 
                 TensorElementType::String => false,
                 _ => return None,
             };
-            let value = element(*value)
-                .filter(|value| matches!(value, Element::Float32 | Element::Float64 | Element::Int64))?;
+            let value = element(*value).filter(|value| {
+                matches!(value, Element::Float32 | Element::Float64 | Element::Int64)
+            })?;
             Some((Kind::Map { by_number, value }, Element::Text, vec![Some(1)]))
         }
         other => tensor(other, Kind::Tensor),
@@ -259,7 +274,10 @@ mod tests {
                 "Load failed: The words.",
             ),
             ("/onnxruntime_src/a.h:1 no parentheses", "no parentheses"),
-            ("Exception:\n/onnxruntime_src/a.cc:1 f(int)\nSecond line\nand third", "Exception: Second line and third"),
+            (
+                "Exception:\n/onnxruntime_src/a.cc:1 f(int)\nSecond line\nand third",
+                "Exception: Second line and third",
+            ),
             ("nothing of that", "nothing of that"),
         ] {
             assert_eq!(in_words(said), told);

@@ -33,7 +33,9 @@ pub(super) fn to_ort(port: &Port, tensor: Tensor) -> ort::Result<SessionInputVal
         Buffer::Uint32(v) => own!(v),
         Buffer::Uint64(v) => own!(v),
         Buffer::Bool(v) => own!(v),
-        Buffer::Text(v) => ort::value::Tensor::from_string_array((shape, v.as_slice())).map(Into::into),
+        Buffer::Text(v) => {
+            ort::value::Tensor::from_string_array((shape, v.as_slice())).map(Into::into)
+        }
     }
 }
 
@@ -44,8 +46,13 @@ pub(super) fn from_ort(port: &Port, value: &DynValue) -> Result<Value, RunError>
         Kind::Tensor | Kind::Map { .. } => tensor(port.element, value).map(Value::Tensor),
         Kind::Maps => maps(value).map(Value::Maps).map_err(failed),
         Kind::Sequence => {
-            let tensors = value.try_extract_sequence::<ort::value::DynValueTypeMarker>().map_err(failed)?;
-            tensors.iter().map(|value| tensor(port.element, value)).collect::<Result<_, _>>().map(Value::Sequence)
+            let tensors =
+                value.try_extract_sequence::<ort::value::DynValueTypeMarker>().map_err(failed)?;
+            tensors
+                .iter()
+                .map(|value| tensor(port.element, value))
+                .collect::<Result<_, _>>()
+                .map(Value::Sequence)
         }
     }
 }
@@ -79,7 +86,8 @@ fn tensor(element: Element, value: &DynValue) -> Result<Tensor, RunError> {
     })
 }
 
-/// A copy that fails where there is no room for it: a model may put out more than a request has any right to.
+/// A copy that fails where there is no room for it: a model may put out more than a request has any
+/// right to.
 fn copy<T: Copy>(data: &[T]) -> Result<Vec<T>, RunError> {
     let mut copy = room(data.len())?;
     copy.extend_from_slice(data);
@@ -90,7 +98,8 @@ fn dims(shape: &Shape) -> Vec<usize> {
     shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect()
 }
 
-/// In the order of the keys, which is that of the classes: converters sort both, and the runtime's order is its own.
+/// In the order of the keys, which is that of the classes: converters sort both, and the runtime's
+/// order is its own.
 fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(Key, f32)>>> {
     let rows = value.try_extract_sequence::<ort::value::DynValueTypeMarker>()?;
     rows.iter()
@@ -109,14 +118,18 @@ fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(Key, f32)>>> {
 }
 
 /// A map from the JSON text of an object: `{"name": 1.5}`.
-fn map(name: &str, (by_number, value): (bool, Element), tensor: &Tensor) -> ort::Result<SessionInputValue<'static>> {
+fn map(
+    name: &str,
+    (by_number, value): (bool, Element),
+    tensor: &Tensor,
+) -> ort::Result<SessionInputValue<'static>> {
     fn pairs<K, V>(name: &str, text: &str) -> ort::Result<Vec<(K, V)>>
     where
         K: std::str::FromStr<Err: std::fmt::Display>,
         V: serde::de::DeserializeOwned,
     {
-        let object: std::collections::BTreeMap<String, V> =
-            serde_json::from_str(text).map_err(|e| ort::Error::new(format!("{name}: an object of numbers: {e}")))?;
+        let object: std::collections::BTreeMap<String, V> = serde_json::from_str(text)
+            .map_err(|e| ort::Error::new(format!("{name}: an object of numbers: {e}")))?;
         let pair = |(key, value): (String, V)| match key.parse() {
             Ok(key) => Ok((key, value)),
             Err(e) => Err(ort::Error::new(format!("{name}: the key {key:?}: {e}"))),
@@ -125,7 +138,12 @@ fn map(name: &str, (by_number, value): (bool, Element), tensor: &Tensor) -> ort:
     }
     let text = match &tensor.data {
         Buffer::Text(texts) if texts.len() == 1 => &texts[0],
-        other => return Err(ort::Error::new(format!("{name}: one object a run, and {} came", other.len()))),
+        other => {
+            return Err(ort::Error::new(format!(
+                "{name}: one object a run, and {} came",
+                other.len()
+            )));
+        }
     };
     Ok(match (by_number, value) {
         (false, Element::Float64) => Map::<String, f64>::new(pairs(name, text)?)?.into(),

@@ -39,9 +39,10 @@ impl Chunk {
         let byte = bytes[0];
         match self {
             Self::Size { size, digits } => match (byte as char).to_digit(16) {
-                Some(digit) if digits < MAX_SIZE_DIGITS => {
-                    Step::Next(Self::Size { size: size * 16 + u64::from(digit), digits: digits + 1 }, 1)
-                }
+                Some(digit) if digits < MAX_SIZE_DIGITS => Step::Next(
+                    Self::Size { size: size * 16 + u64::from(digit), digits: digits + 1 },
+                    1,
+                ),
                 None if digits > 0 => match byte {
                     b'\n' => Step::Next(Self::after_size(size), 1),
                     b'\r' | b';' | b' ' | b'\t' => Step::Next(Self::Extension { size }, 1),

@@ -1,7 +1,8 @@
 //! Reads HTTP/1.1 answers as they come, and keeps no more of them than it must.
 //!
-//! Bodies are counted, and kept only where somebody wants to look at them. A head that came in pieces is kept until it is whole; in the usual case, where one read
-//! brings the whole answer, nothing is copied at all.
+//! Bodies are counted, and kept only where somebody wants to look at them. A head that came in
+//! pieces is kept until it is whole; in the usual case, where one read brings the whole answer,
+//! nothing is copied at all.
 
 mod chunk;
 mod framing;
@@ -73,7 +74,8 @@ const WORDS: usize = 512;
 struct TooManyHeaders;
 
 impl Reader {
-    /// Takes the next bytes. Bytes after the end of the answer make it malformed: nothing was asked for them.
+    /// Takes the next bytes. Bytes after the end of the answer make it malformed: nothing was asked
+    /// for them.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Progress {
         self.bytes += bytes.len() as u64;
         if self.state == State::Head {
@@ -86,7 +88,8 @@ impl Reader {
             } else {
                 let mut whole = kept;
                 whole.extend_from_slice(bytes);
-                // Only the end of a line can end a head: parsing one that comes byte by byte must not cost its length squared.
+                // Only the end of a line can end a head: parsing one that comes byte by byte must
+                // not cost its length squared.
                 if !bytes.contains(&b'\n') && whole.len() <= MAX_HEAD_BYTES {
                     self.head = whole;
                     return Progress::NeedMore;
@@ -128,12 +131,18 @@ impl Reader {
         self.body_bytes > self.wanted
     }
 
-    /// What the server says of an answer that is no 2xx, in a line: where it redirects to, and the beginning of the body.
+    /// What the server says of an answer that is no 2xx, in a line: where it redirects to, and the
+    /// beginning of the body.
     pub fn words(&self) -> String {
         let location = self.location.as_ref().map(|location| format!("Location: {location}"));
         let beginning = &self.kept[..self.kept.len().min(WORDS)];
-        let text = String::from_utf8_lossy(beginning).split_whitespace().collect::<Vec<_>>().join(" ");
-        location.into_iter().chain(Some(text).filter(|text| !text.is_empty())).collect::<Vec<_>>().join(" · ")
+        let text =
+            String::from_utf8_lossy(beginning).split_whitespace().collect::<Vec<_>>().join(" ");
+        location
+            .into_iter()
+            .chain(Some(text).filter(|text| !text.is_empty()))
+            .collect::<Vec<_>>()
+            .join(" · ")
     }
 
     /// The values of its `Set-Cookie` headers.
@@ -158,10 +167,12 @@ impl Reader {
 
     /// Parses a head at the beginning of `bytes` and returns its length.
     fn parse_head(&mut self, bytes: &[u8]) -> Result<usize, Progress> {
-        self.parse_head_with(bytes, &mut [httparse::EMPTY_HEADER; FEW_HEADERS]).unwrap_or_else(|TooManyHeaders| {
-            let mut many = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
-            self.parse_head_with(bytes, &mut many).unwrap_or(Err(Progress::Malformed))
-        })
+        self.parse_head_with(bytes, &mut [httparse::EMPTY_HEADER; FEW_HEADERS]).unwrap_or_else(
+            |TooManyHeaders| {
+                let mut many = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+                self.parse_head_with(bytes, &mut many).unwrap_or(Err(Progress::Malformed))
+            },
+        )
     }
 
     /// The same with so much room for headers.
@@ -189,11 +200,16 @@ impl Reader {
                 continue;
             }
             self.status = status;
-            let Some((framing, keep_alive)) = framing(&response) else { return Ok(Err(Progress::Malformed)) };
+            let Some((framing, keep_alive)) = framing(&response) else {
+                return Ok(Err(Progress::Malformed));
+            };
             self.keep_alive = keep_alive;
             self.set_cookies.clear();
             let named = |name: &'static str| {
-                let all = response.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+                let all = response
+                    .headers
+                    .iter()
+                    .filter(move |header| header.name.eq_ignore_ascii_case(name));
                 all.filter_map(|header| std::str::from_utf8(header.value).ok().map(str::to_owned))
             };
             self.set_cookies.extend(named("set-cookie"));
@@ -267,10 +283,11 @@ mod tests {
         (progress, reader)
     }
 
-    const CHUNKED: &[u8] =
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nabcd\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n";
+    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+            chunked\r\n\r\n4;x=y\r\nabcd\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n";
     const SIZED: &[u8] =
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 No\r\ncontent-length: 5\r\nConnection: close\r\n\r\nhello";
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 No\r\ncontent-length: 5\r\nConnection: \
+            close\r\n\r\nhello";
 
     proptest! {
         #[test]
@@ -329,7 +346,8 @@ mod tests {
     #[test]
     fn a_head_may_have_many_headers() {
         for count in [64, 65, 1000] {
-            let headers: String = (0..count).map(|number| format!("x-{number}: {number}\r\n")).collect();
+            let headers: String =
+                (0..count).map(|number| format!("x-{number}: {number}\r\n")).collect();
             let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
             for size in [7, answer.len()] {
                 let (progress, _) = read_in_pieces(answer.as_bytes(), size);
@@ -344,13 +362,17 @@ mod tests {
     #[test]
     fn what_a_server_says_of_a_refusal_is_kept() {
         let (_, reader) = read_in_pieces(
-            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://api/\r\ncontent-length: 12\r\n\r\ngo\r\n  there!",
+            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://api/\r\ncontent-length: \
+                12\r\n\r\ngo\r\n  there!",
             9,
         );
         assert_eq!(reader.words(), "Location: https://api/ · go there!");
         let long = format!("HTTP/1.1 422 X\r\ncontent-length: 600\r\n\r\n{}", "é".repeat(300));
         assert_eq!(read_in_pieces(long.as_bytes(), 50).1.words().chars().count(), WORDS / 2);
-        assert_eq!(read_in_pieces(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 50).1.words(), "");
+        assert_eq!(
+            read_in_pieces(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 50).1.words(),
+            ""
+        );
     }
 
     #[test]
@@ -360,7 +382,12 @@ mod tests {
             b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
             b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
         ] {
-            assert_eq!(read_in_pieces(bytes, 1000).0, Progress::Malformed, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                read_in_pieces(bytes, 1000).0,
+                Progress::Malformed,
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 
@@ -369,7 +396,10 @@ mod tests {
         let mut reader = Reader::default();
         for _ in 0..3 {
             let progress = reader.feed(b"HTTP/1.1 204 No Content\r\n\r\n");
-            assert!(matches!(progress, Progress::Done(Answer { status: 204, keep_alive: true, .. })), "{progress:?}");
+            assert!(
+                matches!(progress, Progress::Done(Answer { status: 204, keep_alive: true, .. })),
+                "{progress:?}"
+            );
             reader.reset(0);
         }
     }

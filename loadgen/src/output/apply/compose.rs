@@ -5,8 +5,8 @@ use orchestrator::MOST_PIDS;
 use super::{NO_HEALTH_CHECK, Source, comments, memory, quoted};
 use crate::trial::Point;
 
-/// A Compose file that starts what was measured with the limits of `point`. One replica is published on 8000 of the loopback
-/// interface, several on a range from there.
+/// A Compose file that starts what was measured with the limits of `point`. One replica is
+/// published on 8000 of the loopback interface, several on a range from there.
 pub fn file(source: &Source, point: Point) -> String {
     if let Some(service) = &source.service {
         return beside(service, point);
@@ -16,7 +16,8 @@ pub fn file(source: &Source, point: Point) -> String {
         1 => format!("127.0.0.1:8000:{port}"),
         r => format!("127.0.0.1:8000-{}:{port}", 8000 + r - 1),
     };
-    let mut text = format!("# Written by loadgen sweep: the smallest limits found.\n{}", source.warning());
+    let mut text =
+        format!("# Written by loadgen sweep: the smallest limits found.\n{}", source.warning());
     text.push_str(&format!(
         "services:\n  api:\n    image: {}\n    ports: [\"{published}\"]\n",
         literal(source.image())
@@ -34,7 +35,10 @@ pub fn file(source: &Source, point: Point) -> String {
     if !source.mounts.is_empty() {
         text.push_str("    volumes:\n");
         for (here, inside) in &source.mounts {
-            text.push_str(&format!("      - {}\n", literal(&format!("{}:{}:ro", here.display(), inside.display()))));
+            text.push_str(&format!(
+                "      - {}\n",
+                literal(&format!("{}:{}:ro", here.display(), inside.display()))
+            ));
         }
     }
     text.push_str(&comments("    ", &NO_HEALTH_CHECK));
@@ -54,11 +58,13 @@ pub fn file(source: &Source, point: Point) -> String {
     text
 }
 
-/// What is to be said beside the file of the project whose service was varied. That may say limits in either of Compose's two
-/// ways, and Compose refuses a project in which the two differ, and an Engine one with both of its ways for CPU: all are said.
+/// What is to be said beside the file of the project whose service was varied. That may say limits
+/// in either of Compose's two ways, and Compose refuses a project in which the two differ, and an
+/// Engine one with both of its ways for CPU: all are said.
 fn beside(service: &str, point: Point) -> String {
     format!(
-        "# Written by loadgen sweep: the smallest limits found, to be said beside the project's own file:\n\
+        "# Written by loadgen sweep: the smallest limits found, to be said beside the project's \
+            own file:\n\
          # docker compose -f compose.yaml -f THIS up -d\nservices:\n  {}:\n    \
          # In each way in which the project's own file may say them: they must not differ.\n    \
          cpus: {}\n    cpu_period: 0\n    cpu_quota: 0\n    mem_limit: \"{}\"\n    scale: {}\n{}",
@@ -74,7 +80,8 @@ fn beside(service: &str, point: Point) -> String {
 fn deploy(point: Point) -> String {
     let memory = memory(point.limits.memory_bytes, "M");
     format!(
-        "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: {}\n      resources:\n        limits:\n          \
+        "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: \
+            {}\n      resources:\n        limits:\n          \
          cpus: \"{}\"\n          memory: \"{memory}\"\n",
         point.replicas, point.limits.cpus
     )
@@ -101,7 +108,11 @@ mod tests {
 
     #[test]
     fn limits_are_per_replica() {
-        let source = Source { image: Some("127.0.0.1:5000/x:1".to_owned()), port: 9000, ..Source::default() };
+        let source = Source {
+            image: Some("127.0.0.1:5000/x:1".to_owned()),
+            port: 9000,
+            ..Source::default()
+        };
         let text = file(&source, minimum(2));
         let api = api(&text);
         assert_eq!(
@@ -122,10 +133,14 @@ mod tests {
 
     #[test]
     fn containers_are_as_those_of_trials() {
-        let source = Source { image: Some("x".to_owned()), open_files: 65_536, ..Source::default() };
+        let source =
+            Source { image: Some("x".to_owned()), open_files: 65_536, ..Source::default() };
         let text = file(&source, minimum(1));
         let api = api(&text);
-        assert_eq!((&api["healthcheck"]["disable"], &api["ulimits"]["nofile"]), (&json!(true), &json!(65_536)));
+        assert_eq!(
+            (&api["healthcheck"]["disable"], &api["ulimits"]["nofile"]),
+            (&json!(true), &json!(65_536))
+        );
         assert!(text.contains("# As it was measured, without the image's health check"), "{text}");
     }
 
@@ -141,15 +156,21 @@ mod tests {
             ..Source::default()
         };
         let api = api(&file(&source, minimum(1)));
-        assert_eq!((&api["environment"]["A"], &api["command"]), (&json!("b$$c"), &json!(["--a=$$b"])));
+        assert_eq!(
+            (&api["environment"]["A"], &api["command"]),
+            (&json!("b$$c"), &json!(["--a=$$b"]))
+        );
         assert_eq!(api["volumes"], json!(["/here:/inside:ro"]));
         assert_eq!((&api["user"], &api["cap_add"]), (&json!("7:7"), &json!(["CHOWN"])));
     }
 
     #[test]
     fn a_service_that_was_varied_gets_its_limits_and_nothing_else() {
-        let source =
-            Source { image: Some("sha256:0".to_owned()), service: Some("api".to_owned()), ..Source::default() };
+        let source = Source {
+            image: Some("sha256:0".to_owned()),
+            service: Some("api".to_owned()),
+            ..Source::default()
+        };
         let limits = json!({ "cpus": "0.1", "memory": "64M" });
         let expected = json!({
             "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "64M", "memswap_limit": "64M", "scale": 2,
@@ -162,7 +183,10 @@ mod tests {
     fn what_was_served_is_served_where_it_is_published() {
         let text = file(&model_at_9000(None), minimum(1));
         let api = api(&text);
-        assert_eq!(api["command"], json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]));
+        assert_eq!(
+            api["command"],
+            json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"])
+        );
         assert_eq!(api["ports"], json!(["127.0.0.1:8000:9000"]));
         assert_eq!(api["volumes"], json!(["/data/my model.onnx:/mounted/my model.onnx:ro"]));
         assert!(text.contains("found for processes"), "{text}");

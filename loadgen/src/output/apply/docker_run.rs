@@ -5,8 +5,8 @@ use orchestrator::MOST_PIDS;
 use super::{NO_HEALTH_CHECK, Source, comments, memory};
 use crate::trial::Point;
 
-/// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback interface; before it, as
-/// comments of a shell's, what is to be known of it.
+/// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback
+/// interface; before it, as comments of a shell's, what is to be known of it.
 pub fn line(source: &Source, point: Point) -> String {
     let limits = point.limits;
     let memory = memory(limits.memory_bytes, "m");
@@ -19,7 +19,9 @@ pub fn line(source: &Source, point: Point) -> String {
     words.extend(source.rights.cap_add.iter().map(|added| format!("--cap-add {added}")));
     words.extend(source.rights.user.iter().map(|user| format!("--user {}", shell(user))));
     words.extend((source.open_files > 0).then(|| format!("--ulimit nofile={}", source.open_files)));
-    words.extend(source.env.iter().map(|(name, value)| format!("-e {}", shell(&format!("{name}={value}")))));
+    words.extend(
+        source.env.iter().map(|(name, value)| format!("-e {}", shell(&format!("{name}={value}")))),
+    );
     let mount = |(here, inside): &(std::path::PathBuf, std::path::PathBuf)| {
         format!("-v {}", shell(&format!("{}:{}:ro", here.display(), inside.display())))
     };
@@ -58,7 +60,9 @@ mod tests {
         let text = line(&source, minimum(2));
         let (comments, line) = text.rsplit_once('\n').unwrap();
         assert!(
-            line.starts_with("docker run --rm --no-healthcheck --cpus 0.1 --memory 64m --memory-swap 64m "),
+            line.starts_with(
+                "docker run --rm --no-healthcheck --cpus 0.1 --memory 64m --memory-swap 64m "
+            ),
             "{line}"
         );
         assert!(line.contains(" --pids-limit 512 "), "{line}");
@@ -66,7 +70,10 @@ mod tests {
             line.ends_with(r"-p 127.0.0.1:8000:9000 --ulimit nofile=65536 -e 'A=it'\''s $1' -v /here:/inside:ro x:1"),
             "{line}"
         );
-        assert!(comments.lines().all(|line| line.starts_with("# ")) && !comments.contains("processes"), "{comments}");
+        assert!(
+            comments.lines().all(|line| line.starts_with("# ")) && !comments.contains("processes"),
+            "{comments}"
+        );
         assert!(comments.contains("without the image's health check"), "{comments}");
     }
 

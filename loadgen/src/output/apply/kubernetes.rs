@@ -3,22 +3,33 @@
 use super::{Source, comments, memory, quoted};
 use crate::trial::{Point, Trial};
 
-/// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all users, and an autoscaler that waits
-/// for all of a request never acts.
+/// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all
+/// users, and an autoscaler that waits for all of a request never acts.
 const UTILIZATION: f64 = 0.8;
 /// Replicas that the autoscaler may make of each one that was needed.
 const MOST: u32 = 4;
 
-/// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the utilization at which the
-/// objective was held, as `confirmation` measured it, or somewhat less. Pods on nodes of their own do not share their files' pages: each
-/// gets `alone_bytes` of memory, what fewer replicas needed each, where that is known and more.
-pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmation: Option<&Trial>) -> String {
+/// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the
+/// utilization at which the objective was held, as `confirmation` measured it, or somewhat less.
+/// Pods on nodes of their own do not share their files' pages: each gets `alone_bytes` of memory,
+/// what fewer replicas needed each, where that is known and more.
+pub fn file(
+    source: &Source,
+    point: Point,
+    alone_bytes: Option<u64>,
+    confirmation: Option<&Trial>,
+) -> String {
     let millis = point.limits.cpus.millis;
     let memory = memory(point.limits.memory_bytes.max(alone_bytes.unwrap_or(0)), "Mi");
-    let used = confirmation.map(|trial| trial.usage.cpus_used / point.total_cpus()).filter(|share| *share > 0.05);
+    let used = confirmation
+        .map(|trial| trial.usage.cpus_used / point.total_cpus())
+        .filter(|share| *share > 0.05);
     let how = match used {
         Some(used) if used <= UTILIZATION => "measured".to_owned(),
-        Some(used) => format!("assumed: {:.0}% was measured, at which it would never act", used.min(1.0) * 100.0),
+        Some(used) => format!(
+            "assumed: {:.0}% was measured, at which it would never act",
+            used.min(1.0) * 100.0
+        ),
         None => "assumed".to_owned(),
     };
     let utilization = (used.unwrap_or(UTILIZATION).min(UTILIZATION) * 100.0).round();
@@ -27,14 +38,16 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
         Some(_) => comments(
             "          ",
             &[
-                "Replicas on one machine share the pages of their files, pods on nodes of their own do not: this is the memory that",
+                "Replicas on one machine share the pages of their files, pods on nodes of their \
+                    own do not: this is the memory that",
                 "fewer replicas needed each, where that is more.",
             ],
         ),
         None => comments(
             "          ",
             &[
-                "Measured on one machine, where replicas share the pages of their files: a pod on a node of its own may need more",
+                "Measured on one machine, where replicas share the pages of their files: a pod on \
+                    a node of its own may need more",
                 "memory.",
             ],
         ),
@@ -46,13 +59,21 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
     };
     let user = source.rights.user.as_deref().map(run_as).unwrap_or_default();
     let mut text = format!(
-        "# Written by loadgen sweep: the smallest limits found, on one machine. A node's processors may be faster or slower.\n{}\
-         apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: {{ app: api }}\nspec:\n  replicas: {}\n  \
-         selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: {{ app: api }}\n    spec:\n      \
-         containers:\n        - name: api\n          image: {}\n          imagePullPolicy: IfNotPresent\n          ports:\n            - containerPort: {}\n          \
-         readinessProbe:\n            httpGet: {{ path: {}, port: {} }}\n            periodSeconds: 2\n{pages}          resources:\n            \
-         requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
-         securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: {{ drop: [ALL]{added} }}\n{user}",
+        "# Written by loadgen sweep: the smallest limits found, on one machine. A node's \
+            processors may be faster or slower.\n{}\
+         apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: api\n  labels: \
+         {{ app: api }}\nspec:\n  replicas: {}\n  \
+         selector:\n    matchLabels: {{ app: api }}\n  template:\n    metadata:\n      labels: \
+         {{ app: api }}\n    spec:\n      \
+         containers:\n        - name: api\n          image: {}\n          imagePullPolicy: \
+         IfNotPresent\n          ports:\n            - containerPort: {}\n          \
+         readinessProbe:\n            httpGet: \
+         {{ path: {}, port: {} }}\n            periodSeconds: \
+         2\n{pages}          resources:\n            \
+         requests: {{ cpu: {millis}m, memory: \"{memory}\" }}\n            limits: \
+         {{ cpu: {millis}m, memory: \"{memory}\" }}\n          \
+         securityContext:\n            allowPrivilegeEscalation: false\n            capabilities: \
+         {{ drop: [ALL]{added} }}\n{user}",
         source.warning(),
         point.replicas,
         quoted(&pinned(source)),
@@ -67,7 +88,11 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
     if !source.env.is_empty() {
         text.push_str("          env:\n");
         for (name, value) in &source.env {
-            text.push_str(&format!("            - name: {}\n              value: {}\n", quoted(name), literal(value)));
+            text.push_str(&format!(
+                "            - name: {}\n              value: {}\n",
+                quoted(name),
+                literal(value)
+            ));
         }
     }
     let files = &source.mounts;
@@ -76,20 +101,30 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
         for (index, (_, inside)) in files.iter().enumerate() {
             let inside = quoted(&inside.display().to_string());
             text.push_str(&format!(
-                "            - name: file-{index}\n              mountPath: {inside}\n              readOnly: true\n"
+                "            - name: file-{index}\n              mountPath: \
+                    {inside}\n              readOnly: true\n"
             ));
         }
-        text.push_str("      # Paths of the machine that was measured on: put a ConfigMap or a volume claim in their place.\n      volumes:\n");
+        text.push_str(
+            "      # Paths of the machine that was measured on: put a ConfigMap or a \
+            volume claim in their place.\n      volumes:\n",
+        );
         for (index, (here, _)) in files.iter().enumerate() {
             let here = quoted(&here.display().to_string());
-            text.push_str(&format!("        - name: file-{index}\n          hostPath: {{ path: {here} }}\n"));
+            text.push_str(&format!(
+                "        - name: file-{index}\n          hostPath: {{ path: {here} }}\n"
+            ));
         }
     }
     text.push_str(&format!(
-        "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: api\nspec:\n  selector: {{ app: api }}\n  ports:\n    - port: 80\n      \
-         targetPort: {}\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: api\nspec:\n  \
-         scaleTargetRef: {{ apiVersion: apps/v1, kind: Deployment, name: api }}\n  minReplicas: {}\n  # Assumed: {MOST} times as many.\n  \
-         maxReplicas: {}\n  metrics:\n    - type: Resource\n      resource:\n        name: cpu\n        # Of the request, with all users \
+        "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: api\nspec:\n  selector: \
+            {{ app: api }}\n  ports:\n    - port: 80\n      \
+         targetPort: {}\n---\napiVersion: autoscaling/v2\nkind: \
+         HorizontalPodAutoscaler\nmetadata:\n  name: api\nspec:\n  \
+         scaleTargetRef: {{ apiVersion: apps/v1, kind: Deployment, name: api }}\n  minReplicas: \
+         {}\n  # Assumed: {MOST} times as many.\n  \
+         maxReplicas: {}\n  metrics:\n    - type: Resource\n      resource:\n        name: \
+         cpu\n        # Of the request, with all users \
          ({how}).\n        target: {{ type: Utilization, averageUtilization: {utilization} }}\n",
         source.port,
         point.replicas,
@@ -98,7 +133,8 @@ pub fn file(source: &Source, point: Point, alone_bytes: Option<u64>, confirmatio
     text
 }
 
-/// The image by its digest, or with a tag: of one without either Kubernetes takes the latest, and asks for it at every start.
+/// The image by its digest, or with a tag: of one without either Kubernetes takes the latest, and
+/// asks for it at every start.
 fn pinned(source: &Source) -> String {
     let image = source.image();
     let name = image.rsplit('/').next().unwrap_or(image);
@@ -111,10 +147,14 @@ fn pinned(source: &Source) -> String {
 
 /// Lines that say who runs, where that is a number: Kubernetes takes no names.
 fn run_as(user: &str) -> String {
-    let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
+    let (user, group) =
+        user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
     let line = |name: &str, id: &str| match id.parse::<u32>() {
         Ok(id) => format!("            {name}: {id}\n"),
-        Err(_) => format!("            # {name}: Kubernetes takes a number, and the trials had {}.\n", quoted(id)),
+        Err(_) => format!(
+            "            # {name}: Kubernetes takes a number, and the trials had {}.\n",
+            quoted(id)
+        ),
     };
     line("runAsUser", user) + &group.map(|group| line("runAsGroup", group)).unwrap_or_default()
 }
@@ -148,8 +188,14 @@ mod tests {
         let kinds: Vec<&str> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler"]);
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["resources"]["limits"], serde_json::json!({ "cpu": "100m", "memory": "80Mi" }));
-        assert_eq!((&documents[0]["spec"]["replicas"], &container["env"][0]["value"]), (&2.into(), &"$$(B)".into()));
+        assert_eq!(
+            container["resources"]["limits"],
+            serde_json::json!({ "cpu": "100m", "memory": "80Mi" })
+        );
+        assert_eq!(
+            (&documents[0]["spec"]["replicas"], &container["env"][0]["value"]),
+            (&2.into(), &"$$(B)".into())
+        );
         assert_eq!(container["volumeMounts"][0]["mountPath"], "/in side");
         assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/ready");
         let scaler = &documents[2]["spec"];
@@ -161,7 +207,10 @@ mod tests {
     #[test]
     fn pods_of_which_nothing_smaller_is_known_have_the_memory_that_was_measured() {
         let more = file(&Source::default(), minimum(2), Some(8 << 20), None);
-        assert!(more.contains("memory: \"64Mi\"") && more.contains("fewer replicas needed"), "{more}");
+        assert!(
+            more.contains("memory: \"64Mi\"") && more.contains("fewer replicas needed"),
+            "{more}"
+        );
         let unknown = file(&Source::default(), minimum(2), None, None);
         assert!(unknown.contains("may need more"), "{unknown}");
         assert!(!file(&Source::default(), minimum(1), None, None).contains("share the pages"));
@@ -176,7 +225,10 @@ mod tests {
         assert_eq!(named("127.0.0.1:5000/x", None), "127.0.0.1:5000/x:latest");
         assert_eq!(named("x:1", None), "x:1");
         assert_eq!(named("x:1", Some("x@sha256:0")), "x@sha256:0");
-        assert!(file(&Source::default(), minimum(1), None, None).contains("imagePullPolicy: IfNotPresent"));
+        assert!(
+            file(&Source::default(), minimum(1), None, None)
+                .contains("imagePullPolicy: IfNotPresent")
+        );
     }
 
     #[test]
@@ -190,8 +242,17 @@ mod tests {
         let text = file(&model_at_9000(None), minimum(1), None, None);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
-        let args = serde_json::json!(["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"]);
-        assert_eq!((&container["args"], &container["ports"][0]["containerPort"]), (&args, &9000.into()));
+        let args = serde_json::json!([
+            "serve",
+            "--model",
+            "/mounted/my model.onnx",
+            "--bind",
+            "0.0.0.0:9000"
+        ]);
+        assert_eq!(
+            (&container["args"], &container["ports"][0]["containerPort"]),
+            (&args, &9000.into())
+        );
         assert_eq!(container["volumeMounts"][0]["mountPath"], "/mounted/my model.onnx");
         assert!(text.contains("# The limits were found for processes"), "{text}");
     }

@@ -1,5 +1,5 @@
-//! What was found, ready to be applied: as a Compose file, a Kubernetes manifest and a command line. Each starts what the trials
-//! started, the way they started it.
+//! What was found, ready to be applied: as a Compose file, a Kubernetes manifest and a command
+//! line. Each starts what the trials started, the way they started it.
 
 pub mod compose;
 pub mod docker_run;
@@ -11,12 +11,14 @@ use orchestrator::Rights;
 
 /// For files of a sweep over processes: what is to be known before they are used.
 const OF_PROCESSES: [&str; 2] = [
-    "The limits were found for processes on the host. In a container the pages of program and library count too:",
+    "The limits were found for processes on the host. In a container the pages of program and \
+        library count too:",
     "sweep the image itself (--image) before relying on them here.",
 ];
 /// Why the image's health check is off.
 const NO_HEALTH_CHECK: [&str; 2] = [
-    "As it was measured, without the image's health check: that runs inside the container, every few seconds, and is",
+    "As it was measured, without the image's health check: that runs inside the container, every \
+        few seconds, and is",
     "charged to these limits. At a tenth of a processor it is most of what is used.",
 ];
 
@@ -46,7 +48,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// The files that start it. None is for Kubernetes where a service was varied in place: its image may be known by its id alone.
+    /// The files that start it. None is for Kubernetes where a service was varied in place: its
+    /// image may be known by its id alone.
     pub fn files(&self) -> &'static [&'static str] {
         match self.service {
             Some(_) => &["compose.yaml"],
@@ -82,7 +85,8 @@ fn comments(indent: &str, lines: &[&str]) -> String {
     lines.iter().map(|line| format!("{indent}# {line}\n")).collect()
 }
 
-/// Memory as people write it, `32Mi`, with the unit that a tool has for 2^20 bytes; in bytes where it is no whole number of them.
+/// Memory as people write it, `32Mi`, with the unit that a tool has for 2^20 bytes; in bytes where
+/// it is no whole number of them.
 fn memory(bytes: u64, mebi: &str) -> String {
     if bytes.is_multiple_of(1 << 20) { format!("{}{mebi}", bytes >> 20) } else { bytes.to_string() }
 }

@@ -28,14 +28,18 @@ struct Mark {
     what: String,
 }
 
-/// Draws the curve of the cheapest replica count, or else of the first one that was measured; `None` where nothing was.
+/// Draws the curve of the cheapest replica count, or else of the first one that was measured;
+/// `None` where nothing was.
 pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Option<String> {
     let cheapest = answer.cheapest(settings).map(|minimum| minimum.point.replicas);
-    let known = answer.per_replicas.iter().find(|known| cheapest.is_none_or(|cheapest| known.replicas == cheapest))?;
+    let known = answer
+        .per_replicas
+        .iter()
+        .find(|known| cheapest.is_none_or(|cheapest| known.replicas == cheapest))?;
     let mine = || {
-        trials
-            .iter()
-            .filter(|trial| trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users)
+        trials.iter().filter(|trial| {
+            trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users
+        })
     };
     // Far above the edge there is nothing to see.
     let lowest = mine().flat_map(|trial| {
@@ -47,21 +51,26 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     let is_near = |mark: &Mark| mark.cpus <= most;
     let starts: Vec<Mark> = mine().filter_map(start).filter(is_near).collect();
     let probed = mine().filter(|trial| trial.spec.purpose == Purpose::Probe);
-    let probes: Vec<Vec<Mark>> = probed.map(|probe| readings(probe).into_iter().filter(is_near).collect()).collect();
+    let probes: Vec<Vec<Mark>> =
+        probed.map(|probe| readings(probe).into_iter().filter(is_near).collect()).collect();
     let all = || starts.iter().chain(probes.iter().flatten());
-    let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), mark| (low.min(mark.cpus), high.max(mark.cpus)));
+    let (low, high) = all()
+        .fold((f64::MAX, 0.0_f64), |(low, high), mark| (low.min(mark.cpus), high.max(mark.cpus)));
     if high <= 0.0 {
         return None;
     }
     let x = Axis::log(low * 0.85, high * 1.15, LEFT, RIGHT);
     let slowest = all().map(|mark| mark.ms).fold(limit_ms(settings) * 3.0, f64::max);
-    let fastest = all().map(|mark| mark.ms).filter(|ms| *ms > 0.0).fold(limit_ms(settings), f64::min);
-    let panel = |y: Axis, top: f64, bottom: f64| Panel { x, y, left: LEFT, right: RIGHT, top, bottom };
+    let fastest =
+        all().map(|mark| mark.ms).filter(|ms| *ms > 0.0).fold(limit_ms(settings), f64::min);
+    let panel =
+        |y: Axis, top: f64, bottom: f64| Panel { x, y, left: LEFT, right: RIGHT, top, bottom };
     let latency = panel(Axis::log(fastest * 0.8, slowest * 1.2, 310.0, 90.0), 90.0, 310.0);
     let rates = panel(Axis::log(LEAST_RATE, 1.0, 530.0, 360.0), 360.0, 530.0);
     let holding = panel(Axis::linear(0.0, 1.0, 650.0, 580.0), 580.0, 650.0);
 
-    let mut frame = Frame::new(SIZE.0, SIZE.1, &title(settings, answer, known), &subtitle(settings, known));
+    let mut frame =
+        Frame::new(SIZE.0, SIZE.1, &title(settings, answer, known), &subtitle(settings, known));
     panels(&mut frame, settings, known, [&latency, &rates, &holding]);
     shade(&mut frame, known, [&latency, &rates, &holding]);
     let limit = limit_ms(settings);
@@ -106,7 +115,12 @@ fn subtitle(settings: &Settings, known: &ReplicaAnswer) -> String {
     format!("{}; closed, {}{edge}", settings.objective, settings.wait_time)
 }
 
-fn panels(frame: &mut Frame, settings: &Settings, known: &ReplicaAnswer, [latency, rates, holding]: [&Panel; 3]) {
+fn panels(
+    frame: &mut Frame,
+    settings: &Settings,
+    known: &ReplicaAnswer,
+    [latency, rates, holding]: [&Panel; 3],
+) {
     let rungs: Vec<(f64, String)> = known
         .rungs
         .iter()
@@ -120,17 +134,28 @@ fn panels(frame: &mut Frame, settings: &Settings, known: &ReplicaAnswer, [latenc
     frame.panel(rates, "requests that violate the objective", &[], &shares);
     let halves = [0.0, 0.5, 1.0].map(|p| (p, format!("{:.0}%", p * 100.0)));
     frame.panel(holding, "fresh starts that hold (p_hold)", &rungs, &halves);
-    frame.text((LEFT + RIGHT) / 2.0, holding.bottom + 34.0, "s", "middle", "CPU limit of a replica");
+    frame.text(
+        (LEFT + RIGHT) / 2.0,
+        holding.bottom + 34.0,
+        "s",
+        "middle",
+        "CPU limit of a replica",
+    );
 }
 
 /// Shades `p_hold` of each rung, and the interval of the edge.
 fn shade(frame: &mut Frame, known: &ReplicaAnswer, [latency, rates, holding]: [&Panel; 3]) {
-    let places: Vec<f64> = known.rungs.iter().map(|rung| holding.x.at(rung.cpus.as_f64())).collect();
+    let places: Vec<f64> =
+        known.rungs.iter().map(|rung| holding.x.at(rung.cpus.as_f64())).collect();
     for (index, rung) in known.rungs.iter().enumerate() {
         let x = places[index];
         let before = index.checked_sub(1).map_or(LEFT, |before| (places[before] + x) / 2.0);
         let after = places.get(index + 1).map_or(RIGHT, |after| (after + x) / 2.0);
-        frame.rect("band", (before + 1.0, holding.y.at(rung.p_hold)), (after - 1.0, holding.bottom));
+        frame.rect(
+            "band",
+            (before + 1.0, holding.y.at(rung.p_hold)),
+            (after - 1.0, holding.bottom),
+        );
     }
     if let Some(estimate) = known.estimate {
         let [low, high] = estimate.interval.map(|cpus| latency.x.at(cpus));
@@ -144,7 +169,8 @@ fn shade(frame: &mut Frame, known: &ReplicaAnswer, [latency, rates, holding]: [&
 }
 
 fn draw_probe(frame: &mut Frame, probe: &[Mark], panel: &Panel, value: impl Fn(&Mark) -> f64) {
-    let places: Vec<(f64, f64)> = probe.iter().map(|mark| panel.at(mark.cpus, value(mark))).collect();
+    let places: Vec<(f64, f64)> =
+        probe.iter().map(|mark| panel.at(mark.cpus, value(mark))).collect();
     frame.path("probe", &places);
     places.iter().for_each(|place| frame.dot("dot", *place, 3.0));
 }
@@ -178,7 +204,12 @@ fn start(trial: &Trial) -> Option<Mark> {
         ms,
         rate: worst(&step.violation_rates),
         verdict: trial.verdict,
-        what: format!("{} {}: {}, {ms:.0} ms", trial.spec.purpose.name(), trial.spec.point, trial.verdict),
+        what: format!(
+            "{} {}: {}, {ms:.0} ms",
+            trial.spec.purpose.name(),
+            trial.spec.point,
+            trial.verdict
+        ),
     })
 }
 
@@ -229,7 +260,11 @@ mod tests {
             trials.push(world.trial(&settings, planned.spec));
         }
         let svg = curve(&settings, &answer(&settings, &trials), &trials).unwrap();
-        assert!(svg.starts_with("<svg") && svg.contains("holds 10000 users") && !svg.contains("<script"));
+        assert!(
+            svg.starts_with("<svg")
+                && svg.contains("holds 10000 users")
+                && !svg.contains("<script")
+        );
         assert!(svg.matches("class=\"pass\"").count() >= 6, "two for each trial that passed");
         assert_eq!(curve(&settings, &answer(&settings, &[]), &[]), None);
     }

@@ -24,14 +24,17 @@ pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
     let replicas = settings.replicas.first().copied().unwrap_or(1);
     let title = format!("Least CPU by users, up to {} users", last.users);
     let subtitle = format!(
-        "{replicas} replica(s), CPU each; objective {} in {:.0}% of starts; closed model, think time {}",
+        "{replicas} replica(s), CPU each; objective {} in {:.0}% of starts; closed model, think \
+            time {}",
         settings.objective,
         settings.confidence * 100.0,
         settings.wait_time
     );
     let mut frame = Frame::new(SIZE.0, SIZE.1, &title, &subtitle);
-    let xs: Vec<(f64, String)> = panel.x.ticks().into_iter().map(|users| (users, format!("{users}"))).collect();
-    let ys: Vec<(f64, String)> = panel.y.ticks().into_iter().map(|cpus| (cpus, number(cpus))).collect();
+    let xs: Vec<(f64, String)> =
+        panel.x.ticks().into_iter().map(|users| (users, format!("{users}"))).collect();
+    let ys: Vec<(f64, String)> =
+        panel.y.ticks().into_iter().map(|cpus| (cpus, number(cpus))).collect();
     frame.panel(&panel, "CPU", &xs, &ys);
     frame.text((left + right) / 2.0, bottom + 34.0, "s", "middle", "users");
     let edges: Vec<(f64, f64)> =

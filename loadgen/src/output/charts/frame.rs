@@ -48,7 +48,8 @@ impl Frame {
 
     pub fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
         self.body.push_str(&format!(
-            "<text class=\"t {class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+            "<text class=\"t {class}\" x=\"{x:.1}\" y=\"{y:.1}\" \
+                text-anchor=\"{anchor}\">{}</text>",
             escaped(text)
         ));
     }
@@ -63,29 +64,36 @@ impl Frame {
     pub fn rect(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let (width, height) = ((to.0 - from.0).max(0.0), (to.1 - from.1).max(0.0));
         self.body.push_str(&format!(
-            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>",
+            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+                height=\"{height:.1}\"/>",
             from.0, from.1
         ));
     }
 
     pub fn path(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        self.body.push_str(&format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" ")));
+        self.body
+            .push_str(&format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" ")));
     }
 
     pub fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
-        self.body
-            .push_str(&format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", at.0, at.1));
+        self.body.push_str(&format!(
+            "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>",
+            at.0, at.1
+        ));
     }
 
     /// A trial: a filled circle if it passed, a cross if it failed, a ring otherwise.
     pub fn trial(&mut self, verdict: Verdict, (x, y): (f64, f64), what: &str) {
         let mark = match verdict {
-            Verdict::Pass => format!("<circle class=\"pass\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5.5\">"),
+            Verdict::Pass => {
+                format!("<circle class=\"pass\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5.5\">")
+            }
             Verdict::Fail => {
                 let d = 5.5;
                 format!(
-                    "<path class=\"fail\" d=\"M{:.1} {y:.1}L{x:.1} {:.1}L{:.1} {y:.1}L{x:.1} {:.1}Z\" transform=\"scale(1)\">",
+                    "<path class=\"fail\" d=\"M{:.1} {y:.1}L{x:.1} {:.1}L{:.1} {y:.1}L{x:.1} \
+                        {:.1}Z\" transform=\"scale(1)\">",
                     x - d,
                     y - d,
                     x + d,
@@ -125,7 +133,8 @@ impl Frame {
     pub fn finish(self) -> String {
         let (width, height) = (self.width, self.height);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+                width=\"{width}\" height=\"{height}\" \
              role=\"img\"><style>{STYLE}</style>{}</svg>\n",
             self.body
         )

@@ -1,4 +1,5 @@
-//! Pictures as SVG: without scripts, readable on dark and light backgrounds, and by those who do not tell red from green.
+//! Pictures as SVG: without scripts, readable on dark and light backgrounds, and by those who do
+//! not tell red from green.
 
 mod axis;
 mod curve;

@@ -75,15 +75,31 @@ impl Figures {
         let (users, step) = (Gauge::default(), Gauge::default());
         let [target, planned, cpu, run_delay, steal] = std::array::from_fn(|_| Share::default());
         let lag = Distribution::default();
-        registry.register("requests", "Requests that have ended, dropped ones included", requests.clone());
+        registry.register(
+            "requests",
+            "Requests that have ended, dropped ones included",
+            requests.clone(),
+        );
         registry.register("failures", "Requests that failed, by why", failures.clone());
-        registry.register("dropped_requests", "Requests that were due and never sent", dropped.clone());
+        registry.register(
+            "dropped_requests",
+            "Requests that were due and never sent",
+            dropped.clone(),
+        );
         registry.register("received_bytes", "Bytes of answers", bytes.clone());
         registry.register("service_time_seconds", "From sending to the last byte", service.clone());
-        registry.register("intended_time_seconds", "From when the request was due to the last byte", intended.clone());
+        registry.register(
+            "intended_time_seconds",
+            "From when the request was due to the last byte",
+            intended.clone(),
+        );
         registry.register("users", "Users present; in the open model, connections", users.clone());
         registry.register("step", "The plan's step that is under way, from 0", step.clone());
-        registry.register("step_target", "Users, or arrivals a second, at which the step aims", target.clone());
+        registry.register(
+            "step_target",
+            "Users, or arrivals a second, at which the step aims",
+            target.clone(),
+        );
         registry.register(
             "step_planned_requests_per_second",
             "Requests a second that the step plans; NaN where there is no rate to keep",
@@ -101,12 +117,14 @@ impl Figures {
         );
         registry.register(
             "generator_run_delay_ratio",
-            "Seconds of the last one in which the worst load thread was ready to run and did not; NaN where the kernel does not tell",
+            "Seconds of the last one in which the worst load thread was ready to run and did not; \
+                NaN where the kernel does not tell",
             run_delay.clone(),
         );
         registry.register(
             "generator_steal_ratio",
-            "Share of its processors' last second that the hypervisor gave to others; NaN where the kernel does not tell",
+            "Share of its processors' last second that the hypervisor gave to others; NaN where \
+                the kernel does not tell",
             steal.clone(),
         );
         let figures_of = |labels: TaskLabels| TaskFigures {
@@ -165,7 +183,9 @@ impl Figures {
         self.run_delay.set(second.generator.run_delay.unwrap_or(f64::NAN));
         self.steal.set(second.generator.steal.unwrap_or(f64::NAN));
         self.lag.add(&second.lag);
-        for ((figures, part), task) in self.tasks.iter().zip(&second.tasks).zip(self.scenario.tasks()) {
+        for ((figures, part), task) in
+            self.tasks.iter().zip(&second.tasks).zip(self.scenario.tasks())
+        {
             figures.requests.inc_by(part.requests);
             figures.bytes.inc_by(part.bytes);
             figures.service.add(&part.service);
@@ -175,7 +195,8 @@ impl Figures {
                     figures.dropped.inc_by(count);
                 }
                 let TaskLabels { method, name } = task_labels(&task.method, &task.name);
-                let labels = FailureLabels { method, name, error: failure_text(&self.scenario, kind) };
+                let labels =
+                    FailureLabels { method, name, error: failure_text(&self.scenario, kind) };
                 self.failures.get_or_create(&labels).inc_by(count);
             }
         }

@@ -1,4 +1,5 @@
-//! `GET /metrics` of a run that is under way, for Prometheus. A view like the others: it reads events, in a thread of its own.
+//! `GET /metrics` of a run that is under way, for Prometheus. A view like the others: it reads
+//! events, in a thread of its own.
 
 mod distribution;
 mod figures;
@@ -58,17 +59,25 @@ impl Prometheus {
         });
         bound.map_err(|error| {
             Error::Usage(format!(
-                "--prometheus {addr}: cannot listen there: {error}\n  help: choose another port, or port 0 for any that is free"
+                "--prometheus {addr}: cannot listen there: {error}\n  help: choose another port, \
+                    or port 0 for any that is free"
             ))
         })
     }
 
-    /// Serves what the events of a run come to, and tells on standard error where. Must be called in a runtime.
+    /// Serves what the events of a run come to, and tells on standard error where. Must be called
+    /// in a runtime.
     ///
     /// # Errors
     /// When the runtime does not take the address.
-    pub fn serve(self, plan: Plan, scenario: Arc<Scenario>) -> Result<(Served, Sender<Event>), Error> {
-        let failed = |error| Error::Machine(format!("--prometheus {}: cannot be served: {error}", self.addr));
+    pub fn serve(
+        self,
+        plan: Plan,
+        scenario: Arc<Scenario>,
+    ) -> Result<(Served, Sender<Event>), Error> {
+        let failed = |error| {
+            Error::Machine(format!("--prometheus {}: cannot be served: {error}", self.addr))
+        };
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(failed)?;
         let figures: Shared = Arc::new(Mutex::new(Figures::new(plan, scenario)));
         let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(&figures));
@@ -97,7 +106,8 @@ async fn metrics(State(figures): State<Shared>) -> Response {
     }
 }
 
-/// A thread that panicked while it held the lock leaves figures behind that are at most a second old.
+/// A thread that panicked while it held the lock leaves figures behind that are at most a second
+/// old.
 fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
     figures.lock().unwrap_or_else(PoisonError::into_inner)
 }

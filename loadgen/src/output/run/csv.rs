@@ -1,7 +1,8 @@
 //! Locust's four CSV files, with its names and columns.
 //!
-//! One thing is different: percentiles of the history are those of the second, and not of everything since the start, so that
-//! the percentiles of one step are not contaminated by the steps before it.
+//! One thing is different: percentiles of the history are those of the second, and not of
+//! everything since the start, so that the percentiles of one step are not contaminated by the
+//! steps before it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,7 +30,10 @@ pub(super) fn files(report: &RunReport) -> [(&'static str, Vec<u8>); 4] {
         ("_stats.csv", stats(report)),
         ("_stats_history.csv", history(report)),
         ("_failures.csv", failures(report)),
-        ("_exceptions.csv", table(&["Count", "Message", "Traceback", "Nodes"].map(str::to_owned), &[])),
+        (
+            "_exceptions.csv",
+            table(&["Count", "Message", "Traceback", "Nodes"].map(str::to_owned), &[]),
+        ),
     ]
 }
 
@@ -58,7 +62,8 @@ fn stats(report: &RunReport) -> Vec<u8> {
         row
     };
     let tasks = report.scenario.tasks().iter().zip(&total.tasks);
-    let mut rows: Vec<Vec<String>> = tasks.map(|(task, window)| row(&task.method, &task.name, window)).collect();
+    let mut rows: Vec<Vec<String>> =
+        tasks.map(|(task, window)| row(&task.method, &task.name, window)).collect();
     rows.push(row("", "Aggregated", &total.all));
     table(&header(&fixed, &[]), &rows)
 }
@@ -93,7 +98,8 @@ fn history(report: &RunReport) -> Vec<u8> {
     let row = |second: &Second| {
         so_far.merge(second);
         let at = (began + Duration::from_secs(second.index)).as_secs();
-        let mut row = vec![at.to_string(), second.users.to_string(), String::new(), "Aggregated".to_owned()];
+        let mut row =
+            vec![at.to_string(), second.users.to_string(), String::new(), "Aggregated".to_owned()];
         row.extend([second.requests, second.failures].map(|count| format!("{count}.000000")));
         row.extend(percentiles(&second.service));
         row.extend(totals(so_far.requests, so_far.failures, so_far.bytes, &so_far.service));
@@ -104,7 +110,8 @@ fn history(report: &RunReport) -> Vec<u8> {
 }
 
 fn failures(report: &RunReport) -> Vec<u8> {
-    let header = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"].map(str::to_owned);
+    let header =
+        ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"].map(str::to_owned);
     let at = |since: Duration| {
         let time: SystemTime = report.began + since;
         time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string()
@@ -149,7 +156,9 @@ fn percentiles(latencies: &Latencies) -> impl Iterator<Item = String> {
 
 fn table(header: &[String], rows: &[Vec<String>]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer.write_record(header).and_then(|()| rows.iter().try_for_each(|row| writer.write_record(row)));
+    let written = writer
+        .write_record(header)
+        .and_then(|()| rows.iter().try_for_each(|row| writer.write_record(row)));
     // Into memory nothing can fail but a row of another length than the header's.
     debug_assert!(written.is_ok(), "{written:?}");
     writer.into_inner().unwrap_or_default()

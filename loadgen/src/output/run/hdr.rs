@@ -1,4 +1,5 @@
-//! The latencies of every second as an HdrHistogram interval log, which its tools and other generators' viewers read.
+//! The latencies of every second as an HdrHistogram interval log, which its tools and other
+//! generators' viewers read.
 
 use std::{io, time::Duration};
 
@@ -28,8 +29,13 @@ pub(super) fn log(report: &RunReport) -> io::Result<Vec<u8>> {
     for second in &report.seconds {
         let start = Duration::from_secs(second.index.saturating_sub(1));
         for (tag, latencies) in [("service", &second.service), ("intended", &second.intended)] {
-            log.write_histogram(latencies.histogram(), start, Duration::from_secs(1), Tag::new(tag))
-                .map_err(|error| io::Error::other(format!("{error:?}")))?;
+            log.write_histogram(
+                latencies.histogram(),
+                start,
+                Duration::from_secs(1),
+                Tag::new(tag),
+            )
+            .map_err(|error| io::Error::other(format!("{error:?}")))?;
         }
     }
     drop(log);

@@ -19,13 +19,17 @@ const HEIGHT: f64 = 180.0;
 const MARGIN: f64 = 50.0;
 
 pub(super) fn page(report: &RunReport) -> String {
-    let mut page = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>loadgen run</title>");
+    let mut page = String::from(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>loadgen run</title>",
+    );
     let hosts = escape(&report.hosts.join(", "));
-    let began_ms = report.began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let began_ms =
+        report.began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
     // Writing into a String cannot fail.
     let _ = write!(
         page,
-        "<style>{STYLE}</style><h1>{hosts}</h1><p>{}; intended times are from {}. Began <script>document.currentScript.replaceWith(\
+        "<style>{STYLE}</style><h1>{hosts}</h1><p>{}; intended times are from {}. Began \
+            <script>document.currentScript.replaceWith(\
          new Date({began_ms}).toLocaleString())</script>, seed {}.</p>",
         escape(&report.traffic()),
         report.due(),
@@ -66,7 +70,8 @@ pub(super) fn page(report: &RunReport) -> String {
 
 fn steps(report: &RunReport) -> String {
     let mut table = String::from(
-        "<table><tr><th>step<th>requests<th>failed<th>req/s<th>planned/s<th>p50 ms<th>p95 ms<th>p99 ms<th>p99.9 ms<th>max ms\
+        "<table><tr><th>step<th>requests<th>failed<th>req/s<th>planned/s<th>p50 ms<th>p95 \
+            ms<th>p99 ms<th>p99.9 ms<th>max ms\
          <th>intended p95<th>intended p99<th>verdict</tr>",
     );
     let mut row = |name: &str, window: &Window, planned: Option<f64>, verdict: Option<&str>| {
@@ -85,7 +90,8 @@ fn steps(report: &RunReport) -> String {
             intended.p99
         );
     };
-    for (index, (step, judged)) in report.outcome.steps.iter().zip(&report.judged.steps).enumerate() {
+    for (index, (step, judged)) in report.outcome.steps.iter().zip(&report.judged.steps).enumerate()
+    {
         let verdict = judged.verdict.to_string();
         let verdict = report.objective.as_ref().map(|_| verdict.as_str());
         let name = report.plan.steps[index].target.to_string();
@@ -103,7 +109,8 @@ fn addresses(report: &RunReport) -> String {
         format!("<tr><td>{addr}<td>{host}<td>{requests}<td>{failures}<td>{p50:.2}<td>{p95:.2}<td>{p99:.2}</tr>")
     });
     format!(
-        "<table><tr><th>address<th>host<th>requests<th>failed<th>p50 ms<th>p95 ms<th>p99 ms</tr>{}</table>",
+        "<table><tr><th>address<th>host<th>requests<th>failed<th>p50 ms<th>p95 ms<th>p99 \
+            ms</tr>{}</table>",
         rows.collect::<String>()
     )
 }
@@ -111,10 +118,14 @@ fn addresses(report: &RunReport) -> String {
 fn generator(report: &RunReport) -> String {
     let rows = report.outcome.steps.iter().enumerate().map(|(index, step)| {
         let [lag, busiest, run_delay, steal] = of_generator(&step.all);
-        format!("<tr><td>{}<td>{lag}<td>{busiest}<td>{run_delay}<td>{steal}</tr>", report.plan.steps[index].target)
+        format!(
+            "<tr><td>{}<td>{lag}<td>{busiest}<td>{run_delay}<td>{steal}</tr>",
+            report.plan.steps[index].target
+        )
     });
     format!(
-        "<table><tr><th>step<th>lag p99 ms<th>busiest core<th>run-queue delay<th>steal</tr>{}</table>",
+        "<table><tr><th>step<th>lag p99 ms<th>busiest core<th>run-queue \
+            delay<th>steal</tr>{}</table>",
         rows.collect::<String>()
     )
 }
@@ -136,17 +147,20 @@ fn failures(report: &RunReport, window: &Window) -> String {
         )
     });
     format!(
-        "<table><tr><th>failure<th>count<th>first<th>last<th>mean<th>longest<th>what the server said first</tr>{}</table>",
+        "<table><tr><th>failure<th>count<th>first<th>last<th>mean<th>longest<th>what the server \
+            said first</tr>{}</table>",
         rows.collect::<String>()
     )
 }
 
 /// Lines over the seconds of the run.
 fn chart(lines: &[(&str, &str, Vec<f64>)]) -> String {
-    let most = lines.iter().flat_map(|line| &line.2).copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let most =
+        lines.iter().flat_map(|line| &line.2).copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let seconds = lines.iter().map(|line| line.2.len()).max().unwrap_or(0);
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {} {}\" role=\"img\"><text x=\"2\" y=\"22\">{most:.1}</text><text x=\"2\" y=\"{HEIGHT}\">0</text>\
+        "<svg viewBox=\"0 0 {} {}\" role=\"img\"><text x=\"2\" y=\"22\">{most:.1}</text><text \
+            x=\"2\" y=\"{HEIGHT}\">0</text>\
          <text x=\"{WIDTH}\" y=\"{}\">{seconds} s</text>",
         WIDTH + MARGIN + 10.0,
         HEIGHT + 40.0,
@@ -155,7 +169,8 @@ fn chart(lines: &[(&str, &str, Vec<f64>)]) -> String {
     for (index, (name, colour, values)) in lines.iter().enumerate() {
         let x = |i: usize| MARGIN + i as f64 / (seconds.max(2) - 1) as f64 * WIDTH;
         let y = |value: f64| 10.0 + (1.0 - value / most) * (HEIGHT - 10.0);
-        let points: String = values.iter().enumerate().map(|(i, v)| format!("{:.1},{:.1} ", x(i), y(*v))).collect();
+        let points: String =
+            values.iter().enumerate().map(|(i, v)| format!("{:.1},{:.1} ", x(i), y(*v))).collect();
         let _ = write!(
             svg,
             "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{points}\"/>\

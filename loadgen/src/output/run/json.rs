@@ -53,7 +53,8 @@ struct Failure {
 
 /// The results, as JSON.
 pub(super) fn text(report: &RunReport) -> String {
-    let judged = |index: usize| report.objective.as_ref().and_then(|_| report.judged.steps.get(index));
+    let judged =
+        |index: usize| report.objective.as_ref().and_then(|_| report.judged.steps.get(index));
     let steps: Vec<Summary> = report
         .outcome
         .steps

@@ -40,7 +40,8 @@ pub struct RunReport {
     pub judged: StepsJudgement,
     /// Why it was ended early for having failed, if it was.
     pub aborted: Option<Judgement>,
-    /// Requests a second that the generator had answered by a null server before, with 64 connections and no think time.
+    /// Requests a second that the generator had answered by a null server before, with 64
+    /// connections and no think time.
     pub calibrated: Option<f64>,
     /// When it began.
     pub began: SystemTime,
@@ -57,7 +58,8 @@ pub struct FileOptions {
     #[arg(long)]
     json: Option<PathBuf>,
 
-    /// Write Locust's four CSV files: PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv, PREFIX_exceptions.csv.
+    /// Write Locust's four CSV files: PREFIX_stats.csv, PREFIX_stats_history.csv,
+    /// PREFIX_failures.csv, PREFIX_exceptions.csv.
     #[arg(long, value_name = "PREFIX")]
     csv: Option<PathBuf>,
 
@@ -65,13 +67,14 @@ pub struct FileOptions {
     #[arg(long)]
     html: Option<PathBuf>,
 
-    /// Write the latencies of every second as an HdrHistogram interval log (V2), with the tags service and intended.
+    /// Write the latencies of every second as an HdrHistogram interval log (V2), with the tags
+    /// service and intended.
     #[arg(long)]
     hdr_log: Option<PathBuf>,
 }
 
-/// A load thread that computes for more of a second than this is the limit, and so is a generator that gets more of the answers
-/// that it could get.
+/// A load thread that computes for more of a second than this is the limit, and so is a generator
+/// that gets more of the answers that it could get.
 const BUSY: f64 = 0.9;
 /// A plan beyond this share of what the generator reached against a null server is worth a word.
 const AMBITIOUS: f64 = 0.7;
@@ -88,9 +91,16 @@ impl FileOptions {
     /// When a folder is missing.
     pub fn check(&self) -> Result<(), Error> {
         for path in [&self.json, &self.csv, &self.html, &self.hdr_log].into_iter().flatten() {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             if !folder.is_dir() {
-                return Err(Error::Usage(format!("{}: there is no folder {}", path.display(), folder.display())));
+                return Err(Error::Usage(format!(
+                    "{}: there is no folder {}",
+                    path.display(),
+                    folder.display()
+                )));
             }
         }
         Ok(())
@@ -115,7 +125,8 @@ impl FileOptions {
             write(path, html::page(report).as_bytes())?;
         }
         if let Some(path) = &self.hdr_log {
-            let log = hdr::log(report).map_err(|source| Error::Write { path: path.clone(), source })?;
+            let log =
+                hdr::log(report).map_err(|source| Error::Write { path: path.clone(), source })?;
             write(path, &log)?;
         }
         Ok(())
@@ -141,10 +152,14 @@ impl RunReport {
     /// The addresses that were loaded, each with its host and what became of its requests.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr, &AddressRequests)> {
         let host = |index: usize| self.hosts.get(index).map_or("", String::as_str);
-        self.outcome.addresses.iter().map(move |(address, of)| (host(address.host), address.addr, of))
+        self.outcome
+            .addresses
+            .iter()
+            .map(move |(address, of)| (host(address.host), address.addr, of))
     }
 
-    /// The line that says how many addresses took load; none where there was one, as there should be.
+    /// The line that says how many addresses took load; none where there was one, as there should
+    /// be.
     fn spread(&self) -> Option<String> {
         let all = self.outcome.addresses.len();
         let loaded = self.addresses().filter(|(.., of)| of.requests > of.failures).count();
@@ -193,11 +208,15 @@ impl RunReport {
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let overall = &self.judged.overall;
-        let reasons =
-            if overall.reasons.is_empty() { String::new() } else { format!(": {}", overall.reasons.join("; ")) };
+        let reasons = if overall.reasons.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", overall.reasons.join("; "))
+        };
         if overall.verdict == Verdict::Invalid {
             remarks.push(format!(
-                "The generator was the limit, not the server{reasons}. These figures say nothing about the server."
+                "The generator was the limit, not the server{reasons}. These figures say nothing \
+                    about the server."
             ));
         } else if self.is_generator_limited() {
             remarks.push(format!(
@@ -205,11 +224,15 @@ impl RunReport {
                 self.busiest_core() * 100.0
             ));
         }
-        let planned =
-            (0..self.plan.steps.len()).filter_map(|step| self.plan.planned_per_second(step)).fold(0.0, f64::max);
-        if let Some(calibrated) = self.calibrated.filter(|calibrated| planned > AMBITIOUS * calibrated) {
+        let planned = (0..self.plan.steps.len())
+            .filter_map(|step| self.plan.planned_per_second(step))
+            .fold(0.0, f64::max);
+        if let Some(calibrated) =
+            self.calibrated.filter(|calibrated| planned > AMBITIOUS * calibrated)
+        {
             remarks.push(format!(
-                "{planned:.0} requests/s are planned, and this generator gets {calibrated:.0} from a server that does nothing: give it \
+                "{planned:.0} requests/s are planned, and this generator gets {calibrated:.0} from \
+                    a server that does nothing: give it \
                  more processors (--pin)."
             ));
         }
@@ -223,11 +246,17 @@ impl RunReport {
         remarks
     }
 
-    /// Whether the generator was the limit. With no rate to keep that is what was asked for: it is when its threads computed
-    /// all the time, or it got nearly as many answers as from a server that does nothing.
+    /// Whether the generator was the limit. With no rate to keep that is what was asked for: it is
+    /// when its threads computed all the time, or it got nearly as many answers as from a server
+    /// that does nothing.
     pub fn is_generator_limited(&self) -> bool {
         let has_rate = self.plan.planned_per_second(0).is_some();
-        let rate = self.outcome.steps.iter().map(|step| step.all.requests_per_second()).fold(0.0, f64::max);
+        let rate = self
+            .outcome
+            .steps
+            .iter()
+            .map(|step| step.all.requests_per_second())
+            .fold(0.0, f64::max);
         let is_at_its_limit = self.calibrated.is_some_and(|calibrated| rate > BUSY * calibrated);
         self.judged.overall.verdict == Verdict::Invalid
             || (!has_rate && (is_at_its_limit || self.busiest_core() > BUSY))

@@ -29,7 +29,8 @@ impl EventLog {
         if path.as_os_str() == "-" {
             return Ok(Self { to: Box::new(io::stdout()) });
         }
-        let file = File::create(path).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        let file =
+            File::create(path).map_err(|source| Error::Write { path: path.to_owned(), source })?;
         Ok(Self { to: Box::new(file) })
     }
 
@@ -58,7 +59,9 @@ fn line(event: &Event) -> Option<Value> {
                 "seconds_left": planned.seconds_left,
             }),
         ),
-        Event::StepStarted { index, users } => ("step_started", json!({ "index": index, "users": users })),
+        Event::StepStarted { index, users } => {
+            ("step_started", json!({ "index": index, "users": users }))
+        }
         Event::Second(second) => ("second", second_json(second)),
         Event::Reading(reading) => {
             let mut reading = reading.as_ref().clone();

@@ -44,7 +44,8 @@ pub struct Environment {
     generator_cores: Vec<usize>,
     replica_cores: Option<Vec<usize>>,
     busy_poll: bool,
-    /// Largest share of the machine's processor time that a hypervisor may take in a window that fails a trial.
+    /// Largest share of the machine's processor time that a hypervisor may take in a window that
+    /// fails a trial.
     max_steal: f64,
     network: &'static str,
 }
@@ -87,7 +88,8 @@ impl Environment {
     /// Returns the conditions as a sentence.
     pub(super) fn sentence(&self) -> String {
         format!(
-            "Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: {}. Times are from when a request was \
+            "Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; \
+                network: {}. Times are from when a request was \
              due (intended) to its last byte.",
             self.objective,
             self.wait_time,
@@ -105,10 +107,15 @@ fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut is_variable = false;
     let hidden = |pair: &str| format!("{}=…", pair.split('=').next().unwrap_or_default());
     words
-        .map(|word| match (std::mem::replace(&mut is_variable, word == "--env"), word.strip_prefix("--env=")) {
-            (true, _) => hidden(&word),
-            (false, Some(pair)) => format!("--env={}", hidden(pair)),
-            (false, None) => word,
+        .map(|word| {
+            match (
+                std::mem::replace(&mut is_variable, word == "--env"),
+                word.strip_prefix("--env="),
+            ) {
+                (true, _) => hidden(&word),
+                (false, Some(pair)) => format!("--env={}", hidden(pair)),
+                (false, None) => word,
+            }
         })
         .collect()
 }
@@ -144,12 +151,18 @@ impl Report {
     ///
     /// # Errors
     /// When it cannot be written, which is better known before the sweep than after.
-    pub fn create(dir: &Path, environment: Environment, prices: Option<Prices>, source: Source) -> Result<Self, Error> {
+    pub fn create(
+        dir: &Path,
+        environment: Environment,
+        prices: Option<Prices>,
+        source: Source,
+    ) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
         Ok(Self { dir: dir.to_owned(), environment, prices, source })
     }
 
-    /// Writes `sweep.json`, `REPORT.md`, pictures and, if there is a minimum, manifests; `is_whole` says whether the sweep came to its end.
+    /// Writes `sweep.json`, `REPORT.md`, pictures and, if there is a minimum, manifests; `is_whole`
+    /// says whether the sweep came to its end.
     ///
     /// # Errors
     /// When one cannot be written.
@@ -192,10 +205,15 @@ impl Report {
             lines.push(words.remaining.clone());
         }
         if !is_whole {
-            lines.push(format!("loadgen sweep --resume {} goes on where it ended.", self.dir.display()));
+            lines.push(format!(
+                "loadgen sweep --resume {} goes on where it ended.",
+                self.dir.display()
+            ));
         }
         let mut files = vec!["sweep.json", "REPORT.md"];
-        files.extend(["curve.svg", "demand.svg"].into_iter().filter(|name| self.dir.join(name).exists()));
+        files.extend(
+            ["curve.svg", "demand.svg"].into_iter().filter(|name| self.dir.join(name).exists()),
+        );
         if answer.cheapest(settings).is_some() {
             files.extend(self.source.files());
         }
@@ -225,13 +243,19 @@ impl Report {
 
     fn manifests(&self, written: &Written<'_>) -> Result<(), Error> {
         let Written { settings, answer, trials, .. } = written;
-        let (Some(minimum), Some(point)) = (answer.cheapest(settings), answer.recommended(settings)) else {
+        let (Some(minimum), Some(point)) =
+            (answer.cheapest(settings), answer.recommended(settings))
+        else {
             // Those of an earlier sweep in this folder would be taken for this one's.
-            return ["compose.yaml", "kubernetes.yaml"].into_iter().try_for_each(|name| self.remove(name));
+            return ["compose.yaml", "kubernetes.yaml"]
+                .into_iter()
+                .try_for_each(|name| self.remove(name));
         };
         let confirmation = minimum.confirmation(trials);
         let fewer = answer.per_replicas.iter().filter(|a| a.replicas < point.replicas);
-        let alone = fewer.filter_map(ReplicaAnswer::minimum).map(|minimum: Minimum| minimum.point.limits.memory_bytes);
+        let alone = fewer
+            .filter_map(ReplicaAnswer::minimum)
+            .map(|minimum: Minimum| minimum.point.limits.memory_bytes);
         self.write("compose.yaml", &compose::file(&self.source, point))?;
         match self.source.service {
             // Its image may be known by its id alone.
@@ -253,7 +277,9 @@ impl Report {
     fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.dir.join(name);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Write { path, source })
+            }
             _ => Ok(()),
         }
     }

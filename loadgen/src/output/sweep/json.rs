@@ -21,7 +21,10 @@ pub(super) const PROVENANCE: [(&str, &str); 5] = [
     ("trials: limits, rates, times, memory, CPU", "measured"),
     ("p_hold, estimate: by the model, from all trials", "interpolated"),
     ("cheaper limits than the minimum: hold no more often than the next dearer ones", "assumed"),
-    ("answers.capacity: users that the measured rate would serve, by X = N / (R + Z)", "interpolated"),
+    (
+        "answers.capacity: users that the measured rate would serve, by X = N / (R + Z)",
+        "interpolated",
+    ),
     ("prices of processors and memory", "assumed"),
 ];
 
@@ -41,7 +44,8 @@ pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
     let Written { settings, answer, trials, words, environment, is_whole, .. } = written;
     let minimal = answer.cheapest(settings);
     let about = minimal.map(|minimum| minimum.point.replicas);
-    let of_minimal = answer.per_replicas.iter().find(|known| about.is_none_or(|about| known.replicas == about));
+    let of_minimal =
+        answer.per_replicas.iter().find(|known| about.is_none_or(|about| known.replicas == about));
     let estimate = of_minimal.and_then(|known| known.estimate).map(|estimate| {
         json!({ "replicas": estimate.replicas, "cpus": estimate.cpus, "interval": estimate.interval, "confidence": INTERVAL })
     });
@@ -74,7 +78,11 @@ fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
         .and_then(|minimum| minimum.confirmation(written.trials))
         .and_then(|ramp| ramp.steps.last())
         .map(|step| step.requests_per_second);
-    let money = written.prices.zip(minimum).zip(rate).map(|((prices, minimum), rate)| prices.cost(minimum.point, rate));
+    let money = written
+        .prices
+        .zip(minimum)
+        .zip(rate)
+        .map(|((prices, minimum), rate)| prices.cost(minimum.point, rate));
     json!({
         "replicas": known.replicas,
         "finding": finding_name(&known.finding),

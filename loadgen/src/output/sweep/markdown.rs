@@ -14,9 +14,13 @@ use crate::{
 /// Returns the file's content.
 pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     let Written { settings, answer, trials, words, environment, prices, .. } = written;
-    let mut text = format!("# The smallest limits for {} users\n\n{}\n\n", settings.max_users, words.minimum);
+    let mut text =
+        format!("# The smallest limits for {} users\n\n{}\n\n", settings.max_users, words.minimum);
     if !answer.demand.is_empty() {
-        text.push_str(&format!("![Least CPU by users](demand.svg)\n\n{}\n\n", tables::demand(&answer.demand)));
+        text.push_str(&format!(
+            "![Least CPU by users](demand.svg)\n\n{}\n\n",
+            tables::demand(&answer.demand)
+        ));
     }
     if trials.iter().any(|trial| trial.spec.purpose != crate::trial::Purpose::Calibrate) {
         text.push_str("![CPU limit against latency and violations](curve.svg)\n\n");
@@ -33,12 +37,18 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
             text.push_str(&format!("**{question}** {words}\n\n"));
         }
     }
-    text.push_str(&format!("{}\n\n{} {}\n\n", environment.sentence(), words.machine, words.cold_start));
+    text.push_str(&format!(
+        "{}\n\n{} {}\n\n",
+        environment.sentence(),
+        words.machine,
+        words.cold_start
+    ));
     text.push_str("## Trials\n\n```text\n");
     text.push_str(HEADER);
     text.push('\n');
     for (index, trial) in trials.iter().enumerate() {
-        let known = answer.per_replicas.iter().find(|known| known.replicas == trial.spec.point.replicas);
+        let known =
+            answer.per_replicas.iter().find(|known| known.replicas == trial.spec.point.replicas);
         text.push_str(&row(index + 1, trial, known));
         text.push('\n');
     }
@@ -47,8 +57,13 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     for (index, trial) in reasons {
         text.push_str(&format!("- Trial {}: {}\n", index + 1, trial.reasons.join("; ")));
     }
-    for (index, trial) in trials.iter().enumerate().filter(|(_, trial)| !trial.readings.is_empty()) {
-        text.push_str(&format!("\n### Readings of the probe, trial {}\n\n{}\n", index + 1, tables::readings(trial)));
+    for (index, trial) in trials.iter().enumerate().filter(|(_, trial)| !trial.readings.is_empty())
+    {
+        text.push_str(&format!(
+            "\n### Readings of the probe, trial {}\n\n{}\n",
+            index + 1,
+            tables::readings(trial)
+        ));
     }
     if let Some(minimum) = answer.cheapest(settings) {
         text.push_str(&winner(written, source, &minimum));
@@ -63,11 +78,18 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
 fn winner(written: &Written<'_>, source: &Source, minimum: &Minimum) -> String {
     let mut text = String::new();
     if let Some(ramp) = minimum.confirmation(written.trials) {
-        text.push_str(&format!("\n## Every step of the ramp of {}\n\n{}\n", ramp.spec.point, tables::steps(ramp)));
+        text.push_str(&format!(
+            "\n## Every step of the ramp of {}\n\n{}\n",
+            ramp.spec.point,
+            tables::steps(ramp)
+        ));
     }
     if source.service.is_none() {
         let point: Point = written.answer.recommended(written.settings).unwrap_or(minimum.point);
-        text.push_str(&format!("\n## One replica of it\n\n```sh\n{}\n```\n", docker_run::line(source, point)));
+        text.push_str(&format!(
+            "\n## One replica of it\n\n```sh\n{}\n```\n",
+            docker_run::line(source, point)
+        ));
     }
     text
 }

@@ -25,7 +25,10 @@ enum Period {
 
 /// A price that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("price {given:?}: {reason}; write an amount, a currency and a period, for instance \"31.5 USD/month\"")]
+#[error(
+    "price {given:?}: {reason}; write an amount, a currency and a period, for instance \"31.5 \
+        USD/month\""
+)]
 pub struct PriceError {
     given: String,
     reason: String,
@@ -55,10 +58,13 @@ impl FromStr for Price {
     fn from_str(text: &str) -> Result<Self, PriceError> {
         let wrong = |reason: &str| PriceError { given: text.to_owned(), reason: reason.to_owned() };
         let trimmed = text.trim();
-        let end = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(trimmed.len());
+        let end =
+            trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(trimmed.len());
         let (amount, unit) = trimmed.split_at(end);
-        let amount: f64 = amount.parse().map_err(|_| wrong("it does not begin with an amount from 0 up"))?;
-        let (currency, period) = unit.split_once('/').ok_or_else(|| wrong("it has no currency and period"))?;
+        let amount: f64 =
+            amount.parse().map_err(|_| wrong("it does not begin with an amount from 0 up"))?;
+        let (currency, period) =
+            unit.split_once('/').ok_or_else(|| wrong("it has no currency and period"))?;
         let currency = currency.trim();
         if currency.is_empty() {
             return Err(wrong("it has no currency"));
@@ -103,7 +109,9 @@ impl Prices {
     pub fn new(cpu: Option<Price>, memory: Option<Price>) -> Result<Option<Self>, String> {
         match (cpu, memory) {
             (None, None) => Ok(None),
-            (Some(cpu), Some(memory)) if cpu.currency == memory.currency => Ok(Some(Self { cpu, memory })),
+            (Some(cpu), Some(memory)) if cpu.currency == memory.currency => {
+                Ok(Some(Self { cpu, memory }))
+            }
             (Some(cpu), Some(memory)) => Err(format!(
                 "--cpu-price is in {}, --memory-price in {}: write both in one currency",
                 cpu.currency, memory.currency
@@ -118,10 +126,12 @@ impl Prices {
         (self.cpu.per_second() * MONTH, self.memory.per_second() * MONTH)
     }
 
-    /// Returns the cost of a point: for a month, and for a million requests at a rate; with the currency.
+    /// Returns the cost of a point: for a month, and for a million requests at a rate; with the
+    /// currency.
     pub fn cost(&self, point: Point, requests_per_second: f64) -> Cost<'_> {
         let gib = point.total_memory_bytes() as f64 / f64::from(1 << 30);
-        let per_second = self.cpu.per_second() * point.total_cpus() + self.memory.per_second() * gib;
+        let per_second =
+            self.cpu.per_second() * point.total_cpus() + self.memory.per_second() * gib;
         Cost {
             currency: &self.cpu.currency,
             per_month: per_second * MONTH,
@@ -167,12 +177,19 @@ mod tests {
 
     #[test]
     fn a_point_costs_what_its_parts_cost() {
-        let prices = Prices::new("20 USD/month".parse().ok(), "4 USD/month".parse().ok()).unwrap().unwrap();
+        let prices =
+            Prices::new("20 USD/month".parse().ok(), "4 USD/month".parse().ok()).unwrap().unwrap();
         let cost = prices.cost(Point::new(2, 500, 1 << 29), 1000.0);
         assert!((cost.per_month - 24.0).abs() < 1e-9, "{cost:?}");
         // 24 USD for 730.5 hours at 3.6 million requests an hour.
         assert!((cost.per_million_requests - 24.0 / (730.5 * 3.6)).abs() < 1e-9, "{cost:?}");
-        assert!(Prices::new("1 USD/month".parse().ok(), None).unwrap_err().contains("--memory-price"));
-        assert!(Prices::new("1 USD/month".parse().ok(), "1 EUR/month".parse().ok()).unwrap_err().contains("EUR"));
+        assert!(
+            Prices::new("1 USD/month".parse().ok(), None).unwrap_err().contains("--memory-price")
+        );
+        assert!(
+            Prices::new("1 USD/month".parse().ok(), "1 EUR/month".parse().ok())
+                .unwrap_err()
+                .contains("EUR")
+        );
     }
 }

@@ -6,24 +6,28 @@ use crate::{
 };
 
 /// The table's header.
-pub const HEADER: &str =
-    "  #  kind       limits                  verdict           p95      rate  throttled  p_hold  notes";
+pub const HEADER: &str = "  #  kind       limits                  verdict           p95      rate  throttled  p_hold  notes";
 
 /// Returns a trial's row; `known` is what is known of its replica count with it.
 pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> String {
     let last = trial.steps.last();
     let reading = trial.readings.first();
-    let ms = last.map(|step| step.intended_ms.p95).or(reading.map(|reading| reading.intended_ms.p95));
-    let rate = last.map(|step| step.requests_per_second).or(reading.map(|reading| reading.requests_per_second));
-    let p95 =
-        ms.filter(|_| rate.is_some_and(|rate| rate > 0.0)).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"));
+    let ms =
+        last.map(|step| step.intended_ms.p95).or(reading.map(|reading| reading.intended_ms.p95));
+    let rate = last
+        .map(|step| step.requests_per_second)
+        .or(reading.map(|reading| reading.requests_per_second));
+    let p95 = ms
+        .filter(|_| rate.is_some_and(|rate| rate > 0.0))
+        .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"));
     let rate = rate.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", thousands(rate)));
     let throttled = format!("{:.0}%", trial.usage.throttled_share * 100.0);
     let p_hold = known
         .filter(|_| matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp))
         .and_then(|known| known.rungs.iter().find(|rung| rung.cpus == trial.spec.point.limits.cpus))
         .map_or_else(|| "-".to_owned(), |rung| super::words::percent(rung.p_hold));
-    let (kind, limits, verdict) = (kind(trial.spec.purpose), trial.spec.point.to_string(), verdict(trial));
+    let (kind, limits, verdict) =
+        (kind(trial.spec.purpose), trial.spec.point.to_string(), verdict(trial));
     let row = format!(
         "{number:>3}  {kind:<9}  {limits:<22}  {verdict:<13}  {p95:>8}  {rate:>8}  {throttled:>9}  {p_hold:>6}  {}",
         notes(trial)
@@ -55,13 +59,17 @@ fn notes(trial: &Trial) -> String {
         Purpose::Probe => {
             let cpus = trial.readings.iter().filter(|reading| !reading.is_memory);
             let lowest = cpus.map(|reading| reading.limits.cpus).min();
-            lowest.map_or_else(String::new, |lowest| format!("{} rungs to {lowest}", trial.readings.len()))
+            lowest.map_or_else(String::new, |lowest| {
+                format!("{} rungs to {lowest}", trial.readings.len())
+            })
         }
         Purpose::ReplicaFailure => {
             let failures: u64 = trial.steps.iter().map(|step| step.failures).sum();
             format!("{failures} failed")
         }
-        _ if trial.usage.steal_restarts > 0 => format!("{} steal restarts", trial.usage.steal_restarts),
+        _ if trial.usage.steal_restarts > 0 => {
+            format!("{} steal restarts", trial.usage.steal_restarts)
+        }
         _ => String::new(),
     }
 }
@@ -91,7 +99,9 @@ mod tests {
     fn rows_fit_a_terminal() {
         let settings = Settings::example();
         let mut world = World::new(KINDS[0].service, KINDS[0].machine, 1);
-        for (purpose, millis) in [(Purpose::Probe, 1000), (Purpose::Fresh, 120), (Purpose::ReplicaFailure, 250)] {
+        for (purpose, millis) in
+            [(Purpose::Probe, 1000), (Purpose::Fresh, 120), (Purpose::ReplicaFailure, 250)]
+        {
             let point = Point::new(4, millis, 1 << 30);
             let trial = world.trial(&settings, TrialSpec { purpose, point, users: 10_000 });
             let row = row(100, &trial, None);

@@ -1,4 +1,5 @@
-//! A sweep on the terminal: a row for each trial, and below them a progress bar that is redrawn in place.
+//! A sweep on the terminal: a row for each trial, and below them a progress bar that is redrawn in
+//! place.
 //!
 //! Without a terminal the same rows are plain lines, and a progress line is written once a minute.
 
@@ -55,7 +56,8 @@ struct Terminal {
 impl Terminal {
     fn new(settings: Settings, is_quiet: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !is_quiet;
-        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(100), target);
         // A template that is fixed is right or wrong for everybody.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {wide_msg}") {
@@ -82,7 +84,8 @@ impl Terminal {
     fn show(&mut self, event: Event) {
         match event {
             Event::Next { planned, number } => {
-                (self.number, self.spec, self.seconds_left) = (number, Some(planned.spec), planned.seconds_left);
+                (self.number, self.spec, self.seconds_left) =
+                    (number, Some(planned.spec), planned.seconds_left);
                 self.trial_began = Instant::now();
                 self.keep(&format!("     → {}", planned.reason));
                 self.progress("starting");
@@ -114,7 +117,10 @@ impl Terminal {
         if !self.answered.contains(&known.replicas) {
             self.answered.push(known.replicas);
             let minutes = self.began.elapsed().as_secs_f64() / 60.0;
-            self.keep(&format!("     {mark} {} {how} after {minutes:.1} min.", count_line(known, &self.settings)));
+            self.keep(&format!(
+                "     {mark} {} {how} after {minutes:.1} min.",
+                count_line(known, &self.settings)
+            ));
         }
     }
 
@@ -127,7 +133,8 @@ impl Terminal {
         if self.is_quiet {
             return;
         }
-        let (limits, p95) = (Point { replicas: 1, limits: reading.limits }, reading.intended_ms.p95);
+        let (limits, p95) =
+            (Point { replicas: 1, limits: reading.limits }, reading.intended_ms.p95);
         let share = reading.violation_rates.iter().map(|rate| rate.share).fold(0.0, f64::max);
         let at = format!("{} CPU, {} MiB", limits.limits.cpus, limits.limits.memory_bytes >> 20);
         match (&reading.refused, reading.is_memory) {
@@ -145,7 +152,11 @@ impl Terminal {
         let left = self.seconds_left.saturating_sub(self.trial_began.elapsed().as_secs());
         let estimate = self.estimate.map_or_else(String::new, |estimate| {
             let [low, high] = estimate.interval;
-            let each = if estimate.replicas == 1 { String::new() } else { format!("{} × ", estimate.replicas) };
+            let each = if estimate.replicas == 1 {
+                String::new()
+            } else {
+                format!("{} × ", estimate.replicas)
+            };
             // Before anything broke, all that is known is what held.
             match high / low < BRACKETED {
                 true => format!(" · edge ≈ {each}{:.3} CPU, {low:.3}–{high:.3}", estimate.cpus),
@@ -156,7 +167,11 @@ impl Terminal {
             Purpose::ReplicaFailure => "failure",
             purpose => purpose.name(),
         });
-        let text = format!("trial {} {kind} · {now}{estimate} · about {} left", self.number, minutes(left));
+        let text = format!(
+            "trial {} {kind} · {now}{estimate} · about {} left",
+            self.number,
+            minutes(left)
+        );
         let elapsed = self.began.elapsed().as_secs();
         self.bar.set_length((elapsed + left).max(1));
         self.bar.set_position(elapsed);

@@ -52,14 +52,17 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
     let count = replicas(answer.replicas);
     let users = settings.max_users;
     match &answer.finding {
-        Finding::Minimum(minimum) => format!("{}: {}", holds(minimum, settings), neighbours(answer, minimum)),
+        Finding::Minimum(minimum) => {
+            format!("{}: {}", holds(minimum, settings), neighbours(answer, minimum))
+        }
         Finding::Unconfirmed { minimum, .. } => format!(
             "{count}: {} CPU holds in {} of starts; not confirmed yet.",
             minimum.point.limits.cpus,
             percent(minimum.p_hold)
         ),
         Finding::Growing { minimum, growth } => format!(
-            "{count}: no minimum. Memory still grows by {} a second at the end of a hold: {} MiB last for {} more. {} CPU holds the objective \
+            "{count}: no minimum. Memory still grows by {} a second at the end of a hold: {} MiB \
+                last for {} more. {} CPU holds the objective \
              until then.",
             bytes(growth.bytes_per_second),
             minimum.point.limits.memory_bytes >> 20,
@@ -68,25 +71,37 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
         ),
         Finding::Unknown => format!("{count}: unknown."),
         Finding::NotHeld { held_users, is_undecided: true } => {
-            format!("{count}: whether the largest limits hold {users} users is undecided; {held_users} users are held.")
+            format!(
+                "{count}: whether the largest limits hold {users} users is undecided; {held_users} \
+                    users are held."
+            )
         }
         Finding::NotHeld { held_users, is_undecided: false } => {
-            format!("{count}: the largest limits do not hold {users} users; {held_users} users are held.")
+            format!(
+                "{count}: the largest limits do not hold {users} users; {held_users} users are \
+                    held."
+            )
         }
         Finding::Capacity { point, users: held, p_hold } if *held > 0 => {
             let more = if *held >= users { "; more were not tried" } else { "" };
             format!("{point} holds {held} users in {} of starts{more}.", percent(*p_hold))
         }
-        Finding::Capacity { point, .. } => format!("{point} does not hold {} users.", settings.step),
-        Finding::Grid { cheapest: Some(cheapest) } => format!("{count}: the cheapest point that holds is {cheapest}."),
+        Finding::Capacity { point, .. } => {
+            format!("{point} does not hold {} users.", settings.step)
+        }
+        Finding::Grid { cheapest: Some(cheapest) } => {
+            format!("{count}: the cheapest point that holds is {cheapest}.")
+        }
         Finding::Grid { cheapest: None } => format!("{count}: no point holds {users} users."),
         Finding::NotTried => format!(
-            "{count}: not tried; this machine cannot give each the smallest limits, {} CPU and {} MiB.",
+            "{count}: not tried; this machine cannot give each the smallest limits, {} CPU and {} \
+                MiB.",
             settings.cpus.rung(0) as f64 / 1000.0,
             settings.memory.rung(0) >> 20
         ),
         Finding::Unmeasurable => format!(
-            "{count}: unknown; every attempt at a required trial was invalid, limited by the load generator or by CPU steal, not by the \
+            "{count}: unknown; every attempt at a required trial was invalid, limited by the load \
+                generator or by CPU steal, not by the \
              server. Use a quieter machine, or more processors."
         ),
     }
@@ -126,17 +141,22 @@ fn holds(minimum: &Minimum, settings: &Settings) -> String {
 
 /// The rungs beside a minimum, with their probabilities, and what is known of less memory.
 fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
-    let at = answer.rungs.iter().position(|rung| rung.cpus == minimum.point.limits.cpus).unwrap_or(0);
+    let at =
+        answer.rungs.iter().position(|rung| rung.cpus == minimum.point.limits.cpus).unwrap_or(0);
     let below = &answer.rungs[at.saturating_sub(2)..at];
     let above = answer.rungs.iter().skip(at + 1).take(2);
     // A cheaper limit under which a start passed is no contradiction, and looks like one.
     let passed = |rung: &RungAnswer| match (rung.passed, rung.passed + rung.failed) {
         (0, _) => String::new(),
-        (passed, all) if rung.cpus < minimum.point.limits.cpus => format!(" ({passed} of {all} starts passed)"),
+        (passed, all) if rung.cpus < minimum.point.limits.cpus => {
+            format!(" ({passed} of {all} starts passed)")
+        }
         _ => String::new(),
     };
-    let told =
-        below.iter().chain(above).map(|rung| format!("{} CPU {}{}", rung.cpus, percent(rung.p_hold), passed(rung)));
+    let told = below
+        .iter()
+        .chain(above)
+        .map(|rung| format!("{} CPU {}{}", rung.cpus, percent(rung.p_hold), passed(rung)));
     let cpus = told.collect::<Vec<String>>().join(", ");
     let lowest = if minimum.is_lowest_cpu { "no smaller CPU limit was tried" } else { "" };
     let memory = match (minimum.is_lowest_memory, minimum.less_memory_lacks) {
@@ -150,30 +170,48 @@ fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
 
 fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
     if matches!(settings.mode, Mode::Capacity | Mode::Grid) {
-        return answer.per_replicas.iter().map(|known| count_line(known, settings)).collect::<Vec<_>>().join(" ");
+        return answer
+            .per_replicas
+            .iter()
+            .map(|known| count_line(known, settings))
+            .collect::<Vec<_>>()
+            .join(" ");
     }
     if settings.mode == Mode::Demand {
         return demand(answer);
     }
     let cheapest = answer.cheapest(settings);
     let its = cheapest.and_then(|minimum| {
-        let known = answer.per_replicas.iter().find(|known| known.replicas == minimum.point.replicas)?;
+        let known =
+            answer.per_replicas.iter().find(|known| known.replicas == minimum.point.replicas)?;
         Some((minimum, known))
     });
     match its {
         Some((minimum, known)) => {
             let early = if is_whole { "" } else { "The sweep ended early; confirmed by then: " };
             let headroom = headroom(settings, known);
-            format!("{early}{}. Beside it: {}{headroom}", holds(&minimum, settings), neighbours(known, &minimum))
+            format!(
+                "{early}{}. Beside it: {}{headroom}",
+                holds(&minimum, settings),
+                neighbours(known, &minimum)
+            )
         }
         None if !is_whole => {
-            let known: Vec<String> = answer.per_replicas.iter().map(|known| count_line(known, settings)).collect();
+            let known: Vec<String> =
+                answer.per_replicas.iter().map(|known| count_line(known, settings)).collect();
             match known.is_empty() {
                 true => "The sweep ended before anything was measured.".to_owned(),
-                false => format!("The sweep ended early, with nothing confirmed. {}", known.join(" ")),
+                false => {
+                    format!("The sweep ended early, with nothing confirmed. {}", known.join(" "))
+                }
             }
         }
-        None => answer.per_replicas.iter().map(|known| count_line(known, settings)).collect::<Vec<_>>().join(" "),
+        None => answer
+            .per_replicas
+            .iter()
+            .map(|known| count_line(known, settings))
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -182,10 +220,13 @@ fn headroom(settings: &Settings, known: &ReplicaAnswer) -> String {
     match (settings.headroom == Headroom::default(), known.recommended) {
         (true, _) => String::new(),
         (false, Some(point)) if is_cut(settings, known, point) => format!(
-            " The manifests have {point}, the most that this machine and --cpus and --memory allow: less headroom than was asked for."
+            " The manifests have {point}, the most that this machine and --cpus and --memory \
+                allow: less headroom than was asked for."
         ),
         (false, Some(point)) => format!(" The manifests have {point}, with headroom."),
-        (false, None) => " The headroom was not confirmed: the manifests have the minimum.".to_owned(),
+        (false, None) => {
+            " The headroom was not confirmed: the manifests have the minimum.".to_owned()
+        }
     }
 }
 
@@ -204,7 +245,8 @@ fn demand(answer: &Answer<'_>) -> String {
     let middle = answer.demand[answer.demand.len() / 2];
     let verified = answer.demand.iter().filter(|point| point.is_verified).count();
     format!(
-        "Least CPU: {:.2} for {} users, {:.2} for {}, {:.2} for {}; {verified} of these verified by fresh trials.",
+        "Least CPU: {:.2} for {} users, {:.2} for {}, {:.2} for {}; {verified} of these verified \
+            by fresh trials.",
         first.cpus, first.users, middle.cpus, middle.users, last.cpus, last.users
     )
 }
@@ -215,8 +257,13 @@ fn remaining(settings: &Settings, answer: &Answer<'_>) -> String {
         let count = replicas(known.replicas);
         match &known.finding {
             Finding::Unconfirmed { fresh, ramps, .. } => {
-                let trials = |n: &usize, what: &str| format!("{n} {what}{}", if *n == 1 { "" } else { "s" });
-                Some(format!("{count}: {} and {}", trials(fresh, "fresh trial"), trials(ramps, "ramp")))
+                let trials =
+                    |n: &usize, what: &str| format!("{n} {what}{}", if *n == 1 { "" } else { "s" });
+                Some(format!(
+                    "{count}: {} and {}",
+                    trials(fresh, "fresh trial"),
+                    trials(ramps, "ramp")
+                ))
             }
             Finding::Unknown => Some(format!("{count}: everything after the first trials")),
             Finding::Minimum(_) => known.remaining.map(|purpose| match purpose {
@@ -236,8 +283,11 @@ fn remaining(settings: &Settings, answer: &Answer<'_>) -> String {
 }
 
 fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
-    let mut known = answer.per_replicas.iter().filter_map(ReplicaAnswer::minimum).map(|minimum| minimum.point);
-    let Some(one) = known.next() else { return "Unknown: no replica count has a confirmed minimum.".to_owned() };
+    let mut known =
+        answer.per_replicas.iter().filter_map(ReplicaAnswer::minimum).map(|minimum| minimum.point);
+    let Some(one) = known.next() else {
+        return "Unknown: no replica count has a confirmed minimum.".to_owned();
+    };
     let rest: Vec<Point> = known.collect();
     if rest.is_empty() {
         return "Unknown: only one replica count has a confirmed minimum.".to_owned();
@@ -263,7 +313,8 @@ fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -
             )
         })
         .collect();
-    let throttling = throttling(settings, one, trials).map_or_else(String::new, |broken| format!(" {broken}"));
+    let throttling =
+        throttling(settings, one, trials).map_or_else(String::new, |broken| format!(" {broken}"));
     format!(
         "Against {:.2} CPU and {} MiB alone, {}.{throttling}",
         one.total_cpus(),
@@ -272,8 +323,8 @@ fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -
     )
 }
 
-/// At which count CPU throttling breaks the objective, though the work would fit: limits that are together no less than those with which
-/// fewer replicas hold.
+/// At which count CPU throttling breaks the objective, though the work would fit: limits that are
+/// together no less than those with which fewer replicas hold.
 fn throttling(settings: &Settings, one: Point, trials: &[Trial]) -> Option<String> {
     let is_broken = |trial: &&Trial| {
         trial.spec.point.replicas > one.replicas
@@ -286,7 +337,8 @@ fn throttling(settings: &Settings, one: Point, trials: &[Trial]) -> Option<Strin
     };
     let broken = trials.iter().filter(is_broken).min_by_key(|trial| trial.spec.point.replicas)?;
     Some(format!(
-        "With {} replicas CPU throttling breaks the objective: {} is {:.2} CPU in all and fails with {:.0}% of periods throttled.",
+        "With {} replicas CPU throttling breaks the objective: {} is {:.2} CPU in all and fails \
+            with {:.0}% of periods throttled.",
         broken.spec.point.replicas,
         broken.spec.point,
         broken.spec.point.total_cpus(),
@@ -295,22 +347,29 @@ fn throttling(settings: &Settings, one: Point, trials: &[Trial]) -> Option<Strin
 }
 
 fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
-    let Some((trial, step)) = answer.capacity.and_then(|trial| Some((trial, trial.steps.last()?))) else {
+    let Some((trial, step)) = answer.capacity.and_then(|trial| Some((trial, trial.steps.last()?)))
+    else {
         return "The most that the service takes was not measured.".to_owned();
     };
     let answered = 1.0 - step.failures as f64 / step.requests.max(1) as f64;
     let rate = step.requests_per_second * answered;
     if rate <= 0.0 {
-        let why: Vec<String> = step.failed.iter().map(|(kind, count)| format!("{count} times {kind}")).collect();
-        let why = if why.is_empty() { "no request was answered".to_owned() } else { why.join(", ") };
+        let why: Vec<String> =
+            step.failed.iter().map(|(kind, count)| format!("{count} times {kind}")).collect();
+        let why =
+            if why.is_empty() { "no request was answered".to_owned() } else { why.join(", ") };
         return format!("Not known: {} answered no request ({why}).", trial.spec.point);
     }
     let think = settings.wait_time.mean().as_secs_f64();
     let users = rate * (think + step.service_ms.mean / 1000.0);
-    let limited =
-        if step.generator_busy > 0.9 { " The generator was near its own limit, so it may be more." } else { "" };
+    let limited = if step.generator_busy > 0.9 {
+        " The generator was near its own limit, so it may be more."
+    } else {
+        ""
+    };
     format!(
-        "{} requests/s with {} ({} users without think time), as many as about {} users with a mean think time of {think} s send (X = N / (R \
+        "{} requests/s with {} ({} users without think time), as many as about {} users with a \
+            mean think time of {think} s send (X = N / (R \
          + Z)).{limited}",
         thousands(rate),
         trial.spec.point,
@@ -320,7 +379,9 @@ fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
 }
 
 fn instances(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> String {
-    let Some(cheapest) = answer.cheapest(settings) else { return "Unknown: no minimum was confirmed.".to_owned() };
+    let Some(cheapest) = answer.cheapest(settings) else {
+        return "Unknown: no minimum was confirmed.".to_owned();
+    };
     let count = cheapest.point.replicas;
     let answered = answer.per_replicas.iter().filter(|known| known.minimum().is_some()).count();
     let cost = match (answered, count) {
@@ -335,14 +396,19 @@ fn instances(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Stri
 
 /// What became of requests when one of several replicas was killed, of each count the last time.
 fn losses(trials: &[Trial]) -> Vec<String> {
-    let lost = trials.iter().filter(|t| t.spec.purpose == Purpose::ReplicaFailure && t.verdict != Verdict::Invalid);
-    let last: std::collections::BTreeMap<u32, &Trial> = lost.map(|trial| (trial.spec.point.replicas, trial)).collect();
+    let lost = trials
+        .iter()
+        .filter(|t| t.spec.purpose == Purpose::ReplicaFailure && t.verdict != Verdict::Invalid);
+    let last: std::collections::BTreeMap<u32, &Trial> =
+        lost.map(|trial| (trial.spec.point.replicas, trial)).collect();
     let of = |trial: &Trial| {
         let [before, .., after] = &trial.steps[..] else { return None };
         let failures: u64 = trial.steps.iter().map(|s| s.failures).sum();
         let held = match after.verdict {
             Verdict::Pass => "the rest hold the objective",
-            Verdict::Undecided | Verdict::Invalid => "whether the rest hold the objective is undecided",
+            Verdict::Undecided | Verdict::Invalid => {
+                "whether the rest hold the objective is undecided"
+            }
             Verdict::Fail if !trial.usage.ended.is_empty() => "the rest end too",
             Verdict::Fail => "the rest do not hold the objective",
         };
@@ -368,20 +434,24 @@ fn machine(trials: &[Trial]) -> String {
 }
 
 fn cold_start(trials: &[Trial]) -> String {
-    let is_start = |t: &&Trial| matches!(t.spec.purpose, Purpose::Fresh | Purpose::Ramp) && !t.steps.is_empty();
+    let is_start = |t: &&Trial| {
+        matches!(t.spec.purpose, Purpose::Fresh | Purpose::Ramp) && !t.steps.is_empty()
+    };
     let judged = || trials.iter().filter(is_start);
     let warm = judged().filter(|t| !t.cold_start).count();
     match judged().find_map(|t| t.warm_because.as_ref()) {
         None if judged().count() == 0 => "No trial tells of cold starts.".to_owned(),
         None if judged().any(|t| t.spec.point.replicas > 1) => {
             // A page is charged to the cgroup that touches it first.
-            "Every fresh trial began cold. Replicas on one machine share the pages of their files; one on a machine of its own needs as much \
+            "Every fresh trial began cold. Replicas on one machine share the pages of their files; \
+                one on a machine of its own needs as much \
              memory for them as a single replica."
                 .to_owned()
         }
         None => "Every fresh trial began cold.".to_owned(),
         Some(why) => format!(
-            "{warm} of {} fresh trials did not begin cold ({why}): memory limits are not claimed for a cold start.",
+            "{warm} of {} fresh trials did not begin cold ({why}): memory limits are not claimed \
+                for a cold start.",
             judged().count()
         ),
     }
@@ -391,7 +461,8 @@ fn stricter(settings: &Settings, trials: &[Trial]) -> String {
     match Answer::cheapest_with_p99(settings, trials, STRICTER_P99_MS) {
         None => format!("No trial shows limits with p99 < {STRICTER_P99_MS} ms."),
         Some(trial) => format!(
-            "The cheapest trial with p99 < {STRICTER_P99_MS} ms was {} (p99 {:.1} ms); cheaper ones were not looked for.",
+            "The cheapest trial with p99 < {STRICTER_P99_MS} ms was {} (p99 {:.1} ms); cheaper \
+                ones were not looked for.",
             trial.spec.point,
             trial.steps.last().map_or(0.0, |s| s.intended_ms.p99)
         ),

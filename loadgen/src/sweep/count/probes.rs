@@ -5,7 +5,8 @@ use crate::trial::{Purpose, Rungs, Trial};
 
 /// A seeded probe begins so much above the edge that is expected, as a logarithm.
 const PROBE_ABOVE: f64 = 0.5;
-/// Probes of a replica count: from the next whole processor, or from the largest limits, where one did not reach the edge.
+/// Probes of a replica count: from the next whole processor, or from the largest limits, where one
+/// did not reach the edge.
 const MOST_PROBES: usize = 3;
 /// Probes that begin alike and bring nothing.
 const MOST_ALIKE: usize = 2;
@@ -32,14 +33,15 @@ impl Count<'_> {
         let alike = || probes().filter(|probe| probe.spec == spec);
         let is_new = alike().count() < MOST_ALIKE && alike().all(|probe| probe.readings.is_empty());
         let reason = format!(
-            "Lowers the limits of one running service under all {} users to see where the objective breaks.",
+            "Lowers the limits of one running service under all {} users to see where the \
+                objective breaks.",
             self.settings.max_users
         );
         is_new.then(|| planned(self.settings, spec, reason))
     }
 
-    /// Where another probe begins, if this one did not reach the edge: at the top, where its first limits broke; in the whole processor
-    /// that the service needs, where that is another one.
+    /// Where another probe begins, if this one did not reach the edge: at the top, where its first
+    /// limits broke; in the whole processor that the service needs, where that is another one.
     fn next_start(&self, probe: &Trial) -> Option<usize> {
         let cpus: Vec<_> = probe.readings.iter().filter(|reading| !reading.is_memory).collect();
         let first = cpus.first()?;
@@ -53,14 +55,19 @@ impl Count<'_> {
         (!is_edge_passed && needed < start).then_some(needed)
     }
 
-    /// The highest rung within the whole processor that so many thousandths are in, or the lowest that is so many.
+    /// The highest rung within the whole processor that so many thousandths are in, or the lowest
+    /// that is so many.
     fn whole(&self, millis: f64) -> usize {
         let cpus = &self.settings.cpus;
         let within = cpus.at_most(((millis / 1000.0).ceil() * 1000.0) as u64);
-        within.filter(|rung| cpus.rung(*rung) as f64 >= millis).unwrap_or(cpus.at_least(millis)).min(self.top.cpu)
+        within
+            .filter(|rung| cpus.rung(*rung) as f64 >= millis)
+            .unwrap_or(cpus.at_least(millis))
+            .min(self.top.cpu)
     }
 
     fn is_seeded(&self) -> bool {
-        self.settings.replicas.iter().find(|replicas| self.settings.top(**replicas).is_some()) != Some(&self.replicas)
+        self.settings.replicas.iter().find(|replicas| self.settings.top(**replicas).is_some())
+            != Some(&self.replicas)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Observation, Start, observation::Seen};
 
-/// What is known of the edge before any start of a service was measured: normal, in the logarithm of the limit.
+/// What is known of the edge before any start of a service was measured: normal, in the logarithm
+/// of the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
     /// Mean.
@@ -38,7 +39,8 @@ const PRIORS: [(f64, f64); 2] = [(5.0, 0.8), (0.03, 0.8)];
 const GRID: f64 = 0.0125;
 /// Standard deviation of a censored measurement.
 const CENSORED: f64 = 0.1;
-/// Probability that a start is like none of the model's: it keeps one odd start from outweighing all others.
+/// Probability that a start is like none of the model's: it keeps one odd start from outweighing
+/// all others.
 const ODD: f64 = 1e-4;
 
 impl Posterior {
@@ -54,7 +56,9 @@ impl Posterior {
             for (cells, steepness) in cells.iter_mut().zip(STEEPNESS) {
                 for (cell, spread) in cells.iter_mut().zip(SPREADS) {
                     let [(steep, steep_sd), (wide, wide_sd)] = PRIORS;
-                    *cell = at + log_normal(steepness / steep, steep_sd) + log_normal(spread / wide, wide_sd);
+                    *cell = at
+                        + log_normal(steepness / steep, steep_sd)
+                        + log_normal(spread / wide, wide_sd);
                 }
             }
         }
@@ -83,7 +87,9 @@ impl Posterior {
 
     /// Returns the probability that a fresh start with this room holds the objective.
     pub fn p_hold(&self, room: f64) -> f64 {
-        self.cells().map(|(theta, spread, weight)| weight * student_t4((room - theta) / spread)).sum()
+        self.cells()
+            .map(|(theta, spread, weight)| weight * student_t4((room - theta) / spread))
+            .sum()
     }
 
     /// Returns the room at which the edge of the usual start is no higher with this probability.
@@ -101,15 +107,18 @@ impl Posterior {
     /// Returns mean and standard deviation of θ.
     pub fn moments(&self) -> (f64, f64) {
         let mean: f64 = self.cells().map(|(theta, _, weight)| weight * theta).sum();
-        let variance: f64 = self.cells().map(|(theta, _, weight)| weight * (theta - mean).powi(2)).sum();
+        let variance: f64 =
+            self.cells().map(|(theta, _, weight)| weight * (theta - mean).powi(2)).sum();
         (mean, variance.sqrt())
     }
 
-    /// Returns what a fresh start is worth under each of the ascending `rooms`, if the answer is the first of them that holds in a share
-    /// `confidence` of all starts.
+    /// Returns what a fresh start is worth under each of the ascending `rooms`, if the answer is
+    /// the first of them that holds in a share `confidence` of all starts.
     pub fn worth(&self, rooms: &[f64], confidence: f64) -> Vec<Worth> {
         let quantile = student_t4_quantile(confidence);
-        let answer = |theta: f64, spread: f64| rooms.partition_point(|room| *room < theta + spread * quantile);
+        let answer = |theta: f64, spread: f64| {
+            rooms.partition_point(|room| *room < theta + spread * quantile)
+        };
         let mut before = vec![0.0; rooms.len() + 1];
         for (theta, spread, weight) in self.cells() {
             before[answer(theta, spread)] += weight;
@@ -122,7 +131,10 @@ impl Posterior {
                 held[at] += weight * holds;
                 failed[at] += weight * (1.0 - holds);
             }
-            let after: f64 = [entropy(&held), entropy(&failed)].into_iter().map(|(p, entropy)| p * entropy).sum();
+            let after: f64 = [entropy(&held), entropy(&failed)]
+                .into_iter()
+                .map(|(p, entropy)| p * entropy)
+                .sum();
             Worth { information: (uncertain - after).max(0.0), is_answer: before[index] }
         };
         rooms.iter().enumerate().map(of).collect()
@@ -182,14 +194,20 @@ struct Table {
 impl Table {
     fn new(grid: &Grid, start: &Start) -> Self {
         let mut observations = start.observations.clone();
-        observations.sort_by(|a, b| a.room.total_cmp(&b.room).then(order(a.seen).total_cmp(&order(b.seen))));
+        observations.sort_by(|a, b| {
+            a.room.total_cmp(&b.room).then(order(a.seen).total_cmp(&order(b.seen)))
+        });
         let mut likelihood = STEEPNESS.map(|steepness| {
             let at = |edge: &f64| {
-                observations.iter().map(|observation| likelihood(observation, steepness, *edge)).product::<f64>()
+                observations
+                    .iter()
+                    .map(|observation| likelihood(observation, steepness, *edge))
+                    .product::<f64>()
             };
             grid.edges.iter().map(at).collect::<Vec<f64>>()
         });
-        // Relative to what explains the start best, so that an odd one is odd however many readings it has.
+        // Relative to what explains the start best, so that an odd one is odd however many readings
+        // it has.
         let most = likelihood.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
         likelihood.iter_mut().flatten().for_each(|value| *value /= most);
         Self { likelihood, spread: start.spread }
@@ -197,7 +215,13 @@ impl Table {
 
     /// A number by which equal tables are equal.
     fn order(&self) -> f64 {
-        self.likelihood.iter().flatten().enumerate().map(|(i, value)| value * (i + 1) as f64).sum::<f64>() + self.spread
+        self.likelihood
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(i, value)| value * (i + 1) as f64)
+            .sum::<f64>()
+            + self.spread
     }
 
     /// Adds the logarithm of the likelihood of each cell: that of the edges which its starts have.
@@ -207,14 +231,19 @@ impl Table {
             let spread = f64::hypot(spread, self.spread);
             let cumulated = |steps: f64| student_t4(steps * GRID / spread);
             // Probability of an edge that is so many steps of the grid away.
-            let kernel: Vec<f64> = (0..count).map(|d| cumulated(d as f64 + 0.5) - cumulated(d as f64 - 0.5)).collect();
+            let kernel: Vec<f64> =
+                (0..count).map(|d| cumulated(d as f64 + 0.5) - cumulated(d as f64 - 0.5)).collect();
             let reach = kernel.iter().position(|p| *p < 1e-5).unwrap_or(count);
             for (b, likelihood) in self.likelihood.iter().enumerate() {
                 for (t, cells) in log.iter_mut().enumerate() {
                     let centre = t * 2;
                     let (from, to) = (centre.saturating_sub(reach), (centre + reach).min(count));
                     let near = &likelihood[from..to];
-                    let sum: f64 = near.iter().enumerate().map(|(i, p)| p * kernel[(from + i).abs_diff(centre)]).sum();
+                    let sum: f64 = near
+                        .iter()
+                        .enumerate()
+                        .map(|(i, p)| p * kernel[(from + i).abs_diff(centre)])
+                        .sum();
                     cells[b][s] += (sum + ODD).ln();
                 }
             }
@@ -276,7 +305,10 @@ mod tests {
     const PRIOR: Prior = Prior { mean: 5.0, sd: 0.5 };
 
     fn start(observations: &[(f64, Seen)]) -> Start {
-        let observations = observations.iter().map(|(room, seen)| Observation { room: *room, seen: *seen }).collect();
+        let observations = observations
+            .iter()
+            .map(|(room, seen)| Observation { room: *room, seen: *seen })
+            .collect();
         Start { observations, spread: 0.0 }
     }
 
@@ -299,7 +331,8 @@ mod tests {
     fn fresh_trials_that_hold_make_a_rung_likelier() {
         let holds = || start(&[(5.1, Seen::AtMost(-0.8))]);
         let p = |count: usize| {
-            let starts: Vec<Start> = std::iter::once(probe(5.0)).chain((0..count).map(|_| holds())).collect();
+            let starts: Vec<Start> =
+                std::iter::once(probe(5.0)).chain((0..count).map(|_| holds())).collect();
             Posterior::new(PRIOR, &starts).p_hold(5.1)
         };
         assert!(p(0) < p(1) && p(1) < p(3), "{} {} {}", p(0), p(1), p(3));
@@ -329,7 +362,9 @@ mod tests {
         let posterior = Posterior::new(PRIOR, &[probe(5.0)]);
         let rooms: Vec<f64> = (0..15).map(|i| 4.3 + 0.1 * f64::from(i)).collect();
         let worth = posterior.worth(&rooms, 0.95);
-        let best = (0..rooms.len()).max_by(|a, b| worth[*a].information.total_cmp(&worth[*b].information)).unwrap();
+        let best = (0..rooms.len())
+            .max_by(|a, b| worth[*a].information.total_cmp(&worth[*b].information))
+            .unwrap();
         assert!((4.8..5.4).contains(&rooms[best]), "{}", rooms[best]);
         let all: f64 = worth.iter().map(|worth| worth.is_answer).sum();
         assert!(all <= 1.0 + 1e-9 && worth.iter().all(|worth| worth.information >= 0.0));

@@ -7,10 +7,12 @@ use orchestrator::Limits;
 use super::{Phase, Probe, Probed, millis};
 use crate::trial::TrialUsage;
 
-/// Quotas of a demand probe at a step of users, as a multiple of the expected edge, and what each next one is of the one before.
+/// Quotas of a demand probe at a step of users, as a multiple of the expected edge, and what each
+/// next one is of the one before.
 const DEMAND_FIRST: f64 = 1.4;
 const DEMAND_NEXT: f64 = 0.82;
-/// Share of the CPU that a step of users uses unlimited that is expected at its edge, before anything is known.
+/// Share of the CPU that a step of users uses unlimited that is expected at its edge, before
+/// anything is known.
 const DEMAND_GUESS: f64 = 0.8;
 impl Probe {
     /// The next quota at this step of users; the same until its next step once the edge is passed.
@@ -50,7 +52,9 @@ impl Probe {
         let broke = here().filter(|probed| !holds(probed)).map(millis).reduce(f64::max);
         match (held, broke) {
             (Some(held), Some(broke)) => Some((held * broke).sqrt()),
-            (held, broke) => held.map(|held| held * DEMAND_NEXT).or(broke.map(|broke| broke / DEMAND_NEXT)),
+            (held, broke) => {
+                held.map(|held| held * DEMAND_NEXT).or(broke.map(|broke| broke / DEMAND_NEXT))
+            }
         }
     }
 }

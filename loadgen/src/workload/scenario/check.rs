@@ -40,7 +40,13 @@ impl Check {
     }
 
     /// Whether an answer to what the sender sent passes.
-    pub(super) fn passes(&self, status: u16, body: &[u8], sender: Sender<'_>, data: &[Data]) -> bool {
+    pub(super) fn passes(
+        &self,
+        status: u16,
+        body: &[u8],
+        sender: Sender<'_>,
+        data: &[Data],
+    ) -> bool {
         match self {
             Self::Status(statuses) => statuses.contains(&status),
             Self::Json { pointer, wanted, tolerance } => {
@@ -50,15 +56,16 @@ impl Check {
                     Wanted::Value(wanted) => is_same(got, wanted, *tolerance),
                     Wanted::Data(file, column) => match data[*file].value(sender, column) {
                         // Cells of a CSV file are text, whatever they stand for.
-                        Some(Value::String(text)) if !got.is_string() => {
-                            serde_json::from_str(text).is_ok_and(|wanted| is_same(got, &wanted, *tolerance))
-                        }
+                        Some(Value::String(text)) if !got.is_string() => serde_json::from_str(text)
+                            .is_ok_and(|wanted| is_same(got, &wanted, *tolerance)),
                         Some(wanted) => is_same(got, wanted, *tolerance),
                         None => false,
                     },
                 }
             }
-            Self::Contains(text) => body.windows(text.len().max(1)).any(|window| window == text.as_bytes()),
+            Self::Contains(text) => {
+                body.windows(text.len().max(1)).any(|window| window == text.as_bytes())
+            }
         }
     }
 }
@@ -68,14 +75,20 @@ fn is_same(got: &Value, wanted: &Value, tolerance: f64) -> bool {
     match (got, wanted) {
         (Value::Number(got), Value::Number(wanted)) => {
             got == wanted
-                || got.as_f64().zip(wanted.as_f64()).is_some_and(|(got, wanted)| (got - wanted).abs() <= tolerance)
+                || got
+                    .as_f64()
+                    .zip(wanted.as_f64())
+                    .is_some_and(|(got, wanted)| (got - wanted).abs() <= tolerance)
         }
         (Value::Array(got), Value::Array(wanted)) => {
-            got.len() == wanted.len() && got.iter().zip(wanted).all(|(got, wanted)| is_same(got, wanted, tolerance))
+            got.len() == wanted.len()
+                && got.iter().zip(wanted).all(|(got, wanted)| is_same(got, wanted, tolerance))
         }
         (Value::Object(got), Value::Object(wanted)) => {
             got.len() == wanted.len()
-                && wanted.iter().all(|(key, wanted)| got.get(key).is_some_and(|got| is_same(got, wanted, tolerance)))
+                && wanted.iter().all(|(key, wanted)| {
+                    got.get(key).is_some_and(|got| is_same(got, wanted, tolerance))
+                })
         }
         _ => got == wanted,
     }
@@ -91,7 +104,11 @@ impl fmt::Display for Check {
                     Wanted::Value(value @ (Value::Array(_) | Value::Object(_))) => {
                         let text = value.to_string();
                         let beginning: String = text.chars().take(60).collect();
-                        write!(f, " is {beginning}{}", if beginning.len() < text.len() { "…" } else { "" })?;
+                        write!(
+                            f,
+                            " is {beginning}{}",
+                            if beginning.len() < text.len() { "…" } else { "" }
+                        )?;
                     }
                     Wanted::Value(value) => write!(f, " is {value}")?,
                     Wanted::Data(_, column) => write!(f, " is the row's {column}")?,

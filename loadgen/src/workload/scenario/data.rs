@@ -37,7 +37,11 @@ impl Data {
             let header = reader.headers().map_err(|e| wrong(e.to_string()))?.clone();
             let row = |record: csv::Result<csv::StringRecord>| {
                 let record = record.map_err(|e| wrong(e.to_string()))?;
-                Ok(header.iter().zip(record.iter()).map(|(k, v)| (k.to_owned(), Value::from(v))).collect())
+                Ok(header
+                    .iter()
+                    .zip(record.iter())
+                    .map(|(k, v)| (k.to_owned(), Value::from(v)))
+                    .collect())
             };
             reader.records().map(row).collect::<Result<Vec<_>, String>>()?
         } else {
@@ -72,7 +76,8 @@ impl Data {
         self.row(sender).get(column)
     }
 
-    /// A value of the sender's row as it stands in JSON, strings without their quotes: the template has those. A column that a row lacks is empty.
+    /// A value of the sender's row as it stands in JSON, strings without their quotes: the template
+    /// has those. A column that a row lacks is empty.
     pub(super) fn write(&self, sender: Sender<'_>, column: Option<&str>, out: &mut Vec<u8>) {
         let row = self.row(sender);
         let text = match column {

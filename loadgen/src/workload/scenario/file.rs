@@ -93,11 +93,13 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let error = |place, reason| ScenarioError { path: path.to_owned(), place, reason };
         if path.extension().is_some_and(|extension| extension == "py") {
-            let why = "this is a Python file, as Locust has them; loadgen's scenarios are TOML: [[task]] with name, weight, method, path, body, as \
+            let why = "this is a Python file, as Locust has them; loadgen's scenarios are TOML: \
+                [[task]] with name, weight, method, path, body, as \
                        the README's section on scenarios shows";
             return Err(error(String::new(), why.to_owned()));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| error(String::new(), e.to_string()))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|e| error(String::new(), e.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let file: Result<File, _> = toml::from_str(&text);
         let read = match file {
@@ -120,9 +122,11 @@ fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
             read.map(|read| (name, read)).map_err(|why| (data.file.span(), why))
         })
         .collect::<Result<Vec<_>, Wrong>>()?;
-    let wait_time = file
-        .wait_time
-        .map(|text| text.get_ref().parse().map_err(|e: crate::workload::WaitTimeError| (text.span(), e.to_string())));
+    let wait_time = file.wait_time.map(|text| {
+        text.get_ref()
+            .parse()
+            .map_err(|e: crate::workload::WaitTimeError| (text.span(), e.to_string()))
+    });
     if !(1..=MAX_TASKS).contains(&file.task.get_ref().len()) {
         let why = match file.task.get_ref().len() {
             0 => "there is no [[task]]".to_owned(),
@@ -155,9 +159,16 @@ fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
     Ok(Scenario { tasks, weights, login: token, data, wait_time: wait_time.transpose()? })
 }
 
-fn build_login(login: Login, folder: &Path, data: &[(String, Data)]) -> Result<(Task, String), Wrong> {
+fn build_login(
+    login: Login,
+    folder: &Path,
+    data: &[(String, Data)],
+) -> Result<(Task, String), Wrong> {
     if !login.token.get_ref().starts_with('/') {
-        return Err((login.token.span(), "a JSON pointer begins with /, for instance /access_token".to_owned()));
+        return Err((
+            login.token.span(),
+            "a JSON pointer begins with /, for instance /access_token".to_owned(),
+        ));
     }
     let file = TaskFile {
         name: Some("login".to_owned()),
@@ -189,7 +200,9 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
         (_, Some(tensors), None) if !task.form.is_empty() => {
             return Err((tensors.span(), "a task has tensors or a form".to_owned()));
         }
-        (_, Some(tensors), Some(_)) => return Err((tensors.span(), "a task has a body or tensors".to_owned())),
+        (_, Some(tensors), Some(_)) => {
+            return Err((tensors.span(), "a task has a body or tensors".to_owned()));
+        }
         (Some(path), ..) => path,
         (None, Some(tensors), None) => Spanned::new(tensors.span(), tensors.get_ref().infer_path()),
         (None, None, _) => return Err((0..0, "a [[task]] has no path".to_owned())),
@@ -213,7 +226,8 @@ fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<
     let (mut content_type, mut host) = (None, None);
     let mut headers = Vec::new();
     for (name, value) in &task.headers {
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let is_name = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_name || value.get_ref().contains(['\r', '\n']) {
             return Err((value.span(), format!("{name:?} with this value is no header")));
         }
@@ -264,7 +278,8 @@ mod tests {
         std::fs::write(folder.path().join("golden.json"), "{\"p\": [0.5, 1]}").unwrap();
         let path = folder.path().join("scenario.toml");
         std::fs::write(&path, text).unwrap();
-        Scenario::read(&path).map_err(|e| e.to_string().rsplit_once("scenario.toml").unwrap().1.to_owned())
+        Scenario::read(&path)
+            .map_err(|e| e.to_string().rsplit_once("scenario.toml").unwrap().1.to_owned())
     }
 
     fn rendered(scenario: &Scenario, task: u16, iteration: u64) -> String {
@@ -278,20 +293,29 @@ mod tests {
     #[test]
     fn requests_are_filled_in() {
         let scenario = read(
-            "wait_time = 'constant(1)'\n[data.rows]\nfile = 'rows.csv'\n[data.lines]\nfile = 'rows.jsonl'\n\
+            "wait_time = 'constant(1)'\n[data.rows]\nfile = 'rows.csv'\n[data.lines]\nfile = \
+                'rows.jsonl'\n\
              [login]\npath = '/login'\nbody = '{\"user\": \"u{{user}}\"}'\ntoken = '/token'\n\
-             [[task]]\nname = 'predict'\nweight = 3\npath = '/p/{{iteration}}'\nbody = '[{{rows.a}}, \"{{rows.b}}\", {{lines.a}}]'\n\
+             [[task]]\nname = 'predict'\nweight = 3\npath = '/p/{{iteration}}'\nbody = \
+             '[{{rows.a}}, \"{{rows.b}}\", {{lines.a}}]'\n\
              headers = { Authorization = 'Bearer {{token}}' }\n[[task]]\npath = '/health'\n",
         )
         .unwrap();
         assert_eq!(
             rendered(&scenario, 0, 1),
-            "POST /base/p/1 HTTP/1.1\r\nhost: h\r\nuser-agent: loadgen\r\nAuthorization: Bearer T\r\n\
+            "POST /base/p/1 HTTP/1.1\r\nhost: h\r\nuser-agent: loadgen\r\nAuthorization: Bearer \
+                T\r\n\
              content-type: application/json\r\ncontent-length: 18\r\n\r\n[1, \"x\\\"y\", [1,2]]"
         );
         assert!(rendered(&scenario, 0, 2).ends_with("[2, \"z\", [1,2]]"), "the next row");
-        assert_eq!(rendered(&scenario, 1, 0), "GET /base/health HTTP/1.1\r\nhost: h\r\nuser-agent: loadgen\r\n\r\n");
-        assert_eq!((scenario.login(), scenario.token(b"{\"token\": \"abc\"}")), (Some(2), Some("abc".to_owned())));
+        assert_eq!(
+            rendered(&scenario, 1, 0),
+            "GET /base/health HTTP/1.1\r\nhost: h\r\nuser-agent: loadgen\r\n\r\n"
+        );
+        assert_eq!(
+            (scenario.login(), scenario.token(b"{\"token\": \"abc\"}")),
+            (Some(2), Some("abc".to_owned()))
+        );
         let mut rng = rand_pcg::Pcg32::new(5, 5);
         let first = (0..4000).filter(|_| scenario.draw(&mut rng) == 0).count();
         assert!(first.abs_diff(3000) < 150, "three of four: {first}");
@@ -311,13 +335,25 @@ mod tests {
             ("[[task]]\npath = '/x'\nwaight = 1", ":3:1: unknown field `waight`"),
             ("wait_time = 'between(1)'\n[[task]]\npath = '/'", ":1:13: wait time"),
             ("task = []", ":1:8: there is no [[task]]"),
-            ("[[task]]\npath = '/'\n[[task.check]]\nstatus = [200]\ncontains = 'x'", "a check has status"),
+            (
+                "[[task]]\npath = '/'\n[[task.check]]\nstatus = [200]\ncontains = 'x'",
+                "a check has status",
+            ),
             ("[[task]]\npath = '/{{token}}'", "there is no [login]"),
             ("[[task]]\nweight = 1", "a [[task]] has no path"),
-            ("[[task]]\ntensors = { model = 'm' }\nbody = ''", ":2:11: a task has a body or tensors"),
-            ("[[task]]\ntensors = { model = 'm', batch_size = 0 }", ":2:11: a batch_size is from 1"),
+            (
+                "[[task]]\ntensors = { model = 'm' }\nbody = ''",
+                ":2:11: a task has a body or tensors",
+            ),
+            (
+                "[[task]]\ntensors = { model = 'm', batch_size = 0 }",
+                ":2:11: a batch_size is from 1",
+            ),
             ("[[task]]\npath = '/'\n[[task.check]]\ngolden = 'none.json'", "none.json"),
-            ("[[task]]\npath = '/'\n[[task.check]]\njson = ''\nequals = 'a{{b}}'", "{{b}} is not known"),
+            (
+                "[[task]]\npath = '/'\n[[task.check]]\njson = ''\nequals = 'a{{b}}'",
+                "{{b}} is not known",
+            ),
             ("[data.x]\nfile = 'none.csv'\n[[task]]\npath = '/'", ":2:8:"),
             ("[[task]\n", ":1:8:"),
         ] {
@@ -329,7 +365,10 @@ mod tests {
     #[test]
     fn checks_look_at_status_and_body() {
         let passes = |check: &str, status, body: &str| {
-            let text = format!("[data.rows]\nfile = 'rows.csv'\n[[task]]\npath = '/{{{{rows.a}}}}'\ncheck = [{check}]");
+            let text = format!(
+                "[data.rows]\nfile = 'rows.csv'\n[[task]]\npath = '/{{{{rows.a}}}}'\ncheck = \
+                    [{check}]"
+            );
             let scenario = read(&text).unwrap();
             // The second row: a = 2, b = z.
             let sender = Sender { user: 0, iteration: 1, token: "", random: 0 };
@@ -339,9 +378,19 @@ mod tests {
             ("{ status = [200, 201] }", 201, "", None),
             ("{ json = '/a/0', equals = 5 }", 200, "{\"a\": [5.0]}", Some("{\"a\": [6]}")),
             ("{ contains = 'b' }", 200, "abc", Some("ac")),
-            ("{ json = '/n', equals = '{{rows.a}}', tolerance = 0.1 }", 200, "{\"n\": 2.05}", Some("{\"n\": 2.2}")),
+            (
+                "{ json = '/n', equals = '{{rows.a}}', tolerance = 0.1 }",
+                200,
+                "{\"n\": 2.05}",
+                Some("{\"n\": 2.2}"),
+            ),
             ("{ json = '', equals = '{{rows.b}}' }", 200, "\"z\"", Some("\"x\"")),
-            ("{ golden = 'golden.json', tolerance = 1e-3 }", 200, "{\"p\": [0.5001, 1.0]}", Some("{\"p\": [0.51, 1]}")),
+            (
+                "{ golden = 'golden.json', tolerance = 1e-3 }",
+                200,
+                "{\"p\": [0.5001, 1.0]}",
+                Some("{\"p\": [0.51, 1]}"),
+            ),
             (
                 "{ json = '/q', golden = 'golden.json' }",
                 200,
@@ -364,7 +413,8 @@ mod tests {
             {"name": "s", "datatype": "BYTES", "shape": [-1]}, {"name": "h", "datatype": "FP16", "shape": [2]}]}"#;
         let metadata = serde_json::from_str(metadata).unwrap();
         for binary in [false, true] {
-            let text = format!("[[task]]\ntensors = {{ model = 'm', batch_size = 3, binary = {binary} }}");
+            let text =
+                format!("[[task]]\ntensors = {{ model = 'm', batch_size = 3, binary = {binary} }}");
             let mut scenario = read(&text).unwrap();
             assert_eq!(scenario.wanted_tensors()[0].1.metadata_path(), "/v2/models/m");
             scenario.draw_tensors(0, &metadata, &mut rand_pcg::Pcg32::new(1, 1)).unwrap();
@@ -376,7 +426,9 @@ mod tests {
             scenario.render(0, &to, sender, &mut room, &mut out);
             let end = out.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
             let head = String::from_utf8(out[..end].to_vec()).unwrap();
-            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+            let header = |name: &str| {
+                head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+            };
             assert!(head.starts_with("POST /v2/models/m/infer HTTP/1.1\r\n"), "{head}");
             assert_eq!(header("content-length:"), (out.len() - end).to_string());
             assert_eq!(header("content-type:"), "application/octet-stream");
@@ -385,14 +437,18 @@ mod tests {
             let request: serde_json::Value = serde_json::from_slice(&out[end..end + json]).unwrap();
             assert_eq!(request["inputs"][0]["shape"], serde_json::json!([3, 4]));
             assert_eq!(request["inputs"][1]["shape"], serde_json::json!([3]));
-            // FP32 x 12, three texts of 8 behind their lengths, and two FP16, which JSON has no numbers for.
+            // FP32 x 12, three texts of 8 behind their lengths, and two FP16, which JSON has no
+            // numbers for.
             assert_eq!(raw, 48 + 36 + 4);
             assert_eq!(request["parameters"]["binary_data_output"] == true, binary);
         }
-        let unknown =
-            serde_json::from_str(r#"{"inputs": [{"name": "x", "datatype": "COMPLEX", "shape": [1]}]}"#).unwrap();
+        let unknown = serde_json::from_str(
+            r#"{"inputs": [{"name": "x", "datatype": "COMPLEX", "shape": [1]}]}"#,
+        )
+        .unwrap();
         let mut scenario = read("[[task]]\ntensors = { model = 'm' }").unwrap();
-        let refusal = scenario.draw_tensors(0, &unknown, &mut rand_pcg::Pcg32::new(1, 1)).unwrap_err();
+        let refusal =
+            scenario.draw_tensors(0, &unknown, &mut rand_pcg::Pcg32::new(1, 1)).unwrap_err();
         assert!(refusal.contains("COMPLEX"), "{refusal}");
     }
 }

@@ -8,7 +8,10 @@ use super::file::Wrong;
 use crate::workload::{Field, Payload};
 
 /// A form of these fields, with values as curl's `-F` has them.
-pub(super) fn form(fields: &BTreeMap<String, Spanned<String>>, folder: &Path) -> Result<Payload, Wrong> {
+pub(super) fn form(
+    fields: &BTreeMap<String, Spanned<String>>,
+    folder: &Path,
+) -> Result<Payload, Wrong> {
     let place = fields.values().next().map_or(0..0, Spanned::span);
     let parsed = fields.iter().map(|(name, value)| {
         let field = format!("{name}={}", value.get_ref()).parse::<Field>();

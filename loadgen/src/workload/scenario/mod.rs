@@ -1,4 +1,5 @@
-//! What users send: tasks with weights, filled in for each request, and what the answers have to be.
+//! What users send: tasks with weights, filled in for each request, and what the answers have to
+//! be.
 
 mod check;
 mod check_file;
@@ -24,7 +25,8 @@ pub struct Scenario {
     tasks: Vec<Task>,
     /// The sum of weights up to and with each task.
     weights: Vec<u32>,
-    /// Whether the last task is done first, once, by every user, and where its answer has the token.
+    /// Whether the last task is done first, once, by every user, and where its answer has the
+    /// token.
     login: Option<String>,
     data: Vec<Data>,
     /// The users' think time, if the scenario says.
@@ -87,8 +89,13 @@ impl Scenario {
     /// One request, the same for everybody.
     pub fn single(request: &Request) -> Self {
         // A body may have braces of its own: it is no template here.
-        let body = if request.payloads.is_empty() { Body::Nothing } else { Body::InTurn(request.payloads.clone()) };
-        let headers = request.headers.iter().map(|h| (h.name.clone(), Template::literal(h.value.as_bytes())));
+        let body = if request.payloads.is_empty() {
+            Body::Nothing
+        } else {
+            Body::InTurn(request.payloads.clone())
+        };
+        let headers =
+            request.headers.iter().map(|h| (h.name.clone(), Template::literal(h.value.as_bytes())));
         let task = Task {
             name: request.path.clone(),
             method: request.method.clone(),
@@ -102,17 +109,20 @@ impl Scenario {
         Self::of(task)
     }
 
-    /// Random tensors for a model, which the server has yet to be asked for ([`Scenario::draw_tensors`]).
+    /// Random tensors for a model, which the server has yet to be asked for
+    /// ([`Scenario::draw_tensors`]).
     pub fn tensors(tensors: Tensors) -> Self {
         Self::of(Task::of_tensors(tensors))
     }
 
-    /// Gives every task the headers and the host name of a request, where it does not name them itself.
+    /// Gives every task the headers and the host name of a request, where it does not name them
+    /// itself.
     pub fn ask_as(&mut self, request: &Request) {
         for task in &mut self.tasks {
             for header in &request.headers {
                 if !task.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)) {
-                    task.headers.push((header.name.clone(), Template::literal(header.value.as_bytes())));
+                    task.headers
+                        .push((header.name.clone(), Template::literal(header.value.as_bytes())));
                 }
             }
             if task.host.is_none() {
@@ -138,7 +148,12 @@ impl Scenario {
     ///
     /// # Errors
     /// When the model takes what cannot be drawn.
-    pub fn draw_tensors<R: Rng>(&mut self, task: usize, metadata: &ModelMetadata, rng: &mut R) -> Result<(), String> {
+    pub fn draw_tensors<R: Rng>(
+        &mut self,
+        task: usize,
+        metadata: &ModelMetadata,
+        rng: &mut R,
+    ) -> Result<(), String> {
         let task = &mut self.tasks[task];
         if let Body::Wanted(tensors) = &task.body {
             let drawn = tensors.draw(metadata, rng)?;
@@ -165,21 +180,35 @@ impl Scenario {
     /// The token in a login's answer.
     pub fn token(&self, body: &[u8]) -> Option<String> {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-        value.pointer(self.login.as_deref()?)?.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
+        value
+            .pointer(self.login.as_deref()?)?
+            .as_str()
+            .filter(|token| !token.is_empty())
+            .map(str::to_owned)
     }
 
-    /// The number of the first check that an answer to a task does not pass: over all tasks, in their order.
-    pub fn failed_check(&self, task: u16, status: u16, body: &[u8], sender: Sender<'_>) -> Option<u16> {
+    /// The number of the first check that an answer to a task does not pass: over all tasks, in
+    /// their order.
+    pub fn failed_check(
+        &self,
+        task: u16,
+        status: u16,
+        body: &[u8],
+        sender: Sender<'_>,
+    ) -> Option<u16> {
         let task = usize::from(task);
-        let failed =
-            self.tasks[task].checks.iter().position(|check| !check.passes(status, body, sender, &self.data))?;
+        let failed = self.tasks[task]
+            .checks
+            .iter()
+            .position(|check| !check.passes(status, body, sender, &self.data))?;
         let before: usize = self.tasks[..task].iter().map(|task| task.checks.len()).sum();
         u16::try_from(before + failed).ok()
     }
 
     /// The check with a number, and its task.
     pub fn check(&self, number: u16) -> Option<(&Task, &Check)> {
-        let checks = self.tasks.iter().flat_map(|task| task.checks.iter().map(move |check| (task, check)));
+        let checks =
+            self.tasks.iter().flat_map(|task| task.checks.iter().map(move |check| (task, check)));
         checks.into_iter().nth(usize::from(number))
     }
 
@@ -212,7 +241,14 @@ impl Scenario {
     }
 
     /// Writes a task's request into `out`, head and body in one piece; `room` is room to work in.
-    pub fn render(&self, task: u16, to: &Authority, sender: Sender<'_>, room: &mut Vec<u8>, out: &mut Vec<u8>) {
+    pub fn render(
+        &self,
+        task: u16,
+        to: &Authority,
+        sender: Sender<'_>,
+        room: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         self.tasks[usize::from(task)].render(to, sender, &self.data, room, out);
     }
@@ -241,7 +277,14 @@ impl Task {
         self.headers.iter().map(|(_, value)| value).chain([&self.path]).chain(body)
     }
 
-    fn render(&self, to: &Authority, sender: Sender<'_>, data: &[Data], room: &mut Vec<u8>, out: &mut Vec<u8>) {
+    fn render(
+        &self,
+        to: &Authority,
+        sender: Sender<'_>,
+        data: &[Data],
+        room: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
         room.clear();
         let body: Option<(&[u8], &str)> = match &self.body {
             Body::Nothing | Body::Wanted(_) => None,

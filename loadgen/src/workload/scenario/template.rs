@@ -1,4 +1,5 @@
-//! Text with places that are filled in for each request: `{{user}}`, `{{iteration}}`, `{{token}}`, `{{rows.column}}`, `{{rows}}`.
+//! Text with places that are filled in for each request: `{{user}}`, `{{iteration}}`, `{{token}}`,
+//! `{{rows.column}}`, `{{rows}}`.
 
 use super::{Sender, data::Data};
 
@@ -31,7 +32,8 @@ impl Template {
                 parts.push(Part::Literal(rest[..open].into()));
             }
             let inside = &rest[open + 2..];
-            let close = inside.find("}}").ok_or_else(|| (at(&rest[open..]), "{{ without }}".to_owned()))?;
+            let close =
+                inside.find("}}").ok_or_else(|| (at(&rest[open..]), "{{ without }}".to_owned()))?;
             let name = inside[..close].trim();
             parts.push(place(name, data).map_err(|why| (at(&rest[open..]), why))?);
             rest = &inside[close + 2..];
@@ -85,10 +87,14 @@ fn place(name: &str, data: &[(String, Data)]) -> Result<Part, String> {
         "token" => return Ok(Part::Token),
         _ => {}
     }
-    let (file, column) = name.split_once('.').map_or((name, None), |(file, column)| (file, Some(column)));
+    let (file, column) =
+        name.split_once('.').map_or((name, None), |(file, column)| (file, Some(column)));
     let Some(index) = data.iter().position(|(name, _)| name == file) else {
         let files: Vec<&str> = data.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(format!("{{{{{name}}}}} is not known; there are user, iteration, token{}", list(&files)));
+        return Err(format!(
+            "{{{{{name}}}}} is not known; there are user, iteration, token{}",
+            list(&files)
+        ));
     };
     if let Some(column) = column {
         let columns = data[index].1.columns();

@@ -1,4 +1,5 @@
-//! Random tensors of a model's shape, for the Open Inference Protocol (KServe V2): as JSON, or with the binary tensor extension.
+//! Random tensors of a model's shape, for the Open Inference Protocol (KServe V2): as JSON, or with
+//! the binary tensor extension.
 
 use std::collections::BTreeMap;
 
@@ -74,15 +75,20 @@ impl Tensors {
         format!("{}/infer", self.metadata_path())
     }
 
-    /// Draws up to 64 bodies, of 16 MiB at most together, that requests then choose from: drawing for each of them would make
-    /// the generator pay for the server's tensors.
+    /// Draws up to 64 bodies, of 16 MiB at most together, that requests then choose from: drawing
+    /// for each of them would make the generator pay for the server's tensors.
     ///
-    /// Floats are from 0 to 1, integers from 0 to 9, unless the input has a range; texts are 8 letters. A dimension that is open is the batch if it
-    /// is the first, else 1, unless the input has a shape.
+    /// Floats are from 0 to 1, integers from 0 to 9, unless the input has a range; texts are 8
+    /// letters. A dimension that is open is the batch if it is the first, else 1, unless the input
+    /// has a shape.
     ///
     /// # Errors
     /// When the model has an input that cannot be drawn.
-    pub(super) fn draw<R: Rng>(&self, metadata: &ModelMetadata, rng: &mut R) -> Result<Bodies, String> {
+    pub(super) fn draw<R: Rng>(
+        &self,
+        metadata: &ModelMetadata,
+        rng: &mut R,
+    ) -> Result<Bodies, String> {
         self.check(metadata)?;
         let mut drawn = Bodies { bodies: Vec::new(), json_length: None };
         let mut bytes = 0;
@@ -95,26 +101,38 @@ impl Tensors {
         Ok(drawn)
     }
 
-    fn body<R: Rng>(&self, metadata: &ModelMetadata, rng: &mut R) -> Result<(Vec<u8>, Option<usize>), String> {
-        // JSON has no numbers of 16 bits in V2: only bytes do. All inputs then, or bodies would have JSON of different lengths.
-        let has_16_bits = metadata.inputs.iter().any(|input| ["FP16", "BF16"].contains(&input.datatype.as_str()));
+    fn body<R: Rng>(
+        &self,
+        metadata: &ModelMetadata,
+        rng: &mut R,
+    ) -> Result<(Vec<u8>, Option<usize>), String> {
+        // JSON has no numbers of 16 bits in V2: only bytes do. All inputs then, or bodies would
+        // have JSON of different lengths.
+        let has_16_bits =
+            metadata.inputs.iter().any(|input| ["FP16", "BF16"].contains(&input.datatype.as_str()));
         let as_bytes = self.binary || has_16_bits;
         let mut inputs = Vec::new();
         let mut raw = Vec::new();
         for input in &metadata.inputs {
-            let open = || input.shape.iter().enumerate().map(|(i, dim)| self.dimension(i, *dim)).collect();
+            let open =
+                || input.shape.iter().enumerate().map(|(i, dim)| self.dimension(i, *dim)).collect();
             let shape: Vec<u64> = self.shapes.get(&input.name).cloned().unwrap_or_else(open);
             let range = self.ranges.get(&input.name).copied();
             let count = shape
                 .iter()
                 .try_fold(1u64, |count, dim| count.checked_mul(*dim))
                 .filter(|count| *count <= MOST_ELEMENTS)
-                .ok_or_else(|| format!("input {}: a tensor of shape {shape:?} is too large", input.name))?;
-            let mut input_json = json!({ "name": input.name, "datatype": input.datatype, "shape": shape });
+                .ok_or_else(|| {
+                    format!("input {}: a tensor of shape {shape:?} is too large", input.name)
+                })?;
+            let mut input_json =
+                json!({ "name": input.name, "datatype": input.datatype, "shape": shape });
             let before = raw.len();
-            let values =
-                (0..count).map(|_| element(&input.datatype, range, rng, &mut raw)).collect::<Option<Vec<Value>>>();
-            let values = values.ok_or_else(|| format!("input {} is {}: not known", input.name, input.datatype))?;
+            let values = (0..count)
+                .map(|_| element(&input.datatype, range, rng, &mut raw))
+                .collect::<Option<Vec<Value>>>();
+            let values = values
+                .ok_or_else(|| format!("input {} is {}: not known", input.name, input.datatype))?;
             if as_bytes {
                 input_json["parameters"] = json!({ "binary_data_size": raw.len() - before });
             } else {
@@ -138,7 +156,9 @@ impl Tensors {
         if metadata.inputs.is_empty() {
             return Err("the model has no inputs: there is nothing to send".to_owned());
         }
-        let names = || metadata.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = || {
+            metadata.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
         for name in self.shapes.keys().chain(self.ranges.keys()) {
             if !metadata.inputs.iter().any(|input| input.name == *name) {
                 return Err(format!("there is no input {name}; there are: {}", names()));
@@ -147,10 +167,9 @@ impl Tensors {
         for input in &metadata.inputs {
             let Some(given) = self.shapes.get(&input.name) else { continue };
             let fits = given.len() == input.shape.len()
-                && given
-                    .iter()
-                    .zip(&input.shape)
-                    .all(|(given, dim)| u64::try_from(*dim).is_ok_and(|dim| dim == *given) || *dim < 0);
+                && given.iter().zip(&input.shape).all(|(given, dim)| {
+                    u64::try_from(*dim).is_ok_and(|dim| dim == *given) || *dim < 0
+                });
             if !fits {
                 return Err(format!(
                     "input {}: shape {given:?} does not fit the model's {:?}",
@@ -171,7 +190,12 @@ impl Tensors {
 }
 
 /// A random element: as JSON, and its bytes, little-endian, at the end of `raw`.
-fn element<R: Rng>(datatype: &str, range: Option<(f64, f64)>, rng: &mut R, raw: &mut Vec<u8>) -> Option<Value> {
+fn element<R: Rng>(
+    datatype: &str,
+    range: Option<(f64, f64)>,
+    rng: &mut R,
+    raw: &mut Vec<u8>,
+) -> Option<Value> {
     macro_rules! push {
         ($value:expr) => {{
             let value = $value;
@@ -180,7 +204,8 @@ fn element<R: Rng>(datatype: &str, range: Option<(f64, f64)>, rng: &mut R, raw: 
         }};
     }
     let (low, high) = range.unwrap_or((0.0, 9.0));
-    // Bounds of a range are checked where it is read; one without a whole number in it has its lower bound.
+    // Bounds of a range are checked where it is read; one without a whole number in it has its
+    // lower bound.
     let whole = rng.random_range(low.ceil() as i64..=(high.floor() as i64).max(low.ceil() as i64));
     let (low, high) = range.unwrap_or((0.0, 1.0));
     let real = low + (high - low) * rng.random::<f64>();
@@ -208,7 +233,8 @@ fn element<R: Rng>(datatype: &str, range: Option<(f64, f64)>, rng: &mut R, raw: 
             bf16::from_f64(real).to_f32().into()
         }
         "BYTES" => {
-            let text: String = (0..TEXT_BYTES).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
+            let text: String =
+                (0..TEXT_BYTES).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
             raw.extend_from_slice(&(TEXT_BYTES as u32).to_le_bytes());
             raw.extend_from_slice(text.as_bytes());
             text.into()
@@ -247,8 +273,17 @@ mod tests {
         let inputs = json!([{ "name": "ids", "datatype": "INT64", "shape": [-1, -1] }]);
         let body = drawn(&tensors(Some(vec![1, 128]), Some((100.0, 30_000.0))), &inputs).unwrap();
         let input = &body["inputs"][0];
-        assert_eq!((&input["shape"], input["data"].as_array().unwrap().len()), (&json!([1, 128]), 128));
-        assert!(input["data"].as_array().unwrap().iter().all(|id| (100..=30_000).contains(&id.as_i64().unwrap())));
+        assert_eq!(
+            (&input["shape"], input["data"].as_array().unwrap().len()),
+            (&json!([1, 128]), 128)
+        );
+        assert!(
+            input["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|id| (100..=30_000).contains(&id.as_i64().unwrap()))
+        );
     }
 
     #[test]
@@ -258,7 +293,10 @@ mod tests {
         assert!(told(&tensors(Some(vec![1, 128]), None), &inputs).contains("does not fit"));
         assert!(told(&tensors(Some(vec![1]), None), &inputs).contains("does not fit"));
         let other = json!([{ "name": "x", "datatype": "FP32", "shape": [-1, 4] }]);
-        assert!(told(&tensors(None, Some((0.0, 1.0))), &other).contains("there is no input ids; there are: x"));
+        assert!(
+            told(&tensors(None, Some((0.0, 1.0))), &other)
+                .contains("there is no input ids; there are: x")
+        );
         assert!(told(&tensors(None, None), &json!([])).contains("no inputs"));
     }
 }

@@ -1,4 +1,5 @@
-//! What a sweep wrote to be applied, applied: as it is, but for the port, which is any that is free.
+//! What a sweep wrote to be applied, applied: as it is, but for the port, which is any that is
+//! free.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -10,15 +11,23 @@ pub struct Request {
     pub body: &'static str,
 }
 
-/// `compose.yaml` starts so many replicas with these limits (nano CPUs, bytes of memory and of memory with swap, PIDs), and each answers.
+/// `compose.yaml` starts so many replicas with these limits (nano CPUs, bytes of memory and of
+/// memory with swap, PIDs), and each answers.
 pub fn compose_file_starts(out: &Path, replicas: usize, limits: &str, request: &Request) {
-    let published = if replicas == 1 { "8000:".to_owned() } else { format!("8000-{}:", 7999 + replicas) };
+    let published =
+        if replicas == 1 { "8000:".to_owned() } else { format!("8000-{}:", 7999 + replicas) };
     let text = std::fs::read_to_string(out.join("compose.yaml")).unwrap();
     let file = out.join("any-port.yaml").display().to_string();
     std::fs::write(&file, on_any_port(&text, &published)).unwrap();
     let name = format!("applied{}", std::process::id());
     let compose = ["compose", "-p", &name, "-f", &file];
-    let _down = AtTheEnd([&compose[..], &["down", "--timeout", "1"]].concat().into_iter().map(str::to_owned).collect());
+    let _down = AtTheEnd(
+        [&compose[..], &["down", "--timeout", "1"]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+    );
     docker(&[&compose[..], &["up", "--detach", "--pull", "never"]].concat());
     let containers = docker(&[&compose[..], &["ps", "-q"]].concat());
     assert_eq!(containers.lines().count(), replicas, "{containers}");
@@ -55,13 +64,17 @@ fn on_any_port(text: &str, published: &str) -> String {
 }
 
 fn answers_with(id: &str, limits: &str, request: &Request) {
-    let config = "{{with .HostConfig}}{{.NanoCpus}} {{.Memory}} {{.MemorySwap}} {{.PidsLimit}}{{end}}";
+    let config =
+        "{{with .HostConfig}}{{.NanoCpus}} {{.Memory}} {{.MemorySwap}} {{.PidsLimit}}{{end}}";
     assert_eq!(docker(&["inspect", "--format", config, id]).trim(), limits);
     let bound = docker(&["port", id]);
-    let addr = bound.lines().find_map(|line| line.rsplit_once("-> ")).map(|(_, addr)| addr).unwrap();
+    let addr =
+        bound.lines().find_map(|line| line.rsplit_once("-> ")).map(|(_, addr)| addr).unwrap();
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let ask = || {
-        let asked = client.post(format!("http://{addr}{}", request.path)).header("content-type", "application/json");
+        let asked = client
+            .post(format!("http://{addr}{}", request.path))
+            .header("content-type", "application/json");
         asked.body(request.body).send().map(|answer| answer.status().as_u16())
     };
     // It listens some time after it was started.

@@ -17,12 +17,21 @@ const SMALL_SLO: &str = "p95<100ms,failures<2%,rate>=90%";
 
 fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
-    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "docker {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn need_image() {
-    let there = Command::new("docker").args(["image", "inspect", "inference-api"]).output().unwrap().status.success();
+    let there = Command::new("docker")
+        .args(["image", "inspect", "inference-api"])
+        .output()
+        .unwrap()
+        .status
+        .success();
     assert!(there, "the image inference-api is missing: run docker build -t inference-api .");
 }
 
@@ -32,20 +41,38 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let _turn = crate::turn();
-    let output =
-        loadgen(&["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "2"])
-            .args(["--slo", SMALL_SLO, "--max-steal", "50"])
-            .args(["--cpus", "0.2", "--memory", "64Mi", "--out"])
-            .arg(&out)
-            .output()
-            .unwrap();
+    let output = loadgen(&[
+        "sweep",
+        "--image",
+        "inference-api",
+        "--max-users",
+        "60",
+        "--step",
+        "30",
+        "--replicas",
+        "2",
+    ])
+    .args(["--slo", SMALL_SLO, "--max-steal", "50"])
+    .args(["--cpus", "0.2", "--memory", "64Mi", "--out"])
+    .arg(&out)
+    .output()
+    .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let result: Value = serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    let result: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
     assert_eq!(result["minimal"]["replicas"], 2);
     crate::server::check_schema(&result);
-    let lost = result["trials"].as_array().unwrap().iter().find(|trial| trial["purpose"] == "replica_failure").unwrap();
-    assert!(lost["usage"]["killed"].as_str().is_some_and(|how| how.contains(": ")), "one was killed: {lost}");
+    let lost = result["trials"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|trial| trial["purpose"] == "replica_failure")
+        .unwrap();
+    assert!(
+        lost["usage"]["killed"].as_str().is_some_and(|how| how.contains(": ")),
+        "one was killed: {lost}"
+    );
     assert_eq!(lost["usage"]["ended"], serde_json::json!([]), "the other one lives");
     let told = result["answers"]["instances"].as_str().unwrap();
     assert!(told.contains("when 1 of 2 is killed"), "{told}");
@@ -55,7 +82,8 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     let filter = format!("label=loadgen.run={run}");
     assert_eq!(docker(&["ps", "-aq", "--filter", &filter]), "");
     assert_eq!(docker(&["network", "ls", "-q", "--filter", &filter]), "");
-    let request = apply::Request { path: "/predict", body: r#"{"instances": [[5.1, 3.5, 1.4, 0.2]]}"# };
+    let request =
+        apply::Request { path: "/predict", body: r#"{"instances": [[5.1, 3.5, 1.4, 0.2]]}"# };
     apply::compose_file_starts(&out, 2, "200000000 67108864 67108864 512", &request);
 }
 
@@ -63,20 +91,37 @@ fn a_small_sweep_over_containers_leaves_nothing() {
 fn containers_are_found_by_their_labels() {
     need_image();
     let label = format!("loadgen.test=selected-{}", std::process::id());
-    let ids: Vec<String> =
-        (0..2).map(|_| docker(&["run", "-d", "--rm", "--label", &label, "inference-api"]).trim().to_owned()).collect();
+    let ids: Vec<String> = (0..2)
+        .map(|_| {
+            docker(&["run", "-d", "--rm", "--label", &label, "inference-api"]).trim().to_owned()
+        })
+        .collect();
     let file = tempfile::NamedTempFile::new().unwrap();
     let run = || {
-        loadgen(&["run", "--selector", &label, "-u", "10", "-r", "100", "-t", "2s", "--wait-time", "constant(0.1)"])
-            .env("LOCUST_HOST", "http://127.0.0.1:1")
-            .args(["--no-calibrate", "--slo", "p95<5s", "--json"])
-            .arg(file.path())
-            .output()
-            .unwrap()
+        loadgen(&[
+            "run",
+            "--selector",
+            &label,
+            "-u",
+            "10",
+            "-r",
+            "100",
+            "-t",
+            "2s",
+            "--wait-time",
+            "constant(0.1)",
+        ])
+        .env("LOCUST_HOST", "http://127.0.0.1:1")
+        .args(["--no-calibrate", "--slo", "p95<5s", "--json"])
+        .arg(file.path())
+        .output()
+        .unwrap()
     };
     // They listen a moment after they were started.
     let mut output = run();
-    let result = || serde_json::from_slice::<Value>(&std::fs::read(file.path()).unwrap()).unwrap_or_default();
+    let result = || {
+        serde_json::from_slice::<Value>(&std::fs::read(file.path()).unwrap()).unwrap_or_default()
+    };
     let reached = || result()["addresses"].as_array().map_or(0, Vec::len);
     for _ in 0..10 {
         if output.status.code() == Some(0) && reached() == 2 {
@@ -88,9 +133,16 @@ fn containers_are_found_by_their_labels() {
     ids.iter().for_each(|id| drop(docker(&["rm", "-f", id])));
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let result = result();
-    assert_eq!(result["hosts"], serde_json::json!([format!("containers with {label}")]), "{result}");
+    assert_eq!(
+        result["hosts"],
+        serde_json::json!([format!("containers with {label}")]),
+        "{result}"
+    );
     let addresses = result["addresses"].as_array().unwrap();
-    assert!(addresses.len() == 2 && addresses.iter().all(|of| of["requests"].as_u64() > Some(0)), "{result}");
+    assert!(
+        addresses.len() == 2 && addresses.iter().all(|of| of["requests"].as_u64() > Some(0)),
+        "{result}"
+    );
     assert_eq!(result["summary"]["failures"], 0);
     let output = run();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
@@ -99,7 +151,10 @@ fn containers_are_found_by_their_labels() {
 #[test]
 fn an_image_that_is_nowhere_is_exit_code_5_and_says_how_to_build_it() {
     let _turn = crate::turn();
-    let output = loadgen(&["sweep", "--image", "127.0.0.1:9/nobody/nothing:1", "--max-users", "10"]).output().unwrap();
+    let output =
+        loadgen(&["sweep", "--image", "127.0.0.1:9/nobody/nothing:1", "--max-users", "10"])
+            .output()
+            .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert!(stderr.contains("docker build -t 127.0.0.1:9/nobody/nothing:1 ."), "{stderr}");
@@ -115,10 +170,12 @@ struct Registry {
 impl Registry {
     fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let at = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let at =
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let config = data.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: {at}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: \
+                {{rootdirectory: {}}}\nhttp:\n  addr: {at}\n",
             data.path().join("data").display()
         );
         std::fs::write(&config, text).unwrap();
@@ -155,22 +212,37 @@ fn an_image_is_pushed_to_a_registry_and_a_sweep_pulls_it_with_progress() {
     docker(&["tag", "inference-api", &image]);
     docker(&["push", "--quiet", &image]);
     docker(&["rmi", &image]);
-    // The layers are still there under the other name; what is asked for here is the name and the manifest.
+    // The layers are still there under the other name; what is asked for here is the name and the
+    // manifest.
     let dir = tempfile::tempdir().unwrap();
     let _turn = crate::turn();
-    let output = loadgen(&["sweep", "--image", &image, "--max-users", "20", "--step", "20", "--replicas", "1"])
-        .args(["--slo", SMALL_SLO, "--max-steal", "50"])
-        .args(["--cpus", "0.3", "--memory", "128Mi", "--max-trials", "1", "--out"])
-        .arg(dir.path().join("out"))
-        .output()
-        .unwrap();
+    let output = loadgen(&[
+        "sweep",
+        "--image",
+        &image,
+        "--max-users",
+        "20",
+        "--step",
+        "20",
+        "--replicas",
+        "1",
+    ])
+    .args(["--slo", SMALL_SLO, "--max-steal", "50"])
+    .args(["--cpus", "0.3", "--memory", "128Mi", "--max-trials", "1", "--out"])
+    .arg(dir.path().join("out"))
+    .output()
+    .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     docker(&["rmi", &image]);
     assert_eq!(output.status.code(), Some(1), "its trials are spent: {stderr}");
     assert!(stderr.contains("pulling"), "{stderr}");
-    let result: Value = serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
+    let result: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
     let digests = result["environment"]["image_id"]["digests"].as_array().unwrap();
     let pulled = format!("{}/team/inference-api@sha256:", registry.at);
-    assert!(digests.iter().any(|digest| digest.as_str().unwrap().starts_with(&pulled)), "{digests:?}");
+    assert!(
+        digests.iter().any(|digest| digest.as_str().unwrap().starts_with(&pulled)),
+        "{digests:?}"
+    );
     assert_eq!(result["trials"][0]["verdict"], "pass", "{result}");
 }

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{docker, need_image};
 
-/// An Engine of the test's own, which may be ended and started again. It has a network namespace of its own: in the machine's, an
-/// Engine without a default bridge takes away the one that another Engine has.
+/// An Engine of the test's own, which may be ended and started again. It has a network namespace of
+/// its own: in the machine's, an Engine without a default bridge takes away the one that another
+/// Engine has.
 struct OwnEngine {
     dir: tempfile::TempDir,
     child: Option<std::process::Child>,
@@ -18,7 +19,10 @@ impl OwnEngine {
     fn start() -> Self {
         let namespace = format!("loadgen-test-{}", std::process::id());
         let added = Command::new("ip").args(["netns", "add", &namespace]).status();
-        assert!(added.is_ok_and(|status| status.success()), "ip netns add: is iproute2 there, and is this root?");
+        assert!(
+            added.is_ok_and(|status| status.success()),
+            "ip netns add: is iproute2 there, and is this root?"
+        );
         let mut engine = Self { dir: tempfile::tempdir().unwrap(), child: None, namespace };
         std::fs::write(engine.path("daemon.json"), "{}").unwrap();
         engine.begin();
@@ -29,7 +33,15 @@ impl OwnEngine {
         let log = std::fs::File::create(self.path("log")).unwrap();
         let child = self
             .inside("dockerd")
-            .args(["--bridge", "none", "--iptables=false", "--ip-masq=false", "--host", &self.at(), "--config-file"])
+            .args([
+                "--bridge",
+                "none",
+                "--iptables=false",
+                "--ip-masq=false",
+                "--host",
+                &self.at(),
+                "--config-file",
+            ])
             .arg(self.path("daemon.json"))
             .arg("--data-root")
             .arg(self.path("data"))
@@ -94,7 +106,17 @@ fn an_engine_that_is_started_again_makes_a_trial_invalid_and_not_the_sweep_fail(
     assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
     let out = engine.path("out");
     let _turn = crate::turn();
-    let words = ["sweep", "--image", "inference-api", "--max-users", "60", "--step", "30", "--replicas", "1"];
+    let words = [
+        "sweep",
+        "--image",
+        "inference-api",
+        "--max-users",
+        "60",
+        "--step",
+        "30",
+        "--replicas",
+        "1",
+    ];
     let mut child = engine
         .inside(env!("CARGO_BIN_EXE_loadgen"))
         .args(words)
@@ -119,7 +141,10 @@ fn an_engine_that_is_started_again_makes_a_trial_invalid_and_not_the_sweep_fail(
         .unwrap();
     let began = std::time::Instant::now();
     while engine.docker(&["ps", "--quiet"]).stdout.is_empty() {
-        assert!(began.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none(), "no container was started");
+        assert!(
+            began.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none(),
+            "no container was started"
+        );
         std::thread::park_timeout(std::time::Duration::from_millis(100));
     }
     // Until its users are there.
@@ -128,11 +153,15 @@ fn an_engine_that_is_started_again_makes_a_trial_invalid_and_not_the_sweep_fail(
     engine.begin();
     assert_eq!(child.wait().unwrap().code(), Some(1), "its trials are spent");
     let trials = std::fs::read_to_string(out.join("trials.jsonl")).unwrap();
-    let trials: Vec<Value> = trials.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let trials: Vec<Value> =
+        trials.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let verdicts: Vec<&str> = trials.iter().filter_map(|trial| trial["verdict"].as_str()).collect();
     assert_eq!(verdicts[0], "invalid", "{}", trials[0]);
     assert!(trials[0]["reasons"][0].as_str().unwrap().contains("started again"), "{}", trials[0]);
     assert_eq!(trials[0]["purpose"], trials[1]["purpose"], "it is made again");
     assert!(!trials[1]["steps"].as_array().unwrap().is_empty(), "{}", trials[1]);
-    assert!(engine.docker(&["ps", "--all", "--quiet"]).stdout.is_empty(), "nothing is left of either life");
+    assert!(
+        engine.docker(&["ps", "--all", "--quiet"]).stdout.is_empty(),
+        "nothing is left of either life"
+    );
 }

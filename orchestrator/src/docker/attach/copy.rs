@@ -22,11 +22,14 @@ impl Attached {
         host.port_bindings = None;
         // Nor may it outlive the run with the machine's next start.
         host.restart_policy = None;
-        let networks = like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        // An Engine before 25 makes a container with one network: the one that its network mode names.
+        let networks =
+            like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        // An Engine before 25 makes a container with one network: the one that its network mode
+        // names.
         let first = host.network_mode.clone().filter(|mode| networks.contains_key(mode));
         let first = first.or_else(|| networks.keys().min().cloned());
-        let others: Vec<String> = networks.into_keys().filter(|name| Some(name) != first.as_ref()).collect();
+        let others: Vec<String> =
+            networks.into_keys().filter(|name| Some(name) != first.as_ref()).collect();
         let endpoints = first.map(|name| (name, EndpointSettings::default())).into_iter().collect();
         let body = ContainerCreateBody {
             image: config.image,
@@ -37,7 +40,8 @@ impl Attached {
             working_dir: config.working_dir,
             exposed_ports: config.exposed_ports,
             labels: Some(self.engine.owner.labels().into_iter().collect()),
-            // What runs in production is measured, with the processor time that its health check takes.
+            // What runs in production is measured, with the processor time that its health check
+            // takes.
             healthcheck: config.healthcheck,
             stop_signal: config.stop_signal,
             tty: config.tty,
@@ -50,11 +54,16 @@ impl Attached {
         // For a caller that gives up without closing.
         self.engine.has_objects.store(true, Ordering::Relaxed);
         let created = self.engine.finish_before_close(async move {
-            let created = docker.create_container(Some(options), body).await.map_err(|e| engine(&create, &e))?;
+            let created = docker
+                .create_container(Some(options), body)
+                .await
+                .map_err(|e| engine(&create, &e))?;
             for network in others {
-                let connect = NetworkConnectRequest { container: created.id.clone(), ..Default::default() };
+                let connect =
+                    NetworkConnectRequest { container: created.id.clone(), ..Default::default() };
                 let connected = docker.connect_network(&network, connect).await;
-                connected.map_err(|e| engine(&format!("connect a copy to network {network}"), &e))?;
+                connected
+                    .map_err(|e| engine(&format!("connect a copy to network {network}"), &e))?;
             }
             Ok(created)
         });

@@ -5,7 +5,11 @@ use crate::{Deployment, PageCache, Replica, Result, Service};
 
 impl Attached {
     /// Gives containers the limits of a deployment while they run.
-    pub(super) async fn update_all(&self, replicas: &[Replica], deployment: &Deployment) -> Result<()> {
+    pub(super) async fn update_all(
+        &self,
+        replicas: &[Replica],
+        deployment: &Deployment,
+    ) -> Result<()> {
         for replica in replicas {
             let body = self.body(&replica.id, deployment).await?;
             update(&self.engine.docker, &replica.id, &replica.name, body).await?;
@@ -20,7 +24,8 @@ impl Attached {
             running.push(Original::of(&self.engine.inspect(&original.id).await?).is_running);
         }
         let wanted = replicas as usize;
-        Ok(wanted <= running.len() && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
+        Ok(wanted <= running.len()
+            && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
     }
 
     /// Lets the service's containers run on, with other limits.

@@ -33,8 +33,16 @@ impl Project {
             "com.docker.compose.service=echo".to_owned(),
             "com.docker.compose.oneoff=False".to_owned(),
         ];
-        let mut words =
-            vec!["run", "--detach", "--name", &name, "--env", "TEST_SERVER=1", "--env", "REPLICA_NAME=original"];
+        let mut words = vec![
+            "run",
+            "--detach",
+            "--name",
+            &name,
+            "--env",
+            "TEST_SERVER=1",
+            "--env",
+            "REPLICA_NAME=original",
+        ];
         words.extend(started);
         labels.iter().for_each(|label| words.extend(["--label", label]));
         let args = helper::server_args();
@@ -56,7 +64,12 @@ impl Project {
     /// Whether it runs, its limits, and what is to become of it when it ends.
     fn state(&self) -> String {
         let limits = "{{.State.Running}} {{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}";
-        docker(&["inspect", &self.id, "--format", &format!("{limits} {{{{.HostConfig.RestartPolicy.Name}}}}")])
+        docker(&[
+            "inspect",
+            &self.id,
+            "--format",
+            &format!("{limits} {{{{.HostConfig.RestartPolicy.Name}}}}"),
+        ])
     }
 }
 
@@ -95,11 +108,17 @@ async fn a_service_that_runs_goes_on_in_place_under_other_limits() {
     let (attached, before) = (project.attached(&run).await, started());
     let in_place = Deployment { in_place: true, ..deployment(128) };
     let mut service = attached.deploy(&in_place).await.unwrap();
-    assert_eq!((started(), project.state().as_str()), (before.clone(), "true 1000000000 134217728 no"));
+    assert_eq!(
+        (started(), project.state().as_str()),
+        (before.clone(), "true 1000000000 134217728 no")
+    );
     attached.set_limits(&mut service, cases::limits(200, 128)).await.unwrap();
     assert!(get(service.replicas[0].addr, "/").is_ok());
     attached.tear_down(service).await.unwrap();
-    assert_eq!((started(), project.state().as_str()), (before.clone(), "true 200000000 134217728 no"));
+    assert_eq!(
+        (started(), project.state().as_str()),
+        (before.clone(), "true 200000000 134217728 no")
+    );
     let fresh = attached.deploy(&deployment(128)).await.unwrap();
     assert_ne!(started(), before, "a fresh start is one");
     attached.tear_down(fresh).await.unwrap();
@@ -126,7 +145,11 @@ async fn clean_puts_back_what_a_killed_owner_had_changed() {
     let engine = Engine::connect(Owner::current(&run_id()).unwrap()).await.unwrap();
     engine.clean().await.unwrap();
     // Another test's may be at it.
-    assert!(until(Duration::from_secs(20), async || project.state() == BEFORE).await, "{}", project.state());
+    assert!(
+        until(Duration::from_secs(20), async || project.state() == BEFORE).await,
+        "{}",
+        project.state()
+    );
     assert_eq!(residue(&run), Vec::<String>::new());
 }
 
@@ -140,11 +163,16 @@ async fn an_abandoned_attachment_is_put_back() {
         let limit = Duration::from_millis(millis);
         assert!(tokio::time::timeout(limit, attached.deploy(&deployment)).await.is_err());
         attached.close().await.unwrap();
-        assert_eq!((residue(&run), project.state()), (Vec::new(), BEFORE.to_owned()), "after {millis} ms");
+        assert_eq!(
+            (residue(&run), project.state()),
+            (Vec::new(), BEFORE.to_owned()),
+            "after {millis} ms"
+        );
     }
 }
 
-/// What an Engine cannot take back exactly is not changed: copies run in the place of the container, which is started again as it was.
+/// What an Engine cannot take back exactly is not changed: copies run in the place of the
+/// container, which is started again as it was.
 #[tokio::test]
 async fn a_container_without_limits_is_left_as_it_was() {
     let (project, run) = (Project::with(&["--restart", "unless-stopped"]).await, run_id());
@@ -162,10 +190,18 @@ async fn a_container_without_limits_is_left_as_it_was() {
 
 #[tokio::test]
 async fn a_reservation_above_the_limit_comes_down_with_it_and_is_put_back() {
-    let (project, run) =
-        (Project::with(&["--cpus", "0.7", "--memory", "512m", "--memory-reservation", "128m"]).await, run_id());
-    let reservation =
-        || docker(&["inspect", &project.id, "--format", "{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}"]);
+    let (project, run) = (
+        Project::with(&["--cpus", "0.7", "--memory", "512m", "--memory-reservation", "128m"]).await,
+        run_id(),
+    );
+    let reservation = || {
+        docker(&[
+            "inspect",
+            &project.id,
+            "--format",
+            "{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}",
+        ])
+    };
     let before = reservation();
     let attached = project.attached(&run).await;
     let service = attached.deploy(&deployment(64)).await.unwrap();
@@ -179,7 +215,8 @@ async fn a_reservation_above_the_limit_comes_down_with_it_and_is_put_back() {
 async fn a_copy_is_on_all_networks_and_has_the_health_check() {
     let network = format!("shop{}", run_id());
     docker(&["network", "create", &network]);
-    let (project, run) = (Project::with(&["--health-cmd", "true", "--health-interval", "3s"]).await, run_id());
+    let (project, run) =
+        (Project::with(&["--health-cmd", "true", "--health-interval", "3s"]).await, run_id());
     docker(&["network", "connect", &network, &project.id]);
     let attached = project.attached(&run).await;
     let service = attached.deploy(&Deployment { replicas: 2, ..deployment(64) }).await.unwrap();
@@ -195,11 +232,16 @@ async fn a_copy_is_on_all_networks_and_has_the_health_check() {
 
 #[tokio::test]
 async fn what_could_not_be_put_back_is_refused_before_anything_is_touched() {
-    for (words, says) in [(&["--rm"][..], "without --rm"), (&["--oom-kill-disable"], "oom-kill-disable")] {
+    for (words, says) in
+        [(&["--rm"][..], "without --rm"), (&["--oom-kill-disable"], "oom-kill-disable")]
+    {
         let project = Project::with(words).await;
         let attachment: Attachment = project.attachment().parse().unwrap();
-        let refused =
-            Attached::connect(attachment, Owner::current(&run_id()).unwrap()).await.err().unwrap().to_string();
+        let refused = Attached::connect(attachment, Owner::current(&run_id()).unwrap())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
         assert!(refused.contains(says), "{refused}");
         assert!(project.state().starts_with("true "), "it runs on");
     }

@@ -17,7 +17,12 @@ pub const IMAGE: &str = "loadgen-orchestrator-test:latest";
 const PORT: u16 = 8000;
 
 pub fn workload() -> Workload {
-    Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() }
+    Workload::Image {
+        reference: IMAGE.to_owned(),
+        args: helper::server_args(),
+        port: PORT,
+        mounts: Vec::new(),
+    }
 }
 
 /// Makes the image that tests share, once.
@@ -43,8 +48,16 @@ fn build_image(tag: &str, last_bytes: &str) {
     let context = tempfile::tempdir().unwrap();
     let server = context.path().join("server");
     std::fs::copy(std::env::current_exe().unwrap(), &server).unwrap();
-    std::fs::File::options().append(true).open(&server).unwrap().write_all(last_bytes.as_bytes()).unwrap();
-    let file = format!("FROM {BASE}\nLABEL loadgen.test=orchestrator\nCOPY server /server\nENTRYPOINT [\"/server\"]\n");
+    std::fs::File::options()
+        .append(true)
+        .open(&server)
+        .unwrap()
+        .write_all(last_bytes.as_bytes())
+        .unwrap();
+    let file = format!(
+        "FROM {BASE}\nLABEL loadgen.test=orchestrator\nCOPY server /server\nENTRYPOINT \
+            [\"/server\"]\n"
+    );
     std::fs::write(context.path().join("Dockerfile"), file).unwrap();
     docker(&["build", "--quiet", "--tag", tag, &context.path().display().to_string()]);
     docker(&["image", "prune", "--force", "--filter", "label=loadgen.test=orchestrator"]);
@@ -59,7 +72,8 @@ pub fn docker(args: &[&str]) -> String {
 
 pub fn residue(run: &str) -> Vec<String> {
     let filter = format!("label=loadgen.run={run}");
-    let containers = docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
+    let containers =
+        docker(&["ps", "--all", "--filter", &filter, "--format", "container {{.Names}}"]);
     let networks = docker(&["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"]);
     containers.lines().chain(networks.lines()).map(str::to_owned).collect()
 }
@@ -68,8 +82,12 @@ pub fn residue(run: &str) -> Vec<String> {
 async fn a_cold_start_evicts_or_tells_what_stayed() {
     const IMAGE: &str = "loadgen-orchestrator-test:cold";
     build_image(IMAGE, "a file that no other test's containers run from");
-    let workload =
-        Workload::Image { reference: IMAGE.to_owned(), args: helper::server_args(), port: PORT, mounts: Vec::new() };
+    let workload = Workload::Image {
+        reference: IMAGE.to_owned(),
+        args: helper::server_args(),
+        port: PORT,
+        mounts: Vec::new(),
+    };
     cases::a_cold_start_evicts_or_tells_what_stayed(Backend { workload, ..backend().await }).await;
 }
 
@@ -77,9 +95,21 @@ async fn a_cold_start_evicts_or_tells_what_stayed() {
 async fn files_that_a_client_in_a_container_cannot_see_are_not_called_cold() {
     build().await;
     let run = run_id();
-    let (socket, told_run) = ("/var/run/docker.sock:/var/run/docker.sock", format!("TEST_COLD={run}"));
+    let (socket, told_run) =
+        ("/var/run/docker.sock:/var/run/docker.sock", format!("TEST_COLD={run}"));
     // Of the host's processes, so that its containers have an owner for whoever cleans meanwhile.
-    let mut words = vec!["run", "--rm", "--network", "host", "--pid", "host", "--volume", socket, "--env", &told_run];
+    let mut words = vec![
+        "run",
+        "--rm",
+        "--network",
+        "host",
+        "--pid",
+        "host",
+        "--volume",
+        socket,
+        "--env",
+        &told_run,
+    ];
     words.extend([IMAGE, "--exact", "helper::start_cold", "--nocapture"]);
     let told = docker(&words);
     assert!(told.contains("Warm(") && told.contains("not in this file system"), "{told}");
@@ -135,7 +165,10 @@ async fn a_replica_that_somebody_starts_again_is_told() {
     docker(&["restart", "--time", "5", &service.replicas[0].id]);
     let after = read().await;
     assert_eq!((before.restarts, after.restarts, after.running), (0, 1, true), "{after:?}");
-    assert!(after.cpu_seconds > before.cpu_seconds, "what was used before counts too: {before:?} {after:?}");
+    assert!(
+        after.cpu_seconds > before.cpu_seconds,
+        "what was used before counts too: {before:?} {after:?}"
+    );
     assert!(after.memory.anon_bytes <= after.memory.peak_bytes, "{after:?}");
     assert_eq!(read().await.restarts, 1);
     backend.close().await;
@@ -153,14 +186,21 @@ async fn a_container_is_closed() {
     let replica = &service.replicas[0];
     let inspect = |format: &str| docker(&["inspect", &replica.id, "--format", format]);
     assert_eq!(inspect("{{.Config.Hostname}}"), replica.name);
-    assert_eq!(inspect("{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"), "[ALL] [no-new-privileges]");
+    assert_eq!(
+        inspect("{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"),
+        "[ALL] [no-new-privileges]"
+    );
     assert_eq!(inspect("{{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}"), "512 no");
     assert_eq!(inspect("{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"), "134217728 134217728");
     assert_eq!(inspect("{{len .HostConfig.PortBindings}}"), "0");
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", inspect("{{.State.Pid}}"))).unwrap();
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", inspect("{{.State.Pid}}"))).unwrap();
     assert!(helper::soft_file_limit(&limits) >= 4096, "{limits}");
     assert_eq!(inspect("{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}"), "/models false");
-    assert_eq!(inspect("{{index .Config.Labels \"loadgen.owner.pid\"}}"), std::process::id().to_string());
+    assert_eq!(
+        inspect("{{index .Config.Labels \"loadgen.owner.pid\"}}"),
+        std::process::id().to_string()
+    );
     backend.close().await;
 }
 
@@ -187,7 +227,10 @@ async fn a_command_that_the_image_lacks_is_told() {
         (*reference, *args) = (BASE.to_owned(), vec!["/no/such/server".to_owned()]);
     }
     let error = backend.orchestrator.deploy(&deployment).await.unwrap_err();
-    assert!(matches!(&error, Error::Program { .. }) && error.to_string().contains("/no/such/server"), "{error:?}");
+    assert!(
+        matches!(&error, Error::Program { .. }) && error.to_string().contains("/no/such/server"),
+        "{error:?}"
+    );
     backend.close().await;
 }
 
@@ -200,7 +243,8 @@ async fn a_dropped_orchestrator_leaves_nothing() {
     assert_eq!(residue(&run), Vec::<String>::new());
 }
 
-/// An Engine on another machine, as far as the orchestrator can tell: no cgroup files, only the API's figures.
+/// An Engine on another machine, as far as the orchestrator can tell: no cgroup files, only the
+/// API's figures.
 #[tokio::test]
 async fn a_remote_engine_is_measured_by_its_api() {
     let (_local, run) = engine().await;
@@ -210,7 +254,9 @@ async fn a_remote_engine_is_measured_by_its_api() {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut engine = tokio::net::UnixStream::connect("/var/run/docker.sock").await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut engine).await });
+            tokio::spawn(
+                async move { tokio::io::copy_bidirectional(&mut client, &mut engine).await },
+            );
         }
     });
     let engine = Engine::connect_to(&at, Owner::current(&run).unwrap()).await.unwrap();
@@ -225,13 +271,20 @@ async fn a_remote_engine_is_measured_by_its_api() {
 #[tokio::test]
 async fn no_engine_is_told() {
     let owner = Owner::current(&run_id()).unwrap();
-    let Err(error) = Engine::connect_to("unix:///no/such/socket", owner).await else { panic!("there is none") };
-    assert!(matches!(&error, Error::NoEngine { at, .. } if at == "unix:///no/such/socket"), "{error}");
+    let Err(error) = Engine::connect_to("unix:///no/such/socket", owner).await else {
+        panic!("there is none")
+    };
+    assert!(
+        matches!(&error, Error::NoEngine { at, .. } if at == "unix:///no/such/socket"),
+        "{error}"
+    );
     assert!(error.to_string().contains("Socket not found"), "{error}");
     // A port that nobody listens on.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let owner = Owner::current(&run_id()).unwrap();
-    let Err(error) = Engine::connect_to(&format!("tcp://{closed}"), owner).await else { panic!("there is none") };
+    let Err(error) = Engine::connect_to(&format!("tcp://{closed}"), owner).await else {
+        panic!("there is none")
+    };
     assert!(error.to_string().contains("refused"), "{error}");
 }
 
