@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use loadgen::engine::http1::{Progress, Reader};
+use load_engine::{http1::{Progress, Reader}};
 
 /// What the engine reads at once.
 const READ_BYTES: usize = 64 << 10;

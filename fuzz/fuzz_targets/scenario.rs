@@ -6,8 +6,8 @@
 use std::{path::PathBuf, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use loadgen::workload::{Authority, ModelMetadata, Scenario, Sender};
 use rand::SeedableRng;
+use loadtest::{workload::{Authority, ModelMetadata, Scenario, Sender}};
 
 /// A folder in memory with the data files that scenarios may name.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -10,12 +10,9 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use loadgen::{
-    null_server::{Delay, Freeze},
-    slo::Objective,
-    workload::{Arrivals, Host, Level, Pace, Shape, WaitTime, parse_run_time},
-};
 use rand::SeedableRng;
+use load_engine::{null_server::{Delay, Freeze}};
+use loadtest::{slo::Objective, workload::{Arrivals, Host, Level, Pace, Shape, WaitTime, parse_run_time}};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -9,12 +9,16 @@
 //! 1 s of every 10 has an intended p99 of 0.9 s, since 10% of the requests wait for up to a second,
 //! evenly spread.
 
-use std::{net::SocketAddr, sync::mpsc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use loadgen::{
-    engine::{self, Control, Measured, raise_file_limit},
-    measure::Latencies,
+use load_engine::{
+    Control,
     null_server::{Behaviour, Delay, Freeze, NullServer},
+    raise_file_limit,
+};
+use loadtest::{
+    measure::Latencies,
+    measure::Measured,
     workload::{Gaps, Plan, Request, Segment, Step, Targets, Traffic},
 };
 
@@ -93,9 +97,8 @@ fn load(behaviour: Behaviour, rate: f64, requests: f64) -> (Measured, Latencies)
     let traffic = Traffic::Open { gaps: Gaps::Exponential, connections: 10_000 };
     let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr()], &Request::post_json("/predict", "{}"));
-    let (events, _listener) = mpsc::channel();
     let segment = Segment::whole(plan, vec![1]);
-    let outcome =
-        engine::run(&segment, &targets, &[], &events, &Control::default()).expect("two processors");
+    let outcome = load_engine::run(&segment, &targets, &[], &|_| (), &Control::default())
+        .expect("two processors");
     (outcome.total, server.stop())
 }

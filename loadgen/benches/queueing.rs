@@ -22,11 +22,9 @@ use std::{
     time::Duration,
 };
 
-use loadgen::{
-    engine::{self, Control, raise_file_limit},
-    event::Event,
-    workload::{Balance, Gaps, Plan, Request, Segment, Step, Targets, Traffic},
-};
+use load_engine::{Control, raise_file_limit};
+use load_engine::LoadEvent;
+use loadtest::workload::{Balance, Gaps, Plan, Request, Segment, Step, Targets, Traffic};
 
 const MU: f64 = 500.0;
 /// Utilization, how long it takes until the interval is narrow enough (Whitt, 1989: the run length
@@ -169,18 +167,23 @@ fn run(system: System, service: &str, rate: f64, seconds: u64, seed: u64) -> Cop
     let example = br#"{"features":[5.1,3.5,1.4,0.2]}"#.to_vec();
     let mut targets = Targets::replicas(&addrs, &Request::post_json("/predict", example));
     targets.balance = Balance::Random;
-    let (events, inbox) = mpsc::channel();
-    let outcome =
-        engine::run(&Segment::whole(plan, vec![1]), &targets, &[], &events, &Control::default())
-            .expect("a run");
-    drop(events);
+    let (sender, inbox) = mpsc::channel();
+    let outcome = load_engine::run(
+        &Segment::whole(plan, vec![1]),
+        &targets,
+        &[],
+        &|event| drop(sender.send(event)),
+        &Control::default(),
+    )
+    .expect("a run");
+    drop(sender);
     let window = &outcome.steps[0].all;
     assert_eq!(window.failed(), 0, "{:?}", window.failures);
     let warm_up = WARM_UP.as_secs();
     let held: Vec<(f64, f64)> = inbox
         .iter()
         .filter_map(|event| match event {
-            Event::Second(second)
+            LoadEvent::Second(second)
                 if second.index > warm_up && second.index <= warm_up + seconds =>
             {
                 let count = second.intended.count() as f64;

@@ -1,11 +1,11 @@
 //! The one place where errors become exit codes.
 
-use crate::{
-    engine::EngineError,
+use load_engine::EngineError;
+use loadtest::{
     slo::ObjectiveError,
-    trial::LadderError,
     workload::{HostError, ScenarioError, WaitTimeError},
 };
+use sizing::trial::LadderError;
 
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,10 @@
 //! The one stream of events that every view reads: terminal, page and files. None measures for
 //! itself.
 
-use crate::{
-    measure::{Second, Window},
+use std::sync::mpsc::Sender;
+
+use load_engine::LoadEvent;
+use sizing::{
     sweep::{Estimate, Planned, ReplicaAnswer},
     trial::{Reading, Trial},
 };
@@ -11,22 +13,8 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// A step's ramp began.
-    StepStarted {
-        /// Index of the step.
-        index: usize,
-        /// Users at the end of its ramp.
-        users: u32,
-    },
-    /// A second went by.
-    Second(Box<Second>),
-    /// A step is over and all its requests have ended.
-    StepEnded {
-        /// Index of the step.
-        index: usize,
-        /// What became of them.
-        window: Box<Window>,
-    },
+    /// The load engine's.
+    Load(LoadEvent),
     /// A trial of a sweep begins.
     Next {
         /// The trial, why it is the next one, and how long the sweep still takes.
@@ -47,4 +35,16 @@ pub enum Event {
     },
     /// A line for people.
     Log(String),
+}
+
+impl From<LoadEvent> for Event {
+    fn from(event: LoadEvent) -> Self {
+        Self::Load(event)
+    }
+}
+
+/// Returns an observer of the load engine that sends its events to `views`. A view that has gone
+/// away does not end the run.
+pub fn forward(views: &Sender<Event>) -> impl Fn(LoadEvent) {
+    |event| drop(views.send(event.into()))
 }

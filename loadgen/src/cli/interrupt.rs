@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use load_engine::Control;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Error, ExitStatus, engine::Control};
+use crate::{Error, ExitStatus};
 
 /// Tells `control` to stop on SIGINT or SIGTERM. A second signal ends the process: what it leaves
 /// behind carries labels that `loadgen clean` finds.

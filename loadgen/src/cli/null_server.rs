@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use load_engine::null_server::{Behaviour, Delay, Freeze, NullServer};
 
-use crate::{
-    Error, ExitStatus,
-    null_server::{Behaviour, Delay, Freeze, NullServer},
-};
+use crate::{Error, ExitStatus};
 
 /// `loadgen null-server …`.
 #[derive(Debug, Args)]

@@ -3,12 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use clap::Args;
-
-use crate::{
-    Error,
+use loadtest::{
     slo::Objective,
     workload::{Field, Header, Payload, Request, Targets},
 };
+
+use crate::Error;
 
 /// What users send.
 #[derive(Debug, Args)]

@@ -7,6 +7,13 @@ use std::{
 };
 
 use clap::Args;
+use load_engine::{Control, EngineError};
+use loadtest::{
+    measure::Window,
+    slo::{LatencyLimit, Objective},
+    verdict::{Verdict, explained, judge_steps},
+    workload::{Plan, Segment, parse_run_time},
+};
 
 use super::{
     interrupt::stop_on_signal,
@@ -16,14 +23,9 @@ use super::{
 };
 use crate::{
     Error, ExitStatus,
-    engine::{self, Control, EngineError},
-    event::Event,
-    measure::Window,
+    event::{Event, forward},
     output::{self, Prometheus, RunReport, console},
     runner::{Reached, follow},
-    slo::{LatencyLimit, Objective},
-    verdict::{Verdict, explained, judge_steps},
-    workload::{Plan, Segment, parse_run_time},
 };
 
 /// `loadgen run …`, in Locust's words.
@@ -127,7 +129,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let mut outcome = {
         let control = control.clone();
         tokio::task::spawn_blocking(move || {
-            engine::run(&segment, &targets, &limits, &sender, &control)
+            load_engine::run(&segment, &targets, &limits, &forward(&sender), &control)
         })
         .await
         .map_err(|e| EngineError::System(std::io::Error::other(e)))??
@@ -176,7 +178,7 @@ async fn calibrate(cores: &[usize], busy_poll: bool) -> Result<Option<f64>, Erro
     let cores = cores.to_vec();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let calibrated =
-        tokio::task::spawn_blocking(move || engine::calibrate(&cores, busy_poll, cpus)).await;
+        tokio::task::spawn_blocking(move || load_engine::calibrate(&cores, busy_poll, cpus)).await;
     calibrated.map_err(|e| EngineError::System(std::io::Error::other(e)).into())
 }
 

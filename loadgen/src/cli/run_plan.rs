@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use loadtest::workload::{Arrivals, Level, Pace, Plan, Shape, Traffic, WaitTime, parse_run_time};
 
-use crate::{
-    Error,
-    workload::{Arrivals, Level, Pace, Plan, Shape, Traffic, WaitTime, parse_run_time},
-};
+use crate::Error;
 
 /// Who sends, when, and how much, in Locust's words and k6's.
 #[derive(Debug, Args)]

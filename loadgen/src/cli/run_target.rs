@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use loadtest::workload::{Balance, Scenario, Targets, Tensors, Trust};
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::{payload::PayloadOptions, sources::SourceOptions};
-use crate::{
-    Error,
-    runner::Reached,
-    workload::{Balance, Scenario, Targets, Tensors, Trust},
-};
+use crate::{Error, runner::Reached};
 
 /// Where users connect, and what they send there.
 #[derive(Debug, Args)]

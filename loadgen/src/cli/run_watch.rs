@@ -3,14 +3,15 @@
 
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 
-use crate::{
-    engine::Control,
-    event::Event,
+use load_engine::{Control, LoadEvent};
+use loadtest::{
     measure::{Second, Window},
     slo::Objective,
     verdict::{Judgement, Look, Looks, Scope, Verdict, judge, scope_of},
     workload::{Plan, StepTimes},
 };
+
+use crate::event::Event;
 
 /// What is known of an open window is looked at after so many of its seconds, and after twice as
 /// many, and so on: each look is one more chance to err.
@@ -64,7 +65,7 @@ impl Watch {
 
     fn see(&self, event: &Event, watched: &mut Watched) {
         // With their histograms the seconds of a long run are hundreds of megabytes.
-        if let Event::Second(second) = event
+        if let Event::Load(LoadEvent::Second(second)) = event
             && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
         {
             watched.seconds.push(if self.keeps_seconds {
@@ -80,7 +81,7 @@ impl Watch {
         if self.aborts {
             watched.aborted = self.failure(event, &watched.seconds, objective);
         }
-        if let Event::Second(second) = event {
+        if let Event::Load(LoadEvent::Second(second)) = event {
             watched.decided = self.decided(second, &watched.seconds, objective);
         }
         if watched.aborted.is_some() || watched.decided.is_some() {
@@ -107,8 +108,10 @@ impl Watch {
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
         match event {
-            Event::StepEnded { index, window } => failed(window, *index, objective),
-            Event::Second(second) => {
+            Event::Load(LoadEvent::StepEnded { index, window }) => {
+                failed(window, *index, objective)
+            }
+            Event::Load(LoadEvent::Second(second)) => {
                 let now = Duration::from_secs(second.index);
                 let step = self.times.iter().position(|t| now > t.measured_from && now <= t.end)?;
                 let held = held(seconds, self.times[step]);

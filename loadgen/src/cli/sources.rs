@@ -1,9 +1,10 @@
 //! What is loaded, by flags that `run` and `ui` share.
 
 use clap::Args;
+use loadtest::workload::Host;
 use orchestrator::docker::Selector;
 
-use crate::{Error, runner::Source, workload::Host};
+use crate::{Error, runner::Source};
 
 /// The hosts or containers to load.
 #[derive(Debug, Args)]

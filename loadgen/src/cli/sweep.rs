@@ -7,9 +7,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use load_engine::Control;
+use loadtest::workload::Request;
 use orchestrator::{Deployment, Host, ImageId, Orchestrator};
+use sizing::{
+    sweep::{Answer, Finding, answer},
+    trial::Settings,
+};
 
 pub(super) use super::sweep_options::SweepOptions;
+
 use super::{
     interrupt::stop_on_signal,
     sweep_context::context,
@@ -19,13 +26,9 @@ use super::{
 };
 use crate::{
     Error, ExitStatus,
-    engine::Control,
     event::Event,
     output::{Environment, EventLog, Journal, Report, Source, watch_sweep},
     runner::{Budget, Ending, Pinning, Sweep},
-    sweep::{Answer, Finding, answer},
-    trial::Settings,
-    workload::Request,
 };
 
 /// What a sweep is made of, found out before its first trial.

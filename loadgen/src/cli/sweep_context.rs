@@ -1,6 +1,8 @@
 //! What the trials of a sweep have to have in common.
 
+use loadtest::workload::Request;
 use orchestrator::{Host, Workload};
+use sizing::trial::Timing;
 
 use super::{
     sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place,
@@ -8,8 +10,6 @@ use super::{
 use crate::{
     Error,
     output::{Context, JOURNAL_VERSION, Source, digest, kernel},
-    trial::Timing,
-    workload::Request,
 };
 
 /// Of this sweep, here.

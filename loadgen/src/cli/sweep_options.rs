@@ -3,16 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use orchestrator::{Choice, Pull, docker::Attachment};
-
-use super::payload::PayloadOptions;
-use crate::{
-    output::Price,
-    runner::Pin,
+use loadtest::{
     slo::Objective,
-    trial::{Cheapest, Headroom, Mode},
     workload::{WaitTime, parse_run_time},
 };
+use orchestrator::{Choice, Pull, docker::Attachment};
+use sizing::trial::{Cheapest, Headroom, Mode};
+
+use super::payload::PayloadOptions;
+use crate::{output::Price, runner::Pin};
 
 /// `loadgen sweep …`.
 #[derive(Debug, Args)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Rights, Workload};
+use sizing::trial::{Mode, Settings, cpu_ladder, memory_ladder};
 
 use super::sweep_options::SweepOptions;
 use crate::{
     Error,
     output::{Prices, Source, inside, model_mounts},
     runner::Pinning,
-    trial::{Mode, Settings, cpu_ladder, memory_ladder},
 };
 
 /// Memory that the host keeps for itself and the generator.

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use load_engine::Control;
+use loadtest::workload::{Host, Trust, WaitTime};
 
 use super::{interrupt::stop_on_signal, payload::PayloadOptions, sources::SourceOptions};
 use crate::{
     Error, ExitStatus,
-    engine::Control,
+    runner::stopped,
     ui::{UiSettings, serve},
-    workload::{Host, Trust, WaitTime},
 };
 
 /// `loadgen ui …`.
@@ -60,6 +61,6 @@ pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
     };
     let control = Control::default();
     stop_on_signal(control.clone())?;
-    serve(settings, async move { control.stopped().await }).await?;
+    serve(settings, async move { stopped(&control).await }).await?;
     Ok(ExitStatus::Met)
 }

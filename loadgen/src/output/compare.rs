@@ -1,9 +1,8 @@
 //! Runs beside each other: synchronous and asynchronous, one replica and three.
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use loadtest::measure::Percentiles;
 use serde::Deserialize;
-
-use crate::measure::Percentiles;
 
 /// What is compared of a file of `loadgen run --json`.
 #[derive(Debug, Deserialize)]

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use load_engine::LoadEvent;
+use loadtest::{measure::Second, workload::Plan};
+
 use crate::{
     event::Event,
-    measure::Second,
     output::{RunReport, tables},
-    workload::Plan,
 };
 
 /// How often a line is written where lines cannot be overwritten.
@@ -55,7 +56,7 @@ pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> Jo
         let seconds = (plan.duration() - extension).as_secs();
         for event in events {
             match event {
-                Event::Second(second) => {
+                Event::Load(LoadEvent::Second(second)) => {
                     let left = seconds.saturating_sub(second.index);
                     line.show(&format!("{} · {left} s left", pulse(&second, plan.max_users())));
                 }

@@ -11,8 +11,9 @@ use orchestrator::Rights;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use sizing::trial::Trial;
 
-use crate::{Error, trial::Trial};
+use crate::Error;
 
 /// The journal's file.
 pub const TRIALS: &str = "trials.jsonl";

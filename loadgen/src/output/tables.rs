@@ -6,14 +6,13 @@ use comfy_table::{
     Table,
     presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED},
 };
-
-use crate::{
-    measure::{GeneratorLoad, Window},
-    output::RunReport,
-    output::sweep::Prices,
+use loadtest::measure::{GeneratorLoad, Window};
+use sizing::{
     sweep::{Answer, DemandPoint, Finding},
     trial::{Settings, Trial},
 };
+
+use crate::{output::RunReport, output::sweep::Prices};
 
 /// The result of a run: each step, and all requests with those of the ramps.
 pub fn run(report: &RunReport) -> String {

@@ -3,11 +3,10 @@
 
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
+use loadtest::workload::{Address, Pool};
+
 use super::{Reached, target::listed};
-use crate::{
-    event::Event,
-    workload::{Address, Pool},
-};
+use crate::event::Event;
 
 /// Between two looks. Docker's own resolver says that an answer is good for 600 s, and Kubernetes'
 /// for 30: people who add a replica to a running test want to see it take load.

@@ -8,6 +8,7 @@ mod follow;
 mod pin;
 mod restart;
 mod server_times;
+mod stopped;
 mod target;
 mod trial;
 
@@ -16,22 +17,21 @@ use std::{
     time::Duration,
 };
 
+use load_engine::Control;
+use loadtest::{verdict::Verdict, workload::Request};
 use orchestrator::{Deployment, Orchestrator};
+use sizing::{
+    sweep::{Next, answer, estimate, next},
+    trial::{Settings, Trial},
+};
 
 pub use budget::Budget;
 pub use follow::{Following, follow};
 pub use pin::{Pin, Pinning};
+pub use stopped::stopped;
 pub use target::{Reached, Source};
 
-use crate::{
-    Error,
-    engine::Control,
-    event::Event,
-    sweep::{Next, answer, estimate, next},
-    trial::{Settings, Trial},
-    verdict::Verdict,
-    workload::Request,
-};
+use crate::{Error, event::Event};
 
 /// A sweep to make.
 pub struct Sweep {

@@ -6,14 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use load_engine::Control;
+use loadtest::verdict::Verdict;
+use sizing::trial::{Trial, TrialSpec, TrialUsage, without_load};
+
 use super::Sweep;
-use crate::{
-    Error,
-    engine::Control,
-    event::Event,
-    trial::{Trial, TrialSpec, TrialUsage, without_load},
-    verdict::Verdict,
-};
+use crate::{Error, event::Event};
 
 /// How long an Engine may be away.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,7 +1,7 @@
 //! How long requests waited in a server and how long they were computed, by the server's own
 //! metrics.
 
-use crate::workload::Request;
+use loadtest::workload::Request;
 
 use super::{Reached, target::PATIENCE};
 

@@ -3,15 +3,13 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
+use load_engine::Answer;
+use loadtest::workload::{Host, ModelMetadata, Payload, Request, Scenario, Secure, Targets, Trust};
 use orchestrator::docker::{Selector, find};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{
-    Error,
-    engine::{Asked, ask, greet},
-    workload::{Host, ModelMetadata, Payload, Request, Scenario, Secure, Targets, Trust},
-};
+use crate::Error;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an address that is new in the middle of a run may take to take a connection.
@@ -250,18 +248,20 @@ impl Reached {
     }
 
     /// The answer to the very bytes that users would send.
-    pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Asked> {
+    pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Answer> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
         let (addr, secure) = (self.first, self.secure.clone());
-        let asked =
-            tokio::task::spawn_blocking(move || ask(addr, secure.as_ref(), &bytes, patience));
+        let asked = tokio::task::spawn_blocking(move || {
+            load_engine::request(addr, secure.as_ref(), &bytes, patience)
+        });
         asked.await.map_err(io::Error::other)?
     }
 }
 
 /// Whether an address takes a connection.
 async fn greeted(addr: SocketAddr, secure: Option<Secure>, patience: Duration) -> io::Result<()> {
-    let greeting = tokio::task::spawn_blocking(move || greet(addr, secure.as_ref(), patience));
+    let greeting =
+        tokio::task::spawn_blocking(move || load_engine::connect(addr, secure.as_ref(), patience));
     greeting.await.map_err(io::Error::other)?
 }
 

@@ -6,19 +6,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use load_engine::{Control, EngineError, LoadEvent, Steal};
+use loadtest::{
+    measure::Outcome,
+    workload::{Request, Segment, Targets},
+};
 use orchestrator::{Blame, Deployment, MemoryUsage, PageCache, Replica, Service};
-
-use super::{Reached, Sweep, server_times::ServerTimes};
-use crate::{
-    Error,
-    engine::{self, Control, EngineError, Outcome, Steal},
-    event::Event,
+use sizing::{
     sweep,
     trial::{
         Action, Idle, Measurements, Monitor, Purpose, Trial, TrialSpec, UsageLog, not_started,
         summarize, without_load,
     },
-    workload::{Request, Segment, Targets},
+};
+
+use super::{Reached, Sweep, server_times::ServerTimes, stopped};
+use crate::{
+    Error,
+    event::{Event, forward},
 };
 
 const POLL: Duration = Duration::from_millis(250);
@@ -65,7 +70,7 @@ impl Sweep {
         let deployed = tokio::select! {
             deployed = self.orchestrator.deploy(&deployment) => deployed,
             // What was begun is removed when the orchestrator is closed.
-            () = control.stopped() => return Ok(None),
+            () = stopped(control) => return Ok(None),
         };
         let wall = |trial: Trial| Trial { wall_seconds: began.elapsed().as_secs_f64(), ..trial };
         let mut service = match deployed {
@@ -132,7 +137,7 @@ impl Sweep {
         let engine = {
             let control = trial_control.clone();
             tokio::task::spawn_blocking(move || {
-                engine::run(&segment, &targets, &limits, &sender, &control)
+                load_engine::run(&segment, &targets, &limits, &forward(&sender), &control)
             })
         };
         let victim = service.replicas.last().filter(|_| monitor.failure_at().is_some()).cloned();
@@ -196,14 +201,16 @@ impl Sweep {
         drive.log.add(now, self.orchestrator.usage(drive.service).await?);
         for event in inbox.try_iter() {
             let action = match &event {
-                Event::Second(second) => {
+                Event::Load(LoadEvent::Second(second)) => {
                     // What ends after a stop are requests that had to be waited for.
                     if second.requests > 0 && !drive.monitor.is_stopped() {
                         drive.answers = second.requests > second.failures;
                     }
                     drive.monitor.second(second, &drive.log)
                 }
-                Event::StepEnded { index, window } => drive.monitor.step_ended(*index, window),
+                Event::Load(LoadEvent::StepEnded { index, window }) => {
+                    drive.monitor.step_ended(*index, window)
+                }
                 _ => Action::Continue,
             };
             // A view that has gone away does not end the trial.

@@ -18,16 +18,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
+use loadtest::workload::{Host, HostError, Request, Trust, WaitTime, parse_run_time};
+use run::{Runs, Swarm};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    Error,
-    runner::Source,
-    workload::{Host, HostError, Request, Trust, WaitTime, parse_run_time},
-};
 pub use guard::Guard;
-use run::{Runs, Swarm};
+
+use crate::{Error, runner::Source};
 
 /// What `loadgen ui` is given.
 #[derive(Debug, Clone)]

@@ -5,16 +5,17 @@ use std::{
     time::Duration,
 };
 
+use load_engine::{Control, LoadEvent};
+use loadtest::workload::{Plan, Scenario, Segment, Targets};
+
 use super::{
     UiSettings,
     stats::{Report, State, Stats},
 };
 use crate::{
     Error,
-    engine::{self, Control},
-    event::Event,
+    event::{Event, forward},
     runner::{Reached, Source, follow},
-    workload::{Plan, Scenario, Segment, Targets},
 };
 
 /// What the form asks for.
@@ -77,7 +78,7 @@ impl Runs {
         std::thread::spawn(move || {
             for event in inbox {
                 match event {
-                    Event::Second(second) => lock(&stats).add(&second),
+                    Event::Load(LoadEvent::Second(second)) => lock(&stats).add(&second),
                     Event::Log(text) => lock(&stats).set_notice(text),
                     _ => {}
                 }
@@ -85,7 +86,7 @@ impl Runs {
         });
         let stats = Arc::clone(&self.stats);
         std::thread::spawn(move || {
-            let ended = engine::run(&segment, &targets, &[], &sender, &control);
+            let ended = load_engine::run(&segment, &targets, &[], &forward(&sender), &control);
             drop(following);
             let mut stats = lock(&stats);
             if let Err(error) = ended {

@@ -5,12 +5,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
-
-use crate::{
+use loadtest::{
     measure::{AddressRequests, ByAddress, FailureKind, Latencies, Second, Words},
     workload::{Address, Request},
 };
+use serde::Serialize;
 
 /// Points that the charts keep: half an hour.
 const HISTORY: usize = 1800;

@@ -1,9 +1,10 @@
 //! Users over addresses that come and go.
 
-use std::{sync::mpsc, time::Duration};
+use std::time::Duration;
 
-use loadgen::{
-    engine::{Control, Outcome, run},
+use load_engine::{Control, run};
+use loadtest::{
+    measure::Outcome,
     workload::{Address, Gaps, Plan, Request, Segment, Step, Targets, Traffic},
 };
 
@@ -24,8 +25,7 @@ fn moved(plan: Plan, servers: &[Misbehaving; 2]) -> Outcome {
         std::thread::park_timeout(PART);
         pool.publish(vec![at(1)]);
     });
-    let (events, _listener) = mpsc::channel();
-    run(&Segment::whole(plan, vec![0, 0]), &targets, &[], &events, &Control::default()).unwrap()
+    run(&Segment::whole(plan, vec![0, 0]), &targets, &[], &|_| (), &Control::default()).unwrap()
 }
 
 fn served(outcome: &Outcome) -> Vec<u64> {
@@ -86,9 +86,8 @@ fn a_request_that_was_not_sent_goes_elsewhere_when_its_address_leaves() {
     });
     let plan =
         Plan::steady(10, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
-    let (events, _listener) = mpsc::channel();
     let outcome =
-        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default())
             .unwrap();
     assert_eq!(outcome.total.all.failed(), 0, "{:?}", outcome.total.all.failures);
     let waited = outcome.total.all.intended.quantile(1.0);

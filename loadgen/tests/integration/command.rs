@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use load_engine::null_server::{Behaviour, NullServer};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
-
-use loadgen::null_server::{Behaviour, NullServer};
 
 use crate::server::{Api, Manners, Misbehaving, loadgen};
 

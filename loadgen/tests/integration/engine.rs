@@ -2,9 +2,10 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use loadgen::{
-    engine::{Control, Outcome, run},
+use load_engine::{Control, run};
+use loadtest::{
     measure::FailureKind,
+    measure::Outcome,
     workload::{Gaps, Plan, Request, Segment, Step, Targets, Traffic},
 };
 
@@ -25,8 +26,7 @@ fn load_addr(
         Plan::steady(users, 1000.0, Duration::from_secs(seconds), wait.parse().unwrap()).unwrap();
     let mut targets = Targets::replicas(&[addr], &Request::post_json("/predict", "{}"));
     targets.timeout = timeout;
-    let (events, _listener) = mpsc::channel();
-    run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap()
+    run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default()).unwrap()
 }
 
 const PATIENT: Duration = Duration::from_secs(5);
@@ -112,7 +112,8 @@ fn a_run_stops_when_told_and_reports_what_it_has() {
         .unwrap();
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/", "{}"));
     let control = Control::default();
-    let (events, inbox) = mpsc::channel();
+    let (sender, inbox) = mpsc::channel();
+    let events = |event| sender.send(event).expect("the stopper waits");
     let stopper = control.clone();
     std::thread::spawn(move || {
         let _ = inbox.recv();
@@ -131,16 +132,17 @@ fn several_threads_play_all_users_once() {
     let plan =
         Plan::steady(21, 1000.0, Duration::from_secs(2), "constant(0.1)".parse().unwrap()).unwrap();
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/", "{}"));
-    let (events, inbox) = mpsc::channel();
+    let (sender, inbox) = mpsc::channel();
+    let events = |event| sender.send(event).expect("the inbox is read below");
     // The same processor twice: two threads, wherever this runs.
     let outcome =
         run(&Segment::whole(plan, vec![0, 0]), &targets, &[], &events, &Control::default())
             .unwrap();
-    drop(events);
+    drop(sender);
     assert_eq!((server.connections(), outcome.steps[0].all.users), (21, 21));
     let seconds = inbox
         .iter()
-        .filter(|e| matches!(e, loadgen::event::Event::Second(s) if s.users == 21))
+        .filter(|e| matches!(e, load_engine::LoadEvent::Second(s) if s.users == 21))
         .count();
     assert!(seconds >= 1, "seconds are merged");
 }
@@ -156,8 +158,7 @@ fn arrivals(server: &Misbehaving, rate: f64, seconds: u64, connections: u32) -> 
     let traffic = Traffic::Open { gaps: Gaps::Equal, connections };
     let plan = Plan { start: 0.0, steps: vec![step], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
-    let (events, _listener) = mpsc::channel();
-    run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap()
+    run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default()).unwrap()
 }
 
 #[test]
@@ -227,9 +228,8 @@ fn users_leave_when_there_are_to_be_fewer() {
     let plan =
         Plan { start: 0.0, steps: vec![step(40.0), step(10.0), step(40.0)], traffic, seed: 1 };
     let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
-    let (events, _listener) = mpsc::channel();
     let outcome =
-        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default())
             .unwrap();
     let requests: Vec<u64> = outcome.steps.iter().map(|step| step.all.requests).collect();
     assert!(requests[1] * 3 < requests[0] && requests[2] > requests[1] * 3, "{requests:?}");
@@ -247,8 +247,7 @@ fn users_share_several_hosts_and_arrivals_go_round() {
     let targets = Targets::replicas(&addrs, &Request::post_json("/predict", "{}"));
     let plan =
         Plan::steady(10, 1000.0, Duration::from_secs(1), "constant(0.1)".parse().unwrap()).unwrap();
-    let (events, _listener) = mpsc::channel();
-    run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default()).unwrap();
+    run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default()).unwrap();
     assert_eq!(servers.each_ref().map(Misbehaving::connections), [5, 5]);
 }
 
@@ -265,9 +264,8 @@ fn an_answer_without_end_fails_and_holds_nobody_else_up() {
     let mut targets =
         Targets::replicas(&[endless.addr, good.addr], &Request::post_json("/predict", "{}"));
     targets.timeout = Duration::from_millis(700);
-    let (events, _listener) = mpsc::channel();
     let outcome =
-        run(&Segment::whole(plan, Vec::new()), &targets, &[], &events, &Control::default())
+        run(&Segment::whole(plan, Vec::new()), &targets, &[], &|_| (), &Control::default())
             .unwrap();
     let total = &outcome.total.all;
     assert_eq!(total.failures.keys().collect::<Vec<_>>(), [&FailureKind::Timeout]);

@@ -6,15 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::{
-    trial::{Point, Purpose, Trial, TrialSpec, TrialUsage, without_load},
-    verdict::Verdict,
-};
+use loadtest::verdict::Verdict;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
+use sizing::trial::{Point, Purpose, Trial, TrialSpec, TrialUsage, without_load};
 
 use crate::server::loadgen;
 

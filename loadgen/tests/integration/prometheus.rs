@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::null_server::{Behaviour, NullServer};
+use load_engine::null_server::{Behaviour, NullServer};
 use serde_json::Value;
 
 use crate::server::loadgen;

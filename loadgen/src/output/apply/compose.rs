@@ -1,9 +1,9 @@
 //! `compose.yaml` with the limits that were found.
 
 use orchestrator::MOST_PIDS;
+use sizing::trial::Point;
 
 use super::{NO_HEALTH_CHECK, Source, comments, memory, quoted};
-use crate::trial::Point;
 
 /// A Compose file that starts what was measured with the limits of `point`. One replica is
 /// published on 8000 of the loopback interface, several on a range from there.

@@ -1,9 +1,9 @@
 //! The command that starts one replica.
 
 use orchestrator::MOST_PIDS;
+use sizing::trial::Point;
 
 use super::{NO_HEALTH_CHECK, Source, comments, memory};
-use crate::trial::Point;
 
 /// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback
 /// interface; before it, as comments of a shell's, what is to be known of it.

@@ -1,7 +1,8 @@
 //! A Kubernetes manifest.
 
+use sizing::trial::{Point, Trial};
+
 use super::{Source, comments, memory, quoted};
-use crate::trial::{Point, Trial};
 
 /// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all
 /// users, and an autoscaler that waits for all of a request never acts.

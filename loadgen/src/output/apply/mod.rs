@@ -98,8 +98,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sizing::trial::Point;
+
     use super::Source;
-    use crate::trial::Point;
 
     pub(super) fn minimum(replicas: u32) -> Point {
         Point::new(replicas, 100, 64 << 20)

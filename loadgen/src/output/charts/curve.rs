@@ -1,13 +1,14 @@
 //! The curve behind an answer: CPU limit against latency, violation rate and `p_hold`.
 
+use loadtest::verdict::{Verdict, ViolationRate};
+use sizing::{
+    sweep::{Answer, ReplicaAnswer},
+    trial::{Purpose, Settings, Trial},
+};
+
 use super::{
     axis::Axis,
     frame::{Frame, Panel},
-};
-use crate::{
-    sweep::{Answer, ReplicaAnswer},
-    trial::{Purpose, Settings, Trial},
-    verdict::{Verdict, ViolationRate},
 };
 
 const SIZE: (f64, f64) = (900.0, 720.0);
@@ -215,7 +216,7 @@ fn start(trial: &Trial) -> Option<Mark> {
 
 fn readings(probe: &Trial) -> Vec<Mark> {
     let cpus = probe.readings.iter().filter(|reading| !reading.is_memory && !reading.is_recovery);
-    let mark = |reading: &crate::trial::Reading| Mark {
+    let mark = |reading: &sizing::trial::Reading| Mark {
         cpus: reading.limits.cpus.as_f64(),
         ms: percentile(&reading.violation_rates, &reading.intended_ms),
         rate: worst(&reading.violation_rates),
@@ -226,7 +227,7 @@ fn readings(probe: &Trial) -> Vec<Mark> {
 }
 
 /// The time at the objective's percentile; p95 without one.
-fn percentile(rates: &[ViolationRate], ms: &crate::measure::Percentiles) -> f64 {
+fn percentile(rates: &[ViolationRate], ms: &loadtest::measure::Percentiles) -> f64 {
     rates.iter().find_map(|rate| rate.quantile_ms).unwrap_or(ms.p95)
 }
 
@@ -245,11 +246,12 @@ fn allowed(settings: &Settings) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
+    use sizing::{
         simulator::{KINDS, World},
         sweep::{Next, answer, next},
     };
+
+    use super::*;
 
     #[test]
     fn a_sweep_has_a_curve_without_scripts() {

@@ -1,10 +1,12 @@
 //! Demand: the least CPU by users.
 
+use loadtest::verdict::Verdict;
+use sizing::{sweep::Answer, trial::Settings};
+
 use super::{
     axis::Axis,
     frame::{Frame, Panel},
 };
-use crate::{sweep::Answer, trial::Settings, verdict::Verdict};
 
 const SIZE: (f64, f64) = (900.0, 520.0);
 

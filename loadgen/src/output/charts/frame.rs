@@ -1,7 +1,8 @@
 //! What every picture has: a card, a title, panels with axes, and marks.
 
+use loadtest::verdict::Verdict;
+
 use super::axis::Axis;
-use crate::verdict::Verdict;
 
 /// Colours that are told apart by everybody (Okabe and Ito, 2008), each with a shape of its own.
 const STYLE: &str = "\

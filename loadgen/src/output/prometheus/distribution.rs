@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use loadtest::measure::Latencies;
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
     metrics::{MetricType, TypedMetric},
 };
-
-use crate::measure::Latencies;
 
 /// Upper bounds in seconds: 10 us to 50 s. Fixed, so that runs can be added and compared.
 pub(super) const BOUNDS: [f64; 21] = [

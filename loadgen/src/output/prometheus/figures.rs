@@ -5,6 +5,11 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use load_engine::LoadEvent;
+use loadtest::{
+    measure::{FailureKind, Second},
+    workload::{Plan, Scenario},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -12,12 +17,7 @@ use prometheus_client::{
 };
 
 use super::distribution::Distribution;
-use crate::{
-    event::Event,
-    measure::{FailureKind, Second},
-    output::failure_text,
-    workload::{Plan, Scenario},
-};
+use crate::{event::Event, output::failure_text};
 
 type Share = Gauge<f64, AtomicU64>;
 
@@ -158,8 +158,8 @@ impl Figures {
     /// Takes an event in.
     pub(super) fn see(&self, event: &Event) {
         match event {
-            Event::StepStarted { index, .. } => self.begin_step(*index),
-            Event::Second(second) => self.add(second),
+            Event::Load(LoadEvent::StepStarted { index, .. }) => self.begin_step(*index),
+            Event::Load(LoadEvent::Second(second)) => self.add(second),
             _ => {}
         }
     }

@@ -20,14 +20,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use loadtest::workload::{Plan, Scenario};
 use tokio::task::JoinSet;
 
 use self::figures::Figures;
-use crate::{
-    Error,
-    event::Event,
-    workload::{Plan, Scenario},
-};
+use crate::{Error, event::Event};
 
 /// An address that is ours, and is served once there is a run.
 #[derive(Debug)]

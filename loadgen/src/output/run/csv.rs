@@ -6,8 +6,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use loadtest::measure::{Latencies, Second, Window};
+
 use super::RunReport;
-use crate::measure::{Latencies, Second, Window};
 
 /// Locust's, with the column names that it gives them.
 const PERCENTILES: [(f64, &str); 11] = [
@@ -116,17 +117,18 @@ fn failures(report: &RunReport) -> Vec<u8> {
         let time: SystemTime = report.began + since;
         time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().to_string()
     };
-    let of_task = |(task, window): (&crate::workload::Task, &Window)| {
-        let row = |(kind, failures): (&crate::measure::FailureKind, &crate::measure::Failures)| {
-            vec![
-                task.method.clone(),
-                task.name.clone(),
-                report.failure(*kind),
-                failures.count.to_string(),
-                at(failures.first),
-                at(failures.last),
-            ]
-        };
+    let of_task = |(task, window): (&loadtest::workload::Task, &Window)| {
+        let row =
+            |(kind, failures): (&loadtest::measure::FailureKind, &loadtest::measure::Failures)| {
+                vec![
+                    task.method.clone(),
+                    task.name.clone(),
+                    report.failure(*kind),
+                    failures.count.to_string(),
+                    at(failures.first),
+                    at(failures.last),
+                ]
+            };
         window.failures.iter().map(row).collect::<Vec<_>>()
     };
     let tasks = report.scenario.tasks().iter().zip(&report.outcome.total.tasks);

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
+use loadtest::measure::{Percentiles, Second, Window};
+
 use super::RunReport;
-use crate::{
-    measure::{Percentiles, Second, Window},
-    output::tables::of_generator,
-};
+use crate::output::tables::of_generator;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
  table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}\

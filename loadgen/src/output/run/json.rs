@@ -1,13 +1,13 @@
 //! The file of `loadgen run --json`: a contract that others read.
 
+use loadtest::{
+    measure::{FailureKind, Percentiles, Window},
+    verdict::{Judgement, Verdict},
+};
 use serde::Serialize;
 use serde_json::json;
 
 use super::RunReport;
-use crate::{
-    measure::{FailureKind, Percentiles, Window},
-    verdict::{Judgement, Verdict},
-};
 
 /// Version of the format.
 const SCHEMA_VERSION: u32 = 2;
@@ -31,7 +31,7 @@ struct Summary {
     reopened: u64,
     resent: u64,
     bytes: u64,
-    generator: crate::measure::GeneratorLoad,
+    generator: loadtest::measure::GeneratorLoad,
     failures_by_kind: Vec<Failure>,
     verdict: Option<Verdict>,
     reasons: Vec<String>,

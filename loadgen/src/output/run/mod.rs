@@ -13,15 +13,15 @@ use std::{
 };
 
 use clap::Args;
-
-use crate::{
-    Error,
-    engine::Outcome,
+use loadtest::{
+    measure::Outcome,
     measure::{AddressRequests, FailureKind, Second},
     slo::Objective,
     verdict::{Judgement, StepsJudgement, Verdict},
     workload::{Plan, Scenario, Traffic},
 };
+
+use crate::Error;
 
 /// A run that is over.
 #[derive(Debug, Clone)]

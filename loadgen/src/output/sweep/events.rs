@@ -8,9 +8,11 @@ use std::{
     thread::JoinHandle,
 };
 
+use load_engine::LoadEvent;
+use loadtest::measure::Second;
 use serde_json::{Value, json};
 
-use crate::{Error, event::Event, measure::Second};
+use crate::{Error, event::Event};
 
 /// Version of the lines.
 const VERSION: u32 = 1;
@@ -59,10 +61,10 @@ fn line(event: &Event) -> Option<Value> {
                 "seconds_left": planned.seconds_left,
             }),
         ),
-        Event::StepStarted { index, users } => {
+        Event::Load(LoadEvent::StepStarted { index, users }) => {
             ("step_started", json!({ "index": index, "users": users }))
         }
-        Event::Second(second) => ("second", second_json(second)),
+        Event::Load(LoadEvent::Second(second)) => ("second", second_json(second)),
         Event::Reading(reading) => {
             let mut reading = reading.as_ref().clone();
             reading.histograms = None;
@@ -74,7 +76,7 @@ fn line(event: &Event) -> Option<Value> {
             ("trial_ended", json!({ "trial": trial.without_histograms(), "rungs": rungs }))
         }
         Event::Log(text) => ("log", json!({ "text": text })),
-        Event::StepEnded { .. } => return None,
+        Event::Load(_) => return None,
     };
     Some(json!({ "version": VERSION, "event": name, "data": data }))
 }

@@ -7,6 +7,10 @@ use std::{
 
 use orchestrator::{Host, ImageId};
 use serde::Serialize;
+use sizing::{
+    sweep::{Answer, Minimum, ReplicaAnswer, answer},
+    trial::{Settings, Trial},
+};
 
 use super::{Prices, Words, json, json::Written, markdown};
 use crate::{
@@ -17,8 +21,6 @@ use crate::{
         charts, tables,
     },
     runner::Pinning,
-    sweep::{Answer, Minimum, ReplicaAnswer, answer},
-    trial::{Settings, Trial},
 };
 
 /// What stands behind the figures.

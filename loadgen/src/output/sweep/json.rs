@@ -1,14 +1,14 @@
 //! `sweep.json`, schema 2.
 
+use loadtest::verdict::Verdict;
 use serde_json::{Value, json};
-
-use super::{Environment, Prices, Words};
-use crate::{
-    output::Journal,
+use sizing::{
     sweep::{Answer, Finding, Minimum, ReplicaAnswer},
     trial::{Settings, Trial},
-    verdict::Verdict,
 };
+
+use super::{Environment, Prices, Words};
+use crate::output::Journal;
 
 /// Version of `sweep.json`.
 const SCHEMA_VERSION: u32 = 2;

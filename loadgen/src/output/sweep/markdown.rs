@@ -1,15 +1,13 @@
 //! `REPORT.md`.
 
+use sizing::{sweep::Minimum, trial::Point};
+
 use super::{
     HEADER,
     json::{PROVENANCE, Written},
     row,
 };
-use crate::{
-    output::{Source, apply::docker_run, tables},
-    sweep::Minimum,
-    trial::Point,
-};
+use crate::output::{Source, apply::docker_run, tables};
 
 /// Returns the file's content.
 pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
@@ -22,7 +20,7 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
             tables::demand(&answer.demand)
         ));
     }
-    if trials.iter().any(|trial| trial.spec.purpose != crate::trial::Purpose::Calibrate) {
+    if trials.iter().any(|trial| trial.spec.purpose != sizing::trial::Purpose::Calibrate) {
         text.push_str("![CPU limit against latency and violations](curve.svg)\n\n");
     }
     text.push_str(&format!("{}\n\n", tables::minima(settings, answer, trials, *prices)));

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::trial::Point;
+use sizing::trial::Point;
 
 /// A price of a processor or of a GiB of memory: `31.5 USD/month`.
 #[derive(Debug, Clone, PartialEq)]

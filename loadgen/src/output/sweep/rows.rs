@@ -1,6 +1,6 @@
 //! A trial as a row of the terminal's table: at most 110 columns.
 
-use crate::{
+use sizing::{
     sweep::ReplicaAnswer,
     trial::{Bottleneck, Purpose, Trial},
 };
@@ -89,11 +89,12 @@ pub(super) fn thousands(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
+    use sizing::{
         simulator::{KINDS, World},
         trial::{Point, Settings, TrialSpec},
     };
+
+    use super::*;
 
     #[test]
     fn rows_fit_a_terminal() {

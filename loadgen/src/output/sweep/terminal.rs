@@ -11,14 +11,15 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::{HEADER, count_line, row};
-use crate::{
-    event::Event,
-    measure::Second,
+use load_engine::LoadEvent;
+use loadtest::measure::Second;
+use sizing::{
     sweep::{Estimate, Finding, ReplicaAnswer},
     trial::{Point, Purpose, Reading, Settings, TrialSpec},
 };
+
+use super::{HEADER, count_line, row};
+use crate::event::Event;
 
 /// How often a progress line is written where lines cannot be redrawn.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -90,7 +91,7 @@ impl Terminal {
                 self.keep(&format!("     → {}", planned.reason));
                 self.progress("starting");
             }
-            Event::Second(second) => self.second(&second),
+            Event::Load(LoadEvent::Second(second)) => self.second(&second),
             Event::Reading(reading) => self.reading(&reading),
             Event::Estimate(estimate) => self.estimate = Some(estimate),
             Event::TrialEnded { trial, known } => {

@@ -1,11 +1,12 @@
 //! Answers in words.
 
-use crate::{
-    output::sweep::rows::thousands,
+use loadtest::verdict::Verdict;
+use sizing::{
     sweep::{Answer, Finding, Minimum, ReplicaAnswer, RungAnswer},
     trial::{Bottleneck, Headroom, Mode, Point, Purpose, Settings, THROTTLED, Trial},
-    verdict::Verdict,
 };
+
+use crate::output::sweep::rows::thousands;
 
 /// The answers of a sweep, a sentence or two each.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,0 +1,459 @@
+//! One load thread: its event loop, and the times at which its requests are due.
+
+mod cookies;
+mod exchange;
+mod open_model;
+mod progress;
+mod spread;
+mod stream;
+mod timers;
+mod user;
+
+use std::{
+    io,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use loadtest::{
+    measure::{FailureKind, Finished, Recorder, ThreadSecond, Window},
+    workload::{Schedule, Segment, StepTimes, Targets, Traffic, WaitTime},
+};
+use mio::{Events, Poll, Token};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg32;
+
+pub use self::user::User;
+
+use self::{
+    spread::addresses_of,
+    timers::{Due, Timers},
+    user::State,
+};
+use crate::{
+    Control,
+    os::{ThreadUsage, TimerFd, pin_to},
+};
+
+/// Report of a load thread while it runs.
+pub enum Report {
+    /// A second is over.
+    Second(Box<ThreadSecond>),
+    /// A step is over: its index, and a window for each task.
+    Step(usize, Vec<Window>),
+}
+
+/// Share of a run that one thread plays.
+pub struct Work {
+    pub segment: Segment,
+    pub core: Option<usize>,
+    pub targets: Targets,
+    pub limits: Vec<Duration>,
+    pub start: Instant,
+    pub control: Control,
+    pub reports: mpsc::Sender<Report>,
+}
+
+const TIMER: Token = Token(usize::MAX);
+const EVENTS: usize = 1024;
+const READ_BYTES: usize = 64 * 1024;
+/// Requests begun before the sockets are looked at again: answers must not wait for a long row of
+/// due requests.
+const BURST: usize = 64;
+
+impl Work {
+    /// Plays all users until the plan's end or a stop, and until the last request has ended.
+    /// Returns the windows of all requests, one for each task, and whether it was stopped.
+    pub fn run(self) -> io::Result<(Vec<Window>, bool)> {
+        if let Some(core) = self.core {
+            pin_to(core)?;
+        }
+        Thread::new(self)?.run()
+    }
+}
+
+struct Thread {
+    pub(super) work: Work,
+    pub(super) times: Vec<StepTimes>,
+    /// No request is begun from here on.
+    pub(super) end: Duration,
+    stopped: bool,
+    pub(super) poll: Poll,
+    timer_fd: TimerFd,
+    pub(super) users: Vec<User>,
+    /// How many are there; in the open model, how many connections were needed so far.
+    pub(super) present: u32,
+    pub(super) most_present: u32,
+    in_flight: u32,
+    timers: Timers,
+    /// Requests that are due and counted, of users whose last one failed: they must not fail again
+    /// and again in one turn.
+    again: Vec<(u32, Duration)>,
+    /// Users whose answers were not read to where they have come.
+    pub(super) unread: Vec<u32>,
+    /// The open model's: what is left of the schedule, when the next arrival is due, and who can
+    /// take it.
+    schedule: Option<Schedule>,
+    arrival: Option<Duration>,
+    pub(super) free: Vec<Vec<u32>>,
+    /// Requests in flight to each target.
+    pub(super) busy: Vec<u32>,
+    /// Targets that take load, the place among them that was chosen last, and the pool's version
+    /// that tells of them.
+    pub(super) active: Vec<usize>,
+    pub(super) last_target: usize,
+    pub(super) pool_version: u64,
+    /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate
+    /// that counts.
+    pub(super) is_stamped: bool,
+    pub(super) rng: Pcg32,
+    pub(super) recorder: Recorder,
+    pub(super) usage: ThreadUsage,
+    /// When the current second ends, in whole seconds.
+    pub(super) second: u64,
+    /// The next step whose window is to be reported.
+    pub(super) step: usize,
+    pub(super) buffer: Box<[u8]>,
+    /// Room to put a request's body together.
+    pub(super) body: Vec<u8>,
+}
+
+impl Thread {
+    fn new(work: Work) -> io::Result<Self> {
+        let plan = &work.segment.plan;
+        let times = plan.times();
+        let mut timers = Timers::default();
+        let targets = work.targets.len().max(1);
+        let mut users: Vec<User> = work
+            .segment
+            .users()
+            .map(|number| User::new(number, plan.seed, number as usize % targets))
+            .collect();
+        let mut schedule = work.segment.arrivals();
+        if schedule.is_none() {
+            for (index, user) in users.iter_mut().enumerate() {
+                if let Some(presence) = plan.presence(user.number, &times, Duration::ZERO) {
+                    user.schedule.until = presence.until;
+                    timers.set_due(Due { at: presence.from, user: index as u32, generation: 0 });
+                }
+            }
+        }
+        let poll = Poll::new()?;
+        let mut recorder =
+            Recorder::new(times.clone(), work.targets.scenario.tasks().len(), &work.limits);
+        recorder.reach(addresses_of(&work.targets));
+        Ok(Self {
+            end: plan.duration(),
+            recorder,
+            timer_fd: TimerFd::new(poll.registry(), TIMER)?,
+            poll,
+            times,
+            users,
+            timers,
+            again: Vec::new(),
+            unread: Vec::new(),
+            arrival: schedule.as_mut().and_then(Iterator::next),
+            schedule,
+            free: vec![Vec::new(); targets],
+            busy: vec![0; targets],
+            active: work.targets.active().collect(),
+            last_target: targets - 1,
+            pool_version: 0,
+            is_stamped: plan.planned_per_second(0).is_some(),
+            rng: Pcg32::seed_from_u64(plan.seed ^ u64::from(work.segment.index)),
+            work,
+            stopped: false,
+            present: 0,
+            most_present: 0,
+            in_flight: 0,
+            usage: ThreadUsage::default(),
+            second: 1,
+            step: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            body: Vec::new(),
+        })
+    }
+
+    fn run(mut self) -> io::Result<(Vec<Window>, bool)> {
+        self.usage.take();
+        let mut events = Events::with_capacity(EVENTS);
+        let mut last = Duration::ZERO;
+        let mut is_idle = false;
+        loop {
+            let now = self.now();
+            if is_idle {
+                self.usage.idle(now - last);
+            }
+            last = now;
+            if !self.stopped && now < self.end && self.work.control.is_stopped() {
+                self.stopped = true;
+                self.end = now;
+            }
+            self.follow_pool();
+            self.begin_again();
+            let has_begun = self.begin_due();
+            let now = self.now();
+            self.report(now);
+            if now >= self.end
+                && self.in_flight == 0
+                && self.again.is_empty()
+                && self.next_due().is_none_or(|due| due >= self.end)
+            {
+                break;
+            }
+            let second = Duration::from_secs(self.second);
+            let next =
+                self.timers.next().into_iter().chain(self.arrival).fold(second, Duration::min);
+            if next > now
+                && self.again.is_empty()
+                && self.unread.is_empty()
+                && !self.work.segment.busy_poll
+            {
+                self.timer_fd.set(next, now)?;
+                self.wait(&mut events, None)?;
+            } else {
+                self.wait(&mut events, Some(Duration::ZERO))?;
+            }
+            is_idle = !has_begun && events.is_empty() && self.work.segment.busy_poll;
+            for event in &events {
+                if event.token() != TIMER {
+                    self.handle(event);
+                }
+            }
+            self.read_on();
+            self.give_up_overdue();
+        }
+        self.report_rest();
+        self.users.iter_mut().for_each(|user| user.connection.close());
+        let mut total = self.recorder.take_total();
+        // Steps follow each other: the whole is as long as the run, and its users are the most
+        // there were.
+        for window in &mut total {
+            window.length = self.end;
+            window.users = 0;
+        }
+        if let Some(first) = total.first_mut() {
+            first.users = self.most_present;
+        }
+        Ok((total, self.stopped))
+    }
+
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.work.start.elapsed()
+    }
+
+    /// When the next request is due that has not been begun.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.timers.next_due().into_iter().chain(self.arrival).min()
+    }
+
+    /// Begins what the last turn has left.
+    fn begin_again(&mut self) {
+        for (index, due) in std::mem::take(&mut self.again) {
+            let now = self.now();
+            self.begin(index as usize, due, now);
+        }
+    }
+
+    pub(super) fn begin_later(&mut self, index: usize, due: Duration) {
+        self.again.push((index as u32, due));
+    }
+
+    /// Begins requests whose time has come; whether there was one.
+    fn begin_due(&mut self) -> bool {
+        for turn in 0..BURST {
+            let now = self.now();
+            if let Some(due) = self.arrival.filter(|due| *due <= now) {
+                self.arrival = self.schedule.as_mut().and_then(Iterator::next);
+                if due < self.end {
+                    self.arrive(due, now);
+                }
+                continue;
+            }
+            let Some(due) = self.timers.pop_due(now) else { return turn > 0 };
+            let index = due.user as usize;
+            let user = &mut self.users[index];
+            if user.generation != due.generation || due.at >= self.end {
+                continue;
+            }
+            if due.at >= user.schedule.until {
+                self.leave(index);
+                continue;
+            }
+            if !user.schedule.is_present {
+                user.schedule.is_present = true;
+                self.present += 1;
+            }
+            self.pick(index, due.at);
+            self.begin(index, due.at, now);
+        }
+        true
+    }
+
+    /// What user `index` sends next, at `due`; from here on it counts.
+    pub(super) fn pick(&mut self, index: usize, due: Duration) {
+        let scenario = &self.work.targets.scenario;
+        let user = &mut self.users[index];
+        user.request.task = match scenario.login() {
+            Some(login) if !user.is_logged_in() => login,
+            _ => scenario.draw(&mut user.session.rng),
+        };
+        user.request.slot = self.recorder.begun(user.request.task, due);
+    }
+
+    /// Begins a request that was counted as begun.
+    pub(super) fn begin(&mut self, index: usize, due: Duration, now: Duration) {
+        let user = &mut self.users[index];
+        user.request.due = due;
+        user.request.resent = false;
+        user.generation = user.generation.wrapping_add(1);
+        user.request.deadline = now + self.work.targets.timeout;
+        if !user.schedule.is_watched {
+            user.schedule.is_watched = true;
+            self.timers.set_deadline(user.request.deadline, index as u32);
+        }
+        self.in_flight += 1;
+        self.busy[user.connection.target] += 1;
+        let could = match self.work.segment.plan.traffic {
+            Traffic::Open { .. } => due,
+            // Before its last request had ended a user could not begin this one: that was the
+            // server's doing.
+            Traffic::Closed(_) => due.max(user.schedule.ended),
+        };
+        // One that waited for its login was late then, if it was.
+        if !std::mem::take(&mut user.request.was_held) {
+            self.recorder.late(user.request.task, user.request.slot, now.saturating_sub(could));
+        }
+        if self.work.targets.fixed(user.connection.target, user.request.task).is_none() {
+            user.request.random = user.session.rng.random();
+        }
+        user.session.iteration += 1;
+        self.render(index);
+        let user = &mut self.users[index];
+        if user.connection.stream.is_some() {
+            self.begin_send(index, now);
+        } else {
+            if std::mem::take(&mut user.connection.closed_while_idle) {
+                self.recorder.reopened(user.request.task, user.request.slot);
+            }
+            self.connect(index, now);
+        }
+    }
+
+    fn give_up_overdue(&mut self) {
+        let now = self.now();
+        while let Some(user) = self.timers.pop_deadline(now) {
+            let index = user as usize;
+            let user = &mut self.users[index];
+            user.schedule.is_watched = user.state != State::Waiting && user.request.deadline > now;
+            if user.schedule.is_watched {
+                self.timers.set_deadline(user.request.deadline, index as u32);
+                continue;
+            }
+            let (state, generation) = (user.state, user.generation);
+            // What the kernel had in time came in time, whenever this thread comes to read it.
+            if state == State::Receiving {
+                self.receive(index, false);
+            }
+            let user = &self.users[index];
+            if user.state != State::Waiting && user.generation == generation {
+                self.fail(index, FailureKind::Timeout);
+            }
+        }
+    }
+
+    /// The current request of a user has ended. Returns when the next one is due if it can be begun
+    /// at once.
+    pub(super) fn finish(
+        &mut self,
+        index: usize,
+        now: Duration,
+        bytes: u64,
+        failure: Option<FailureKind>,
+    ) -> Option<Duration> {
+        let user = &mut self.users[index];
+        user.state = State::Waiting;
+        user.generation = user.generation.wrapping_add(1);
+        user.schedule.ended = now;
+        self.in_flight -= 1;
+        self.busy[user.connection.target] -= 1;
+        let (task, slot, due, sent, target) = (
+            user.request.task,
+            user.request.slot,
+            user.request.due,
+            user.request.sent,
+            Some(user.connection.target),
+        );
+        user.connection.move_on();
+        self.recorder.finished(&Finished {
+            task,
+            target,
+            slot,
+            due,
+            sent,
+            end: now,
+            bytes,
+            failure,
+        });
+        match self.work.segment.plan.traffic {
+            Traffic::Open { .. } => self.free(index, now),
+            Traffic::Closed(wait_time) => self.think(index, wait_time, now),
+        }
+    }
+
+    fn think(&mut self, index: usize, wait_time: WaitTime, now: Duration) -> Option<Duration> {
+        let user = &mut self.users[index];
+        let has_logged_in =
+            self.work.targets.scenario.login() == Some(user.request.task) && user.is_logged_in();
+        let mut next = if has_logged_in {
+            now
+        } else {
+            wait_time.next_due(user.request.due, now, &mut user.schedule.think_times)
+        };
+        let (last, until) = (self.end, user.schedule.until);
+        // With pacing, requests may have been due while the user was busy: those it has no time for
+        // any more are not lost.
+        while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
+            self.drop_request(next, now);
+            let user = &mut self.users[index];
+            next = wait_time.next_due(next, now, &mut user.schedule.think_times);
+        }
+        let user = &mut self.users[index];
+        if next >= last {
+            return None;
+        }
+        if next > now || next >= until {
+            let at = next.min(until);
+            self.timers.set_due(Due { at, user: index as u32, generation: user.generation });
+            return None;
+        }
+        // Counted at once, so that its window does not end without it.
+        self.pick(index, next);
+        Some(next)
+    }
+
+    /// A user is not needed any more, for a while or for good.
+    fn leave(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.connection.close();
+        user.connection.closed_while_idle = false;
+        if std::mem::take(&mut user.schedule.is_present) {
+            self.present -= 1;
+        }
+        user.generation = user.generation.wrapping_add(1);
+        if let Some(presence) =
+            self.work.segment.plan.presence(user.number, &self.times, user.schedule.until)
+        {
+            user.schedule.until = presence.until;
+            let due = Due { at: presence.from, user: index as u32, generation: user.generation };
+            self.timers.set_due(due);
+        }
+    }
+}

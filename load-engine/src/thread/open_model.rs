@@ -1,0 +1,106 @@
+//! The open model in a load thread: which connection takes the next request.
+
+use std::time::Duration;
+
+use loadtest::{
+    measure::{FailureKind, Finished},
+    workload::Balance,
+};
+use rand::RngExt;
+
+use super::{Thread, user::Held};
+
+impl Thread {
+    /// The open model's next request: on a free connection, on a new one, or not at all.
+    pub(super) fn arrive(&mut self, due: Duration, now: Duration) {
+        let target = self.choose_target();
+        let index = match self.free[target].pop() {
+            Some(index) => index as usize,
+            None if (self.present as usize) < self.users.len() => {
+                let index = self.present as usize;
+                self.present += 1;
+                self.users[index].schedule.is_present = true;
+                index
+            }
+            // All connections are there; one that is free goes to another target.
+            None => match self.free.iter_mut().find_map(Vec::pop) {
+                Some(index) => {
+                    self.users[index as usize].connection.close();
+                    index as usize
+                }
+                None => return self.drop_request(due, now),
+            },
+        };
+        let user = &mut self.users[index];
+        user.connection.target = target;
+        self.pick(index, due);
+        if self.work.targets.scenario.login().is_none() || self.users[index].is_logged_in() {
+            return self.begin(index, due, now);
+        }
+        // The login was picked. It is due now, and the arrival goes on being due since it was.
+        let task = self.work.targets.scenario.draw(&mut self.rng);
+        let slot = self.recorder.begun(task, due);
+        self.recorder.late(task, slot, now.saturating_sub(due));
+        self.users[index].schedule.held = Some(Held { due, task, slot });
+        self.begin(index, now, now);
+    }
+
+    /// The connection's request has ended: it is free for the next arrival, or for the one that
+    /// waited for its login. Returns when that one was due.
+    pub(super) fn free(&mut self, index: usize, now: Duration) -> Option<Duration> {
+        let user = &mut self.users[index];
+        let target = user.connection.target;
+        if let Some(Held { due, task, slot }) = user.schedule.held.take() {
+            if user.is_logged_in() {
+                (user.request.task, user.request.slot, user.request.was_held) = (task, slot, true);
+                return Some(due);
+            }
+            let failure = Some(FailureKind::Dropped);
+            self.recorder.finished(&Finished {
+                task,
+                target: None,
+                slot,
+                due,
+                sent: now,
+                end: now,
+                bytes: 0,
+                failure,
+            });
+        }
+        self.free[target].push(index as u32);
+        None
+    }
+
+    fn choose_target(&mut self) -> usize {
+        let count = self.active.len();
+        let next = (self.last_target + 1) % count;
+        self.last_target = match self.work.targets.balance {
+            Balance::RoundRobin => next,
+            Balance::Random => self.rng.random_range(0..count),
+            // Of equals the one whose turn it is, or the first target would get whatever does not
+            // overlap.
+            Balance::LeastOutstanding => (0..count)
+                .map(|offset| (next + offset) % count)
+                .min_by_key(|&place| self.busy[self.active[place]])
+                .unwrap_or(next),
+        };
+        self.active[self.last_target]
+    }
+
+    /// A request that was due is never sent.
+    pub(super) fn drop_request(&mut self, due: Duration, now: Duration) {
+        let task = self.work.targets.scenario.draw(&mut self.rng);
+        let slot = self.recorder.begun(task, due);
+        let failure = Some(FailureKind::Dropped);
+        self.recorder.finished(&Finished {
+            task,
+            target: None,
+            slot,
+            due,
+            sent: due,
+            end: now,
+            bytes: 0,
+            failure,
+        });
+    }
+}

@@ -1,0 +1,21 @@
+//! Windows of requests: pure bookkeeping, one recorder a thread, merged when a window is over.
+
+mod address;
+mod failure;
+mod generator;
+mod histogram;
+mod outcome;
+mod recorder;
+mod second;
+mod simulate;
+mod window;
+
+pub use address::{AddressRequests, ByAddress};
+pub use failure::{FailureKind, Failures};
+pub use generator::{GeneratorLoad, GeneratorSecond};
+pub use histogram::{Latencies, Percentiles};
+pub use outcome::{Measured, Outcome};
+pub use recorder::{Finished, Recorder, Slot};
+pub use second::{Second, TaskSecond, ThreadSecond, Words};
+pub use simulate::simulate;
+pub use window::{SLICE, Slice, Window};

@@ -1,0 +1,180 @@
+//! What a sweep searches, and how its trials are made.
+
+use loadtest::{slo::Objective, workload::WaitTime};
+
+use super::{Ladder, Point};
+
+/// What a sweep is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Find the smallest limits that hold all users.
+    #[default]
+    Minimal,
+    /// Find the least CPU for each step of users.
+    Demand,
+    /// Find the most users that the largest limits hold.
+    Capacity,
+    /// Find the smallest limits, and what less memory costs in CPU.
+    Frontier,
+    /// Try every point, and those near the edge three times.
+    Grid,
+}
+
+/// What the cheapest of several answers has least of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cheapest {
+    /// Cost, by the prices of CPU and memory.
+    #[default]
+    Cost,
+    /// CPU of all replicas together.
+    Cpu,
+    /// Memory of all replicas together.
+    Memory,
+    /// Replicas.
+    Replicas,
+}
+
+/// What a sweep searches, and how its trials are made.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Purpose of the sweep.
+    pub mode: Mode,
+    /// Objective that has to hold.
+    pub objective: Objective,
+    /// Users to hold.
+    pub max_users: u32,
+    /// Users that a ramp adds at a time.
+    pub step: u32,
+    /// Think time of every user.
+    pub wait_time: WaitTime,
+    /// Replica counts to answer for, ascending and without repetition.
+    pub replicas: Vec<u32>,
+    /// CPU limits of one replica, in thousandths of a processor.
+    pub cpus: Ladder,
+    /// Memory limits of one replica, in bytes.
+    pub memory: Ladder,
+    /// CPU that all replicas together may have, in thousandths of a processor.
+    pub host_cpus: u64,
+    /// Memory that all replicas together may have.
+    pub host_memory_bytes: u64,
+    /// Share of fresh starts that has to hold the objective at the answer.
+    pub confidence: f64,
+    /// Whether limits of running replicas can be changed in place, so that there are probes.
+    pub can_probe: bool,
+    /// Room above the minimum in the manifests.
+    pub headroom: Headroom,
+    /// What the cheapest of several answers has least of.
+    pub cheapest: Cheapest,
+    /// Price of a processor.
+    pub cpu_price: f64,
+    /// Price of a GiB of memory, in the same unit.
+    pub memory_price: f64,
+    /// Largest share of the machine's processor time that a hypervisor may take in a window that
+    /// fails a trial.
+    pub max_steal: f64,
+    /// Seed of what users do: trials with the same load have the same think times.
+    pub seed: u64,
+}
+
+/// Room above the minimum, as shares of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Headroom {
+    /// More CPU by this share.
+    pub cpu: f64,
+    /// More memory by this share.
+    pub memory: f64,
+}
+
+/// Indices of a point's limits on their ladders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rungs {
+    /// On the ladder of CPU limits.
+    pub cpu: usize,
+    /// On the ladder of memory limits.
+    pub memory: usize,
+}
+
+impl Settings {
+    /// Settings of the default sweep on a machine with one processor beside the generator: for
+    /// tests and benchmarks.
+    #[doc(hidden)]
+    pub fn example() -> Self {
+        let ladder = |given: Result<Ladder, super::LadderError>| {
+            given.unwrap_or_else(|_| unreachable!("the default ladders fit"))
+        };
+        Self {
+            mode: Mode::Minimal,
+            objective: Objective::default(),
+            max_users: 10_000,
+            step: 500,
+            wait_time: WaitTime::default(),
+            replicas: vec![1],
+            cpus: ladder(super::cpu_ladder(None, 1000)),
+            memory: ladder(super::memory_ladder(None, 1 << 34)),
+            host_cpus: 1000,
+            host_memory_bytes: 1 << 34,
+            confidence: 0.95,
+            can_probe: true,
+            headroom: Headroom::default(),
+            cheapest: Cheapest::Cost,
+            cpu_price: 1.0,
+            memory_price: 0.11,
+            max_steal: 0.02,
+            seed: 1,
+        }
+    }
+
+    /// Returns the point with these limits.
+    pub fn point(&self, replicas: u32, rungs: Rungs) -> Point {
+        Point::new(replicas, self.cpus.rung(rungs.cpu), self.memory.rung(rungs.memory))
+    }
+
+    /// Returns the largest limits that so many replicas can have on this host; `None` if not even
+    /// the smallest.
+    pub fn top(&self, replicas: u32) -> Option<Rungs> {
+        let each = u64::from(replicas.max(1));
+        Some(Rungs {
+            cpu: self.cpus.at_most(self.host_cpus / each)?,
+            memory: self.memory.at_most(self.host_memory_bytes / each)?,
+        })
+    }
+
+    /// Returns the rungs of a point; `None` of one whose limits are on no rung, as of a sweep with
+    /// other ladders.
+    pub fn rungs(&self, point: Point) -> Option<Rungs> {
+        let rung = |ladder: &Ladder, value: u64| {
+            ladder.at_most(value).filter(|rung| ladder.rung(*rung) == value)
+        };
+        Some(Rungs {
+            cpu: rung(&self.cpus, point.limits.cpus.millis.into())?,
+            memory: rung(&self.memory, point.limits.memory_bytes)?,
+        })
+    }
+
+    /// Returns what all replicas of a point cost, in what is to be the least: for money, replicas x
+    /// (CPU price x processors + memory price x GiB).
+    pub fn cost(&self, point: Point) -> f64 {
+        let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
+        match self.cheapest {
+            Cheapest::Cost => self.cpu_price * point.total_cpus() + self.memory_price * gib,
+            Cheapest::Cpu => point.total_cpus(),
+            Cheapest::Memory => gib,
+            Cheapest::Replicas => f64::from(point.replicas),
+        }
+    }
+
+    /// Returns the point that manifests recommend: the minimum with headroom, rounded up to rungs;
+    /// `None` without headroom.
+    pub fn recommended(&self, minimum: Point) -> Option<Point> {
+        if self.headroom == Headroom::default() {
+            return None;
+        }
+        let (cpus, bytes) =
+            (f64::from(minimum.limits.cpus.millis), minimum.limits.memory_bytes as f64);
+        let top = self.top(minimum.replicas)?;
+        let cpu = self.cpus.at_least(cpus * (1.0 + self.headroom.cpu) - 1e-6).min(top.cpu);
+        let memory =
+            self.memory.at_least(bytes * (1.0 + self.headroom.memory) - 1e-3).min(top.memory);
+        Some(self.point(minimum.replicas, Rungs { cpu, memory }))
+    }
+}
