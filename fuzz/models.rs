@@ -1,5 +1,5 @@
-//! Models that requests are read for: one of each layout, and every type of element. No file and no
-//! runtime is behind them.
+//! Model signatures for the fuzz targets: one of each layout, and every element type.
+//! No model file and no runtime is involved.
 
 #![allow(dead_code, reason = "not every target wants all of it")]
 
@@ -50,12 +50,12 @@ static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
     ]
 });
 
-/// One of the models.
+/// Returns one of the signatures.
 pub fn signature(choice: u8) -> &'static Signature {
     &SIGNATURES[usize::from(choice) % SIGNATURES.len()]
 }
 
-/// That there is a tensor for each input, with as many rows.
+/// Asserts that each input has a tensor with `rows` rows.
 pub fn check(signature: &Signature, rows: usize, tensors: &[Tensor]) {
     check_shapes(signature, tensors);
     for tensor in tensors {
@@ -63,7 +63,7 @@ pub fn check(signature: &Signature, rows: usize, tensors: &[Tensor]) {
     }
 }
 
-/// That there is a tensor for each input, of its type, and with as many elements as its shape says.
+/// Asserts that each input has a tensor of its element type whose shape matches its data.
 pub fn check_shapes(signature: &Signature, tensors: &[Tensor]) {
     assert_eq!(tensors.len(), signature.inputs.len());
     for (tensor, port) in tensors.iter().zip(&signature.inputs) {
@@ -71,7 +71,7 @@ pub fn check_shapes(signature: &Signature, tensors: &[Tensor]) {
         assert_eq!(std::mem::discriminant(&tensor.data), std::mem::discriminant(&Buffer::new(port.element)));
         assert_eq!(tensor.shape.len(), port.dims.len());
         let fits = tensor.shape.iter().zip(&port.dims).all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
-        // What a fixed batch lacks is filled up where the model is run.
+        // Missing rows of a fixed batch are filled in when the model runs.
         assert!(fits || signature.fixed_batch.is_some(), "{:?} for {:?}", tensor.shape, port.dims);
     }
 }

@@ -1,19 +1,20 @@
-//! The load engine's reader of answers: whatever comes, in whatever pieces, has one meaning, and
-//! little of it is kept.
+//! Fuzz target for the load engine's HTTP response reader.
+//!
+//! Input split into pieces must yield the same result as the whole, within bounded memory.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use load_engine::{http1::{Progress, Reader}};
 
-/// What the engine reads at once.
+/// Largest input, in bytes: the engine's read size.
 const READ_BYTES: usize = 64 << 10;
-/// What is kept of a head in pieces, and of a body that is looked at.
+/// Largest number of bytes kept of a head that arrives in pieces plus an inspected body.
 const MAX_KEPT_BYTES: usize = (64 << 10) + (1 << 20);
-/// From here on the first byte asks for a server that does not end.
+/// Smallest first byte that selects the endless-server mode.
 const ENDLESS: u8 = 240;
 
-// The first byte says how the rest is cut: into pieces of so many bytes.
+// The first byte selects the piece size, in bytes, or the endless-server mode.
 fuzz_target!(|data: &[u8]| {
     let Some((&cut, bytes)) = data.split_first() else { return };
     if bytes.is_empty() || bytes.len() > READ_BYTES {
@@ -24,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let (whole, whole_body) = read(bytes, bytes.len());
     let (pieces, pieces_body) = read(bytes, usize::from(cut % 64) + 1);
-    // What follows the end of an answer makes it malformed if it comes with it, and is the caller's
-    // affair if it comes later.
+    // Bytes after the end of a response make it malformed when they arrive with it.
+    // When they arrive later, they are the caller's concern.
     let ended_early = matches!(pieces, End::Done(used, ..) if used < bytes.len());
     if ended_early {
         assert_eq!(whole, End::Malformed, "bytes after the end");
@@ -39,10 +40,10 @@ fuzz_target!(|data: &[u8]| {
 
 #[derive(Debug, PartialEq)]
 enum End {
-    /// After so many bytes: status, whether the connection lives on, bytes.
+    /// Complete response: bytes fed, status, keep-alive, body bytes.
     Done(usize, u16, bool, u64),
     Malformed,
-    /// Without more bytes; what the connection's end would make of it.
+    /// Incomplete response, with the result that closing the connection would give.
     Open(Option<(u16, bool, u64)>),
 }
 
@@ -67,7 +68,7 @@ fn read(bytes: &[u8], piece: usize) -> (End, Vec<u8>) {
     (end.unwrap_or_else(open), reader.kept_body().to_vec())
 }
 
-/// The same again and again, until it is enough or twice as much has come as may be kept.
+/// Repeats the same bytes until the reader finishes or twice the kept-bytes limit has been fed.
 fn read_endless(bytes: &[u8]) {
     let mut reader = Reader::default();
     reader.reset(1 << 20);

@@ -1,4 +1,4 @@
-//! MLflow's scoring protocol: data frames and tensors in JSON, and CSV.
+//! Fuzz target for MLflow's scoring protocol: data frames and tensors in JSON, and CSV.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ mod models;
 use inference_api::http::bodies;
 use libfuzzer_sys::fuzz_target;
 
-// The first byte says which model the rest is for, and whether it is CSV.
+// The first byte selects the model and, from 128 on, CSV.
 fuzz_target!(|data: &[u8]| {
     let Some((&first, body)) = data.split_first() else { return };
     let signature = models::signature(first);

@@ -1,4 +1,4 @@
-//! `POST /predict`: rows of features in JSON, to tensors whose shapes are those of their data.
+//! Fuzz target for `POST /predict`: JSON rows decode to tensors whose shapes match their data.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ mod models;
 use inference_api::predict::decode;
 use libfuzzer_sys::fuzz_target;
 
-// The first byte says which model the rest is for.
+// The first byte selects the model.
 fuzz_target!(|data: &[u8]| {
     let Some((&model, body)) = data.split_first() else { return };
     let signature = models::signature(model);

@@ -1,5 +1,4 @@
-//! Scenario files: what is taken can be rendered and checked, and what is not is told with a
-//! reason.
+//! Fuzz target for scenario files: accepted files render and check, rejected ones have a reason.
 
 #![no_main]
 
@@ -9,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rand::SeedableRng;
 use loadtest::{workload::{Authority, ModelMetadata, Scenario, Sender}};
 
-/// A folder in memory with the data files that scenarios may name.
+/// Folder in memory with the data files that scenarios may name.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let shm = PathBuf::from("/dev/shm");
     let folder = tempfile::tempdir_in(if shm.is_dir() { shm } else { std::env::temp_dir() }).expect("a folder").keep();
@@ -24,8 +23,7 @@ static METADATA: LazyLock<ModelMetadata> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    // A scenario may name any file of the machine; those of /dev and /proc do not end, or answer
-    // late.
+    // A scenario may name any file of the machine; reading /dev and /proc may block or never end.
     if ["/dev", "/proc", "/sys", "\\u", "\\U", "\\x"].iter().any(|word| text.contains(word)) {
         return;
     }
@@ -35,7 +33,7 @@ fuzz_target!(|text: &str| {
         Ok(scenario) => scenario,
         Err(error) => return assert!(error.to_string().len() > path.as_os_str().len() + 2, "{error}"),
     };
-    // A batch of millions of rows is a large body, and no finding.
+    // A batch of millions of rows makes a large body, which is not a bug.
     for (task, tensors) in scenario.wanted_tensors() {
         if tensors.batch_size <= 64 {
             let drawn = scenario.draw_tensors(task, &METADATA, &mut rand_pcg::Pcg32::seed_from_u64(1));

@@ -1,4 +1,4 @@
-//! The Open Inference Protocol: a JSON head and tensors as bytes behind it.
+//! Fuzz target for the Open Inference Protocol: a JSON head, optionally followed by binary tensors.
 
 #![no_main]
 
@@ -8,8 +8,7 @@ mod models;
 use inference_api::http::bodies;
 use libfuzzer_sys::fuzz_target;
 
-// The first byte says which model the rest is for, and whether it is JSON alone; where it is not,
-// the JSON ends with the last }.
+// The first byte selects the model and, from 128 on, binary tensors after the last `}` of the JSON.
 fuzz_target!(|data: &[u8]| {
     let Some((&first, body)) = data.split_first() else { return };
     let signature = models::signature(first);

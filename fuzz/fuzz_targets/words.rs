@@ -1,5 +1,4 @@
-//! The words of the command line: what is taken can be used, and is written so that it is taken
-//! again.
+//! Fuzz target for command-line values: an accepted value is usable and its text parses again.
 
 #![no_main]
 
@@ -42,7 +41,7 @@ fuzz_target!(|text: &str| {
     let _ = text.parse::<Freeze>();
 });
 
-/// What the text says, if it says something; and that what is written of that is taken again.
+/// Parses `text`; if that succeeds, asserts that the value's own text parses too.
 fn again<T: FromStr<Err: Display> + Display + Debug>(text: &str) -> Option<T> {
     match text.parse::<T>() {
         Ok(value) => {

@@ -1,11 +1,11 @@
-//! Addresses as people write them: numbers or a name, and always a port.
+//! Socket addresses as users write them: an IP address or a host name, always with a port.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// Reads `ADDRESS:PORT` or `NAME:PORT`.
+/// Parses `ADDRESS:PORT` or `NAME:PORT`.
 ///
 /// # Errors
-/// With an example of what is right.
+/// Returns a message with valid examples if `text` has no valid port or its name does not resolve.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
         return Ok(addr);
@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     }
     let found: Vec<SocketAddr> =
         text.to_socket_addrs().map_err(|e| format!("{wanted}; {e}"))?.collect();
-    // Where a name has both, hosts that have no IPv6 have it still.
+    // Prefer IPv4 if the name has both: it also works on hosts without IPv6.
     found
         .iter()
         .find(|addr| addr.is_ipv4())
@@ -29,8 +29,8 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| wanted.to_owned())
 }
 
-/// Where a server that listens there can be asked from its own machine: one that listens everywhere
-/// is asked on the loopback.
+/// Returns the address at which a local client reaches a server that listens on `addr`.
+/// An unspecified address (`0.0.0.0` or `[::]`) becomes the loopback address.
 pub fn from_here(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

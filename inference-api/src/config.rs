@@ -15,54 +15,55 @@ use crate::{
     service_time::{Distribution, Mode, ServiceTime},
 };
 
-/// Serves an ONNX model over HTTP.
+/// HTTP server for ONNX models.
 #[derive(Debug, Parser)]
 #[command(name = "inference-api", version, about)]
 pub struct Cli {
-    /// What to do.
+    /// Subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The subcommands.
+/// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve a model until SIGTERM or SIGINT, then drain.
+    /// Serve models until SIGTERM or SIGINT, then drain.
     Serve(Box<ServeOptions>),
-    /// The ONNX Runtime library that models run on.
+    /// Install or locate the ONNX Runtime library.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
-    /// Load models as `serve` would, run their examples, and say what they take: exit with 0 if
-    /// they can be served and take their own examples.
+    /// Load models as `serve` would, run their examples and print a summary.
+    ///
+    /// Exits with 0 if all models can be served and accept their own examples.
     Check {
-        /// An ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …) or a folder of such
-        /// folders: of a folder, the newest version of each model is checked.
+        /// ONNX file, folder of versions (1/model.onnx, 2/model.onnx, …) or folder of such folders.
+        /// In a folder, the newest version of each model is checked.
         model: PathBuf,
-        /// Sessions to open.
+        /// Number of sessions to open per model.
         #[arg(long, default_value = "1")]
         workers: NonZeroUsize,
-        /// Be the first that the kernel kills where memory runs out, and find out no more than
-        /// whether it loads: how a server tries a file before it takes over.
+        /// Require only that the models load, and be the kernel's first choice to kill when memory
+        /// runs out. A running server checks a new file this way before serving it.
         #[arg(long)]
         expendable: bool,
     },
-    /// Exit with 0 if the server at ADDR is ready, else with 1: for HEALTHCHECK in images that hold
-    /// no curl.
+    /// Exit with 0 if the server at ADDR is ready, else with 1.
+    ///
+    /// Intended for HEALTHCHECK in images without curl.
     Healthcheck {
-        /// Where the server listens; of one that listens everywhere (`0.0.0.0` or `[::]`), this
-        /// machine's own address is asked.
+        /// Address of the server. For one that listens on all addresses (`0.0.0.0` or `[::]`), the
+        /// loopback address is used.
         #[arg(env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
         addr: SocketAddr,
     },
 }
 
-/// `inference-api runtime …`.
+/// Subcommands of `inference-api runtime`.
 #[derive(Debug, Subcommand)]
 pub enum RuntimeCommand {
-    /// Put the pinned library into the cache, through pip or uv, checked by hash, and print its
-    /// path.
+    /// Install the pinned library into the cache with pip or uv, check its hash and print its path.
     Install {
-        /// Put it into this folder instead of the cache.
+        /// Install into this folder instead of the cache.
         #[arg(long)]
         dir: Option<PathBuf>,
     },
@@ -70,145 +71,145 @@ pub enum RuntimeCommand {
     Path,
 }
 
-/// Who may change what is served. The names are Triton's.
+/// Mode of changing the served models. The names are Triton's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ControlMode {
-    /// Nobody.
+    /// Never change the served models.
     None,
-    /// Whoever changes the files.
+    /// Follow changes of the sources.
     Poll,
-    /// Clients, through the repository extension.
+    /// Load and unload models on request, through the repository extension.
     Explicit,
 }
 
-/// What log lines look like.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// For programs.
+    /// One JSON object per line.
     Json,
 }
 
-/// `inference-api serve …`.
+/// Options of `inference-api serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeOptions {
-    /// A TOML file whose keys are these flags; a flag stands over a variable, a variable over the
-    /// file.
+    /// TOML file whose keys are these flags. Flags override variables, variables override the file.
     #[arg(long, env = "INFERENCE_CONFIG")]
     pub config: Option<PathBuf>,
 
-    /// What to serve: an ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …), a folder
-    /// of such folders, or what an MLflow registry (MLFLOW_TRACKING_URI) has as models:/NAME/3,
-    /// models:/NAME@ALIAS or models:/NAME/latest. NAME= before it serves it under another name.
-    /// Several may be given; POST /predict is about the first. A sidecar beside an ONNX file (the
-    /// same name, .json) adds feature names, class labels and an example.
+    /// Models to serve: an ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …), a
+    /// folder of such folders, or a model of an MLflow registry (MLFLOW_TRACKING_URI):
+    /// models:/NAME/3, models:/NAME@ALIAS or models:/NAME/latest.
+    ///
+    /// NAME= before a source serves it under another name. Several sources may be given; POST
+    /// /predict uses the first. A sidecar beside an ONNX file (same name, .json) adds feature
+    /// names, class labels and an example.
     #[arg(long, env = "INFERENCE_MODEL", required = true, value_delimiter = ',')]
     pub model: Vec<Source>,
 
-    /// Which versions of a folder are served: all, latest, or latest:N.
+    /// Versions of a folder to serve: all, latest, or latest:N.
     #[arg(long, env = "INFERENCE_VERSION_POLICY", default_value = "latest")]
     pub version_policy: VersionPolicy,
 
-    /// Whether what is served may change: not at all; when its files change (poll); or when a
-    /// client says so, with /v2/repository/models/NAME/load and unload (explicit).
+    /// Trigger for changing the served models: nothing (none), changes of their sources (poll), or
+    /// client requests to /v2/repository/models/NAME/load and unload (explicit).
     #[arg(long, env = "INFERENCE_MODEL_CONTROL_MODE", default_value = "none")]
     pub model_control_mode: ControlMode,
 
-    /// Seconds between two looks at the files, with --model-control-mode poll.
+    /// Seconds between two checks of the sources, with --model-control-mode poll.
     #[arg(long, env = "INFERENCE_REPOSITORY_POLL_SECS", default_value = "15")]
     pub repository_poll_secs: NonZeroU64,
 
-    /// Address or name, and port, to listen on. In a container use the variable: the image's health
-    /// check reads it, and not this flag.
+    /// Address or name, and port, to listen on. In a container, set the variable instead: the
+    /// image's health check reads it, not this flag.
     #[arg(long, env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
     pub bind: SocketAddr,
 
-    /// The most rows that are put together from several requests for one run of a model; 1 for none
-    /// [default: 64 for models that gain by it, found out when they are loaded; none for others].
+    /// Largest batch, in rows, formed from several requests; 1 disables batching [default: 64 for
+    /// models that gain from it, measured at load; 1 for others].
     #[arg(long, env = "INFERENCE_MAX_BATCH_SIZE")]
     pub max_batch_size: Option<NonZeroUsize>,
 
-    /// How long the oldest request of a batch waits for others, in microseconds. At 0 a batch is
-    /// what came while the model ran.
+    /// Longest time that the oldest request of a batch waits for others, in microseconds. At 0, a
+    /// batch holds the requests that arrived while the model ran.
     #[arg(long, env = "INFERENCE_MAX_QUEUE_DELAY_MICROSECONDS", default_value_t = 0)]
     pub max_queue_delay_microseconds: u64,
 
-    /// Requests that may wait for one worker; a further one is answered with --queue-full-status
-    /// [default: no bound].
+    /// Largest number of requests that wait for one worker; a further one is answered with
+    /// --queue-full-status [default: no limit].
     #[arg(long, env = "INFERENCE_MAX_QUEUE_SIZE")]
     pub max_queue_size: Option<NonZeroUsize>,
 
-    /// What a request is answered with that finds the queue full.
+    /// Status for a request that finds the queue full: 503 or 429.
     #[arg(long, env = "INFERENCE_QUEUE_FULL_STATUS", default_value_t = 503, value_parser = queue_full_status)]
     pub queue_full_status: u16,
 
-    /// Milliseconds from when a request was read until its answer; one that is still waiting then
-    /// is answered with 504. What waits unread while a model runs is not counted, and a run that
-    /// has begun is not cut off [default: no bound].
+    /// Longest time from reading a request to its response, in milliseconds; a request still
+    /// waiting then is answered with 504. Time that a request waits unread while a model runs does
+    /// not count, and a started run is not aborted [default: no limit].
     #[arg(long, env = "INFERENCE_REQUEST_TIMEOUT_MS")]
     pub request_timeout_ms: Option<NonZeroU64>,
 
-    /// Threads, each with a session of its own [default: min(ceil(CPU quota), CPU affinity), at
-    /// least 1].
+    /// Number of worker threads, each with its own session [default: min(ceil(CPU quota), CPU
+    /// affinity), at least 1].
     #[arg(long, env = "INFERENCE_WORKERS")]
     pub workers: Option<NonZeroUsize>,
 
-    /// The largest request body accepted, in bytes; a larger one is answered with 413.
+    /// Largest request body, in bytes; a larger one is answered with 413.
     #[arg(long, env = "INFERENCE_MAX_BODY_BYTES", default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
 
-    /// What clients have to show, as Authorization: Bearer KEY or X-API-Key: KEY, on every path but
-    /// those that tell how the server is [default: nothing].
+    /// Key that clients must send, as Authorization: Bearer KEY or X-API-Key: KEY. Health checks,
+    /// server metadata and API documentation need no key [default: no key].
     #[arg(long, env = "INFERENCE_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
 
-    /// Makes every request take a time drawn from expovariate(RATE), uniform(A,B) or
-    /// constant(SECONDS), for queueing experiments.
+    /// Distribution of a synthetic service time for queueing experiments: expovariate(RATE),
+    /// uniform(A,B) or constant(SECONDS).
     #[arg(long, env = "INFERENCE_SERVICE_TIME")]
     pub service_time: Option<Distribution>,
 
-    /// Whether a request occupies one of the workers while it takes that time (sync), or nothing
-    /// (async).
+    /// Resource occupied during the synthetic service time: a worker (sync) or nothing (async).
     #[arg(long, env = "INFERENCE_SERVICE_MODE", default_value = "sync")]
     pub service_mode: Mode,
 
-    /// Makes the drawn times repeatable [default: other ones every time].
+    /// Seed of the synthetic service times [default: random].
     #[arg(long, env = "INFERENCE_SERVICE_SEED")]
     pub service_seed: Option<u64>,
 
-    /// Seconds that a client is given to send the head of a request, from its first byte.
+    /// Longest time for a client to send the head of a request, in seconds from its first byte.
     #[arg(long, env = "INFERENCE_HEAD_SECONDS", default_value_t = 10)]
     pub head_seconds: u64,
 
-    /// Seconds that a client is given to send a request's body, and to take a part of an answer.
+    /// Longest time for a client to send a body or accept a part of a response, in seconds.
     #[arg(long, env = "INFERENCE_BODY_SECONDS", default_value_t = 30)]
     pub body_seconds: u64,
 
-    /// What the x-replica response header says [default: $REPLICA_NAME, else the host name].
+    /// Value of the x-replica response header [default: $REPLICA_NAME, else the host name].
     #[arg(long, env = "REPLICA_NAME")]
     pub replica_name: Option<String>,
 
-    /// Seconds that requests in flight are given to finish after SIGTERM.
+    /// Longest time for requests in flight to finish after SIGTERM, in seconds.
     #[arg(long, env = "INFERENCE_DRAIN_SECONDS", default_value_t = 10)]
     pub drain_seconds: u64,
 
-    /// Start the server again when a signal ended it: a request can make a model end the process,
-    /// or take all memory. Serves from a process of its own for that.
+    /// Restart the server when a signal ends it: a request can make a model crash the process or
+    /// exhaust memory. Runs the server in a child process.
     #[arg(long, env = "INFERENCE_RESPAWN", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     pub respawn: bool,
 
-    /// What is logged: off, error, warn, info, debug or trace, also for a part: info,access=debug
-    /// logs every request.
+    /// Log level: off, error, warn, info, debug or trace, also per part. For example,
+    /// info,access=debug logs every request.
     #[arg(long, env = "INFERENCE_LOG", default_value = "info", value_parser = logging::filter)]
     pub log: String,
 
-    /// How it is logged: lines for people, or an object a line.
+    /// Log format: lines for people, or one JSON object per line.
     #[arg(long, env = "INFERENCE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
-/// Enough for what models gain by batches.
+/// Largest batch by default, in rows: enough for the gain that models have from batching.
 const MAX_BATCH_SIZE: usize = 64;
 
 fn queue_full_status(text: &str) -> Result<u16, String> {
@@ -220,7 +221,7 @@ fn queue_full_status(text: &str) -> Result<u16, String> {
 }
 
 impl Settings {
-    /// How models are served where nobody says otherwise, with so many workers.
+    /// Returns the default settings with `workers` workers.
     pub fn with_workers(workers: usize) -> Self {
         let queueing = Queueing {
             max_batch_size: MAX_BATCH_SIZE,
@@ -233,11 +234,10 @@ impl Settings {
 }
 
 impl ServeOptions {
-    /// How models are served, with so many workers.
+    /// Returns the model settings with `workers` workers.
     pub fn repository(&self, workers: usize) -> Settings {
         let (max_queue_size, timeout) = self.bounds();
-        // Where service takes a time of its own, that is what requests wait for, and where they are
-        // bounded.
+        // With a synthetic service time, requests wait for it, and its own queue has the limits.
         let is_synthetic = self.service_time.is_some();
         Settings {
             policy: self.version_policy,
@@ -252,13 +252,13 @@ impl ServeOptions {
         }
     }
 
-    /// How many requests may wait, and how long.
+    /// Returns the limits on the number of waiting requests and on their time.
     fn bounds(&self) -> (Option<usize>, Option<Duration>) {
         let timeout = self.request_timeout_ms.map(|ms| Duration::from_millis(ms.get()));
         (self.max_queue_size.map(NonZeroUsize::get), timeout)
     }
 
-    /// The synthetic service that was asked for, with so many workers.
+    /// Creates the requested synthetic service with `workers` workers.
     pub fn synthetic_service(&self, workers: usize) -> Option<ServiceTime> {
         let (max_queue_size, timeout) = self.bounds();
         let seed = self.service_seed.unwrap_or_else(rand::random);
@@ -274,7 +274,7 @@ impl ServeOptions {
         })
     }
 
-    /// The name this replica gives itself in the `x-replica` header.
+    /// Returns the replica's name for the `x-replica` header.
     pub fn replica(&self) -> String {
         let from_host =
             || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned());
@@ -284,9 +284,10 @@ impl ServeOptions {
             .unwrap_or_else(|| "unnamed".to_owned())
     }
 
-    /// Worker threads: what was asked for, or what the CPU quota and the affinity of this process
-    /// allow. ONNX Runtime and most thread pools count the host's cores instead, and then stall in
-    /// every quota period.
+    /// Returns the number of worker threads: the given one, or what CPU quota and affinity allow.
+    ///
+    /// ONNX Runtime and most thread pools count the host's cores instead. They then stall in every
+    /// quota period.
     pub fn worker_count(&self) -> usize {
         self.workers.map_or_else(num_cpus::get, NonZeroUsize::get).max(1)
     }

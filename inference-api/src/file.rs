@@ -1,48 +1,47 @@
-//! The configuration file: TOML whose keys are the flags of `serve`.
+//! Configuration file: TOML whose keys are the flags of `serve`.
 //!
-//! What it says takes the place of the defaults before the command line is read, so that a flag
-//! stands over a variable, a variable over the file, and every value goes through the same checks,
-//! wherever it came from.
+//! Its values replace the defaults before the command line is parsed.
+//! Flags override variables, variables override the file, and all values pass the same checks.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, Command};
 
-/// What is wrong with a configuration file.
+/// Errors of a configuration file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
+    /// Unreadable file.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's words.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It is no TOML.
+    /// Invalid TOML.
     #[error("{path} is no TOML: {reason}")]
     Syntax {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// The parser's words, with line and column.
+        /// Message of the parser, with line and column.
         reason: String,
     },
-    /// It has a key that is no flag.
+    /// Key that is not a flag.
     #[error("{path}: there is no {key:?}; the keys are: {known}")]
     UnknownKey {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// The key.
+        /// Unknown key.
         key: String,
-        /// Those that there are.
+        /// Comma-separated list of the known keys.
         known: String,
     },
-    /// A value is a table, a date, or a list of such.
+    /// Value that is a table, a date, or a list of those.
     #[error("{path}: {key} is neither a text, a number, true, false nor a list of these")]
     Value {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// The key.
+        /// Key of the value.
         key: String,
     },
 }
@@ -51,10 +50,10 @@ const SUBCOMMAND: &str = "serve";
 const FLAG: &str = "config";
 const VARIABLE: &str = "INFERENCE_CONFIG";
 
-/// The command with the file's values as its defaults, if `args` or the environment name a file.
+/// Returns the command with a file's values as defaults, if `args` or the environment name one.
 ///
 /// # Errors
-/// When the file cannot be read, or has keys or values that no flag has.
+/// Returns an error if the file is unreadable, is not TOML, or has an invalid key or value.
 pub fn apply(command: Command, args: &[OsString]) -> Result<Command, FileError> {
     let Some(path) = named(args) else { return Ok(command) };
     let text = std::fs::read_to_string(&path)
@@ -79,14 +78,14 @@ pub fn apply(command: Command, args: &[OsString]) -> Result<Command, FileError> 
         }
         let Some(values) = texts(&value) else { return Err(FileError::Value { path, key }) };
         command = command.mut_subcommand(SUBCOMMAND, |serve| {
-            // clap's ids are the fields' names.
+            // clap's argument ids are the field names.
             serve.mut_arg(flag.replace('-', "_"), |arg| arg.required(false).default_values(values))
         });
     }
     Ok(command)
 }
 
-/// The file that is named, by the flag or else by the variable.
+/// Returns the configuration file named by the flag, or else by the variable.
 fn named(args: &[OsString]) -> Option<PathBuf> {
     let flag = format!("--{FLAG}");
     let mut args = args.iter();

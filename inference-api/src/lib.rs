@@ -1,11 +1,15 @@
-//! ONNX models behind `POST /predict` and the Open Inference Protocol.
+//! HTTP server for ONNX models: `POST /predict`, the Open Inference Protocol and MLflow's.
 //!
-//! The path of a request: [`serve`] accepts the connection on a worker's own thread, [`http`]
-//! routes it, [`predict`] turns JSON into tensors and tensors into JSON, and [`model`] runs the
-//! worker's own session. Workers share nothing but counters: one thread, one session, no lock that
-//! two of them want.
+//! A request passes these modules:
 //!
-//! What this crate never does: it knows of no load test, no container and no objective.
+//! - [`serve`] accepts the connection on a worker's own thread.
+//! - [`http`] routes the request.
+//! - [`predict`] converts between JSON and tensors.
+//! - [`model`] runs the worker's own session.
+//!
+//! Workers share only counters: one thread, one session, no contended lock.
+//!
+//! This crate knows nothing of load tests, containers or objectives.
 
 pub mod address;
 pub mod config;

@@ -1,4 +1,4 @@
-//! What is logged, and how.
+//! Log filter, format and output.
 
 use std::io::IsTerminal;
 
@@ -8,30 +8,30 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What has lines of its own: every request, this program, ONNX Runtime, and how registries are
-/// asked.
+/// Log targets that a filter may name: requests, this program, ONNX Runtime and registry access.
 const PARTS: [&str; 5] = ["access", "inference_api", "ort", "ureq", "rustls"];
 
-/// Lines that wait for a reader of the log; more are dropped.
+/// Largest number of buffered lines; further lines are dropped.
 const MOST_LINES: usize = 8192;
 
-/// Starts logging to standard error, on a thread of its own: who stops reading the log must not
-/// stop the server. What waits is written when the result is dropped.
+/// Starts logging to standard error on its own thread: a stalled reader cannot stop the server.
+///
+/// Dropping the returned guard flushes the buffered lines.
 pub fn start(filter: &str, format: LogFormat) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(MOST_LINES)
         .lossy(true)
         .finish(std::io::stderr());
-    // A part that is named alone must not turn off all others.
+    // A filter that names only one target must not turn off all others.
     let has_level = filter.split(',').any(|directive| !directive.contains('='));
     let rest = if has_level { "" } else { "info," };
     let log = tracing_subscriber::fmt()
-        // ONNX Runtime tells us of every error, and we tell whose it is; its own words are there
-        // for who asks for them.
+        // ONNX Runtime returns every error, and this server logs it with its context. Its own lines
+        // are off by default.
         .with_env_filter(EnvFilter::new(format!("ort=off,{rest}{filter}")))
         .with_ansi(std::io::stderr().is_terminal())
-        // A line that nobody reads any more would be told of on the same standard error, by a macro
-        // that panics then: a server outlives its log's reader.
+        // tracing reports a closed log on the same standard error, with a macro that panics then.
+        // The server must outlive the log's reader.
         .log_internal_errors(false)
         .with_writer(writer);
     match format {
@@ -41,11 +41,12 @@ pub fn start(filter: &str, format: LogFormat) -> WorkerGuard {
     guard
 }
 
-/// Reads `LEVEL` and `PART=LEVEL`, with commas between them. What tracing makes of a misspelt level
-/// is a part of that name, and nothing would be logged.
+/// Parses a comma-separated list of `LEVEL` and `PART=LEVEL`.
+///
+/// tracing would read a misspelt level as a target of that name and log nothing.
 ///
 /// # Errors
-/// With the words that there are.
+/// Returns a message that lists the valid levels or parts.
 pub fn filter(text: &str) -> Result<String, String> {
     let mut directives = Vec::new();
     for directive in text.split(',').map(str::trim) {

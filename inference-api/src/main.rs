@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line, over the environment, over the configuration file, over the defaults.
+/// Parses the arguments. Precedence: command line, environment, configuration file, defaults.
 fn arguments() -> Result<Cli, file::FileError> {
     let args: Vec<_> = std::env::args_os().collect();
     let command = without_empty_variables(Cli::command());
@@ -35,8 +35,7 @@ fn arguments() -> Result<Cli, file::FileError> {
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
-/// Compose files and CI systems set variables to nothing where they mean that nobody has said
-/// anything.
+/// Ignores empty variables: Compose files and CI systems set an unset variable to the empty string.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(|subcommand| {
         subcommand.mut_args(|arg| {
@@ -68,7 +67,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
             let checked = serve::check(&model, workers.get())?;
             println!("{}", checked.said);
-            // A server that tries a file before it takes over asks whether it loads.
+            // A server that tries a new file only asks whether it loads.
             if let Some(reason) = checked.refused.filter(|_| !expendable) {
                 return Err(reason.into());
             }

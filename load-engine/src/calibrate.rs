@@ -1,4 +1,4 @@
-//! What the generator can do on its processors, against a server that does nothing.
+//! Calibration: the rate of the generator on its processors, against a server that does nothing.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,10 +13,12 @@ use crate::{
 const USERS: u32 = 64;
 const RUN_TIME: Duration = Duration::from_millis(800);
 
-/// Requests a second that load threads on `cores` (one thread, not pinned, if empty) get answered
-/// by a null server on another processor of this machine's `cpus`, with 64 connections and no think
-/// time; `None` where there is no other processor, the machine refuses, or there are several load
-/// threads: the null server has one, and would be the limit.
+/// Returns the requests per second that load threads on `cores` reach against a null server on
+/// another of this machine's `cpus`, with 64 connections and no think time. If `cores` is empty,
+/// there is one unpinned load thread.
+///
+/// Returns `None` without another processor, on a refusal by the machine, or with several load
+/// threads: the null server has a single thread, which would be the limit.
 pub fn calibrate(cores: &[usize], busy_poll: bool, cpus: usize) -> Option<f64> {
     if cpus < 2 || cores.len() > 1 {
         return None;

@@ -1,4 +1,4 @@
-//! How a run is stopped from outside.
+//! Control of a run from outside.
 
 use std::sync::{
     Arc,
@@ -10,12 +10,12 @@ use std::sync::{
 pub struct Control(Arc<AtomicBool>);
 
 impl Control {
-    /// No request is begun from now on; those in flight may end.
+    /// Stops the run: no request begins any more, and those in flight may end.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the run was told to stop.
+    /// Returns true if the run was told to stop.
     pub fn is_stopped(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! Errors of the load engine.
 
-/// Reason why a run could not be made. The machine is at fault in all of them, and a retry does not
+/// Reason why a run could not start. The machine is the cause in all cases, and a retry does not
 /// help until it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -8,9 +8,9 @@ pub enum EngineError {
     /// A limit of this machine is too low for so many users.
     #[error("{what}\n  help: {help}")]
     Limit {
-        /// Which limit, and how it is too low.
+        /// Name of the limit, and the shortage.
         what: String,
-        /// How to lift it.
+        /// Way to raise the limit.
         help: String,
     },
     /// The system refused a thread or an event loop.

@@ -1,4 +1,4 @@
-//! Events of a run, as it happens.
+//! Events of a running load test.
 
 use loadtest::measure::{Second, Window};
 
@@ -10,16 +10,16 @@ pub enum LoadEvent {
     StepStarted {
         /// Index of the step.
         index: usize,
-        /// Users at the end of its ramp.
+        /// Users at the end of the ramp.
         users: u32,
     },
-    /// A second went by.
+    /// A second is over.
     Second(Box<Second>),
     /// A step is over and all its requests have ended.
     StepEnded {
         /// Index of the step.
         index: usize,
-        /// Its requests.
+        /// Requests of the step.
         window: Box<Window>,
     },
 }

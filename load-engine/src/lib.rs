@@ -1,9 +1,9 @@
 //! Load engine: sends the requests of a plan and records their answers.
 //!
-//! A raw loop on epoll with one state machine a user, because 10,000 connections behind a general
-//! client cost 19 kB each and a quarter of the rate, and the generator must never be the slowest
-//! part. Load threads share nothing while they run: each has its own users, connections, timers and
-//! recorder.
+//! Each load thread runs an epoll loop with one state machine per user. With a general HTTP client,
+//! 10,000 connections cost 19 kB each and a quarter of the rate, and the generator must never be
+//! the slowest part. Load threads share nothing while they run: each has its own users,
+//! connections, timers and recorder.
 //!
 //! [`run`] blocks and owns its threads; no type of this crate is async. [`null_server`] is the peer
 //! that the engine is measured against, and [`calibrate`] does that on this machine.

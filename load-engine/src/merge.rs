@@ -1,4 +1,4 @@
-//! The reports of several load threads, merged into the seconds and steps of one run.
+//! Merger of load threads' reports into the seconds and steps of one run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -44,7 +44,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Adds a thread's second; the last thread's completes it.
+    /// Adds a thread's second; the last thread's part completes it.
     pub fn second(&mut self, part: &ThreadSecond) {
         let index = part.index;
         for (kind, words) in &part.words {
@@ -60,8 +60,8 @@ impl<'a> Merge<'a> {
         if *have == self.parts
             && let Some((_, mut second)) = self.seconds.remove(&index)
         {
-            // Here and not in the threads: on a large machine the kernel takes its time to put that
-            // file together.
+            // Read here and not in the load threads: on a large machine the kernel needs long to
+            // write that file.
             second.generator.steal = self.steal.take();
             self.generator.insert(index, second.generator);
             (self.observe)(LoadEvent::Second(Box::new(second)));
@@ -75,7 +75,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Adds a thread's windows of a step; the last thread's complete it.
+    /// Adds a thread's windows of a step; the last thread's part completes it.
     pub fn step(&mut self, index: usize, part: &[Window]) {
         let (have, measured) = self.steps.entry(index).or_default();
         *have += 1;

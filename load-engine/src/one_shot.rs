@@ -1,4 +1,4 @@
-//! One request outside of any run, on a connection of its own: what is asked before users come.
+//! Single requests outside of a run, each on a connection of its own.
 
 use std::{
     io::{self, Read, Write},
@@ -11,26 +11,26 @@ use rustls::ClientConnection;
 
 use crate::http1::{Progress, Reader};
 
-/// What came back.
+/// Answer to a one-shot request.
 #[derive(Debug)]
 pub struct Answer {
-    /// 200, 503, …
+    /// Status code.
     pub status: u16,
     /// The answer's body.
     pub body: Vec<u8>,
-    /// What it says of itself in a line, if it is no 2xx.
+    /// The server's message in one line, if the status is not 2xx.
     pub words: String,
 }
 
-/// An answer that is larger is not for us.
+/// Largest body that is kept.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Sends a request's `bytes`, head and body as they are, and reads the answer, as users of a run would;
-/// blocks for `patience` at most.
+/// Sends a request's `bytes`, head and body unchanged, and reads the answer like a user of a run;
+/// blocks for at most `patience`.
 ///
 /// # Errors
-/// When no whole answer came. `InvalidData` is the peer's fault: its TLS, or an answer that is
-/// none.
+/// Returns an error if no complete answer arrived. `InvalidData` means a fault of the peer: its
+/// TLS, or an answer that is not HTTP/1.1.
 pub fn request(
     addr: SocketAddr,
     secure: Option<&Secure>,
@@ -59,7 +59,7 @@ pub fn request(
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What the system calls a read that took too long.
+            // The system reports a read timeout as `WouldBlock`.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -69,11 +69,10 @@ pub fn request(
     Ok(Answer { status: answer.status, body: reader.kept_body().to_owned(), words: reader.words() })
 }
 
-/// Whether the address takes connections and, where TLS is wanted, has a certificate that is
-/// trusted.
+/// Checks that the address accepts connections and, with TLS, presents a trusted certificate.
 ///
 /// # Errors
-/// When it does not; `InvalidData` is the peer's TLS.
+/// Returns an error if it does not; `InvalidData` means a fault of the peer's TLS.
 pub fn connect(addr: SocketAddr, secure: Option<&Secure>, patience: Duration) -> io::Result<()> {
     Connection::open(addr, secure, Instant::now() + patience).map(drop)
 }

@@ -1,4 +1,4 @@
-//! A run: one load thread for each part of a segment, and their reports merged.
+//! A run: one load thread for each part of a segment, and their merged reports.
 
 use std::{
     sync::mpsc,
@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// Runs a segment against the targets and blocks until it is over or stopped. `limits` are the
-/// objective's latency limits, for the windows' slices. `observe` is called
-/// with every event, on the calling thread.
+/// objective's latency limits, for the windows' slices. `observe` is called with every event, on
+/// the calling thread.
 ///
 /// # Errors
-/// When this machine does not allow so many connections, or refuses threads.
+/// Returns an error if this machine does not allow so many connections, or refuses threads.
 pub fn run(
     segment: &Segment,
     targets: &Targets,
@@ -46,7 +46,7 @@ pub fn run(
             reports: reports.clone(),
         };
         let stop_all = control.clone();
-        // One that fails takes the others with it: half the users are not what was asked for.
+        // A thread that fails stops the others: half of the users would be another load.
         let play = move || work.run().inspect_err(|_| stop_all.stop());
         let spawned = std::thread::Builder::new().name(format!("users-{part}")).spawn(play);
         threads.push(spawned.inspect_err(|_| control.stop())?);

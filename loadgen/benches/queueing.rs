@@ -22,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-use load_engine::{Control, raise_file_limit};
 use load_engine::LoadEvent;
+use load_engine::{Control, raise_file_limit};
 use loadtest::workload::{Balance, Gaps, Plan, Request, Segment, Step, Targets, Traffic};
 
 const MU: f64 = 500.0;

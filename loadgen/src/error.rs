@@ -1,4 +1,4 @@
-//! The one place where errors become exit codes.
+//! Errors and their exit codes.
 
 use load_engine::EngineError;
 use loadtest::{
@@ -7,10 +7,10 @@ use loadtest::{
 };
 use sizing::trial::LadderError;
 
-/// Why a command could not do what it was asked.
+/// Error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A flag or file is wrong.
+    /// A flag or file is invalid.
     #[error("{0}")]
     Usage(String),
     /// The target does not answer.
@@ -19,31 +19,31 @@ pub enum Error {
     /// This machine lacks something.
     #[error("{0}")]
     Machine(String),
-    /// From the load engine.
+    /// Error of the load engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// From the orchestrator.
+    /// Error of the orchestrator.
     #[error(transparent)]
     Orchestrator(#[from] orchestrator::Error),
     /// A result file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {
-        /// Which.
+        /// Path of the file.
         path: std::path::PathBuf,
-        /// The system's words.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// How a command ended; the numbers are part of its interface.
+/// Exit status of a command; the numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
     /// The objective was met, or there was none.
     Met = 0,
-    /// It was missed, no limits hold it, or every request failed.
+    /// The objective was missed, no limits hold it, or every request failed.
     Missed = 1,
-    /// A flag or file is wrong.
+    /// A flag or file is invalid.
     Usage = 2,
     /// The generator was the limit while an objective or a rate was set.
     GeneratorLimited = 3,
@@ -51,12 +51,12 @@ pub enum ExitStatus {
     Unreachable = 4,
     /// An Engine, a cgroup or an image is missing, or a limit of this machine is too low.
     Machine = 5,
-    /// Ctrl-C; what was measured by then is written.
+    /// The command was interrupted; measurements so far are written.
     Interrupted = 130,
 }
 
 impl Error {
-    /// The exit code that tells whose fault it was.
+    /// Returns the exit code, which tells the cause of the error.
     pub fn status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) => ExitStatus::Usage,

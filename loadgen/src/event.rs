@@ -1,5 +1,5 @@
-//! The one stream of events that every view reads: terminal, page and files. None measures for
-//! itself.
+//! The single stream of events that all views read: terminal, page and files. No view measures
+//! anything.
 
 use std::sync::mpsc::Sender;
 
@@ -9,31 +9,31 @@ use sizing::{
     trial::{Reading, Trial},
 };
 
-/// What happens in a run or a sweep, as it happens.
+/// An event of a run or a sweep.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// The load engine's.
+    /// Event of the load engine.
     Load(LoadEvent),
     /// A trial of a sweep begins.
     Next {
-        /// The trial, why it is the next one, and how long the sweep still takes.
+        /// The trial, its reason, and the remaining time of the sweep.
         planned: Planned,
-        /// Its number, from 1.
+        /// Number of the trial, from 1.
         number: usize,
     },
-    /// A running probe has read what happens under the limits that it set.
+    /// Reading of a running probe.
     Reading(Box<Reading>),
-    /// What is known of the edge by now.
+    /// Preliminary estimate of the edge.
     Estimate(Estimate),
     /// A trial is over.
     TrialEnded {
         /// The trial.
         trial: Box<Trial>,
-        /// What is known of its replica count with it.
+        /// Answer for its replica count so far.
         known: Option<Box<ReplicaAnswer>>,
     },
-    /// A line for people.
+    /// A line of text for people.
     Log(String),
 }
 
@@ -43,8 +43,8 @@ impl From<LoadEvent> for Event {
     }
 }
 
-/// Returns an observer of the load engine that sends its events to `views`. A view that has gone
-/// away does not end the run.
+/// Returns an observer of the load engine that sends its events to `views`. A closed view does not
+/// end the run.
 pub fn forward(views: &Sender<Event>) -> impl Fn(LoadEvent) {
     |event| drop(views.send(event.into()))
 }

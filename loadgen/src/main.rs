@@ -1,4 +1,4 @@
-//! `loadgen`: see `--help`.
+//! Binary `loadgen`; see `--help`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! How often is the verdict wrong? On simulated services whose truth is known, with latencies
 //! correlated as throttling does it.
 //!
-//!     cargo bench -p loadgen --bench verdicts [-- SERVICES]
+//!     cargo bench -p loadtest --bench verdicts [-- SERVICES]
 
 use loadtest::verdict::{
     LEAST_CHANCE,

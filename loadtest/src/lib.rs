@@ -1,4 +1,4 @@
-//! Pure core of a load test: [`workload`] (what is sent, where and when), [`measure`] (windows of
+//! Pure core of a load test: [`workload`] (requests, targets and schedule), [`measure`] (windows of
 //! latencies), [`slo`] (the objective) and [`verdict`] (pass, fail, undecided or invalid).
 //!
 //! Nothing here opens a connection or reads a clock. Scenario files, certificates and host names

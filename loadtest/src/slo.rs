@@ -1,30 +1,30 @@
-//! The objective: what has to hold.
+//! The service-level objective.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use crate::measure::Window;
 
-/// `p95<100ms,failures<0.1%,rate>=95%`.
+/// Objective such as `p95<100ms,failures<0.1%,rate>=95%`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    /// Each says that a share of the requests ends within a time.
+    /// Latency limits: each requires a share of the requests to end within a time.
     pub latency: Vec<LatencyLimit>,
-    /// The share of requests that may fail.
+    /// Share of requests that may fail.
     pub failures: Option<f64>,
-    /// The share of the planned rate that must be reached.
+    /// Share of the planned rate that must be reached.
     pub rate: Option<f64>,
 }
 
-/// `p95<100ms`.
+/// Latency limit such as `p95<100ms`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencyLimit {
-    /// 0.95 for p95.
+    /// Quantile, 0.95 for p95.
     pub quantile: f64,
-    /// The limit.
+    /// Longest latency allowed at the quantile.
     pub limit: Duration,
 }
 
-/// An objective that cannot be read.
+/// Error for an objective that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("objective {given:?}: {reason}; write for instance p95<100ms,failures<0.1%,rate>=95%")]
 pub struct ObjectiveError {
@@ -33,13 +33,13 @@ pub struct ObjectiveError {
 }
 
 impl Objective {
-    /// The latency limits, for the engine's slices.
+    /// Returns the latency limits, for counting in slices.
     pub fn limits(&self) -> Vec<Duration> {
         self.latency.iter().map(|l| l.limit).collect()
     }
 }
 
-/// `p95<100ms,failures<0.1%,rate>=95%`.
+/// Returns `p95<100ms,failures<0.1%,rate>=95%`.
 impl Default for Objective {
     fn default() -> Self {
         let p95 = LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) };
@@ -48,7 +48,7 @@ impl Default for Objective {
 }
 
 impl LatencyLimit {
-    /// The share of requests that may be over the limit.
+    /// Returns the share of requests that may exceed the limit.
     pub fn allowed_over(&self) -> f64 {
         1.0 - self.quantile
     }
@@ -116,11 +116,11 @@ impl fmt::Display for LatencyLimit {
     }
 }
 
-/// The smallest share, and step between shares, in percent. Finer ones would be written as another
-/// objective, and to prove that so few fail takes hundreds of millions of requests.
+/// Smallest share, and step between shares, in percent. The text form rounds finer shares to
+/// another objective, and to prove them takes hundreds of millions of requests.
 const FINEST: f64 = 1e-6;
 
-/// Without the noise of binary fractions: 99.9, not 99.90000000000001.
+/// Removes the noise of binary fractions: 99.9, not 99.90000000000001.
 fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
@@ -144,7 +144,7 @@ fn quantile(text: &str) -> Result<f64, String> {
     }
 }
 
-/// What is measured is in whole microseconds.
+/// Shortest limit: latencies are measured in whole microseconds.
 const SHORTEST_S: f64 = 1e-6;
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,14 +1,14 @@
-//! What can be refused before anything is created.
+//! Checks that refuse a request before anything is created.
 
 use crate::{Deployment, Error, Host, Limits, Result, Usage, cgroup::LEAST_CPU_MILLIS};
 
-/// A container under 6 MiB does not start on an Engine; a process rarely does.
+/// Smallest memory limit, in bytes: with less, no container starts, and processes rarely do.
 const LEAST_MEMORY: u64 = 6 << 20;
 
-/// Refuses names and limits that cannot work on `host`.
+/// Checks that names and limits can work on `host`.
 ///
 /// # Errors
-/// [`Error::Unsatisfiable`] that says which, and what would do.
+/// Returns [`Error::Unsatisfiable`] that names the invalid value and a valid one.
 pub(crate) fn check_deployment(deployment: &Deployment, host: &Host) -> Result<()> {
     let name = &deployment.name;
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -28,10 +28,10 @@ pub(crate) fn check_deployment(deployment: &Deployment, host: &Host) -> Result<(
     check_limits(deployment.limits, deployment.cpuset.as_deref(), host)
 }
 
-/// Refuses limits that the host cannot give.
+/// Checks that the host can provide the limits.
 ///
 /// # Errors
-/// [`Error::Unsatisfiable`] that says which, and what would do.
+/// Returns [`Error::Unsatisfiable`] that names the invalid value and a valid one.
 pub(crate) fn check_limits(limits: Limits, cpuset: Option<&[usize]>, host: &Host) -> Result<()> {
     if limits.cpus.millis < LEAST_CPU_MILLIS {
         return refuse(format!(
@@ -73,11 +73,12 @@ pub(crate) fn check_limits(limits: Limits, cpuset: Option<&[usize]>, host: &Host
     Ok(())
 }
 
-/// Refuses memory under what running replicas cannot give back. Left to the kernel, version 1 would
-/// refuse it too, but version 2 would kill.
+/// Checks that a new memory limit is not below the anonymous memory of running replicas.
+///
+/// The kernel would refuse such a limit in version 1 but kill in version 2.
 ///
 /// # Errors
-/// [`Error::Unsatisfiable`] that says how much is in use.
+/// Returns [`Error::Unsatisfiable`] with the memory in use.
 pub(crate) fn check_in_use(limits: Limits, usage: &[Usage]) -> Result<()> {
     match usage.iter().find(|usage| usage.running && usage.memory.anon_bytes > limits.memory_bytes)
     {

@@ -1,5 +1,4 @@
-//! Starting several replicas as one act, and changing how many there are: the same for every
-//! backend.
+//! Starting and scaling of several replicas as one operation, shared by all backends.
 
 use std::path::PathBuf;
 
@@ -8,19 +7,19 @@ use futures_util::future::join_all;
 
 use crate::{Deployment, Replica, Result, Service, page_cache::make_cold};
 
-/// What a backend does with single replicas.
+/// Operations of a backend on single replicas.
 #[async_trait]
 pub(crate) trait Copies: Sync {
-    /// Makes what all replicas share.
+    /// Creates the objects that all replicas share.
     async fn prepare(&self, deployment: &Deployment) -> Result<()>;
 
-    /// The files and folders that replicas run from, or why they cannot be told.
+    /// Returns the files and folders that replicas run from, or the reason why they are unknown.
     async fn files(&self, deployment: &Deployment) -> std::result::Result<Vec<PathBuf>, String>;
 
-    /// Starts one and returns when it is ready. Nothing of it is left after an error.
+    /// Starts a replica and returns when it is ready. After an error, nothing of it is left.
     async fn start_one(&self, deployment: &Deployment) -> Result<Replica>;
 
-    /// Stops and removes replicas; those that are gone are no error.
+    /// Stops and removes replicas; missing ones are not an error.
     async fn remove(&self, replicas: &[Replica]) -> Result<()>;
 
     /// Starts the service.
@@ -31,7 +30,7 @@ pub(crate) trait Copies: Sync {
         Ok(Service { deployment: deployment.clone(), replicas, page_cache })
     }
 
-    /// Starts so many at once: all of them are ready when this returns, or none is left.
+    /// Starts `replicas` replicas at once: on return all of them are ready, or none is left.
     async fn add(&self, deployment: &Deployment, replicas: usize) -> Result<Vec<Replica>> {
         let results = join_all((0..replicas).map(|_| self.start_one(deployment))).await;
         let (started, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
@@ -39,14 +38,14 @@ pub(crate) trait Copies: Sync {
         match failed.into_iter().find_map(Result::err) {
             None => Ok(started),
             Some(error) => {
-                // What went wrong first says more than what went wrong in removing it.
+                // The first error says more than an error during removal.
                 let _ = self.remove(&started).await;
                 Err(error)
             }
         }
     }
 
-    /// Starts or removes the newest until there are so many.
+    /// Starts replicas or removes the newest until the service has `replicas` of them.
     async fn change(&self, service: &mut Service, replicas: u32) -> Result<()> {
         let (now, wanted) = (service.replicas.len(), replicas as usize);
         if wanted > now {

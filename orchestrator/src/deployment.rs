@@ -1,4 +1,4 @@
-//! What a caller asks for, and what it gets back.
+//! Requests to an orchestrator and the resulting services.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PageCache;
 
-/// A CPU quota, in thousandths of a processor: exact, ordered and hashable, unlike the `f64` people
-/// write.
+/// CPU quota in thousandths of a processor: exact, ordered and hashable, unlike an `f64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cpus {
     /// Thousandths of a processor; 1,000 is one whole processor.
@@ -15,17 +14,17 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// `millis` thousandths of a processor.
+    /// Creates a quota of `millis` thousandths of a processor.
     pub const fn from_millis(millis: u32) -> Self {
         Self { millis }
     }
 
-    /// Processors as people write them, rounded to a thousandth: `0.25`.
+    /// Creates a quota from processors, such as `0.25`, rounded to a thousandth.
     pub fn from_f64(cpus: f64) -> Self {
         Self { millis: (cpus * 1000.0).round().max(0.0) as u32 }
     }
 
-    /// Processors, for arithmetic and for show.
+    /// Returns the number of processors, for arithmetic and display.
     pub fn as_f64(self) -> f64 {
         f64::from(self.millis) / 1000.0
     }
@@ -54,115 +53,114 @@ impl<'de> Deserialize<'de> for Cpus {
 pub struct Limits {
     /// CFS bandwidth quota.
     pub cpus: Cpus,
-    /// Memory, with swap off. An OOM kill follows when it cannot be held.
+    /// Memory limit with swap off; exceeding it ends in an OOM kill.
     pub memory_bytes: u64,
 }
 
-/// A program to run as a child process.
+/// Program to run as a child process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// The executable.
+    /// Executable.
     pub path: PathBuf,
-    /// Its arguments. `{addr}` in one is replaced by the address that the replica must listen on.
+    /// Arguments; `{addr}` is replaced by the address on which the replica must listen.
     pub args: Vec<String>,
 }
 
-/// What a replica runs.
+/// Workload of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Workload {
-    /// A container image, listening on `port`.
+    /// Container image that listens on `port`.
     Image {
         /// Name and tag, or a digest.
         reference: String,
-        /// Overrides the image's command when not empty. `{addr}` is replaced by `0.0.0.0:port`.
+        /// Command that overrides the image's if not empty; `{addr}` is replaced by `0.0.0.0:port`.
         args: Vec<String>,
-        /// The port that the program in the image listens on.
+        /// Port on which the program in the image listens.
         port: u16,
-        /// Read-only bind mounts, host path to container path. Empty unless the user asked for one.
+        /// Read-only bind mounts, host path to container path. Empty unless the user requests one.
         mounts: Vec<(PathBuf, PathBuf)>,
     },
-    /// A program on this machine.
+    /// Program on this machine.
     Program(Program),
 }
 
-/// When an image is pulled from its registry, in Docker's words.
+/// Policy for pulling an image from its registry, in Docker's terms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pull {
-    /// Also when the Engine has one of this name.
+    /// Always, even if the Engine has an image of this name.
     Always,
-    /// When the Engine has none.
+    /// Only if the Engine has none.
     #[default]
     Missing,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// What an image is, whatever its name will stand for tomorrow.
+/// Identity of an image, independent of what its name refers to later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageId {
-    /// The Engine's own, `sha256:…`.
+    /// Id in the Engine, `sha256:…`.
     pub id: String,
-    /// What registries call it, `name@sha256:…`; none of an image that was never in one.
+    /// Digests in registries, `name@sha256:…`; empty for an image that was never in one.
     pub digests: Vec<String>,
 }
 
-/// What a container of ours runs as. Without more it has no capability of the kernel's, whoever it
-/// runs as.
+/// User and capabilities of a container; by default it has no kernel capability, whatever its user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
-    /// Capabilities, `CHOWN`, `SETUID`, …, or `ALL`.
+    /// Capabilities to add: `CHOWN`, `SETUID`, …, or `ALL`.
     pub cap_add: Vec<String>,
-    /// `USER` or `USER:GROUP`, instead of the image's.
+    /// `USER` or `USER:GROUP` that overrides the image's.
     pub user: Option<String>,
 }
 
-/// A service to start.
+/// Service to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     /// Short name, part of the replicas' names: `[a-z0-9-]+`.
     pub name: String,
-    /// What every replica runs.
+    /// Workload of every replica.
     pub workload: Workload,
-    /// Added to the environment of every replica.
+    /// Variables added to the environment of every replica.
     pub env: BTreeMap<String, String>,
-    /// What containers may do beyond what ours may.
+    /// Rights of containers beyond the default.
     pub rights: Rights,
-    /// How many copies.
+    /// Number of replicas.
     pub replicas: u32,
-    /// Limits of each copy.
+    /// Limits of each replica.
     pub limits: Limits,
-    /// The processors that the replicas may run on; all of them if `None`.
+    /// Processors on which the replicas may run; all of them if `None`.
     pub cpuset: Option<Vec<usize>>,
-    /// `GET` on this path answers 2xx when a replica is ready.
+    /// Path whose `GET` returns 2xx once a replica is ready.
     pub ready_path: String,
-    /// How long a replica may take to become ready.
+    /// Longest time for a replica to become ready.
     pub ready_timeout: Duration,
-    /// Whether the files that the replicas run from are evicted from the page cache before the
-    /// first one starts.
+    /// True to evict the replicas' files from the page cache before the first start.
     pub cold: bool,
-    /// Whether containers of others that run already go on running, with other limits. Backends
-    /// that start replicas of their own start them in any case.
+    /// True to keep an attached service's running containers and change only their limits.
+    ///
+    /// Backends that start their own replicas ignore it.
     pub in_place: bool,
 }
 
-/// One running copy.
+/// Running replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replica {
-    /// Unique on this machine; also its host name, and what the server reports as its replica name.
+    /// Name, unique on this machine; also the host name and the replica name of the server.
     pub name: String,
-    /// Where it listens; reachable from this process without a proxy in between.
+    /// Listening address, reachable from this process without a proxy.
     pub addr: SocketAddr,
-    /// The backend's handle: a container id, or a process id.
+    /// Handle of the backend: a container id or a process id.
     pub id: String,
 }
 
-/// A deployed service.
+/// Deployed service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// What was asked for, with the limits and the replica count as they are now.
+    /// Deployment, with the current limits and number of replicas.
     pub deployment: Deployment,
-    /// The copies, oldest first.
+    /// Replicas, oldest first.
     pub replicas: Vec<Replica>,
-    /// What was in the page cache when the first of them were started.
+    /// Page cache state at the start of the first replicas.
     pub page_cache: PageCache,
 }

@@ -1,98 +1,98 @@
-//! Errors that say whose fault it was and whether a retry helps.
+//! Errors, with their blame and whether a retry helps.
 
-/// The result of every call of this crate.
+/// Result of every call of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whose fault an error was; a caller maps it to an exit code.
+/// Party at fault; a caller maps it to an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// What was asked for cannot be done: a wrong name, a limit beyond the host.
+    /// Impossible request: a wrong name, or a limit beyond the host.
     Request,
-    /// The machine lacks something: an Engine, a cgroup, an image.
+    /// Machine that lacks something: an Engine, a cgroup, an image.
     Machine,
-    /// The replica did not do its part: it exited, or never became ready.
+    /// Replica that exited or never became ready.
     Replica,
 }
 
-/// Why an orchestrator could not do what it was asked.
+/// Errors of an orchestrator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No Engine answers.
+    /// Missing or unreachable Engine.
     #[error("no Docker Engine answers at {at}: {cause}\n  help: {}", connect_help(.cause))]
     NoEngine {
         /// Socket or address tried.
         at: String,
-        /// What happened.
+        /// Cause.
         cause: String,
     },
-    /// The Engine refused a call.
+    /// Call that the Engine refused.
     #[error("the Docker Engine could not {action}: {cause}")]
     Engine {
-        /// What was being done.
+        /// Attempted action.
         action: String,
-        /// The Engine's own words.
+        /// Message of the Engine.
         cause: String,
     },
-    /// The image is not here and cannot be pulled.
+    /// Image that is absent and cannot be pulled.
     #[error(
         "image {reference} is not on this machine and could not be pulled: {cause}\n  help: {help}"
     )]
     NoImage {
-        /// The image's name.
+        /// Name of the image.
         reference: String,
-        /// The registry's or the Engine's words.
+        /// Message of the registry or the Engine.
         cause: String,
-        /// What to do.
+        /// Advice.
         help: String,
     },
-    /// CPU or memory limits cannot be written here.
+    /// CPU or memory limits that cannot be written here.
     #[error("CPU and memory limits cannot be set for processes here: {cause}\n  help: {help}")]
     NoCgroup {
-        /// Which file or controller, and why.
+        /// File or controller, and reason.
         cause: String,
-        /// The exact command that helps.
+        /// Exact command that helps.
         help: String,
     },
-    /// A limit is outside of what the host can give.
+    /// Limit outside of what the host can provide.
     #[error("{0}")]
     Unsatisfiable(String),
-    /// The program cannot be started.
+    /// Program that cannot be started.
     #[error("cannot start {program}: {cause}")]
     Program {
         /// Path of the executable.
         program: String,
-        /// The system's words.
+        /// Error of the operating system.
         cause: String,
     },
-    /// A replica ended or did not become ready.
+    /// Replica that ended or did not become ready.
     #[error("replica {replica} {what}{}{}", last_lines(.logs), help(.hint.as_deref()))]
     NotReady {
-        /// Its name.
+        /// Name of the replica.
         replica: String,
-        /// "ended (exit 1) before it was ready", "did not answer GET /health with a 2xx in 10s
-        /// (status 503)".
+        /// Description of the failure: "ended (exit 1) before it was ready", "did not answer GET
+        /// /health with a 2xx in 10s (status 503)".
         what: String,
-        /// The last lines that it wrote.
+        /// Last lines of its output.
         logs: String,
-        /// Whether the kernel killed it for memory.
+        /// True if the kernel killed it for memory.
         oom_killed: bool,
-        /// What may help.
+        /// Advice, if any.
         hint: Option<String>,
     },
-    /// A file of the kernel or of ours could not be read or written.
+    /// File of the kernel or of this program that could not be read or written.
     #[error("cannot {action} {path}: {source}")]
     File {
-        /// "read", "write", "create".
+        /// Action: "read", "write", "create".
         action: &'static str,
-        /// Which.
+        /// Path of the file.
         path: String,
-        /// The system's words.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// A file that could not be read, written or whatever `action` says.
+    /// Creates the error of a failed `action` on a file.
     pub(crate) fn file(
         action: &'static str,
         path: impl AsRef<std::path::Path>,
@@ -101,7 +101,7 @@ impl Error {
         Self::File { action, path: path.as_ref().display().to_string(), source }
     }
 
-    /// Whose fault it was.
+    /// Returns the party at fault.
     pub fn blame(&self) -> Blame {
         match self {
             Self::Unsatisfiable(_) | Self::Program { .. } => Blame::Request,
@@ -110,7 +110,7 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed a little later.
+    /// Returns true if the same call may succeed a little later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Engine { .. } | Self::NotReady { oom_killed: false, .. })
     }
@@ -120,7 +120,7 @@ fn help(hint: Option<&str>) -> String {
     hint.map(|hint| format!("\n  help: {hint}")).unwrap_or_default()
 }
 
-/// What helps where no Engine answers.
+/// Returns the advice for an Engine that does not answer.
 fn connect_help(cause: &str) -> &'static str {
     if cause.to_ascii_lowercase().contains("permission denied") {
         "the socket is not yours to use: become a member of its group (sudo usermod -aG docker \

@@ -1,4 +1,4 @@
-//! What this machine has.
+//! Resources of this machine.
 
 use std::{fs, io};
 
@@ -6,24 +6,24 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::{Error, Result};
 
-/// Processors that are online.
+/// Returns the number of online processors.
 pub(crate) fn online_cpus() -> Result<u32> {
     let path = "/sys/devices/system/cpu/online";
     parse_list(&read(path)?).ok_or_else(|| unexpected(path))
 }
 
-/// Physical memory.
+/// Returns the physical memory in bytes.
 pub(crate) fn memory_bytes() -> Result<u64> {
     let path = "/proc/meminfo";
     parse_meminfo(&read(path)?).ok_or_else(|| unexpected(path))
 }
 
-/// How many files a process of this one's may have open at most, if it asks for them.
+/// Returns the hard limit on open files of this process, which its children inherit.
 pub(crate) fn file_limit() -> Option<u64> {
     getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_, hard)| hard)
 }
 
-/// How many processors a list like `0-3,6` names.
+/// Counts the processors in a list like `0-3,6`.
 fn parse_list(list: &str) -> Option<u32> {
     let mut count = 0;
     for range in list.trim().split(',') {

@@ -1,10 +1,9 @@
-//! Whose a cgroup, a container or a network is.
+//! Owners of cgroups, containers and networks.
 //!
-//! A process id alone names nobody: ids are used again. With the time that the process started, in
-//! ticks since the boot, and the boot's own id, it is unique for good, so that
-//! [`Orchestrator::clean`](crate::Orchestrator::clean) can tell what a killed run left behind from
-//! what a live run still uses. (Process ids are those of the reader's PID namespace: a run inside a
-//! container is not seen from the host.)
+//! A process id alone is not unique, because ids are reused.
+//! The start time, in ticks since the boot, and the boot's id make it permanently unique.
+//! [`Orchestrator::clean`](crate::Orchestrator::clean) can therefore spare live runs.
+//! (Ids are those of the reader's PID namespace: the host does not see a run inside a container.)
 
 use std::{collections::BTreeMap, io};
 
@@ -18,24 +17,24 @@ const BOOT: &str = "loadgen.boot";
 const PID: &str = "loadgen.owner.pid";
 const START: &str = "loadgen.owner.start";
 
-/// The process that everything of a run belongs to.
+/// Process that owns all objects of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Owner {
-    /// The run's id: `[a-z0-9]+`.
+    /// Id of the run: `[a-z0-9]+`.
     pub run: String,
     /// `/proc/sys/kernel/random/boot_id` when the owner started.
     pub boot: String,
-    /// The owner's process id.
+    /// Process id of the owner.
     pub pid: u32,
-    /// When the owner started, in clock ticks since the boot.
+    /// Start time of the owner, in clock ticks since the boot.
     pub start_time: u64,
 }
 
 impl Owner {
-    /// This process, as the owner of `run`.
+    /// Returns this process as the owner of `run`.
     ///
     /// # Errors
-    /// When `run` is not `[a-z0-9]+`, or `/proc` cannot be read.
+    /// Returns an error if `run` is not 1 to 24 of `[a-z0-9]`, or `/proc` is unreadable.
     pub fn current(run: &str) -> Result<Self> {
         if !is_run_id(run) {
             return Err(Error::Unsatisfiable(format!(
@@ -54,8 +53,7 @@ impl Owner {
         Ok(Self { run: run.to_owned(), boot: boot_id()?, pid, start_time })
     }
 
-    /// Whether the owner still runs. In doubt it does: what is spared by mistake can be removed
-    /// later.
+    /// Returns true if the owner runs or may run: objects spared by mistake can be removed later.
     pub fn is_alive(&self) -> bool {
         if boot_id().is_ok_and(|boot| boot != self.boot) {
             return false;
@@ -65,7 +63,7 @@ impl Owner {
                 Some((state, start)) => start == self.start_time && !matches!(state, 'Z' | 'X'),
                 None => true,
             },
-            // With `hidepid`, `/proc` hides processes of others that a signal can still find.
+            // With `hidepid`, `/proc` hides foreign processes that a signal can still reach.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 kill(Pid::from_raw(self.pid.cast_signed()), None) == Err(Errno::EPERM)
             }
@@ -73,12 +71,12 @@ impl Owner {
         }
     }
 
-    /// Whether this machine has been started again since, or the owner is on another machine.
+    /// Returns true if the owner started during the current boot of this machine.
     pub(crate) fn is_of_this_boot(&self) -> bool {
         boot_id().is_ok_and(|boot| boot == self.boot)
     }
 
-    /// Labels for an Engine's objects.
+    /// Returns the labels for an Engine's objects.
     pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (RUN.to_owned(), self.run.clone()),
@@ -88,21 +86,21 @@ impl Owner {
         ])
     }
 
-    /// The owner that `get` finds among an object's labels, if they are ours.
+    /// Returns the owner from an object's labels, if they are this program's.
     pub fn from_labels<'a>(get: impl Fn(&str) -> Option<&'a String>) -> Option<Self> {
         let run = get(RUN).filter(|run| is_run_id(run))?.clone();
         let (pid, start_time) = (get(PID)?.parse().ok()?, get(START)?.parse().ok()?);
         Some(Self { run, boot: get(BOOT)?.clone(), pid, start_time })
     }
 
-    /// Name of the run's cgroup.
+    /// Returns the name of the run's cgroup.
     pub fn dir_name(&self) -> String {
         format!("run-{}-{}-{}-{}", self.run, self.pid, self.start_time, self.boot)
     }
 
-    /// The owner that a cgroup's name tells, if the name is one of ours.
+    /// Returns the owner from a cgroup's name, if it is this program's.
     pub fn from_dir_name(name: &str) -> Option<Self> {
-        // The boot id comes last because it has dashes of its own.
+        // The boot id comes last because it contains dashes.
         let mut parts = name.strip_prefix("run-")?.splitn(4, '-');
         let run = parts.next().filter(|run| is_run_id(run))?.to_owned();
         let (pid, start_time) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -111,7 +109,7 @@ impl Owner {
     }
 }
 
-/// Long enough for any id, short enough that a replica's name fits into a host name.
+/// Checks a run id; the length limit keeps a replica's name within a host name.
 fn is_run_id(run: &str) -> bool {
     (1..=24).contains(&run.len())
         && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -121,7 +119,7 @@ fn boot_id() -> Result<String> {
     Ok(read("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// State and start time (fields 3 and 22). The command in field 2 may hold spaces and parentheses.
+/// Returns state and start time (fields 3 and 22); the command (field 2) may contain `)`.
 fn parse_stat(stat: &str) -> Option<(char, u64)> {
     let mut rest = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = rest.next()?.chars().next()?;

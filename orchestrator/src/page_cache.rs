@@ -1,10 +1,10 @@
-//! The page cache of the files that replicas run from.
+//! Page cache of the files that replicas run from.
 //!
-//! A file's page is charged to the group that touches it first. On a fresh machine that is the
-//! replica; on one where another ran before, the replica gets the pages of its program and
-//! libraries for nothing, looks tens of MiB smaller than it is, and would thrash elsewhere under
-//! the limit that held here. So a cold start evicts them first, and asks the kernel afterwards
-//! whether they are gone: pages that somebody has mapped stay.
+//! A file's page is charged to the group that touches it first: on a fresh machine, the replica.
+//! If another one ran there before, the replica is not charged for its program and libraries.
+//! It looks tens of MiB smaller and would thrash elsewhere under the same limit.
+//! A cold start therefore evicts these files first.
+//! It then asks the kernel whether they are gone, because mapped pages stay.
 
 use std::{
     collections::BTreeSet,
@@ -18,20 +18,21 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::Deployment;
 
-/// What was in the page cache of the files of a service when its replicas were started.
+/// Page cache state of a service's files when its replicas were started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageCache {
-    /// Nothing: what the first replica reads of them is charged to it, as on a fresh machine.
+    /// Empty: the first replica is charged for the pages it reads, as on a fresh machine.
     Cold,
-    /// Something, or nobody knows; and why.
+    /// Not empty, or unknown, with the reason.
     Warm(String),
 }
 
-/// As many files as are asked about at once.
+/// Largest number of files per call of `fincore`.
 const FILES_A_QUESTION: usize = 1000;
 
-/// Evicts the files that replicas run from, if that was asked for; `files` tells which, or why
-/// nobody knows.
+/// Evicts the files that replicas run from if the deployment requests a cold start.
+///
+/// `files` returns them, or the reason why they are unknown.
 pub(crate) async fn make_cold(
     deployment: &Deployment,
     files: impl Future<Output = Result<Vec<PathBuf>, String>>,
@@ -49,8 +50,9 @@ pub(crate) async fn make_cold(
     }
 }
 
-/// The same paths, unless one is missing: a client in a container of its own is told paths of the
-/// Engine's file system.
+/// Returns the paths, or an error if one is missing.
+///
+/// A client in a container receives paths of the Engine's file system, which it cannot see.
 pub(crate) fn all_here(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
     match paths.iter().find(|path| matches!(path.try_exists(), Ok(false))) {
         Some(missing) => {
@@ -60,12 +62,12 @@ pub(crate) fn all_here(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
     }
 }
 
-/// Evicts the regular files under `roots`, which may be files themselves. Blocking.
+/// Evicts the regular files under `roots`, which may be files themselves. Blocks.
 fn evict(roots: &[PathBuf]) -> PageCache {
     let mut files = Vec::new();
     for root in roots {
         match collect(root, &mut files) {
-            // A file that a replica made for itself and took away: nothing of it is left.
+            // A replica created and removed this file itself, so nothing of it is left.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 return PageCache::Warm(format!("{} cannot be read: {error}", root.display()));
@@ -95,7 +97,7 @@ fn evict(roots: &[PathBuf]) -> PageCache {
     }
 }
 
-/// The files that a process has mapped: its program, its libraries, and data that it maps.
+/// Returns the files that a process has mapped: its program, its libraries and mapped data.
 pub(crate) fn mapped_files(pid: u32) -> BTreeSet<PathBuf> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     maps.lines()
@@ -119,14 +121,15 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 fn evict_file(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
-    // Pages that are not on the disk yet cannot be dropped.
+    // Dirty pages cannot be dropped.
     file.sync_data()?;
     Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
 }
 
-/// Files of which pages are in memory, with their bytes there. The kernel tells that of a mapping
-/// only, which Rust cannot make without `unsafe`; util-linux, which every distribution has, brings
-/// a command for it.
+/// Returns the files with resident pages, and their resident bytes.
+///
+/// The kernel reports that only for a mapping, which needs `unsafe` in Rust.
+/// The command `fincore` of util-linux, which every distribution has, reports it too.
 fn resident(files: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>, String> {
     let mut left = Vec::new();
     for some in files.chunks(FILES_A_QUESTION) {
@@ -175,7 +178,7 @@ mod tests {
         path
     }
 
-    // On a file system in memory, as /tmp may be, nothing can be evicted.
+    // Returns a folder on disk: nothing can be evicted on a file system in memory, as /tmp may be.
     fn on_disk() -> tempfile::TempDir {
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
     }

@@ -1,7 +1,7 @@
-//! Waits until a replica answers its ready path.
+//! Readiness polling of a replica.
 //!
-//! A request of our own over a bare socket: a client library would add its pool and its time-outs
-//! to what is one line sent and twelve bytes read.
+//! It sends its own request over a bare socket: one line sent and twelve bytes read.
+//! A client library would add its pool and its timeouts.
 
 use std::{
     io,
@@ -20,23 +20,22 @@ use crate::Result;
 
 const FIRST_POLL: Duration = Duration::from_millis(10);
 const LAST_POLL: Duration = Duration::from_millis(100);
-/// How often a backend should look whether the replica still runs meanwhile.
+/// Interval at which a backend should check whether the replica still runs.
 pub(crate) const ALIVE_POLL: Duration = Duration::from_millis(50);
 
-/// How a wait ended.
+/// Outcome of a wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It answered with a 2xx.
+    /// Response with a 2xx.
     Ready,
-    /// It ended first; how.
+    /// End of the replica, with its description.
     Ended(String),
-    /// Time ran out; what the last try met with.
+    /// Timeout, with the result of the last attempt.
     TimedOut(String),
 }
 
 impl Outcome {
-    /// What the replica did instead of becoming ready, for
-    /// [`Error::NotReady`](crate::Error::NotReady).
+    /// Describes the failure for [`Error::NotReady`](crate::Error::NotReady); `None` if ready.
     pub(crate) fn failure(self, path: &str, limit: Duration) -> Option<String> {
         match self {
             Self::Ready => None,
@@ -48,11 +47,10 @@ impl Outcome {
     }
 }
 
-/// Polls `GET path` on `addr` until it answers with a 2xx, `ended` tells how the replica ended, or
-/// `limit` is over.
+/// Polls `GET path` on `addr` until a 2xx, the replica's end (reported by `ended`) or `limit`.
 ///
 /// # Errors
-/// Those of `ended`.
+/// Returns the errors of `ended`.
 pub(crate) async fn wait(
     addr: SocketAddr,
     path: &str,
@@ -64,7 +62,7 @@ pub(crate) async fn wait(
     let poll = async {
         let mut delay = FIRST_POLL;
         loop {
-            // A service at a fiftieth of a processor may take seconds for its first answer.
+            // A service at a fiftieth of a processor may take seconds for its first response.
             match timeout(Duration::from_secs(10), get(addr, path)).await {
                 Ok(Ok(status)) if (200..300).contains(&status) => return,
                 Ok(Ok(status)) => note(format!("status {status}")),
@@ -92,7 +90,7 @@ async fn get(addr: SocketAddr, path: &str) -> io::Result<u16> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP/1.1"))
 }
 
-/// `HTTP/1.1 200`
+/// Parses the status of `HTTP/1.1 200`.
 fn parse_status(head: &[u8]) -> Option<u16> {
     let rest = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 "))?;
     std::str::from_utf8(rest).ok()?.parse().ok()
@@ -106,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers 503 a few times, then 200.
+    /// Starts a server that answers 503 `refusals` times, then 200.
     async fn server(refusals: u32) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

@@ -1,13 +1,13 @@
-//! Chooses a backend.
+//! Choice of a backend.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::{Error, Orchestrator, Owner, Result, docker::Engine, process::Processes};
 
-/// Which backend the user wants.
+/// Requested backend.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// Whichever works here.
+    /// First backend that works here.
     #[default]
     Auto,
     /// Containers.
@@ -17,7 +17,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// All of them, for a command line's help.
+    /// All choices, for a command line's help.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Docker, Self::Process];
 }
 
@@ -43,11 +43,13 @@ impl FromStr for Choice {
     }
 }
 
-/// The backend of `choice`; with `Auto`, Docker where an image is wanted, else processes where
-/// limits can be written (which is tried, not guessed), else Docker.
+/// Returns the backend of `choice`.
+///
+/// `Auto` uses Docker if an image is wanted, else processes if limits are writable (tested, not
+/// guessed), else Docker.
 ///
 /// # Errors
-/// Why the backend cannot work here; for `Auto`, why neither can.
+/// Returns the reason why the backend cannot work here; for `Auto`, why neither can.
 pub async fn select(
     choice: Choice,
     wants_image: bool,

@@ -1,65 +1,65 @@
-//! What a replica has used, as the kernel counts it.
+//! Resource usage of a replica, as counted by the kernel.
 
 use serde::{Deserialize, Serialize};
 
-/// Memory charged to a replica's cgroup, split by what it is.
+/// Memory charged to a replica's cgroup, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUsage {
-    /// Everything charged, now.
+    /// Total memory charged now.
     pub current_bytes: u64,
-    /// The most that was charged since the start; on a kernel without a peak counter, the most that
-    /// was seen.
+    /// Peak of the charged memory since the start; the largest observed value without a counter.
     pub peak_bytes: u64,
     /// Anonymous memory: heap and stacks.
     pub anon_bytes: u64,
-    /// Page cache, mapped files included: charged to whoever touched it first.
+    /// Page cache, including mapped files, charged to the group that touched it first.
     pub file_bytes: u64,
-    /// Pages of files that the process which maps most has in memory, whoever they are charged to
-    /// (`RssFile` of proc_pid_status(5)); none where its processes cannot be seen.
+    /// Resident file pages of the process that maps most, whichever group they are charged to.
+    ///
+    /// `RssFile` of proc_pid_status(5); `None` if its processes are not visible.
     pub mapped_file_bytes: Option<u64>,
-    /// Socket buffers, where the kernel tells; 0 where it does not.
+    /// Socket buffers; 0 if the kernel does not report them.
     pub sock_bytes: u64,
-    /// Times that the limit made the kernel take memory back, since the start.
+    /// Number of times that the limit made the kernel reclaim memory, since the start.
     pub reclaims: u64,
-    /// Page faults that had to read a file, since the start. A program whose own pages do not fit
-    /// into its limit makes them without end.
+    /// Page faults that read a file, since the start.
+    ///
+    /// A program whose own pages do not fit into its limit causes them endlessly.
     pub major_faults: u64,
 }
 
-/// What one replica has used since it was started. All counters only grow, so that two readings can
-/// be subtracted.
+/// Usage of one replica since its start. Counters only grow, so two readings can be subtracted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// The replica's name.
+    /// Name of the replica.
     pub replica: String,
     /// User and system time of all its threads.
     pub cpu_seconds: f64,
-    /// Enforcement periods in which it wanted to run.
+    /// Number of enforcement periods in which it wanted to run.
     pub periods: u64,
-    /// Periods in which it ran into its quota.
+    /// Number of periods in which it reached its quota.
     pub throttled_periods: u64,
-    /// Time that its threads spent stopped by the quota.
+    /// Time for which the quota stopped its threads.
     pub throttled_seconds: f64,
-    /// Time in which some of its threads waited for a processor, its quota's stops included
-    /// (pressure stall information); none where the kernel does not tell (v1).
+    /// Time in which some of its threads waited for a processor, throttling included.
+    ///
+    /// Pressure stall information; `None` if the kernel does not report it (v1).
     pub cpu_pressure_seconds: Option<f64>,
-    /// The same for memory that had to be taken back or read again.
+    /// Time in which some of its threads waited for memory to be reclaimed or read again.
     pub memory_pressure_seconds: Option<f64>,
-    /// Memory.
+    /// Memory usage.
     pub memory: MemoryUsage,
-    /// Processes of it that the kernel killed for memory.
+    /// Number of its processes that the kernel killed for memory.
     pub oom_kills: u64,
-    /// Times it was started again after it had ended.
+    /// Number of restarts after it had ended.
     pub restarts: u64,
-    /// Whether it runs now.
+    /// True if it runs now.
     pub running: bool,
-    /// How it ended, when it did: `"exit 1"`, `"signal 9"`, `"out of memory"`.
+    /// Description of its end, if it has ended: `"exit 1"`, `"signal 9"`, `"out of memory"`.
     pub end: Option<String>,
 }
 
 impl Usage {
-    /// With what was used before, by a former life of the same replica: counters go on where they
-    /// were.
+    /// Adds the usage of a former incarnation of the same replica, so that counters continue.
     pub(crate) fn after(self, before: &Self) -> Self {
         let sum =
             |now: Option<f64>, before: Option<f64>| now.map(|now| now + before.unwrap_or(0.0));

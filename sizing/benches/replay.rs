@@ -1,6 +1,6 @@
 //! Does the search give the answers that journals of earlier searches hold, with fewer trials?
 //!
-//!     cargo bench -p loadgen --bench replay
+//!     cargo bench -p sizing --bench replay
 //!
 //! `journals/grid.jsonl` is a grid of points that was measured with 2,000 users, those near the
 //! edge three times. Searches are played on it, each trial one of those that were made at its

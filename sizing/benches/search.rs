@@ -1,7 +1,7 @@
 //! How long does a sweep take, how good is its answer, and how honest are its probabilities, on
 //! simulated services with physics?
 //!
-//!     cargo bench -p loadgen --bench search [-- SWEEPS [REPLICAS]]
+//!     cargo bench -p sizing --bench search [-- SWEEPS [REPLICAS]]
 //!
 //! The truth of a limit is the share of fresh starts that hold the objective for 60 seconds.
 //! Nothing of the search's model is in the services that it is judged on (`sizing::simulator`).

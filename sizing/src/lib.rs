@@ -1,8 +1,7 @@
-//! Pure core of a sweep: [`trial`] (when a trial ends, and what it says), [`sweep`] (given the
-//! trials so far, the next trial or the answer) and [`simulator`] (a service with physics, on which
-//! whole sweeps run in milliseconds).
+//! Pure core of a sweep: [`trial`] (load, end and verdict of a trial), [`sweep`] (the next trial or
+//! the answer) and [`simulator`] (a service with physics, on which sweeps run in milliseconds).
 //!
-//! Of `orchestrator` only its value types are used: limits and usage.
+//! Only value types of `orchestrator` are used: limits and usage.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,10 @@
-//! `cargo xtask fuzz`: every target of `fuzz/`, each for a while.
+//! `cargo xtask fuzz`: runs every target of `fuzz/` for some time.
 
 use std::{ffi::OsString, path::Path, process::Command};
 
 use super::{Done, Failed, cargo, read, root, say};
 
-/// Runs every target for so many seconds, also after one has failed.
+/// Runs every target for `seconds` seconds, even after one has failed.
 pub fn run(seconds: u32) -> Done {
     let has_cargo_fuzz = Command::new("cargo-fuzz")
         .arg("--version")
@@ -37,17 +37,17 @@ fn fuzz(target: &str, seconds: u32) -> Done {
     let (corpus, seeds) = (folder.join("corpus").join(target), folder.join("seeds").join(target));
     std::fs::create_dir_all(&corpus)
         .map_err(|e| Failed::Say(format!("{}: {e}", corpus.display())))?;
-    // The workspace is without unsafe code: an address sanitizer would only make it slow.
+    // The workspace has no unsafe code: an address sanitizer would only slow it down.
     let mut run = cargo(["fuzz", "run", "--sanitizer", "none", target]);
-    // What is found goes to the first folder.
+    // New inputs are written to the first folder.
     run.args([corpus, seeds]).arg("--").arg(format!("-max_total_time={seconds}"));
-    // An input that takes so long, or makes a reader take so much memory, is a finding as well.
+    // An input that takes too long or too much memory is a finding as well.
     run.args(["-timeout=5", "-rss_limit_mb=1024", "-malloc_limit_mb=256"]);
-    // Coverage is counted by flags that a stable compiler takes only so.
+    // A stable compiler accepts the coverage flags only with this variable.
     super::run(run.env("RUSTC_BOOTSTRAP", OsString::from("1")))
 }
 
-/// The names of the targets' files.
+/// Returns the names of the targets.
 fn targets(folder: &Path) -> Result<Vec<String>, Failed> {
     let manifest = read(&folder.join("Cargo.toml"))?;
     let path = |line: &str| {

@@ -1,6 +1,6 @@
-//! The README's commands: `cargo xtask sweep`, `cargo xtask test`, and the checks that come before
-//! a commit.
+//! Commands of the README (`cargo xtask sweep`, `cargo xtask test`) and the checks before a commit.
 
+mod docs;
 mod fuzz;
 
 use std::{
@@ -19,28 +19,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Set up (ONNX Runtime, release build) and sweep: the smallest limits that hold 10,000 users.
-    /// Arguments go to `loadgen sweep`.
+    /// Set up (ONNX Runtime, release build), then find the smallest limits that hold 10,000 users.
+    ///
+    /// Arguments are passed to `loadgen sweep`.
     Sweep {
-        /// For `loadgen sweep`.
+        /// Arguments of `loadgen sweep`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up and stop there.
+    /// Set up only.
     Setup,
-    /// Install the clients that the tests of inference-api's protocols use (NVIDIA's, MLflow's,
+    /// Install the protocol clients for the tests of inference-api (NVIDIA's, MLflow's,
     /// schemathesis) into target/clients.
     Clients,
-    /// Run the tests that need no Docker Engine and, where one answers, the rest too.
+    /// Run all tests; those that need a Docker Engine only if one answers.
     Test,
-    /// Feed what reads bytes from elsewhere with bytes that nobody thought of; needs cargo-fuzz.
+    /// Fuzz the code that reads foreign bytes; needs cargo-fuzz.
     Fuzz {
-        /// For each target.
+        /// Seconds for each target.
         #[arg(default_value_t = 60)]
         seconds: u32,
     },
-    /// Formatting, lints, documentation, dependency rules: what a commit has to pass.
+    /// Run the checks that a commit must pass: formatting, lints, documentation.
     Check,
+    /// Generate flag references, check links and build the book into target/book; needs mdbook.
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Check => check(),
+        Task::Docs => docs::build(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 enum Failed {
-    /// A command ended with this exit code and has said why.
+    /// Exit code of a command that has already reported its error.
     Status(u8),
     Say(String),
 }
@@ -105,7 +109,7 @@ fn sweep(args: &[String]) -> Done {
     run(sweep.args(args))
 }
 
-/// A Python environment with the clients; made once for each list of them.
+/// Installs the clients into a Python environment, once for each version of their list.
 fn clients() -> Done {
     let requirements = root().join("inference-api/tests/clients/requirements.txt");
     let dir = target().join("clients");
@@ -130,11 +134,10 @@ fn read(path: &Path) -> Result<String, Failed> {
 fn test() -> Done {
     clients()?;
     say("building the workspace and its tests");
-    // All at once: for one package alone, dependencies would be built with other features, and so
-    // again.
+    // Build everything at once: single packages would be rebuilt with other features.
     run(cargo(["test", "--workspace", "--no-run"]))?;
     say("looking for ONNX Runtime");
-    // The tests start both servers; they are built since their packages have tests of their own.
+    // The tests start both servers, which are built because their packages have tests of their own.
     run(Command::new(target().join("debug/inference-api")).args(["runtime", "install"]))?;
     let engine = engine();
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
@@ -143,7 +146,7 @@ fn test() -> Done {
         say(&format!("no Docker Engine answers ({why}): the tests that need one are left out"));
     } else {
         say("a Docker Engine answers: all tests run; building the images that they need");
-        // Of one build: the second is there once the first is.
+        // Both come from one build: the second image is ready once the first is.
         for name in ["inference-api", "loadgen"] {
             let build = ["build", "--quiet", "-t", name, "--target", name, "."];
             run(Command::new("docker").args(build).current_dir(root()))?;
@@ -160,14 +163,14 @@ fn test() -> Done {
 fn check() -> Done {
     run(cargo(["fmt", "--all", "--check"]))?;
     run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    // A workspace of its own, which nothing else would build; what it depends on is checked by now,
-    // with the same profile.
+    // `fuzz` is a separate workspace that nothing else builds. With the same profile and target
+    // folder, its dependencies are already checked.
     let mut fuzz = cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
     run(fuzz.arg(target()).args(["--", "-D", "warnings"]))?;
     run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Whether an Engine answers, by its own client.
+/// Checks with Docker's own client that an Engine answers.
 fn engine() -> Result<(), String> {
     let output = Command::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])

@@ -1,4 +1,4 @@
-//! Bodies of the protocols to tensors, without a server around them: what the fuzz targets read.
+//! Decoders from protocol bodies to tensors, without a server around them, for the fuzz targets.
 
 use super::{mlflow, v2};
 use crate::{
@@ -6,12 +6,13 @@ use crate::{
     predict::{Batch, Fault},
 };
 
-/// Reads an inference request of the Open Inference Protocol, whose first `header` bytes (all of
-/// them without) are JSON and whose rest are tensors as bytes. Returns a tensor for each input, in
-/// the model's order.
+/// Reads an inference request of the Open Inference Protocol and returns a tensor for each input.
+///
+/// The tensors are in the model's order.
+/// The first `header` bytes are JSON, the rest are binary tensors; without `header` all is JSON.
 ///
 /// # Errors
-/// What the client is told.
+/// Returns the message for the client.
 pub fn v2(
     signature: &Signature,
     body: &[u8],
@@ -20,18 +21,18 @@ pub fn v2(
     v2::read_inputs(signature, body, header).map_err(|error| error.message)
 }
 
-/// Reads JSON of MLflow's scoring protocol.
+/// Reads a JSON body of MLflow's scoring protocol.
 ///
 /// # Errors
-/// When it is in none of the protocol's forms, or does not fit the model.
+/// Returns an error if the body has none of the protocol's forms or does not fit the model.
 pub fn mlflow_json(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     mlflow::json_body(signature, body).map(|(batch, _)| batch)
 }
 
-/// Reads CSV of MLflow's scoring protocol.
+/// Reads a CSV body of MLflow's scoring protocol.
 ///
 /// # Errors
-/// When it is no CSV with a line of names, or does not fit the model.
+/// Returns an error if the body is not CSV with a header line or does not fit the model.
 pub fn mlflow_csv(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     mlflow::csv_body(signature, body)
 }

@@ -1,5 +1,4 @@
-//! Bodies: read up to a limit, with gzip and deflate undone, and written with them where the client
-//! takes it.
+//! Request and response bodies: size limits, and gzip and deflate in both directions.
 
 use std::io::{Read, Write};
 
@@ -17,13 +16,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::ApiError;
 
-/// Below, an answer fits into one packet either way, and coding it costs more than it saves.
+/// Smallest response worth compressing, in bytes; a smaller one fits into one packet anyway.
 const WORTH_CODING: usize = 1024;
 
-/// The whole body. What it is after decompression is held to the limit too.
+/// Reads and decompresses the whole body. The limit holds before and after decompression.
 ///
 /// # Errors
-/// When it is too large, cut off, or in a coding that this server does not know.
+/// Returns an error if the body is too large, cut off, or in an unsupported coding.
 pub(super) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, ApiError>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
@@ -47,7 +46,7 @@ where
     }
 }
 
-/// The body in a coding that the client takes, and the coding's name, if that is worth it.
+/// Compresses a large enough body with a coding that the client accepts; returns its name too.
 pub(super) fn code(headers: &HeaderMap, body: Vec<u8>) -> (Vec<u8>, Option<&'static str>) {
     let Some(coding) = choose(accepted(headers)).filter(|_| body.len() >= WORTH_CODING) else {
         return (body, None);
@@ -64,7 +63,7 @@ pub(super) fn code(headers: &HeaderMap, body: Vec<u8>) -> (Vec<u8>, Option<&'sta
     }
 }
 
-/// Whether a client takes answers in gzip.
+/// Returns true if the client accepts gzip.
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     choose(accepted(headers)) == Some("gzip")
 }
@@ -73,7 +72,7 @@ fn accepted(headers: &HeaderMap) -> &str {
     headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("")
 }
 
-/// Says how a body is coded.
+/// Sets the headers that describe the coding of the body.
 pub(super) fn tell_coding<T>(response: &mut Response<T>, coding: Option<&'static str>) {
     if let Some(coding) = coding {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
@@ -83,7 +82,7 @@ pub(super) fn tell_coding<T>(response: &mut Response<T>, coding: Option<&'static
 
 fn inflate(decoder: impl Read, limit: usize) -> Result<Bytes, ApiError> {
     let mut out = Vec::new();
-    // One byte more than is taken tells a body that is too large from one that just fits.
+    // One byte beyond the limit distinguishes a body that is too large from one that just fits.
     let read = decoder.take(limit as u64 + 1).read_to_end(&mut out);
     read.map_err(|e| ApiError::Unreadable(format!("its content-encoding does not hold: {e}")))?;
     if out.len() > limit {
@@ -101,7 +100,7 @@ fn deflate<E: Write>(
     finish(encoder)
 }
 
-/// The first coding of ours that is accepted; a weight of 0 refuses.
+/// Returns the first accepted coding that this server supports; a weight of 0 refuses one.
 fn choose(accepted: &str) -> Option<&'static str> {
     accepted.split(',').find_map(|entry| {
         let (coding, weight) = entry.split_once(';').unwrap_or((entry, ""));

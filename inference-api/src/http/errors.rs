@@ -1,7 +1,7 @@
-//! The one place where errors become statuses and JSON.
+//! The one place that maps errors to statuses and JSON.
 //!
-//! The client's faults are 4xx and name the field, what was expected and what came. What only we
-//! could have done wrong is a 500, and there is one way to it: metrics that do not render.
+//! Client errors are 4xx and name the field, the expected value and the received one.
+//! A 500 has a single cause: metrics that fail to render.
 
 use std::time::Duration;
 
@@ -15,51 +15,51 @@ use serde_json::json;
 use super::v2;
 use crate::{model::RunError, predict::Fault, repository::Unknown};
 
-/// Seconds after which a client that found the queue full should come again.
+/// `Retry-After`, in seconds, of a response to a temporary overload.
 pub(super) const RETRY_AFTER: &str = "1";
 
-/// Why a request was not answered with 200.
+/// Reasons for a response other than 200.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The body is larger than this server takes.
+    /// Body larger than the limit.
     TooLarge {
-        /// What it takes, in bytes.
+        /// Limit, in bytes.
         limit: usize,
-        /// How much came.
+        /// Description of the received size.
         got: String,
     },
-    /// The body could not be read: cut off, or wrongly chunked.
+    /// Unreadable body: cut off, or wrongly chunked.
     Unreadable(String),
-    /// The body is in a coding that this server does not undo.
+    /// Body in an unsupported content coding.
     Coding(String),
-    /// The body is of a media type that the path does not take.
+    /// Body of a media type that the path does not accept.
     Media(String),
-    /// A field is wrong.
+    /// Invalid field.
     Fault(Fault),
-    /// There is no such model.
+    /// Unknown model or version.
     Unknown(Unknown),
-    /// The model refused values of the right shape and type.
+    /// Values of the right shape and type that the model refused.
     Refused(String),
-    /// There is no memory for what the model makes of the request.
+    /// Too little memory for the request's tensors or response.
     Memory(String),
-    /// Too many requests wait: so many, and what that is answered with.
+    /// Full queue: the configured status and the number of waiting requests.
     QueueFull(StatusCode, usize),
-    /// It waited for too long.
+    /// Timeout: the limit that the request exceeded.
     Timeout(Duration),
-    /// The models are not loaded yet.
+    /// Models that are still loading.
     Loading,
-    /// Clients have not read as many bytes of answers as may wait, all together.
+    /// Too many bytes of unread responses over all clients.
     Unread,
-    /// No such path.
+    /// Unknown path.
     NotFound(String),
-    /// The path has other methods.
+    /// Method that the path does not support.
     Method(Method, String),
-    /// Our own fault.
+    /// Internal error of the server.
     Internal(String),
 }
 
 impl ApiError {
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -71,7 +71,7 @@ impl ApiError {
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::QueueFull(status, _) => *status,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-            // Not 503: who sends it again, or elsewhere, asks for as much.
+            // Not 503: a retry, here or elsewhere, would need as much memory.
             Self::Memory(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Loading | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -80,8 +80,7 @@ impl ApiError {
 }
 
 impl ApiError {
-    /// What is wrong, as JSON: where the client can do something, with the field, what was expected
-    /// and what came.
+    /// Returns the error as JSON; client errors have a field, the expected and the received value.
     fn details(&self) -> serde_json::Value {
         let of = |field: &str, expected: &str, got: &str, message: &str| json!({ "field": field, "expected": expected, "got": got, "message": message });
         match self {
@@ -135,7 +134,7 @@ impl ApiError {
         }
     }
 
-    /// What is wrong, in a sentence.
+    /// Returns the error as one sentence.
     pub(super) fn message(&self) -> String {
         let details = self.details();
         let text = |key: &str| details[key].as_str().unwrap_or_default().to_owned();
@@ -183,7 +182,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The method of a path that has one.
+/// Returns the allowed method of a path.
 fn allowed(path: &str) -> &'static str {
     let posted = path == "/predict"
         || path == "/invocations"

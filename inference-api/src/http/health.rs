@@ -1,4 +1,4 @@
-//! How the server is: ready or not, and what it has counted.
+//! Health and metrics of the server.
 
 use axum::{
     Json,
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{ApiError, SharedWorker};
 use crate::metrics::Exposition;
 
-/// Whether a path has an answer while the models are being loaded.
+/// Returns true if the path is answered while models are loading.
 pub(super) fn tells_of_loading(path: &str) -> bool {
     matches!(
         path,
@@ -36,8 +36,8 @@ pub(super) async fn metrics(
     Ok(([(header::CONTENT_TYPE, form.content_type())], metrics).into_response())
 }
 
-/// Counts answers by the route's pattern, and those without a route under one name: whoever scans
-/// for paths must not fill our memory with counters.
+/// Counts responses by route pattern, and all requests without a route under one name.
+/// Scans for paths must not fill the memory with counters.
 pub(super) async fn count(
     State(worker): State<SharedWorker>,
     request: Request,

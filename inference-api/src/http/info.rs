@@ -1,4 +1,4 @@
-//! `GET /model`: what the model takes and puts out, and an example request to start from.
+//! `GET /model`: inputs and outputs of the model, and an example request to start from.
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ struct Info<'a> {
     classes: &'a [String],
     inputs: Vec<PortInfo<'a>>,
     outputs: Vec<PortInfo<'a>>,
-    /// A body for `POST /predict`, or null.
+    /// Example body for `POST /predict`, or null.
     example: Option<&'a RawValue>,
 }
 
@@ -34,7 +34,7 @@ struct FeatureInfo<'a> {
 struct PortInfo<'a> {
     name: &'a str,
     datatype: String,
-    /// -1 where a dimension may vary.
+    /// Dimensions; -1 for a variable one.
     shape: Vec<i64>,
 }
 

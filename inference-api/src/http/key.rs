@@ -1,4 +1,4 @@
-//! The key that clients show, where one is asked for.
+//! Optional API key that clients must send.
 
 use axum::{
     Json,
@@ -9,13 +9,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What a client has to show. Only its digest is kept: digests are of one length, so that comparing
-/// them tells nothing of the key by the time it takes.
+/// Digest of the key that clients must send.
+///
+/// Digests have equal length, so the time of a comparison reveals nothing about the key.
 #[derive(Clone)]
 pub struct ApiKey([u8; 32]);
 
-/// Paths that need none: whoever asks whether the server is well, and the documents that say how to
-/// ask with a key.
+/// Paths that need no key: health checks, and the documents that describe how to use one.
 const OPEN: [&str; 8] = [
     "/health",
     "/ping",
@@ -27,18 +27,18 @@ const OPEN: [&str; 8] = [
     "/docs",
 ];
 
-/// Whether a path needs no key.
+/// Returns true if the path needs no key.
 pub(super) fn is_open(path: &str) -> bool {
     OPEN.contains(&path) || path.starts_with("/docs/")
 }
 
 impl ApiKey {
-    /// Of a key.
+    /// Creates the digest of `key`.
     pub fn new(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
-    /// The answer to a request that does not show the key where it has to.
+    /// Returns the refusal for a request that lacks a required key.
     pub(super) fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         if is_open(path) || shown(headers).any(|key| self.is(key)) {
             return None;
@@ -63,8 +63,8 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-/// What a client shows, in either way: a proxy between us may have put something of its own into
-/// one of them.
+/// Returns the keys that a client sent, in either header.
+/// Both are checked because a proxy may have replaced one of them.
 fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;

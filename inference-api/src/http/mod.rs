@@ -1,4 +1,4 @@
-//! Routes of one worker.
+//! HTTP routes of one worker.
 
 pub mod bodies;
 mod body;
@@ -40,49 +40,49 @@ use crate::{
     service_time::{Alarm, ServiceTime, Turned},
 };
 
-/// What all workers share.
+/// State shared by all workers.
 pub struct Server {
-    /// The models.
+    /// Repository of the models.
     pub repository: Arc<Repository>,
-    /// What is counted.
+    /// Metrics of the server.
     pub metrics: Metrics,
-    /// Whether it can answer.
+    /// Lifecycle phase.
     pub phase: Phase,
-    /// The name that this replica gives itself.
+    /// Name of this replica.
     pub replica: String,
-    /// How many workers there are.
+    /// Number of workers.
     pub workers: usize,
-    /// The largest body that is taken, before and after decompression.
+    /// Largest body, in bytes, before and after decompression.
     pub max_body_bytes: usize,
-    /// What a request is answered with that finds the queue full.
+    /// Status of the response to a request that finds the queue full.
     pub queue_full: StatusCode,
-    /// What clients have to show.
+    /// Key that clients must send.
     pub api_key: Option<ApiKey>,
-    /// How long requests are made to take.
+    /// Synthetic service time of requests.
     pub service_time: Option<ServiceTime>,
-    /// Whether models may be loaded and unloaded by request.
+    /// True if clients may load and unload models.
     pub explicit_control: bool,
 }
 
-/// One worker's view of the server.
+/// State of one worker.
 pub struct Worker {
-    /// Which of every model's sessions is its own.
+    /// Index of the worker's session in every model.
     pub index: usize,
-    /// What it shares with the others.
+    /// State shared with the other workers.
     pub server: Arc<Server>,
-    /// Wakes the worker's requests.
+    /// Timer that wakes the worker's requests.
     pub alarm: Alarm,
 }
 
 type SharedWorker = Arc<Worker>;
 
-/// The routes of one worker.
+/// Routes of one worker.
 pub struct Routes {
     worker: SharedWorker,
     others: Router,
 }
 
-/// Where a server is between its start and its end.
+/// Lifecycle phase of a server.
 #[derive(Debug, Default)]
 pub struct Phase(AtomicU8);
 
@@ -91,12 +91,12 @@ const READY: u8 = 1;
 const DRAINING: u8 = 2;
 
 impl Phase {
-    /// All models are loaded.
+    /// Marks all models as loaded.
     pub fn ready(&self) {
         self.0.store(READY, Ordering::Relaxed);
     }
 
-    /// The server is told to stop.
+    /// Marks the server as stopping.
     pub fn drain(&self) {
         self.0.store(DRAINING, Ordering::Relaxed);
     }
@@ -105,7 +105,7 @@ impl Phase {
         self.0.load(Ordering::Relaxed) == LOADING
     }
 
-    /// Whether requests should be sent here.
+    /// Returns true if requests should be sent to this server.
     fn is_ready(&self) -> bool {
         self.0.load(Ordering::Relaxed) == READY
     }
@@ -120,7 +120,7 @@ impl Phase {
 }
 
 impl Worker {
-    /// Runs a model, or says why it did not run.
+    /// Runs a model or returns the reason for not running it.
     async fn run(
         &self,
         served: &Arc<Served>,
@@ -144,8 +144,7 @@ impl Worker {
                 return Err(self.failure(served, RunFailure::Timeout(at - came)));
             }
         };
-        // The model runs while the request waits: its own time is part of the time that the request
-        // is to take.
+        // The model runs while the request waits: its run time is part of the service time.
         let run = served
             .run(self.index, inputs, rows)
             .await
@@ -156,7 +155,7 @@ impl Worker {
         Ok(Run { queued, inference, ..run })
     }
 
-    /// Counts what the model did not see; what it refused it has counted.
+    /// Converts a failure and counts it, unless the model has counted its own refusal.
     fn failure(&self, served: &Served, failure: RunFailure) -> ApiError {
         match failure {
             RunFailure::Refused(error) => error.into(),
@@ -178,7 +177,7 @@ impl Worker {
     }
 }
 
-/// An error in the words of the protocol that was asked in.
+/// Returns the error in the format of the request's protocol.
 pub fn refusal(path: &str, error: ApiError) -> Response {
     if v2::is_ours(path) {
         return v2::refusal(error);
@@ -187,7 +186,7 @@ pub fn refusal(path: &str, error: ApiError) -> Response {
 }
 
 impl Routes {
-    /// The routes of a worker.
+    /// Creates the routes of a worker.
     pub fn new(worker: SharedWorker) -> Self {
         let others = Router::new()
             .route("/predict", any(errors::method_not_allowed))
@@ -205,7 +204,7 @@ impl Routes {
         Self { worker, others }
     }
 
-    /// Answers one request, and counts the answer.
+    /// Answers one request and counts the response.
     pub async fn answer<B>(&self, request: Request<B>) -> Response
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -224,8 +223,7 @@ impl Routes {
                 .answered("loading", StatusCode::SERVICE_UNAVAILABLE.as_u16());
             return refusal(request.uri().path(), ApiError::Loading);
         }
-        // Nearly every request is one of these, and the router's boxes and extensions cost it 2.8
-        // us of 19.5.
+        // Nearly every request is one of these; the router would cost 2.8 of its 19.5 us.
         if request.method() == Method::POST {
             let path = request.uri().path();
             if path == "/predict" {

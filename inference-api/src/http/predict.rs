@@ -15,7 +15,7 @@ use crate::{
     predict::{decode, encode},
 };
 
-/// Answers one prediction by the default model, and counts the answer.
+/// Answers one prediction request with the default model and counts the response.
 pub(super) async fn predict<B>(worker: &Worker, parts: &Parts, body: B) -> Response
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,

@@ -1,20 +1,20 @@
-//! The forms in which metrics are told, and which one a client asks for.
+//! Exposition formats of the metrics, and content negotiation.
 
 use std::fmt::Write;
 
-/// A form of the same metrics.
+/// Exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
-    /// Prometheus' own text, for who asks for nothing else.
+    /// Prometheus text, the default.
     Text,
-    /// OpenMetrics' text.
+    /// OpenMetrics text.
     OpenMetrics,
-    /// Protobuf, with native histograms, which text cannot hold.
+    /// Protobuf, which includes native histograms; the text formats cannot.
     Protobuf,
 }
 
 impl Exposition {
-    /// The form that an `Accept` header likes best; the first of those that it likes as well.
+    /// Returns the format that the `Accept` header prefers; the first one wins a tie.
     pub fn choose(accept: &str) -> Self {
         let mut best = (0.0, Self::Text);
         for entry in accept.split(',') {
@@ -34,7 +34,7 @@ impl Exposition {
         best.1
     }
 
-    /// What the answer's `Content-Type` says.
+    /// Returns the `Content-Type` of the format.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -47,8 +47,9 @@ impl Exposition {
     }
 }
 
-/// Prometheus' text, made of OpenMetrics': there a counter is called as its samples are, with
-/// `_total`, and nothing marks the end.
+/// Converts OpenMetrics text to Prometheus text.
+///
+/// There a counter's name includes `_total`, as its samples do, and no line marks the end.
 pub(super) fn classic(openmetrics: &str) -> String {
     let mut out = String::with_capacity(openmetrics.len());
     let mut help: Option<(&str, &str)> = None;

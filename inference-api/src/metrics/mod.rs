@@ -1,4 +1,4 @@
-//! What `GET /metrics` shows.
+//! Metrics of the server, as shown by `GET /metrics`.
 
 mod exposition;
 mod models;
@@ -20,34 +20,34 @@ pub use exposition::Exposition;
 
 use crate::{repository::Repository, serve::guardian};
 
-/// Counters of one server; workers share them.
+/// Counters of one server, shared by its workers.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    /// Answered with 200: looked up once, since it is on the path of every request.
+    /// Counters of responses with status 200, looked up once because every request needs one.
     predicted: [Counter; 3],
     stages: [Histogram; 4],
-    /// Of synthetic service: what was drawn, and what it came to.
+    /// Synthetic service times: drawn, and (`served`) actual.
     drawn: Histogram,
     served: Histogram,
-    /// Open connections.
+    /// Number of open connections.
     pub connections: Gauge,
 }
 
-/// Paths that run models.
+/// Path that runs a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /predict`.
     Predict,
-    /// The Open Inference Protocol's.
+    /// Inference request of the Open Inference Protocol.
     Infer,
-    /// MLflow's.
+    /// Scoring request of MLflow.
     Invocations,
 }
 
 impl Endpoint {
-    /// The route's pattern, as in the labels.
+    /// Returns the route pattern, as used in labels.
     pub fn path(self) -> &'static str {
         match self {
             Self::Predict => "/predict",
@@ -73,7 +73,7 @@ struct ServiceLabels {
     time: &'static str,
 }
 
-/// 1 us to about 1 s, and native ones for whoever reads those.
+/// Creates a histogram with classic buckets from 1 us to about 1 s, and native ones.
 fn buckets() -> Histogram {
     Histogram::new_classic_and_native(
         exponential_buckets(1e-6, 2.0, 21),
@@ -82,7 +82,7 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// Nothing counted yet; of models, what their own statistics say.
+    /// Creates zeroed metrics; model metrics come from the repository's own statistics.
     pub fn new(repository: Arc<Repository>) -> Self {
         let mut registry = Registry::with_prefix("inference");
         registry.register_collector(Box::new(models::Models(repository)));
@@ -120,7 +120,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that a model has answered, and how long its parts took.
+    /// Counts a request that a model has answered, and the durations of its stages.
     pub fn predicted(
         &self,
         at: Endpoint,
@@ -135,21 +135,21 @@ impl Metrics {
         }
     }
 
-    /// Counts a synthetic service time: what was drawn, and what it came to.
+    /// Records a synthetic service time: the drawn one and the actual one.
     pub fn served(&self, drawn: Duration, served: Duration) {
         self.drawn.observe(drawn.as_secs_f64());
         self.served.observe(served.as_secs_f64());
     }
 
-    /// Counts any other answer.
+    /// Counts any other response.
     pub fn answered(&self, path: &str, code: u16) {
         self.requests.get_or_create(&RequestLabels { path: path.to_owned(), code }).inc();
     }
 
-    /// All of it in this form.
+    /// Renders all metrics in this format.
     ///
     /// # Errors
-    /// When a metric cannot be written.
+    /// Returns an error if a metric cannot be encoded.
     pub fn render(&self, form: Exposition) -> Result<Vec<u8>, String> {
         if form == Exposition::Protobuf {
             return prometheus_protobuf::encode_to_vec(&self.registry).map_err(|e| e.to_string());

@@ -1,5 +1,4 @@
-//! What each model has done: read from its own statistics when somebody asks, so that requests pay
-//! nothing for it.
+//! Metrics of the models, read from their statistics on each scrape: requests pay nothing.
 
 use std::{fmt, sync::Arc};
 
@@ -11,7 +10,7 @@ use prometheus_client::{
 
 use crate::repository::{BATCH_BOUNDS, Repository, Served, Statistics};
 
-/// Tells of the models that are served.
+/// Collector for the served models.
 pub(super) struct Models(pub(super) Arc<Repository>);
 
 impl fmt::Debug for Models {
@@ -21,7 +20,7 @@ impl fmt::Debug for Models {
 }
 
 type Labels<'a> = [(&'static str, &'a str); 2];
-/// What is counted, under one more label.
+/// Values of one metric by the value of an additional label.
 type Parts = fn(&Statistics) -> Vec<(&'static str, f64)>;
 
 impl Collector for Models {

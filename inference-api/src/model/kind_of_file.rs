@@ -1,8 +1,8 @@
-//! What a file is that is no ONNX model, by its first bytes, and how to make one of it.
+//! Detection of files that are not ONNX models, with advice on how to convert them.
 
 use std::{fs::File, io::Read, path::Path};
 
-/// First bytes, what they are of, and what helps.
+/// First bytes, file type and advice.
 const KNOWN: [(&[u8], &str, &str); 9] = [
     (b"\x80\x02", "a Python pickle", SKLEARN),
     (b"\x80\x03", "a Python pickle", SKLEARN),
@@ -26,7 +26,7 @@ const KNOWN: [(&[u8], &str, &str); 9] = [
 const SKLEARN: &str = "skl2onnx.to_onnx(model, X[:1]) makes an ONNX model of a scikit-learn one; \
     for xgboost and lightgbm, onnxmltools does";
 
-/// Returns what a file is and what helps, if it is something that people take for a model.
+/// Returns the type of a file commonly mistaken for an ONNX model, and advice; else `None`.
 pub(super) fn stranger(path: &Path) -> Option<String> {
     let mut head = [0; 64];
     let length = File::open(path).and_then(|mut file| file.read(&mut head)).ok()?;

@@ -1,7 +1,7 @@
-//! The labels that an ONNX file itself gives its classes: what ONNX Runtime does not tell.
+//! Class labels stored in an ONNX file, which ONNX Runtime does not expose.
 //!
-//! Reads the file's protocol buffer (onnx.proto, `ModelProto`) from its beginning to its end and
-//! keeps nothing that it does not need: weights are passed over, however large they are.
+//! The reader passes once through the file's protocol buffer (onnx.proto, `ModelProto`).
+//! It skips the weights, however large they are.
 
 use std::{
     collections::BTreeMap,
@@ -13,13 +13,13 @@ use std::{
 /// Labels in the order of the classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Labels {
-    /// `classlabels_int64s`.
+    /// Attribute `classlabels_int64s`.
     Numbers(Vec<i64>),
-    /// `classlabels_strings`.
+    /// Attribute `classlabels_strings`.
     Names(Vec<String>),
 }
 
-/// What is read of a node.
+/// Fields of a node that are needed.
 #[derive(Debug, Default)]
 struct Node {
     op: String,
@@ -28,19 +28,19 @@ struct Node {
     labels: Option<Labels>,
 }
 
-/// What is read of a graph.
+/// Fields of a graph that are needed.
 #[derive(Debug, Default)]
 struct Graph {
     nodes: Vec<Node>,
-    /// Small constants, by name.
+    /// Small constants by name.
     constants: BTreeMap<String, Labels>,
 }
 
-/// Operators whose first input has the same labels as their output.
+/// Operators whose output has the labels of their first input.
 const PASS: [&str; 6] = ["Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
-/// Operators that pick labels from their first input by the number of the class.
+/// Operators that select labels from their first input by class number.
 const PICK: [&str; 2] = ["ArrayFeatureExtractor", "Gather"];
-/// Texts and constants that are larger are no labels.
+/// Largest text or constant, in bytes, that is considered as labels.
 const MOST_BYTES: u64 = 1 << 20;
 const MOST_LABELS: usize = 100_000;
 /// Data types of a constant (onnx.proto, `TensorProto.DataType`).
@@ -49,9 +49,9 @@ const INT64: u64 = 7;
 const STRING: u64 = 8;
 
 impl Labels {
-    /// Reads the labels of the classes whose label is the output `label`, or whose scores are the
-    /// output `scores`; `None` where the file does not tell, or cannot be read here: the runtime
-    /// has its own word on that.
+    /// Reads the class labels behind the output `label` or, failing that, the output `scores`.
+    ///
+    /// Returns `None` if the file has none or is not parsable here; the runtime reports errors.
     pub fn read(model: &Path, label: &str, scores: &str) -> Option<Self> {
         let file = File::open(model).ok()?;
         let length = file.metadata().ok()?.len();
@@ -60,7 +60,7 @@ impl Labels {
         graph.labels_of(label).or_else(|| graph.labels_of(scores))
     }
 
-    /// Returns how many classes there are.
+    /// Returns the number of classes.
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(labels) => labels.len(),
@@ -68,12 +68,12 @@ impl Labels {
         }
     }
 
-    /// Returns whether there is none.
+    /// Returns true if there are no labels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the labels as keys.
+    /// Returns the labels as text keys.
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Numbers(labels) => labels.iter().map(ToString::to_string).collect(),
@@ -83,7 +83,7 @@ impl Labels {
 }
 
 impl Graph {
-    /// Goes back from an output to what gives its values their labels.
+    /// Follows the graph backwards from an output to the node that labels its values.
     fn labels_of(&self, output: &str) -> Option<Labels> {
         let mut name = output;
         for _ in 0..self.nodes.len() {
@@ -103,13 +103,13 @@ impl Graph {
     }
 }
 
-/// A protocol buffer that is read once, forwards.
+/// Forward-only reader of a protocol buffer.
 struct Reader<R> {
     inner: BufReader<R>,
     at: u64,
 }
 
-/// The value of a field, or where a nested one ends.
+/// Value of a field, or the end of a length-delimited one.
 enum Value {
     Number(u64),
     Until(u64),
@@ -160,12 +160,11 @@ impl<R: Read + Seek> Reader<R> {
         Ok(node)
     }
 
-    /// The labels, if this attribute has them.
+    /// Returns the labels if this attribute has them.
     fn attribute(&mut self, end: u64) -> io::Result<Option<Labels>> {
         let (mut name, mut numbers, mut texts) = (String::new(), Vec::new(), Vec::new());
         self.fields(end, |reader, field, value| {
-            // The name comes first in files that are made by the usual library: the values of
-            // others are passed over.
+            // Files of the usual library store the name first; skip the values of other attributes.
             let is_ours = name.is_empty() || name.starts_with("classlabels_");
             match (field, value) {
                 (1, Value::Until(end)) => name = reader.text(end)?,
@@ -187,7 +186,7 @@ impl<R: Read + Seek> Reader<R> {
         })
     }
 
-    /// A constant that may be labels, and its name.
+    /// Returns a constant that may be labels, and its name.
     fn constant(&mut self, end: u64) -> io::Result<Option<(String, Labels)>> {
         let (mut name, mut kind, mut raw) = (String::new(), 0, Vec::new());
         let (mut numbers, mut texts) = (Vec::new(), Vec::new());
@@ -219,7 +218,7 @@ impl<R: Read + Seek> Reader<R> {
         Ok((!labels.is_empty()).then_some((name, labels)))
     }
 
-    /// Calls `each` with every field until `end`, and passes over what it leaves.
+    /// Calls `each` with every field until `end` and skips the bytes that it leaves.
     fn fields(
         &mut self,
         end: u64,
@@ -259,7 +258,7 @@ impl<R: Read + Seek> Reader<R> {
         Ok(String::from_utf8_lossy(&self.bytes(end)?).into_owned())
     }
 
-    /// The bytes until `end`; none of more than can be labels.
+    /// Returns the bytes until `end`; none if they are more than labels can have.
     fn bytes(&mut self, end: u64) -> io::Result<Vec<u8>> {
         let length = end - self.at;
         if length > MOST_BYTES {

@@ -1,4 +1,4 @@
-//! A model: what it takes, what it puts out, and how to run it.
+//! Model: its inputs, its outputs and how to run it.
 
 mod kind_of_file;
 mod labels;
@@ -18,51 +18,51 @@ pub use sidecar::{Sidecar, SidecarFeature};
 pub use signature::{Classifier, Feature, Layout, Signature};
 pub use tensor::{Buffer, Element, Key, Tensor, Value};
 
-/// Why a model cannot be served.
+/// Reasons why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The library does not load.
+    /// Runtime library that does not load.
     #[error(
         "{path} does not load as ONNX Runtime: {reason}\n  help: inference-api runtime install"
     )]
     Runtime {
-        /// The library.
+        /// Path of the library.
         path: PathBuf,
-        /// The loader's words.
+        /// Message of the loader.
         reason: String,
     },
-    /// The model does not load.
+    /// Model that does not load.
     #[error("{path} cannot be served: {reason}")]
     Model {
-        /// The ONNX file.
+        /// Path of the ONNX file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason.
         reason: String,
     },
-    /// The sidecar is wrong.
+    /// Sidecar that does not fit its model.
     #[error("{path} is not a sidecar for this model: {reason}")]
     Sidecar {
-        /// The JSON file.
+        /// Path of the JSON file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason.
         reason: String,
     },
-    /// A file cannot be read.
+    /// Unreadable file.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's words.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It is somebody else's.
+    /// File without read permission for this user.
     #[error(
         "cannot read {path}: permission denied\n  help: it has to be readable by user {user}, whom this server runs as: chmod a+r"
     )]
     Denied {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Who we are.
+        /// Effective user id of this process.
         user: u32,
     },
 }
@@ -79,21 +79,21 @@ impl LoadError {
     }
 }
 
-/// Why the model did not answer an input that had the right shape and types.
+/// Reasons why a model did not answer an input of the right shape and types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The runtime refused it.
+    /// Error of the runtime.
     #[error("{0}")]
     Refused(String),
-    /// There is not as much memory as the answer takes.
+    /// Too little memory for the outputs or the response.
     #[error("{0}")]
     Memory(String),
 }
 
-/// An empty vector with room for so many elements.
+/// Returns an empty vector with capacity for `count` elements.
 ///
 /// # Errors
-/// Where there is no memory for it: growing one in vain would abort the process.
+/// Returns an error if memory is insufficient, where growing a vector would abort the process.
 pub fn room<T>(count: usize) -> Result<Vec<T>, RunError> {
     let mut vector = Vec::new();
     let short =
@@ -101,19 +101,20 @@ pub fn room<T>(count: usize) -> Result<Vec<T>, RunError> {
     vector.try_reserve_exact(count).map(|()| vector).map_err(short)
 }
 
-/// One worker's model.
+/// Model of one worker.
 pub struct Model {
-    /// What all workers share.
+    /// Signature shared by all workers.
     pub signature: Arc<Signature>,
     loaded: LoadedModel,
 }
 
 impl Model {
-    /// Loads the model at `path`, and its sidecar where there is one, to be served under this name
-    /// and version. `features` are what a registry calls its features.
+    /// Loads the model at `path`, and its sidecar if there is one, under this name and version.
+    ///
+    /// `features` are the feature names from a registry.
     ///
     /// # Errors
-    /// When the file is no ONNX model that the runtime runs, or the sidecar does not fit it.
+    /// Returns an error if the runtime cannot load the file or the sidecar does not fit it.
     pub fn load(
         runtime: &Runtime,
         path: &Path,
@@ -128,18 +129,18 @@ impl Model {
         Ok(Self { signature: Arc::new(signature), loaded })
     }
 
-    /// Another session on the same model, for another worker.
+    /// Opens another session on the same model, for another worker.
     ///
     /// # Errors
-    /// When the file has gone or changed since.
+    /// Returns an error if the file can no longer be loaded.
     pub fn another(&self, runtime: &Runtime, path: &Path) -> Result<Self, LoadError> {
         Ok(Self { signature: Arc::clone(&self.signature), loaded: runtime.open(path)? })
     }
 
-    /// Runs `rows` rows. A model with a fixed batch size is run as often as it takes.
+    /// Runs `rows` rows. A model with a fixed batch size runs several times.
     ///
     /// # Errors
-    /// When the runtime refuses the values, for instance a category that an encoder does not know.
+    /// Returns an error if the runtime refuses the values, for instance an unknown category.
     pub fn run(&mut self, mut inputs: Vec<Tensor>, rows: usize) -> Result<Vec<Value>, RunError> {
         let Some(batch) = self.signature.fixed_batch.filter(|&batch| batch != rows) else {
             return self.loaded.run(inputs);

@@ -1,5 +1,4 @@
-//! The sidecar: what an ONNX file does not say about itself (feature names, class labels, an
-//! example).
+//! Sidecar: a JSON file with feature names, class labels and an example, which ONNX files lack.
 
 use std::path::{Path, PathBuf};
 
@@ -8,42 +7,43 @@ use serde_json::value::RawValue;
 
 use super::LoadError;
 
-/// `iris.json` beside `iris.onnx`. Keys that this version does not know (reference outputs,
-/// training notes) are for other readers and are passed over.
+/// Contents of `iris.json` beside `iris.onnx`.
+///
+/// Unknown keys (reference outputs, training notes) are for other readers and are ignored.
 #[derive(Debug, Deserialize)]
 pub struct Sidecar {
-    /// The format's version; this crate reads 1.
+    /// Version of the format; must be 1.
     pub schema_version: u32,
-    /// The model's name.
+    /// Name of the model.
     pub name: String,
-    /// The model's version.
+    /// Version of the model.
     pub version: String,
-    /// One sentence for people.
+    /// One-sentence description.
     #[serde(default)]
     pub description: Option<String>,
-    /// In the order of a row in `{"features": […]}`.
+    /// Features in the order of a row in `{"features": […]}`.
     #[serde(default)]
     pub features: Vec<SidecarFeature>,
-    /// In the order of the probabilities' last dimension.
+    /// Class names in the order of the probabilities' last dimension.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// The ONNX output that holds the label.
+    /// Name of the ONNX output with the label.
     #[serde(default)]
     pub label_output: Option<String>,
-    /// The ONNX output that holds the probabilities.
+    /// Name of the ONNX output with the probabilities.
     #[serde(default)]
     pub probability_output: Option<String>,
-    /// A body for `POST /predict`.
+    /// Example body for `POST /predict`.
     #[serde(default)]
     pub example: Option<Box<RawValue>>,
 }
 
-/// A feature, as the sidecar tells it.
+/// Feature described by a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SidecarFeature {
-    /// Its name in named requests.
+    /// Name in named requests.
     pub name: String,
-    /// Whether `null` (a missing value, NaN to the model) is meaningful.
+    /// True if `null` is a valid value: a missing one, passed to the model as NaN.
     #[serde(default)]
     pub nullable: bool,
 }
@@ -52,8 +52,8 @@ impl Sidecar {
     /// Reads the sidecar of the model at `model`; `None` if there is none.
     ///
     /// # Errors
-    /// When there is one that cannot be read or understood: a broken sidecar must not silently
-    /// change the API.
+    /// Returns an error if the sidecar is unreadable or invalid: it must not silently change the
+    /// API.
     pub fn read(model: &Path) -> Result<Option<Self>, LoadError> {
         let path = Self::path(model);
         let text = match std::fs::read_to_string(&path) {
@@ -71,7 +71,7 @@ impl Sidecar {
         Ok(Some(sidecar))
     }
 
-    /// Where the sidecar of `model` is.
+    /// Returns the path of the sidecar of `model`.
     pub fn path(model: &Path) -> PathBuf {
         model.with_extension("json")
     }

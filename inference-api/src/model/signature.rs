@@ -1,5 +1,4 @@
-//! What a request row looks like for a given model, worked out once at load from the ONNX file and
-//! the sidecar.
+//! Signature of a model, derived once at load from the ONNX file and the sidecar.
 
 use std::path::Path;
 
@@ -7,79 +6,76 @@ use serde_json::value::RawValue;
 
 use super::{Element, Kind, Labels, LoadError, Port, Sidecar, SidecarFeature};
 
-/// What a request row and an answer look like.
+/// Shape of the requests and responses of a model.
 #[derive(Debug)]
 pub struct Signature {
-    /// The name that it is served under.
+    /// Name under which the model is served.
     pub name: String,
-    /// The version that it is served as.
+    /// Version as which the model is served.
     pub version: String,
-    /// In the ONNX file's order.
+    /// Inputs in the ONNX file's order.
     pub inputs: Vec<Port>,
-    /// In the ONNX file's order.
+    /// Outputs in the ONNX file's order.
     pub outputs: Vec<Port>,
-    /// How a row maps to inputs.
+    /// Mapping of a row to inputs.
     pub layout: Layout,
-    /// What `{"features": […]}` holds, in order.
+    /// Entries of a row in `{"features": […]}`, in order.
     pub features: Vec<Feature>,
-    /// Whether the names of the features are told by a sidecar or by the names of inputs, and not
-    /// made up.
+    /// True if feature names come from a sidecar, a registry or input names; false if generated.
     pub has_names: bool,
-    /// The batch size, if the file fixes one.
+    /// Batch size, if the file fixes one.
     pub fixed_batch: Option<usize>,
-    /// Why there are no rows to send one by one, if so: only whole tensors can be sent then.
+    /// Reason why the model has no rows, so that only whole tensors can be sent.
     pub no_rows: Option<String>,
-    /// Where label and probabilities are, if the model is a classifier.
+    /// Outputs of the classifier, if the model is one.
     pub classifier: Option<Classifier>,
-    /// A body for `POST /predict`; none where nobody gave one and a row has more than a million
-    /// values.
+    /// Example body for `POST /predict`; none if the sidecar has none and a generated one would
+    /// exceed `MOST_VALUES` (2^20) values.
     pub example: Option<Box<RawValue>>,
 }
 
-/// How a row maps to inputs.
+/// Mapping of a row to inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// One input of shape `[batch, features]`: a row is a list of numbers.
     Matrix,
     /// One input of any other shape: a row is that shape as nested lists.
     Tensor,
-    /// Several inputs, or one that has no dimension but the batch: a row is a list with a value for
-    /// each.
+    /// Several inputs, or one whose only dimension is the batch: a row is a list of one value each.
     Columns,
 }
 
-/// One entry of a row.
+/// Entry of a row.
 #[derive(Debug, Clone)]
 pub struct Feature {
-    /// Its name in named requests.
+    /// Name in named requests.
     pub name: String,
-    /// Whether `null` is taken as a missing value (NaN).
+    /// True if `null` is accepted as a missing value (NaN).
     pub nullable: bool,
-    /// The input it goes to.
+    /// Index of the input that receives the value.
     pub input: usize,
 }
 
-/// Where a classifier's answer is.
+/// Outputs of a classifier.
 #[derive(Debug, Clone)]
 pub struct Classifier {
-    /// The output with a label a row.
+    /// Index of the output with one label per row.
     pub label: usize,
-    /// The output with a probability a class a row.
+    /// Index of the output with one probability per class and row.
     pub probabilities: usize,
-    /// Class names in the order of the probabilities: the sidecar's, or the file's own labels;
-    /// empty if neither tells.
+    /// Class names in the order of the probabilities: the sidecar's, else the file's, else empty.
     pub classes: Vec<String>,
-    /// The file's own labels, in the same order.
+    /// Labels stored in the file, in the same order.
     pub labels: Option<Labels>,
-    /// Whether a sidecar names the classes.
+    /// True if a sidecar names the classes.
     pub is_named: bool,
 }
 
 impl Signature {
-    /// Works out the signature of the model at `path`.
+    /// Derives the signature of the model at `path`.
     ///
     /// # Errors
-    /// When the sidecar names features or outputs that the model does not have.
+    /// Returns an error if the model has no inputs or the sidecar does not fit it.
     pub fn new(
         path: &Path,
         (name, version): (String, String),
@@ -144,9 +140,9 @@ impl Signature {
         })
     }
 
-    /// Takes over what a registry calls the features, if the model has as many that have no names
-    /// yet. A registry describes what came before the model was exported as well, so that what does
-    /// not fit is no error.
+    /// Adopts a registry's feature names if the model has as many features without names.
+    ///
+    /// A mismatch is no error: a registry may describe steps that were not exported.
     pub fn name_features(&mut self, told: &[SidecarFeature]) {
         if self.has_names || self.layout != Layout::Matrix || told.len() != self.features.len() {
             return;
@@ -158,12 +154,12 @@ impl Signature {
         self.has_names = true;
     }
 
-    /// Whether a row has one value for the feature, and not a list of them.
+    /// Returns true if a row has a single value for the feature, not a list.
     pub fn is_scalar(&self, feature: &Feature) -> bool {
         is_scalar(self.layout, &self.inputs[feature.input])
     }
 
-    /// Shape of one row of an input, without the batch.
+    /// Returns the dimensions of one row of an input, without the batch.
     pub fn row_dims(&self, input: usize) -> &[Option<usize>] {
         self.inputs[input].dims.get(1..).unwrap_or(&[])
     }
@@ -211,9 +207,10 @@ fn features(inputs: &[Port], layout: Layout) -> Vec<Feature> {
     }
 }
 
-/// By the sidecar's word, else by the shape that converters give classifiers: a label a row, then a
-/// probability a class. A clustering or an outlier detector has the same shape, and no labels of
-/// classes: what is beside its label are distances or scores.
+/// Finds a classifier's outputs by the sidecar, else by the shape that converters give classifiers.
+///
+/// This shape is one label per row, then one probability per class.
+/// Clusterings and outlier detectors have the same shape, but distances or scores and no labels.
 fn classifier(
     outputs: &[Port],
     sidecar: Option<&Sidecar>,
@@ -275,7 +272,7 @@ fn classifier(
     }
 }
 
-/// Brings the sidecar's names and the file's own labels together.
+/// Merges the sidecar's class names with the file's own labels.
 fn named(classifier: Classifier) -> Result<Classifier, String> {
     let Classifier { classes, labels, .. } = &classifier;
     let Some(own) = labels else { return Ok(classifier) };
@@ -299,12 +296,14 @@ fn named(classifier: Classifier) -> Result<Classifier, String> {
     }
 }
 
-/// Values of a row up to which an example is made up, and features have names of their own: a file
-/// of 200 bytes can ask for thousands of millions.
+/// Largest number of values in a row with generated examples and feature names.
+///
+/// A file of 200 bytes can declare billions of values.
 const MOST_VALUES: usize = 1 << 20;
 
-/// Without a sidecar: zeros (and empty strings) in the right shape, one element where a dimension
-/// may vary; none of a row that has too many.
+/// Generates an example of zeros and empty strings in the right shape.
+///
+/// A variable dimension gets one element. Returns `None` if there would be too many values.
 fn example(
     inputs: &[Port],
     layout: Layout,
@@ -347,8 +346,7 @@ fn example(
     serde_json::value::to_raw_value(&body).map(Some)
 }
 
-/// The same JSON without the white space between its tokens; numbers and the order of keys stay as
-/// they are written.
+/// Removes white space between tokens; keeps numbers and the order of keys as written.
 fn compact(json: &RawValue) -> serde_json::Result<Box<RawValue>> {
     let (mut in_string, mut escaped) = (false, false);
     let mut out = json.get().to_owned();

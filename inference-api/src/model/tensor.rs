@@ -1,17 +1,16 @@
-//! Tensors as the rest of the crate sees them: a shape and a typed buffer, with no trace of the
-//! runtime behind.
+//! Tensors, independent of the runtime: a shape and a typed buffer.
 
 use std::fmt;
 
 use half::{bf16, f16};
 use serde::Serialize;
 
-/// The types of elements that requests and answers can hold.
+/// Element types of requests and responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// IEEE 754 binary16.
     Float16,
-    /// The upper half of a binary32.
+    /// Upper half of a binary32.
     Bfloat16,
     /// IEEE 754 binary32.
     Float32,
@@ -33,19 +32,19 @@ pub enum Element {
     Uint32,
     /// Unsigned, 64 bits.
     Uint64,
-    /// True or false.
+    /// Boolean.
     Bool,
     /// UTF-8 text.
     Text,
 }
 
 impl Element {
-    /// Whether values are floating-point numbers.
+    /// Returns true for floating-point types.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Float16 | Self::Bfloat16 | Self::Float32 | Self::Float64)
     }
 
-    /// Whether values are whole numbers.
+    /// Returns true for integer types.
     pub fn is_integer(self) -> bool {
         !self.is_float() && !matches!(self, Self::Bool | Self::Text)
     }
@@ -72,7 +71,7 @@ impl fmt::Display for Element {
     }
 }
 
-/// The elements of a tensor in row-major order.
+/// Elements of a tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the variants are those of Element")]
 pub enum Buffer {
@@ -92,7 +91,7 @@ pub enum Buffer {
     Text(Vec<String>),
 }
 
-/// Runs `$body` with `$vec` bound to the vector inside, whatever its type.
+/// Runs `$body` with `$vec` bound to the inner vector, whatever its type.
 #[macro_export]
 macro_rules! with_elements {
     ($buffer:expr, $vec:ident => $body:expr) => {
@@ -116,7 +115,7 @@ macro_rules! with_elements {
 }
 
 impl Buffer {
-    /// An empty buffer for elements of this type.
+    /// Creates an empty buffer for elements of this type.
     pub fn new(element: Element) -> Self {
         match element {
             Element::Float16 => Self::Float16(Vec::new()),
@@ -136,7 +135,7 @@ impl Buffer {
         }
     }
 
-    /// The type of its elements.
+    /// Returns the element type.
     pub fn element(&self) -> Element {
         match self {
             Self::Float16(_) => Element::Float16,
@@ -156,18 +155,17 @@ impl Buffer {
         }
     }
 
-    /// How many elements it holds.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         with_elements!(self, v => v.len())
     }
 
-    /// Whether it holds none.
+    /// Returns true if the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Moves all elements of `other` to the end of this buffer, and says whether the types allowed
-    /// it.
+    /// Moves all elements of `other` to the end; returns false if the types differ.
     #[must_use]
     pub fn append(&mut self, other: Self) -> bool {
         match (self, other) {
@@ -190,7 +188,7 @@ impl Buffer {
         true
     }
 
-    /// Moves the first `count` elements out.
+    /// Removes and returns the first `count` elements.
     #[must_use]
     pub fn split_front(&mut self, count: usize) -> Self {
         fn front<T>(v: &mut Vec<T>, count: usize) -> Vec<T> {
@@ -216,33 +214,32 @@ impl Buffer {
     }
 }
 
-/// A dense tensor.
+/// Dense tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     /// Dimensions, the batch first.
     pub shape: Vec<usize>,
-    /// Its elements, row-major.
+    /// Elements in row-major order.
     pub data: Buffer,
 }
 
-/// What a model puts out.
+/// Output of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A tensor.
+    /// Tensor.
     Tensor(Tensor),
-    /// One map a row, as scikit-learn's `ZipMap` makes them: class to probability, in the model's
-    /// order of classes.
+    /// One map per row, as from scikit-learn's `ZipMap`: class to probability, in class order.
     Maps(Vec<Vec<(Key, f32)>>),
-    /// Tensors in a row, each of its own shape.
+    /// Sequence of tensors, each with its own shape.
     Sequence(Vec<Tensor>),
 }
 
-/// A class as `ZipMap` names it.
+/// Class key of a `ZipMap`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Key {
-    /// By its integer label.
+    /// Integer label.
     Int(i64),
-    /// By its name.
+    /// Name.
     Text(String),
 }

@@ -1,7 +1,7 @@
-//! The body of a request, to tensors.
+//! Decoder from the body of a request to tensors.
 //!
-//! One pass of serde over the bytes pushes numbers straight onto the inputs' buffers: no tree of
-//! values is built, so a row of four floats costs no more than the floats.
+//! One serde pass over the bytes pushes numbers directly into the inputs' buffers.
+//! It builds no tree of values, so a row of four floats costs only the floats.
 
 use std::fmt;
 
@@ -13,20 +13,20 @@ use super::{
 };
 use crate::model::{Buffer, Signature, Tensor};
 
-/// The rows of a request, ready for the model.
+/// Rows of a request, ready for the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// How many rows.
+    /// Number of rows.
     pub rows: usize,
     /// One tensor for each input, in the model's order; the first dimension is `rows`.
     pub inputs: Vec<Tensor>,
 }
 
-/// Reads `{"features": […]}`, `{"instances": [row, …]}` or an object with the features' names.
+/// Decodes `{"features": […]}`, `{"instances": [row, …]}` or an object keyed by feature name.
 ///
 /// # Errors
-/// When the body is no JSON, or a field is unknown, missing, of the wrong type or shape, or not
-/// finite.
+/// Returns an error if the body is not JSON or a field is unknown, missing or not finite.
+/// A value of the wrong type or shape is an error too.
 pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     read(signature, |columns| {
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -34,11 +34,10 @@ pub fn decode(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     })
 }
 
-/// Reads `[row, …]`, where a row is what it is in `{"instances": …}`; `field` is what faults name
-/// it.
+/// Decodes `[row, …]` with rows as in `{"instances": …}`; faults use the name `field`.
 ///
 /// # Errors
-/// As [`decode`].
+/// Returns the errors of [`decode`].
 pub fn decode_rows(signature: &Signature, field: &'static str, rows: &str) -> Result<Batch, Fault> {
     read(signature, |columns| {
         let trail = columns.trail;
@@ -96,7 +95,7 @@ fn read(
 struct Body<'a, 'b>(&'b mut Columns<'a>);
 
 impl<'de> DeserializeSeed<'de> for Body<'_, '_> {
-    /// The number of rows.
+    /// Number of rows.
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {

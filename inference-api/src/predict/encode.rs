@@ -1,4 +1,4 @@
-//! What a model puts out, to the answer's JSON.
+//! Encoder from a model's outputs to the JSON of a response.
 
 use std::fmt;
 
@@ -9,12 +9,13 @@ use crate::{
     with_elements,
 };
 
-/// The body of a 200:
-/// `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}` for classifiers,
-/// `{"outputs": {name: nested lists}, "model", "version"}` for other models.
+/// Encodes the body of a 200 response.
+///
+/// Classifiers: `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}`.
+/// Other models: `{"outputs": {name: nested lists}, "model", "version"}`.
 ///
 /// # Errors
-/// When a classifier's outputs do not have one label and one list of probabilities a row.
+/// Returns an error if a classifier's outputs lack one label and one list of probabilities per row.
 pub fn encode(signature: &Signature, rows: usize, values: &[Value]) -> Result<Vec<u8>, RunError> {
     let answer = Answer { signature, rows, values };
     let mut body = match large(values) {
@@ -25,10 +26,10 @@ pub fn encode(signature: &Signature, rows: usize, values: &[Value]) -> Result<Ve
     Ok(body)
 }
 
-/// `{"predictions": {name: nested lists}}`: every output as a whole.
+/// Encodes `{"predictions": {name: nested lists}}`, with every output as a whole.
 ///
 /// # Errors
-/// When an output's shape and length disagree.
+/// Returns an error if an output's shape and length disagree.
 pub fn encode_columns(signature: &Signature, values: &[Value]) -> Result<Vec<u8>, RunError> {
     #[derive(serde::Serialize)]
     struct Columns<'a> {
@@ -40,10 +41,10 @@ pub fn encode_columns(signature: &Signature, values: &[Value]) -> Result<Vec<u8>
     Ok(body)
 }
 
-/// `{"predictions": [{name: value}, …]}`: a record of all outputs for each row.
+/// Encodes `{"predictions": [{name: value}, …]}`, with a record of all outputs for each row.
 ///
 /// # Errors
-/// When an output does not have a value for each row.
+/// Returns an error if an output does not have a value for each row.
 pub fn encode_records(
     signature: &Signature,
     rows: usize,
@@ -54,7 +55,7 @@ pub fn encode_records(
         predictions: Vec<serde_json::Map<String, serde_json::Value>>,
     }
     if let Some(most) = large(values) {
-        // A tree of values takes more than their text.
+        // A tree of values takes more memory than their text.
         drop(room::<serde_json::Value>(most / TEXT)?);
     }
     let refused = |e: serde_json::Error| RunError::Refused(e.to_string());
@@ -66,7 +67,7 @@ pub fn encode_records(
             RunError::Refused(format!("output {:?} has no value for each row", port.name))
         })?;
         for (record, value) in predictions.iter_mut().zip(column) {
-            // A data frame has values in its cells, and not lists of one.
+            // A data frame has single values in its cells, not lists of one.
             let cell = value
                 .as_array()
                 .and_then(|list| <&[_; 1]>::try_from(list.as_slice()).ok())
@@ -77,14 +78,14 @@ pub fn encode_records(
     serde_json::to_vec(&Records { predictions }).map_err(refused)
 }
 
-/// Answers with fewer numbers need no care: growing them costs less memory than the process has at
-/// hand.
+/// Smallest number of values for which capacity is reserved up front.
 const LARGE: usize = 1 << 20;
-/// Bytes that a number takes in JSON, at most.
+/// Largest length of a number in JSON, in bytes.
 const TEXT: usize = 26;
 
-/// About how many bytes the values are as JSON, where those are many: then room for all of them is
-/// asked for at once, since a vector that grows in vain aborts the process.
+/// Estimates the JSON size of the values, in bytes, if they are many, else returns `None`.
+///
+/// The caller reserves it at once: a growing vector aborts the process without memory.
 pub fn large(values: &[Value]) -> Option<usize> {
     let count = |value: &Value| match value {
         Value::Tensor(tensor) => tensor.data.len(),
@@ -161,9 +162,10 @@ struct Prediction<'a> {
 }
 
 impl Prediction<'_> {
-    /// The sidecar's name for an integer label, which is a place among the file's own labels, or
-    /// among `ZipMap`'s keys; where neither is known it is an index into the probabilities. Labels
-    /// that are not renamed stay the numbers that they are.
+    /// Returns the sidecar's class name for an integer label.
+    ///
+    /// The label is looked up among the file's own labels or `ZipMap`'s keys; else it is an index.
+    /// Returns `None` without sidecar names, so that labels stay numbers.
     fn name_of(&self, label: i64) -> Option<&String> {
         let Classifier { classes, labels, is_named, .. } = self.classifier;
         if !is_named {
@@ -211,8 +213,7 @@ impl Serialize for Probabilities<'_> {
                 let mut map = serializer.serialize_map(Some(maps[*row].len()))?;
                 for (i, (key, p)) in maps[*row].iter().enumerate() {
                     match (key, classes.get(i)) {
-                        // A string key is the class's name; an integer is named by the sidecar,
-                        // where there is one.
+                        // A string key is the class name; the sidecar may name an integer key.
                         (Key::Int(_), Some(name)) => map.serialize_entry(name, p)?,
                         _ => map.serialize_entry(key, p)?,
                     }
@@ -274,8 +275,7 @@ impl Serialize for MapRow<'_> {
     }
 }
 
-/// A tensor as nested lists; numbers of 16 bits as what they are, and not as the bits that they are
-/// written with.
+/// Tensor as nested lists; 16-bit floats are written as numbers, not as their bits.
 struct NestedTensor<'a>(&'a Tensor);
 
 impl Serialize for NestedTensor<'_> {
@@ -295,7 +295,7 @@ impl Serialize for NestedTensor<'_> {
     }
 }
 
-/// A flat buffer as nested lists.
+/// Flat buffer as nested lists.
 struct Nest<'a, T> {
     dims: &'a [usize],
     data: &'a [T],

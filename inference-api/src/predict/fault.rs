@@ -1,19 +1,19 @@
-//! What is wrong with a request: which field, what was expected, what came.
+//! Faults of a request: the field, the expected value and the received one.
 
 use std::{cell::RefCell, fmt};
 
 use serde::Serialize;
 
-/// A request that the model cannot take.
+/// Reason why the model cannot accept a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Path of the field from the body's root: `instances[1][2]`; `body` for the whole.
+    /// Path of the field from the body's root, such as `instances[1][2]`; `body` for the whole.
     pub field: String,
-    /// What would have been right.
+    /// Description of a valid value.
     pub expected: String,
-    /// What was there.
+    /// Description of the received value.
     pub got: String,
-    /// Whether the body was no JSON at all.
+    /// True if the body is not valid JSON.
     #[serde(skip)]
     pub malformed: bool,
 }
@@ -24,15 +24,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Collects the fault while serde unwinds: the innermost visitor says what is wrong, every level
-/// above adds where. Nothing is paid for it while there is none.
+/// Collector of a fault while serde unwinds.
+///
+/// The innermost visitor notes the cause, each level above its position. A success pays nothing.
 #[derive(Debug, Default)]
 pub(super) struct Trail(RefCell<Found>);
 
 #[derive(Debug, Default)]
 struct Found {
     what: Option<(String, String)>,
-    /// Innermost first.
+    /// Positions, innermost first.
     path: Vec<Piece>,
 }
 
@@ -43,7 +44,7 @@ pub(super) enum Piece {
 }
 
 impl Trail {
-    /// Notes what is wrong and returns the error that ends the parse.
+    /// Notes the cause and returns the error that ends the parse.
     pub(super) fn fault<E: serde::de::Error>(
         &self,
         expected: impl Into<String>,
@@ -54,7 +55,7 @@ impl Trail {
         E::custom("fault")
     }
 
-    /// Adds where, on the way out.
+    /// Adds a position to an error on its way out.
     pub(super) fn at<E>(&self, piece: impl FnOnce() -> Piece) -> impl FnOnce(E) -> E {
         move |error| {
             self.0.borrow_mut().path.push(piece());
@@ -62,7 +63,7 @@ impl Trail {
         }
     }
 
-    /// The fault that a failed parse is about.
+    /// Returns the fault of a failed parse.
     pub(super) fn into_fault(self, error: &serde_json::Error) -> Fault {
         let Found { what, path } = self.0.into_inner();
         let mut field = String::new();
@@ -88,8 +89,9 @@ impl Trail {
     }
 }
 
-/// The visitor methods for the kinds of JSON value that a visitor does not take: each notes a fault
-/// that says what came. The visitor has a method `wrong`, which adds what it expected.
+/// Defines the visitor methods for JSON types that a visitor rejects.
+///
+/// Each notes a fault with the received value. The visitor's method `wrong` adds the expected one.
 macro_rules! refuse {
     ($($kind:ident),+) => {
         $($crate::predict::fault::refuse!(@$kind);)+
@@ -135,7 +137,7 @@ macro_rules! refuse {
 }
 pub(super) use refuse;
 
-/// Enough of a string to recognise it in an error.
+/// Returns at most 40 characters of a text, for error messages.
 pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),

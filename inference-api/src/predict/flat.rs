@@ -1,4 +1,4 @@
-//! A tensor's elements as JSON: one list of all of them, or lists in lists.
+//! Elements of a tensor in JSON: one list of all elements, or nested lists.
 
 use std::fmt;
 
@@ -11,25 +11,25 @@ use super::{
 };
 use crate::model::{Buffer, Element, Tensor};
 
-/// Reads the elements in the order in which they come; the shape is told elsewhere.
+/// Reads the elements in their written order; the shape is given elsewhere.
 ///
 /// # Errors
-/// When an element is not of this type.
+/// Returns an error if an element is not of this type.
 pub fn flat(element: Element, json: &RawValue) -> Result<Buffer, Fault> {
     read(element, json, None)
 }
 
-/// Reads a tensor whose shape is that of the lists.
+/// Reads a tensor from nested lists, which also give its shape.
 ///
 /// # Errors
-/// When an element is not of this type, or the lists are of different lengths.
+/// Returns an error if an element is not of this type or lists differ in length.
 pub fn shaped(element: Element, json: &RawValue) -> Result<Tensor, Fault> {
     let mut shape = Vec::new();
     let data = read(element, json, Some(&mut shape))?;
     Ok(Tensor { shape: shape.into_iter().map(|size| size.unwrap_or(0)).collect(), data })
 }
 
-/// The length of the lists at each depth, as soon as one of them is read.
+/// Length of the lists at each depth, once the first of them has been read.
 type Shape = Vec<Option<usize>>;
 
 fn read(element: Element, json: &RawValue, shape: Option<&mut Shape>) -> Result<Buffer, Fault> {
@@ -51,7 +51,7 @@ struct Flat<'a> {
 }
 
 impl Flat<'_> {
-    /// At the outside, and where there were lists before, a list; else an element.
+    /// Notes a fault: expected is a list at the outermost level or after lists, else an element.
     fn wrong<E: de::Error>(self, got: impl Into<String>) -> E {
         if self.takes_lists() {
             return self.trail.fault("a list", got);
@@ -65,7 +65,7 @@ impl Flat<'_> {
     }
 
     fn scalar<E: de::Error>(&mut self, got: impl FnOnce() -> String) -> Result<Scalar<'_>, E> {
-        // A number where there was a list before, at the same depth.
+        // A number must not replace a list of the same depth.
         if self.takes_lists() {
             return Err(self.trail.fault("a list", got()));
         }
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for Flat<'_> {
         if let Some(shape) = shape.as_deref_mut()
             && shape.len() == depth
         {
-            // A list where there was a number before would have filled the buffer already.
+            // A non-empty buffer means that an earlier element of this depth was a number.
             if !buffer.is_empty() {
                 return Err(trail.fault("a number or a string", "a list"));
             }

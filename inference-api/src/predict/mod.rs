@@ -1,5 +1,4 @@
-//! JSON in, JSON out: the body of `POST /predict` to tensors, and what the model puts out to the
-//! answer.
+//! Conversion of `POST /predict` bodies to tensors, and of the model's outputs to JSON.
 
 mod decode;
 mod encode;

@@ -1,5 +1,6 @@
-//! An object of numbers, for a model that takes a map: kept as its JSON text, which is what the
-//! model's input is made of.
+//! Decoder of a JSON object of numbers, for a model whose input is a map.
+//!
+//! The object is kept as JSON text, from which the input is built.
 
 use std::fmt;
 

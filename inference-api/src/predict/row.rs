@@ -1,4 +1,4 @@
-//! A row: a list in the features' order, or an object with their names.
+//! Decoder of a row: a list in the features' order, or an object keyed by feature name.
 
 use std::fmt;
 
@@ -11,18 +11,17 @@ use super::{
 };
 use crate::model::{Buffer, Kind, Layout, Signature};
 
-/// The inputs' buffers while rows are read into them.
+/// Buffers of the inputs while rows are decoded into them.
 pub(super) struct Columns<'a> {
     pub(super) signature: &'a Signature,
-    /// One for each input.
+    /// One buffer for each input.
     pub(super) buffers: Vec<Buffer>,
-    /// The shape of a row where the model leaves it open, fixed by the first row; one for each
-    /// input.
+    /// Sizes of a row's variable dimensions, fixed by the first row; one entry for each input.
     pub(super) seen_dims: Vec<Option<Vec<usize>>>,
     pub(super) trail: &'a Trail,
 }
 
-/// Reads one row.
+/// Decoder of one row.
 pub(super) struct Row<'a, 'b>(pub(super) &'b mut Columns<'a>);
 
 impl<'de> DeserializeSeed<'de> for Row<'_, '_> {
@@ -115,8 +114,7 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
 }
 
 impl Row<'_, '_> {
-    /// A row that is a single value and no list: right for a model that has one feature, of one
-    /// value.
+    /// Returns the decoder of a row that is a bare value: valid for a single scalar feature.
     fn bare<E: de::Error>(&mut self, got: impl FnOnce() -> String) -> Result<Scalar<'_>, E> {
         let signature = self.0.signature;
         match &signature.features[..] {
@@ -130,7 +128,7 @@ impl Row<'_, '_> {
     }
 }
 
-/// Reads one feature's value: a scalar, or nested lists.
+/// Decoder of one feature's value: a scalar, or nested lists.
 struct Field<'a, 'b> {
     columns: &'b mut Columns<'a>,
     feature: usize,
@@ -154,15 +152,15 @@ impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
     }
 }
 
-/// The values of a row given by name, kept apart until all are there: names come in any order.
+/// Values of a row given by name, buffered until all are read because names come in any order.
 pub(super) struct Named {
     slots: Vec<Option<Buffer>>,
-    /// Whether it is the whole body, which may have other fields in its place.
+    /// True if the row is the whole body, where `features` or `instances` are valid too.
     is_body: bool,
 }
 
 impl Named {
-    /// The whole body.
+    /// Creates the decoder of a row that is the whole body.
     pub(super) fn of_body(signature: &Signature) -> Self {
         Self { is_body: true, ..Self::new(signature) }
     }
@@ -189,8 +187,7 @@ impl Named {
             return Err(columns.trail.at(here)(columns.trail.fault("the field once", "it twice")));
         }
         let input = signature.features[index].input;
-        // The row's values go to a buffer of their own by reading into an empty input and taking it
-        // out again.
+        // Read into an empty input buffer and take it out: the value needs its own buffer.
         let so_far = std::mem::replace(
             &mut columns.buffers[input],
             Buffer::new(signature.inputs[input].element),
@@ -202,7 +199,7 @@ impl Named {
         Ok(())
     }
 
-    /// Moves the row into the inputs; a missing value is NaN where the feature may be missing.
+    /// Moves the row into the inputs; a missing value of a nullable feature becomes NaN.
     pub(super) fn finish<E: de::Error>(self, columns: &mut Columns<'_>) -> Result<(), E> {
         for (slot, feature) in self.slots.into_iter().zip(&columns.signature.features) {
             let value = match slot {
@@ -226,7 +223,7 @@ impl Named {
     }
 }
 
-/// Nested lists of a given shape.
+/// Decoder of nested lists with a given shape.
 struct Nested<'a> {
     dims: &'a [Option<usize>],
     depth: usize,
@@ -293,8 +290,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
                 None => break,
             }
         }
-        // Open dimensions are fixed by the first row, innermost last, since a list ends after those
-        // in it.
+        // The first row fixes variable dimensions, innermost first: inner lists end first.
         let depth = self.depth;
         let rank = self.dims.len();
         let seen = self.seen.get_or_insert_with(|| vec![usize::MAX; rank]);
@@ -314,7 +310,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
     refuse!(bool, number, string, null, object);
 }
 
-/// `[3, 224, ?]`.
+/// Formats dimensions as `[3, 224, ?]`.
 fn show_dims(dims: &[Option<usize>]) -> String {
     let dims: Vec<String> =
         dims.iter().map(|d| d.map_or_else(|| "?".to_owned(), |d| d.to_string())).collect();

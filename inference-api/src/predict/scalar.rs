@@ -1,4 +1,4 @@
-//! One number, string or truth value of a row, pushed onto the input's buffer.
+//! Decoder of one number, string or boolean, appended to the input's buffer.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use super::fault::{Trail, refuse, shorten};
 use crate::model::Buffer;
 
-/// Before a word of Python's JSON that stands for a number; no string that a model takes has it in
-/// it.
+/// Prefix of a string that stands for a Python number; no string that a model accepts contains it.
 const PYTHON: char = '\0';
 
-/// Rewrites the words that Python's JSON has and JSON has not, `NaN`, `Infinity` and `-Infinity`,
-/// to strings that floats are read from; none where there is none.
+/// Rewrites Python's `NaN`, `Infinity` and `-Infinity`, which JSON lacks, to marked strings.
+///
+/// Floats are decoded from these strings. Returns `None` if no rewrite is needed.
 pub fn without_python_numbers(json: &[u8]) -> Option<Vec<u8>> {
     const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
     if !json.windows(3).any(|three| three == b"NaN" || three == b"Inf") {
@@ -81,7 +81,7 @@ impl Scalar<'_> {
         self.trail.fault(self.expected(), got)
     }
 
-    /// Pushes an integer if it fits; an integer is a fine float.
+    /// Appends an integer if it fits; float inputs accept integers too.
     fn integer<E: de::Error>(self, value: i128) -> Result<(), E> {
         macro_rules! fit {
             ($v:ident) => {
@@ -130,15 +130,14 @@ impl<'de> Visitor<'de> for Scalar<'_> {
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
         let takes_integers = self.buffer.element().is_integer();
         match self.buffer {
-            // A float32 overflows to infinity where the JSON number was finite: that is no value a
-            // row can have.
+            // A finite JSON number that overflows to infinity in a narrower float is not valid.
             Buffer::Float16(v) if f16::from_f64(value).is_finite() => v.push(f16::from_f64(value)),
             Buffer::Bfloat16(v) if bf16::from_f64(value).is_finite() => {
                 v.push(bf16::from_f64(value))
             }
             Buffer::Float32(v) if (value as f32).is_finite() => v.push(value as f32),
             Buffer::Float64(v) if value.is_finite() => v.push(value),
-            // 3.0 is how many clients write 3.
+            // Many clients write 3 as 3.0.
             _ if takes_integers && value.fract() == 0.0 && value.abs() < 2f64.powi(53) => {
                 return self.integer(value as i128);
             }

@@ -1,4 +1,4 @@
-//! Fetching a version's files through the registry.
+//! Download of a version's files through the registry.
 
 use std::{
     fs::File,
@@ -9,22 +9,22 @@ use std::{
 
 use super::{ModelUri, RegistryError, client::Client};
 
-/// A file of a version, relative to its folder.
+/// File of a version, relative to its folder.
 struct Wanted {
     path: String,
     bytes: Option<u64>,
 }
 
-/// More files or deeper folders than this is no model.
+/// Limits on the number of files and the depth of folders of a model.
 const MOST_FILES: usize = 10_000;
 const DEEPEST: usize = 16;
-/// How often progress is told.
+/// Interval between progress messages.
 const TELL: Duration = Duration::from_secs(1);
 const CHUNK: usize = 256 << 10;
-/// A file is begun anew so often when the connection breaks.
+/// Attempts to download a file when the connection breaks.
 const TRIES: u32 = 3;
 
-/// Fetches all files below `root` into `into`.
+/// Downloads all files below `root` into `into`.
 pub(super) fn fetch(
     client: &Client,
     uri: &ModelUri,
@@ -45,8 +45,7 @@ pub(super) fn fetch(
             let before = progress.done;
             match fetch_file(client, uri, root, file, &target, &mut progress) {
                 Err(RegistryError::Unreachable(reason)) if tried < TRIES => {
-                    tracing::warn!(model = %uri, file = file.path, reason, "the download broke \
-                        off; trying again");
+                    tracing::warn!(model = %uri, file = file.path, reason, "retrying the download");
                     progress.done = before;
                     tried += 1;
                 }
@@ -139,7 +138,7 @@ fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-/// Whether a path that a registry tells stays in the folder that it is put into.
+/// Returns true if a path from a registry stays inside its target folder.
 fn stays_inside(path: &str) -> bool {
     !path.is_empty()
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))

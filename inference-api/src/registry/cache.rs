@@ -1,8 +1,7 @@
-//! Versions that were fetched, whole and checked, so that no start fetches them again.
+//! Cache of downloaded versions, complete and verified, so that no start downloads them again.
 //!
-//! A folder holds one version. It is filled under another name and renamed, so that it is there
-//! whole or not at all, and a list of its files with their hashes is kept in it: a file that was
-//! changed since makes it be fetched anew.
+//! Each folder holds one version, filled under another name and renamed: complete or absent.
+//! It contains a list of its files with their hashes. A changed file causes a new download.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,14 +18,14 @@ use super::{
     mlmodel,
 };
 
-/// What the proxied artifacts' addresses begin with.
+/// Scheme of the addresses of proxied artifacts.
 const PROXIED: &str = "mlflow-artifacts:";
 const LIST: &str = ".files.json";
 
-/// The hash of every file, by its path.
+/// Hash of every file by path.
 type Files = BTreeMap<String, String>;
 
-/// The version in the cache, fetched if it is not there.
+/// Returns the version from the cache, downloading it if it is absent.
 pub(super) fn open(
     client: &Client,
     uri: &ModelUri,
@@ -47,7 +46,7 @@ pub(super) fn open(
         }
     };
     let Some(root) = artifact_uri.strip_prefix(PROXIED).map(without_host) else {
-        // A registry on this machine that keeps its files in a folder.
+        // The registry is on this machine and keeps its files in a folder.
         return match local_folder(&artifact_uri) {
             Some(folder) => fetched(&folder),
             None => Err(RegistryError::Elsewhere { uri: uri.clone(), place: artifact_uri.clone() }),
@@ -61,8 +60,7 @@ pub(super) fn open(
         path: path.to_owned(),
         reason: e.to_string(),
     };
-    // By the files' address: it is new for every model that is logged, whatever names and numbers
-    // lead to it.
+    // The artifact address is the key: every logged model has a new one, whatever names lead to it.
     let parent = base.join(&client.authority);
     let folder = parent.join(hex::encode(Sha256::digest(&artifact_uri)));
     if is_whole(&folder) {
@@ -80,14 +78,14 @@ pub(super) fn open(
         fs::remove_dir_all(&folder).map_err(|e| failed(&folder, &e))?;
     }
     match fs::rename(staging.keep(), &folder) {
-        // Somebody else fetched it meanwhile.
+        // Another process downloaded it meanwhile.
         Err(_) if is_whole(&folder) => {}
         result => result.map_err(|e| failed(&folder, &e))?,
     }
     fetched(&folder)
 }
 
-/// `/1/models/m-…/artifacts`, of `mlflow-artifacts:` with or without a host.
+/// Returns `1/models/m-…/artifacts` of an `mlflow-artifacts:` address with or without a host.
 fn without_host(rest: &str) -> &str {
     let path = match rest.strip_prefix("//") {
         Some(with_host) => with_host.split_once('/').map_or("", |(_, path)| path),
@@ -106,7 +104,7 @@ fn base() -> Option<PathBuf> {
     Some(crate::runtime::cache_base()?.join("models"))
 }
 
-/// Notes what is in the folder.
+/// Writes the list of files and hashes into the folder.
 fn seal(folder: &Path) -> io::Result<()> {
     let mut files = Files::new();
     for path in files_in(folder)? {
@@ -116,11 +114,10 @@ fn seal(folder: &Path) -> io::Result<()> {
     fs::write(folder.join(LIST), serde_json::to_vec(&files)?)
 }
 
-/// Folders that were found whole by this process: weights of gigabytes are not hashed at every look
-/// for a new version.
+/// Folders that this process has verified: weights of gigabytes are not hashed on every scan.
 static WHOLE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Whether all that was noted is there as it was.
+/// Returns true if all listed files are present and unchanged.
 fn is_whole(folder: &Path) -> bool {
     let mut known = WHOLE.lock().unwrap_or_else(PoisonError::into_inner);
     if known.contains(folder) && folder.join(LIST).exists() {
@@ -139,8 +136,7 @@ fn check(folder: &Path) -> bool {
     let damaged =
         files.iter().find(|(name, sha)| hash(&folder.join(name)).ok().as_ref() != Some(*sha));
     if let Some((name, _)) = damaged {
-        tracing::warn!(file = %folder.join(name).display(), "changed since it was fetched; \
-            fetching it again");
+        tracing::warn!(file = %folder.join(name).display(), "file changed; downloading it again");
     }
     damaged.is_none()
 }

@@ -1,4 +1,4 @@
-//! MLflow's REST interface, as far as a server of models needs it.
+//! Client of MLflow's REST interface, limited to what a model server needs.
 
 use std::time::Duration;
 
@@ -16,39 +16,39 @@ use super::{ModelUri, RegistryError, uri::Selector};
 const API: &str = "api/2.0/mlflow";
 const ARTIFACTS: &str = "api/2.0/mlflow-artifacts/artifacts";
 
-/// A stalled registry must not stall the server's start for ever.
+/// Timeouts: a stalled registry must not stall the server's start forever.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
-/// What a download is waited for beside that.
+/// Lowest download rate without a timeout; `UNKNOWN_SIZE` applies to files of unknown size.
 const SLOWEST_BYTES_PER_SECOND: u64 = 50_000;
 const UNKNOWN_SIZE: Duration = Duration::from_secs(3600);
 
-/// What a path's part or a query's value may hold as it is (RFC 3986, unreserved).
+/// Characters to escape in a path segment or query value: all but RFC 3986's unreserved ones.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Somebody who asks a registry.
+/// Client of one registry.
 pub(super) struct Client {
     agent: Agent,
-    /// Without a slash at its end.
+    /// Base address without a trailing slash.
     base: String,
-    /// Host and port: two registries may have models of one name.
+    /// Host and port, which distinguish models of the same name in two registries.
     pub(super) authority: String,
     authorization: Option<String>,
 }
 
-/// A version, and where its files are.
+/// Version and the location of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) name: String,
     pub(super) version: String,
-    /// As the registry tells it.
+    /// Location as reported by the registry.
     pub(super) artifact_uri: String,
 }
 
-/// A file or folder of a version.
+/// File or folder of a version.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Artifact {
-    /// Relative to the folder that was listed.
+    /// Path relative to the listed folder.
     pub(super) path: String,
     #[serde(default)]
     pub(super) is_dir: bool,
@@ -106,7 +106,7 @@ struct Refusal {
 }
 
 impl Client {
-    /// With the address and the credentials that MLflow's own clients use.
+    /// Creates a client with the address and credentials of MLflow's own environment variables.
     pub(super) fn from_env(uri: &ModelUri) -> Result<Self, RegistryError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = variable("MLFLOW_REGISTRY_URI")
@@ -148,7 +148,7 @@ impl Client {
         Ok(Self { agent, base, authority, authorization })
     }
 
-    /// The version that an address stands for now.
+    /// Returns the version that an address currently refers to.
     pub(super) fn resolve(&self, uri: &ModelUri) -> Result<Version, RegistryError> {
         let (name, selector) = match uri {
             ModelUri::Registered { name, selector } => (name.clone(), selector),
@@ -179,7 +179,7 @@ impl Client {
         Ok(Version { name, version, artifact_uri })
     }
 
-    /// The registry tells the latest version of each stage.
+    /// Returns the newest of the latest versions that the registry reports for each stage.
     fn latest(&self, uri: &ModelUri, query: &[(&str, &str)]) -> Result<String, RegistryError> {
         let latest: Latest =
             self.ask(&format!("{API}/registered-models/get-latest-versions"), query)?;
@@ -188,12 +188,12 @@ impl Client {
         newest.map(|v| v.version).ok_or_else(|| RegistryError::NoVersion(uri.clone()))
     }
 
-    /// What is in a folder of the proxied artifacts.
+    /// Lists a folder of the proxied artifacts.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<Artifact>, RegistryError> {
         Ok(self.ask::<Listing>(ARTIFACTS, &[("path", folder)])?.files)
     }
 
-    /// Begins to fetch a file of the proxied artifacts, of so many bytes.
+    /// Starts the download of a proxied artifact of `bytes` bytes.
     pub(super) fn get(
         &self,
         file: &str,
@@ -245,7 +245,7 @@ impl Client {
         Err(RegistryError::Refused { status: status.as_u16(), path: path.to_owned(), message })
     }
 
-    /// The base with a path behind it, each part of it escaped, and a query.
+    /// Returns the base address with an escaped path and query appended.
     fn url(&self, path: &str, query: &[(&str, &str)]) -> String {
         let mut url = self.base.clone();
         for part in path.split('/') {

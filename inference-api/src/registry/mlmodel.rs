@@ -1,4 +1,4 @@
-//! `MLmodel`: which of a version's files is the ONNX model, and what its columns are called.
+//! `MLmodel` file: the path of the ONNX model and the names of its columns.
 
 use std::path::Path;
 
@@ -6,13 +6,12 @@ use serde::Deserialize;
 
 use crate::model::SidecarFeature;
 
-/// What a version's description says to a server.
+/// Fields of an `MLmodel` file that a server needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Description {
-    /// The ONNX model's path in the version's folder.
+    /// Path of the ONNX model in the version's folder.
     pub(super) file: String,
-    /// The columns of the signature that it was logged with; none if it has no columns, or they
-    /// have no names.
+    /// Columns of the logged signature; empty if it has no columns or they are unnamed.
     pub(super) features: Vec<SidecarFeature>,
 }
 
@@ -36,7 +35,7 @@ struct Onnx {
 
 #[derive(Deserialize)]
 struct Signature {
-    /// JSON in YAML.
+    /// JSON text inside the YAML.
     #[serde(default)]
     inputs: Option<String>,
 }
@@ -56,7 +55,7 @@ fn yes() -> bool {
 /// Reads the description in a version's folder.
 ///
 /// # Errors
-/// When the version is no ONNX model.
+/// Returns an error if the version is not an ONNX model.
 pub(super) fn read(folder: &Path) -> Result<Description, String> {
     let text = std::fs::read_to_string(folder.join("MLmodel"))
         .map_err(|e| format!("it has no MLmodel file: {e}"))?;

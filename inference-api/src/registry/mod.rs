@@ -1,8 +1,7 @@
-//! Models in an MLflow registry: named by a `models:/` address, fetched once, kept in a cache.
+//! Models in an MLflow registry: named by a `models:/` address, downloaded once, kept in a cache.
 //!
-//! A version in a registry never changes, so what was fetched once is not fetched again; what an
-//! alias stands for is asked for at every look, so that moving an alias is a deployment where
-//! `--model-control-mode poll` is on.
+//! A version in a registry never changes, so it is downloaded only once.
+//! An alias is resolved at every scan: with `--model-control-mode poll`, moving it is a deployment.
 
 mod artifacts;
 mod cache;
@@ -17,92 +16,94 @@ pub use uri::{ModelUri, SCHEME, UriError};
 use self::client::Client;
 use crate::model::SidecarFeature;
 
-/// Why a registry's model cannot be had.
+/// Reasons why a registry's model is unavailable.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
-    /// Nobody said where the registry is.
+    /// Missing address of the registry.
     #[error(
         "{0} needs a registry\n  help: set MLFLOW_TRACKING_URI, for instance to \
             http://127.0.0.1:5000"
     )]
     NoRegistry(ModelUri),
-    /// `MLFLOW_TRACKING_URI` is none that can be asked over HTTP.
+    /// Address that is not `http://` or `https://`.
     #[error("MLFLOW_TRACKING_URI={0:?} is no http:// or https:// address")]
     Address(String),
-    /// The registry did not answer; trying again may help.
+    /// Unreachable registry; a retry may help.
     #[error("the registry does not answer: {0}")]
     Unreachable(String),
-    /// The registry refused.
+    /// Request that the registry refused.
     #[error("the registry answers {status} to {path}: {message}")]
     Refused {
-        /// The status.
+        /// Status of the response.
         status: u16,
-        /// What was asked for.
+        /// Path of the request.
         path: String,
-        /// The registry's words.
+        /// Message of the registry.
         message: String,
     },
-    /// An answer has another form than this version knows.
+    /// Response in an unknown format.
     #[error("the registry's answer to {path} is not understood: {reason}")]
     Answer {
-        /// What was asked for.
+        /// Path of the request.
         path: String,
-        /// What is wrong with it.
+        /// Reason.
         reason: String,
     },
-    /// The registry has the model, and no version that was meant.
+    /// Model without a matching version.
     #[error("{0} has no version")]
     NoVersion(ModelUri),
-    /// The files are where this server cannot get them.
+    /// Files at a location that this server cannot read.
     #[error(
         "the files of {uri} are at {place}, which is not served by the registry\n  help: start it \
             with --serve-artifacts"
     )]
     Elsewhere {
-        /// The model.
+        /// Address of the model.
         uri: ModelUri,
-        /// Where its files are.
+        /// Location of its files.
         place: String,
     },
-    /// What was fetched is not what was announced, or is no ONNX model.
+    /// Download that is incomplete or not an ONNX model.
     #[error("{uri}: {reason}")]
     Broken {
-        /// The model.
+        /// Address of the model.
         uri: ModelUri,
-        /// What is wrong.
+        /// Reason.
         reason: String,
     },
-    /// The cache cannot be written.
+    /// Cache that cannot be written.
     #[error(
         "cannot write the cache at {path}: {reason}\n  help: set XDG_CACHE_HOME to a folder that \
             can be written"
     )]
     Cache {
-        /// Where.
+        /// Path in the cache.
         path: PathBuf,
-        /// The system's words.
+        /// Error of the operating system.
         reason: String,
     },
 }
 
-/// A model that is in the cache, whole.
+/// Complete model in the cache.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fetched {
-    /// Its name in the registry.
+    /// Name in the registry.
     pub name: String,
-    /// Its version there.
+    /// Version in the registry.
     pub version: String,
-    /// The ONNX file; its weights are beside it.
+    /// ONNX file; its weights are beside it.
     pub file: PathBuf,
-    /// What its columns are called, where it was logged with a signature that has columns.
+    /// Feature names, if the model was logged with a signature that has columns.
     pub features: Vec<SidecarFeature>,
 }
 
-/// Finds out what an address stands for now, and fetches it unless it is in the cache. Blocks; must
-/// not be called on a worker's thread.
+/// Resolves an address and downloads the version unless it is in the cache.
+///
+/// Blocks, so it must not be called on a worker's thread.
 ///
 /// # Errors
-/// When the registry cannot be asked or has no such model, or the cache cannot be written.
+/// Returns an error if the registry is unreachable or lacks the model.
+/// Returns an error if the cache is not writable.
 pub fn fetch(uri: &ModelUri) -> Result<Fetched, RegistryError> {
     let client = Client::from_env(uri)?;
     let version = client.resolve(uri)?;

@@ -1,35 +1,35 @@
-//! `models:/` addresses, as MLflow writes them.
+//! MLflow's `models:/` addresses.
 
 use std::{fmt, str::FromStr};
 
-/// What a `models:/` address names.
+/// Target of a `models:/` address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelUri {
-    /// A version of a registered model.
+    /// Version of a registered model.
     Registered {
-        /// The model.
+        /// Name of the model.
         name: String,
-        /// Which version.
+        /// Selector of the version.
         selector: Selector,
     },
-    /// A logged model, `m-…`, that need not be registered.
+    /// Logged model, `m-…`, registered or not.
     Logged(String),
 }
 
-/// How a version is named.
+/// Selector of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// `/3`
+    /// Version number: `/3`.
     Version(u64),
-    /// `@champion`
+    /// Alias: `@champion`.
     Alias(String),
-    /// `/latest`
+    /// Newest version: `/latest`.
     Latest,
-    /// `/Production`
+    /// Stage: `/Production`.
     Stage(String),
 }
 
-/// A text that is no `models:/` address.
+/// Text that is not a `models:/` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} names no model\n  help: models:/NAME/3, models:/NAME@ALIAS, models:/NAME/latest or \
@@ -37,7 +37,7 @@ pub enum Selector {
 )]
 pub struct UriError(String);
 
-/// What such addresses begin with.
+/// Prefix of registry addresses.
 pub const SCHEME: &str = "models:/";
 
 impl FromStr for ModelUri {
@@ -51,8 +51,7 @@ impl FromStr for ModelUri {
             _ => Ok(Self::Registered { name: name.to_owned(), selector }),
         };
         match (rest.split_once('/'), rest.rsplit_once('@')) {
-            // A name may hold neither of the two (MLflow refuses '/' and ':' in names; '@' begins
-            // an alias).
+            // A name has neither separator: MLflow refuses '/' and ':', and '@' starts an alias.
             (Some((_, version)), _) if version.is_empty() || version.contains('/') => Err(wrong()),
             (Some((name, "latest")), _) => registered(name, Selector::Latest),
             (Some((name, version)), _) => registered(

@@ -1,52 +1,52 @@
-//! What is served at one moment.
+//! Immutable snapshot of the served models.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::Served;
 
-/// What is served at one moment. Cheap to copy, since models are shared.
+/// Snapshot of the served models. Cloning is cheap because models are shared.
 #[derive(Clone, Default)]
 pub struct Catalog {
     models: BTreeMap<String, Entry>,
-    /// The model that was loaded first: `POST /predict` is about it.
+    /// Name of the first loaded model, which `POST /predict` uses.
     first: Option<String>,
 }
 
-/// The versions of one model, ascending.
+/// Versions of one model, ascending.
 #[derive(Clone, Default)]
 pub struct Entry {
-    /// Never empty.
+    /// Versions; never empty.
     pub versions: Vec<Arc<Served>>,
 }
 
-/// There is no such model, or no such version of it.
+/// Lookup error: unknown model or version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
-    /// No model of this name.
+    /// Unknown model name.
     #[error("Request for unknown model: '{0}' is not found")]
     Model(String),
-    /// The model has other versions.
+    /// Known model without this version.
     #[error("Request for unknown model: '{0}' version {1} is not found")]
     Version(String, String),
-    /// Nothing is served at all.
+    /// Empty catalog.
     #[error("no model is loaded")]
     Nothing,
 }
 
 impl Catalog {
-    /// The newest version of the model that requests without a name are about.
+    /// Returns the newest version of the default model, which requests without a name use.
     ///
     /// # Errors
-    /// When it was unloaded.
+    /// Returns an error if the model was unloaded.
     pub fn default_model(&self) -> Result<&Arc<Served>, Unknown> {
         let first = self.first.as_deref().ok_or(Unknown::Nothing)?;
         self.find(first, None)
     }
 
-    /// A version of a model, the newest if none is named.
+    /// Returns a version of a model; the newest if `version` is absent.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if the model or version is unknown.
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<&Arc<Served>, Unknown> {
         let unknown = || Unknown::Model(name.to_owned());
         let entry = self.entry(name).ok_or_else(unknown)?;
@@ -60,12 +60,12 @@ impl Catalog {
         }
     }
 
-    /// All versions of a model.
+    /// Returns all versions of a model.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.models.get(name)
     }
 
-    /// Every version of every model, by name.
+    /// Returns every version of every model, by name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.models.values().flat_map(|entry| &entry.versions)
     }
@@ -79,7 +79,7 @@ impl Catalog {
         versions.sort_by_cached_key(|s| order(&s.signature.version));
     }
 
-    /// Where the first model is neither served nor wanted any more, another one takes its place.
+    /// Replaces the default model if it is neither served nor wanted any more.
     pub(super) fn choose_first(&mut self, is_wanted: impl Fn(&str) -> bool) {
         if self
             .first
@@ -90,7 +90,7 @@ impl Catalog {
         }
     }
 
-    /// Says whether it was there.
+    /// Removes a model; returns true if it was present.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         self.models.remove(name).is_some()
     }
@@ -105,7 +105,7 @@ impl Catalog {
     }
 }
 
-/// Versions by number, and those that are no number before them, by name.
+/// Returns the sort key of a version: numbers ascending, after names that are not numbers.
 pub(super) fn order(version: &str) -> (Option<u64>, String) {
     (version.parse().ok(), version.to_owned())
 }

@@ -1,31 +1,31 @@
-//! What a look at the sources has changed.
+//! Result of a scan of the sources.
 
-/// What a look at the sources has changed.
+/// Changes made by a scan of the sources.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// `name/version`, now served.
+    /// Versions now served, as `name/version`.
     pub loaded: Vec<String>,
-    /// `name/version`, no longer served.
+    /// Versions no longer served, as `name/version`.
     pub unloaded: Vec<String>,
-    /// What was found and does not load.
+    /// Versions that were found but do not load.
     pub refused: Vec<Refusal>,
-    /// Why a source could not be looked at: nothing that it held is taken away.
+    /// Errors of unreadable sources; versions from them stay served.
     pub problems: Vec<String>,
 }
 
-/// A version that was found and does not load.
+/// Version that was found but does not load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// `name/version`.
+    /// Version as `name/version`.
     pub version: String,
-    /// Why it does not load.
+    /// Reason of the failure.
     pub reason: String,
-    /// Whether another version of the name is served.
+    /// True if a version of the same name is served.
     pub is_served: bool,
 }
 
 impl Refusal {
-    /// What follows from it, for the log.
+    /// Returns the consequence as a log message.
     pub fn consequence(&self) -> &'static str {
         match self.is_served {
             true => "REFUSED: it does not load; what was served before still is",

@@ -1,9 +1,10 @@
-//! How many requests of a worker wait for its models, and whether there is room for more.
+//! Admission control: stops reading from connections while too many requests of a worker wait.
 //!
-//! A request that waits holds hyper's buffers and the model's inputs, 12 kB together; one that was
-//! not read holds bytes in the kernel. Where clients come faster than a small quota lets models
-//! run, thousands would be read before the first is answered, and the container ends for want of
-//! memory. So a connection is read from only while fewer than two batches wait.
+//! A waiting request holds hyper's buffers and the model's inputs, together 12 kB.
+//! An unread request only holds bytes in the kernel.
+//! If clients outpaced a small quota, thousands of requests would be read before one response.
+//! The container would run out of memory.
+//! Therefore a connection is read only while fewer than two batches wait.
 
 use std::sync::{
     Arc,
@@ -14,25 +15,25 @@ use tokio::sync::Notify;
 
 use super::Queueing;
 
-/// Batches that may wait: one that is run, and one that is read meanwhile.
+/// Batches that may wait: one that runs, and one that is read meanwhile.
 const BATCHES: usize = 2;
-/// All of the room; divided among the requests that fill it.
+/// Total capacity, divided among the requests that fill it.
 const ROOM: usize = 1 << 24;
 
 thread_local! {
-    /// A worker is one thread, and what it reads it also runs.
+    /// Admission state of this worker: its thread runs the requests that it reads.
     static CROWD: Arc<Crowd> = Arc::default();
 }
 
 #[derive(Default)]
 struct Crowd {
     taken: AtomicUsize,
-    /// Connections that wait for room, in the order in which they came.
+    /// Number of connections that wait for capacity; they are woken in order of arrival.
     outside: AtomicUsize,
     left: Notify,
 }
 
-/// Waits until a request more may be read: at once if there is room and nobody waits for it.
+/// Waits until another request may be read; returns at once if there is capacity and no waiter.
 pub async fn room() {
     let crowd = CROWD.with(Arc::clone);
     if crowd.has_room() && crowd.outside.load(Relaxed) == 0 {
@@ -42,22 +43,22 @@ pub async fn room() {
     loop {
         crowd.left.notified().await;
         if crowd.has_room() {
-            // What this one reads is in its place before the next one looks. Were there nothing to
-            // read, the next one must know.
+            // Wake the next connection too, in case this one has nothing to read.
+            // If it has, its request takes its place before the next connection checks.
             crowd.left.notify_one();
             return;
         }
     }
 }
 
-/// A waiting request's share of the room, until it is dropped.
+/// Capacity held by a waiting request until dropped.
 pub(super) struct Place {
     crowd: Arc<Crowd>,
     share: usize,
 }
 
 impl Place {
-    /// None where the queue has bounds of its own: to be turned away, a request has to be read.
+    /// Takes capacity for a request; `None` if the queue has limits, as rejecting needs reading.
     pub(super) fn take(queueing: &Queueing) -> Option<Self> {
         if queueing.max_queue_size.is_some() || queueing.timeout.is_some() {
             return None;

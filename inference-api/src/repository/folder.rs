@@ -1,4 +1,4 @@
-//! A folder of versions (1/model.onnx, 2/model.onnx, …), or of such folders.
+//! Folder of versions (1/model.onnx, 2/model.onnx, …), or folder of such folders.
 
 use std::{
     fs, io,
@@ -10,10 +10,10 @@ use super::{
     source::{Found, Look, SourceError, VersionPolicy, stamp_of, unreadable},
 };
 
-/// What a version's folder holds, as in Triton's layout.
+/// File in a version's folder, as in Triton's layout.
 const FILE: &str = "model.onnx";
 
-/// The models in a folder; `name` is what it is called itself.
+/// Finds the models in a folder that is itself called `name`.
 pub(super) fn look(path: &Path, name: String, policy: VersionPolicy) -> Result<Look, SourceError> {
     let own = versions(path, (path, name), policy)?;
     if !own.found.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn look(path: &Path, name: String, policy: VersionPolicy) -> Result<L
     }
     let mut all = Look { found: Vec::new(), passed_over: loose(path).map_err(unreadable(path))? };
     for (name, dir) in subdirectories(path).map_err(unreadable(path))? {
-        // `lost+found` and its like are nobody's model.
+        // `lost+found` and the like are not models.
         if let Err(error) = fs::read_dir(&dir) {
             all.passed_over.push(format!("{} cannot be read: {error}", dir.display()));
             continue;
@@ -39,7 +39,7 @@ pub(super) fn look(path: &Path, name: String, policy: VersionPolicy) -> Result<L
     }
 }
 
-/// The versions in a model's folder, ascending, as far as the policy wants them.
+/// Returns the versions in a model's folder that the policy selects, ascending.
 fn versions(
     root: &Path,
     (dir, name): (&Path, String),
@@ -47,8 +47,7 @@ fn versions(
 ) -> Result<Look, SourceError> {
     let (mut versions, mut passed_over) = (Vec::new(), loose(dir).map_err(unreadable(dir))?);
     for (version, dir) in subdirectories(dir).map_err(unreadable(dir))? {
-        // As Triton has it: a version is a positive number, and folders of other names are passed
-        // over.
+        // As in Triton, a version is a positive number; folders with other names are ignored.
         let is_version = version.parse::<u64>().is_ok_and(|n| n > 0) && !version.starts_with('0');
         match (is_version, dir.join(FILE).exists()) {
             (true, true) => versions.push((version, dir)),
@@ -76,7 +75,7 @@ fn versions(
     Ok(Look { found, passed_over })
 }
 
-/// Models that lie in a folder without one of their own.
+/// Describes the ONNX files that lie directly in a folder instead of a version's folder.
 fn loose(dir: &Path) -> io::Result<Vec<String>> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -94,7 +93,7 @@ fn loose(dir: &Path) -> io::Result<Vec<String>> {
     Ok(files.into_iter().map(sentence).collect())
 }
 
-/// The path, if what it leads to is below the root: a link must not make another file readable.
+/// Returns the path if its target is below the root: a link must not expose other files.
 fn inside(root: &Path, path: &Path) -> Result<PathBuf, SourceError> {
     let root = fs::canonicalize(root).map_err(unreadable(root))?;
     let real = fs::canonicalize(path).map_err(unreadable(path))?;
@@ -104,7 +103,7 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf, SourceError> {
     }
 }
 
-/// By name; links to folders included.
+/// Returns the visible subfolders and links to folders, sorted by name.
 fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut all: Vec<_> = fs::read_dir(dir)?
         .filter_map(Result::ok)

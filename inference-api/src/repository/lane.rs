@@ -1,11 +1,10 @@
-//! What one worker has of a model: its session, and the requests that wait for it.
+//! Batcher of a worker for one model: its session and its queue of waiting requests.
 //!
-//! A worker is one thread, so nothing arrives while a model runs; what has arrived by the time that
-//! it is done waits in the kernel's buffers. With a queue, every connection that has something to
-//! read puts its request there first, as far as two batches have room (`crowd`), and one run
-//! answers all of them: the batch grows with the load by itself, and a lone request waits for
-//! nobody. That is the whole adaptivity; `max_queue_delay` makes a batch wait for more, as Triton's
-//! option of that name does.
+//! A worker is one thread, so it reads no request while a model runs; requests wait in the kernel.
+//! After a run, every readable connection queues its request, within admission control (`crowd`).
+//! One run then answers all of them: batches grow with the load, a lone request runs at once.
+//! This is the only adaptation. `max_queue_delay` makes a batch wait for more requests, as in
+//! Triton.
 
 use std::{
     collections::VecDeque,
@@ -18,45 +17,45 @@ use tokio::sync::oneshot;
 use super::{Served, crowd::Place, statistics::Statistics};
 use crate::model::{Model, RunError, Tensor, Value};
 
-/// How requests are put together and how long they may wait.
+/// Batching and queue limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queueing {
-    /// The most rows in a run; 1 for no batching.
+    /// Largest number of rows in a run; 1 disables batching.
     pub max_batch_size: usize,
-    /// How long the oldest request may wait for others.
+    /// Longest time that the oldest request waits for others.
     pub max_queue_delay: Duration,
-    /// The most requests that wait for one worker; none for no bound.
+    /// Largest number of requests that wait for one worker; `None` for no limit.
     pub max_queue_size: Option<usize>,
-    /// How long a request may wait.
+    /// Longest waiting time of a request; `None` for no limit.
     pub timeout: Option<Duration>,
 }
 
-/// Why a model did not answer.
+/// Reasons why a model did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunFailure {
-    /// The runtime refused the values.
+    /// Values that the runtime refused.
     #[error(transparent)]
     Refused(#[from] RunError),
-    /// Too many wait already.
+    /// Full queue.
     #[error("the queue is full: {0} requests wait")]
     QueueFull(usize),
-    /// It waited for too long.
+    /// Exceeded waiting time.
     #[error("the request waited longer than {0:?}")]
     Timeout(Duration),
 }
 
-/// What a run brought to one request.
+/// Result of a run for one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// In the order of the model's outputs.
+    /// Outputs in the model's order.
     pub outputs: Vec<Value>,
-    /// Time before it began.
+    /// Time in the queue.
     pub queued: Duration,
-    /// Time in the model, of the whole batch.
+    /// Run time of the model for the whole batch.
     pub inference: Duration,
 }
 
-/// The locks are never contended but by whoever reads statistics.
+/// Batcher. Its locks are contended only by readers of statistics.
 pub(super) struct Lane {
     model: Mutex<Model>,
     pub(super) statistics: Mutex<Statistics>,
@@ -66,7 +65,7 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// Whether a task takes jobs out.
+    /// True while a task takes jobs from the queue.
     driven: bool,
 }
 
@@ -75,7 +74,7 @@ struct Job {
     rows: usize,
     since: Instant,
     answer: oneshot::Sender<Result<Run, RunError>>,
-    /// Given up with the job, which is when the answer is on its way.
+    /// Admission capacity, released with the job when its response is sent.
     _place: Option<Place>,
 }
 
@@ -88,7 +87,7 @@ impl Lane {
         lock(&self.queue).jobs.len()
     }
 
-    /// Runs one request by itself, at once.
+    /// Runs one request immediately, without the queue.
     pub(super) fn run(
         &self,
         inputs: Vec<Tensor>,
@@ -111,8 +110,9 @@ impl Lane {
         }
     }
 
-    /// Puts a request into the queue. The answer comes when somebody drives the lane, and the
-    /// second value says whether it is the caller who has to see to that.
+    /// Adds a request to the queue and returns the receiver of its result.
+    ///
+    /// The second value is true if the caller must start driving the batcher.
     fn push(
         &self,
         inputs: Vec<Tensor>,
@@ -120,7 +120,7 @@ impl Lane {
         queueing: &Queueing,
     ) -> Result<(oneshot::Receiver<Result<Run, RunError>>, bool), RunFailure> {
         let mut queue = lock(&self.queue);
-        // One of them does not wait: it is the next to be run.
+        // One of the jobs does not wait: it runs next.
         if let Some(limit) = queueing.max_queue_size.filter(|limit| queue.jobs.len() > *limit) {
             return Err(RunFailure::QueueFull(limit));
         }
@@ -135,7 +135,7 @@ impl Lane {
         Ok((answered, !std::mem::replace(&mut queue.driven, true)))
     }
 
-    /// Runs what waits until nothing does.
+    /// Runs waiting jobs until the queue is empty.
     async fn drive(&self, queueing: &Queueing) {
         let _driving = Driving(self);
         loop {
@@ -153,10 +153,11 @@ impl Lane {
         }
     }
 
-    /// Lets every connection that has something to read put its request into the queue: a task that
-    /// yields goes on only after the others that are ready, and after the runtime has looked for
-    /// more. Where a batch waits already, nobody else is let in: were one run for each turn of all
-    /// that are ready, those would be ever more, each with its buffers.
+    /// Lets every readable connection add its request to the queue.
+    ///
+    /// A task that yields resumes after the other ready tasks and a poll for more.
+    /// No connection is admitted once a full batch waits.
+    /// With one run per turn of all ready connections, the waiting requests would keep growing.
     async fn gather(&self, queueing: &Queueing) {
         loop {
             let before = lock(&self.queue).rows();
@@ -186,12 +187,12 @@ impl Lane {
                 lock(&self.statistics).executed(rows.iter().sum(), inference);
                 for (job, outputs) in batch.into_iter().zip(parts) {
                     let queued = begun.saturating_duration_since(job.since);
-                    // Whoever does not wait any more has gone away.
+                    // A closed receiver means that the client has left.
                     let _ = job.answer.send(Ok(Run { outputs, queued, inference }));
                 }
                 return;
             }
-            // One of them has a value that the model refuses: only that one is to be told so.
+            // The model refuses a value of one request; run each alone so that only it fails.
         }
         for job in batch {
             let queued = job.since.elapsed();
@@ -200,8 +201,9 @@ impl Lane {
     }
 }
 
-/// Were driving to end in any other way, those that wait are told so, and the next request drives
-/// again.
+/// Guard of the driving task: after a panic it drops the waiting jobs, so that their requests fail.
+///
+/// The next request drives again.
 struct Driving<'a>(&'a Lane);
 
 impl Drop for Driving<'_> {
@@ -218,7 +220,7 @@ impl Queue {
         self.jobs.iter().fold(0, |rows, job| rows.saturating_add(job.rows))
     }
 
-    /// The oldest jobs that can be run as one; those that nobody waits for any more are dropped.
+    /// Takes the oldest jobs that fit into one run; drops jobs whose client has left.
     fn take(&mut self, queueing: &Queueing) -> Vec<Job> {
         let mut batch: Vec<Job> = Vec::new();
         let mut rows = 0;
@@ -245,7 +247,7 @@ impl Served {
     /// Runs `rows` rows in the session of a worker.
     ///
     /// # Errors
-    /// When the runtime refuses the values, the queue is full, or the wait was too long.
+    /// Returns an error if the runtime refuses the values, the queue is full or time runs out.
     pub async fn run(
         self: &Arc<Self>,
         worker: usize,
@@ -258,8 +260,7 @@ impl Served {
         };
         let (answered, is_first) = lane.push(inputs, rows, queueing)?;
         if is_first {
-            // A task of its own: the request that began it may be given up by its client at any
-            // time.
+            // Drive in a separate task: the client of the first request may leave at any time.
             let served = Arc::clone(self);
             tokio::spawn(async move {
                 if let Some(queueing) = &served.queueing {
@@ -279,7 +280,7 @@ impl Served {
     }
 }
 
-/// Whether rows of the two can be put into one batch.
+/// Returns true if rows of the two requests can share a batch.
 fn are_alike(a: &[Tensor], b: &[Tensor]) -> bool {
     a.len() == b.len()
         && a.iter().zip(b).all(|(a, b)| {
@@ -304,8 +305,7 @@ fn join_inputs(jobs: impl Iterator<Item = Vec<Tensor>>) -> Option<Vec<Tensor>> {
     Some(joined)
 }
 
-/// The outputs of a batch, for each of its requests; `None` if an output has not one row for each
-/// row.
+/// Splits the outputs of a batch by request; `None` if an output lacks one row per input row.
 fn split_outputs(outputs: Vec<Value>, rows: &[usize]) -> Option<Vec<Vec<Value>>> {
     let total: usize = rows.iter().sum();
     let mut parts: Vec<Vec<Value>> =
@@ -340,7 +340,7 @@ fn split_outputs(outputs: Vec<Value>, rows: &[usize]) -> Option<Vec<Vec<Value>>>
     Some(parts)
 }
 
-/// A panic while it was held leaves no half-written state: the session is the runtime's own.
+/// Locks a mutex despite poisoning: the session is the runtime's, so no state is half-written.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! Which models are served: by name and version, loaded, swapped and taken away while requests run.
+//! Served models by name and version, loaded, swapped and unloaded while requests run.
 //!
-//! Requests see a [`Catalog`], which never changes: whoever changes what is served makes another
-//! one and puts it in its place, so that a request ends with the version that it began with, and a
-//! version goes when its last request has.
+//! Requests see an immutable [`Catalog`]; every change replaces it as a whole.
+//! A request therefore ends with the version that it began with.
+//! A version is freed after its last request.
 
 mod catalog;
 mod changes;
@@ -36,60 +36,59 @@ pub use watch::watch;
 use self::{lane::lock, source::Found};
 use crate::model::{LoadError, Model, Runtime};
 
-/// Why a model is not served.
+/// Reasons why a model is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// It is not where it should be.
+    /// Unreadable source.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It does not load.
+    /// Model that does not load.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Two models have one name.
+    /// Two models of one name.
     #[error("two models are named {0:?}; give one of them another with --model NAME=PATH")]
     Twice(String),
-    /// It was found and does not load.
+    /// Version that was found but does not load.
     #[error("{}", .0.reason)]
     Refused(Refusal),
-    /// No source has it.
+    /// Name that no source has.
     #[error("no model {0:?} in any --model that was given")]
     NoSuchModel(String),
 }
 
-/// The models of a server.
+/// Repository of a server's models.
 pub struct Repository {
     runtime: Runtime,
     sources: Vec<Source>,
     settings: Settings,
     catalog: ArcSwap<Catalog>,
-    /// Held by whoever changes the catalog, so that two changes cannot lose each other.
+    /// Lock that serializes changes of the catalog, so that none is lost.
     changing: Mutex<()>,
     refused: Mutex<Refused>,
-    /// `(name, version)` of what the last look found in registries.
+    /// Versions that the last scan found in registries, as `(name, version)`.
     known: Mutex<BTreeSet<(String, String)>>,
-    /// What was passed over by the last look, and told.
+    /// Skipped files that the last scan found and logged.
     passed_over: Mutex<BTreeSet<String>>,
 }
 
-/// How models are served.
+/// Settings for serving models.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Which versions of a folder.
+    /// Versions of a folder to serve.
     pub policy: VersionPolicy,
-    /// Sessions of each version.
+    /// Number of sessions of each version.
     pub workers: usize,
-    /// How requests wait; its batch size is for models that gain by it.
+    /// Queue settings; the batch size applies to models that gain from batching.
     pub queueing: Queueing,
-    /// The batch size that was asked for, whether a model gains by it or not.
+    /// Requested batch size, which applies even to models that gain nothing.
     pub max_batch_size: Option<usize>,
 }
 
-/// Versions that did not load, and what their files looked like: not tried again until they look
-/// otherwise.
+/// Stamp and reason of versions that did not load; a version is retried when its stamp changes.
 type Refused = BTreeMap<(String, String), (u64, String)>;
 
 impl Repository {
-    /// A repository of which nothing is loaded yet.
+    /// Creates a repository without loaded models.
     pub fn new(runtime: Runtime, sources: Vec<Source>, settings: Settings) -> Self {
         Self {
             runtime,
@@ -106,8 +105,7 @@ impl Repository {
     /// Loads every model of every source. Blocks.
     ///
     /// # Errors
-    /// When one cannot be found or does not load: a server does not start with half of what it was
-    /// told to serve.
+    /// Returns an error if any model is missing or does not load: a server never starts incomplete.
     pub fn load_all(&self) -> Result<(), RepositoryError> {
         let _changing = lock(&self.changing);
         let mut catalog = Catalog::default();
@@ -122,27 +120,26 @@ impl Repository {
         Ok(())
     }
 
-    /// What is served now.
+    /// Returns the currently served models.
     pub fn catalog(&self) -> arc_swap::Guard<Arc<Catalog>> {
         self.catalog.load()
     }
 
-    /// Looks at the sources and serves what they hold now: new versions, changed files, and no
-    /// longer what has gone. Blocks while models load.
+    /// Scans the sources, loads new and changed versions and unloads removed ones. Blocks.
     pub fn refresh(&self) -> Changes {
         let _changing = lock(&self.changing);
         let (found, failed) = self.scan();
-        // What a source held that cannot be looked at is not known: nothing is taken away then.
+        // The contents of an unreadable source are unknown, so nothing is unloaded then.
         let mut changes = self.apply(&found, None, failed.is_empty());
         changes.problems = failed.iter().map(ToString::to_string).collect();
         changes
     }
 
-    /// Serves what the sources hold for `name` now, loading anew what has changed. Blocks while it
-    /// loads.
+    /// Loads the new and changed versions of `name` from the sources. Blocks while loading.
     ///
     /// # Errors
-    /// When no source has it, or its newest version does not load; what was served before still is.
+    /// Returns an error if no source has the model or a version does not load.
+    /// Previously served versions stay served.
     pub fn load(&self, name: &str) -> Result<(), RepositoryError> {
         let _changing = lock(&self.changing);
         let (mut found, failed) = self.scan();
@@ -153,7 +150,7 @@ impl Repository {
                 .next()
                 .unwrap_or_else(|| RepositoryError::NoSuchModel(name.to_owned())));
         }
-        // Asked for by a person: what was refused before is tried once more.
+        // An explicit request retries versions that were refused before.
         lock(&self.refused).retain(|(refused, _), _| refused != name);
         let changes = self.apply(&found, Some(name), true);
         match changes.refused.into_iter().next() {
@@ -162,7 +159,7 @@ impl Repository {
         }
     }
 
-    /// Takes a model away; requests that have begun end. Says whether it was there.
+    /// Unloads a model and returns true if it was present; running requests finish.
     pub fn unload(&self, name: &str) -> bool {
         let _changing = lock(&self.changing);
         let mut catalog = Catalog::clone(&self.catalog.load());
@@ -171,13 +168,13 @@ impl Repository {
         was_there
     }
 
-    /// Every version that the sources have or that is served: name, version, whether it is ready,
-    /// and why not. Looks into folders; of registries it tells what the last look found, since
-    /// whoever asks must not make this server ask others.
+    /// Lists every version that is served or that the sources have.
+    ///
+    /// Scans folders, but reports the last scan of registries: clients must not trigger requests.
     pub fn index(&self) -> Vec<Indexed> {
         let local = self.sources.iter().filter(|source| source.is_local());
         let looks: Vec<_> = local.map(|source| source.scan(self.settings.policy)).collect();
-        // Where a source cannot be looked at, nobody knows what has gone from it.
+        // If a source is unreadable, removed versions are unknown.
         let all_seen = looks.iter().all(Result::is_ok);
         let found: Vec<_> =
             looks.into_iter().filter_map(Result::ok).flat_map(|look| look.found).collect();
@@ -214,8 +211,9 @@ impl Repository {
         index.into_values().collect()
     }
 
-    /// Puts into the catalog what was found, as far as it loads; of the model `only`, or of all.
-    /// Where that is all there is, what was not found goes.
+    /// Loads the found versions into the catalog, of the model `only` or of all models.
+    ///
+    /// With `is_all`, `found` is complete and versions that are not in it are unloaded.
     fn apply(&self, found: &[Found], only: Option<&str>, is_all: bool) -> Changes {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let mut changes = Changes::default();
@@ -258,7 +256,7 @@ impl Repository {
             let signature = &served.signature;
             found.iter().any(|f| f.name == signature.name && f.version == signature.version)
         };
-        // A version that a newer one was to replace goes only when a newer one is there.
+        // Keep an outdated version until a newer one has loaded.
         for served in catalog.clone().all() {
             let name = &served.signature.name;
             let concerns = only.is_none_or(|only| only == name);
@@ -280,7 +278,7 @@ impl Repository {
         changes
     }
 
-    /// What the sources hold now, and what is wrong with those that cannot be looked at.
+    /// Returns the versions that the sources have now, and the errors of unreadable sources.
     fn scan(&self) -> (Vec<Found>, Vec<RepositoryError>) {
         let (mut all, mut failed): (Vec<Found>, Vec<RepositoryError>) = (Vec::new(), Vec::new());
         let (mut known, mut passed_over) = (BTreeSet::new(), BTreeSet::new());
@@ -307,11 +305,11 @@ impl Repository {
         (all, failed)
     }
 
-    /// Says once what is there and not served.
+    /// Logs each skipped file once.
     fn tell_passed_over(&self, now: BTreeSet<String>) {
         let mut told = lock(&self.passed_over);
         for what in now.difference(&told) {
-            tracing::warn!("passed over: {what}");
+            tracing::warn!("skipped: {what}");
         }
         *told = now;
     }
@@ -334,15 +332,15 @@ impl Repository {
     }
 }
 
-/// A version, and whether it can be used.
+/// Version of a model and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indexed {
-    /// The model.
+    /// Name of the model.
     pub name: String,
-    /// The version.
+    /// Version.
     pub version: String,
-    /// Whether it is served.
+    /// True if the version is served.
     pub ready: bool,
-    /// Why it is not.
+    /// Reason why it is not served.
     pub reason: String,
 }

@@ -1,8 +1,7 @@
-//! Whether a model gains by batches, found out by running it.
+//! Measurement at load of whether a model gains from batching.
 //!
-//! Some models cannot be batched (a fixed batch size), some must not be (rows that change one
-//! another's answers), and some gain nothing: a tree ensemble takes each row as long as the one
-//! before. So the model is asked, once, when it is loaded.
+//! Some models cannot be batched (fixed batch size) and some must not be (rows affect each other).
+//! Others gain nothing: a tree ensemble takes the same time for each row.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +10,26 @@ use crate::{
     predict::decode,
 };
 
-/// Rows in the batch that is tried.
+/// Rows of the test batch.
 const ROWS: usize = 8;
-/// What a row must take less of in a batch than alone. A share, and no time: what decides must not
-/// depend on how fast the processor runs at the moment, or two replicas of one image serve at
-/// different rates. iris needs 0.13 of it, penguins 0.22, digits 0.25.
+/// Largest ratio of a row's time in a batch to its time alone that counts as a gain.
+///
+/// A ratio, not a time: the decision must not depend on the processor's momentary speed.
+/// Otherwise two replicas of one image could serve at different rates.
+/// Measured ratios: iris 0.13, penguins 0.22, digits 0.25.
 const SHARE: f64 = 0.7;
-/// Processor time that is spent on finding out, which a small quota makes twenty times as long,
+/// Processor time of the measurement; a small quota makes it twenty times as long.
 const BUDGET: Duration = Duration::from_millis(5);
-/// but so many runs of each kind at least: the first finds nothing in the processor's caches.
+/// Lowest number of runs of each kind: the first one finds cold processor caches.
 const LEAST_TURNS: u32 = 2;
-/// What rows may differ by, as a share, for sums that are added up in another order.
+/// Relative tolerance between rows, for sums that are added in another order.
 const TOLERANCE: f64 = 1e-3;
 
-/// A row, if rows of several requests may be run together: each has its own answer, whatever comes
-/// with it.
+/// Returns a row if rows of several requests may run together without affecting each other.
 ///
-/// Rows are tried that differ in every number, in sign and in size, so that a model that takes a
-/// mean over its batch, or branches on a sum over it, gives itself away. What no number tells apart
-/// is not batched.
+/// The tested rows differ in every number, in sign and in magnitude.
+/// This exposes models that take a mean over the batch or branch on its sum.
+/// A model whose rows cannot be varied by numbers is not batched.
 pub(super) fn can_batch(model: &mut Model) -> Option<Row> {
     let signature = std::sync::Arc::clone(&model.signature);
     if !leaves_batch_open(&signature) {
@@ -64,14 +64,14 @@ pub(super) fn can_batch(model: &mut Model) -> Option<Row> {
     Some(Row(example))
 }
 
-/// One row that was run.
+/// Single row that the model has run.
 pub(super) struct Row(Vec<Tensor>);
 
-/// Whether a row takes markedly less time in a batch than alone.
+/// Returns true if a row takes markedly less time in a batch than alone.
 ///
-/// Alone and together by turns, and as many of each: under a small quota a process is stopped for
-/// most of a period, and were runs counted by the clock, those of one kind would end at the first,
-/// while nothing is in the processor's caches yet. The fastest counts.
+/// Single and batched runs alternate in equal numbers, and the fastest of each counts.
+/// Under a small quota, a process stops for most of each period.
+/// Runs limited by the clock would end after the first one of a kind, with cold processor caches.
 pub(super) fn gains(model: &mut Model, row: &Row) -> bool {
     let batch = tile(&[&row.0], ROWS);
     let (mut alone, mut together) = (Duration::MAX, Duration::MAX);
@@ -84,11 +84,11 @@ pub(super) fn gains(model: &mut Model, row: &Row) -> bool {
         turns += 1;
     }
     let together = together / ROWS as u32;
-    tracing::debug!(?alone, ?together, turns, "a row alone, and in a batch");
+    tracing::debug!(?alone, ?together, turns, "measured a row alone and in a batch");
     together < alone.mul_f64(SHARE)
 }
 
-/// How long a run takes; none if it fails.
+/// Returns the duration of a run; `None` if it fails.
 fn time(model: &mut Model, inputs: &[Tensor], rows: usize) -> Option<Duration> {
     let inputs = inputs.to_vec();
     let run = Instant::now();
@@ -106,8 +106,9 @@ fn leaves_batch_open(signature: &Signature) -> bool {
         })
 }
 
-/// Another row: its numbers that are not whole are multiplied and moved, each by its own amount.
-/// Whole numbers may be categories, and texts have to be known: they stay.
+/// Returns another row: each non-integer number is scaled and shifted by its own amount.
+///
+/// Integers may be categories and texts must be known, so both stay.
 fn vary(row: &[Tensor], factor: f64, shift: f64) -> Vec<Tensor> {
     let number = |(i, x): (usize, f64)| x * factor + shift * (1.0 + (i % 5) as f64 / 8.0);
     let vary = |tensor: &Tensor| {
@@ -125,7 +126,7 @@ fn vary(row: &[Tensor], factor: f64, shift: f64) -> Vec<Tensor> {
     row.iter().map(vary).collect()
 }
 
-/// The rows one after the other, so many times.
+/// Returns the rows concatenated, repeated `times` times.
 fn tile(rows: &[&Vec<Tensor>], times: usize) -> Vec<Tensor> {
     let inputs = rows.first().map_or(0, |row| row.len());
     (0..inputs)
@@ -134,7 +135,7 @@ fn tile(rows: &[&Vec<Tensor>], times: usize) -> Vec<Tensor> {
             let mut data = Buffer::new(first.data.element());
             for _ in 0..times {
                 for row in rows {
-                    // Of one type, since they are of one input.
+                    // The append succeeds: all rows of one input have one type.
                     let _ = data.append(row[input].data.clone());
                 }
             }
@@ -145,7 +146,7 @@ fn tile(rows: &[&Vec<Tensor>], times: usize) -> Vec<Tensor> {
         .collect()
 }
 
-/// Whether `whole` is the parts, one after the other.
+/// Returns true if `whole` is the concatenation of the parts.
 fn is_stack(parts: &[&Value], whole: &Value) -> bool {
     match whole {
         Value::Tensor(whole) => {

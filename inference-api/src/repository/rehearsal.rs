@@ -1,9 +1,8 @@
-//! Loading a file in a process of its own first.
+//! Trial load of a file in a child process.
 //!
-//! ONNX Runtime is C++ that reads a file somebody gave us: what it does not refuse may crash it, or
-//! take all memory. At start that is a server that does not start; later it would be one that
-//! served and is gone. So a file that comes while requests run is loaded, and its example run, by a
-//! child that may die of it.
+//! ONNX Runtime is C++ code that reads foreign files, which may crash it or exhaust memory.
+//! At start such a file only prevents the start; later it would end a running server.
+//! Therefore a child first loads a file that arrives while requests run, and runs its example.
 
 use std::{
     io::Read,
@@ -14,15 +13,15 @@ use std::{
     time::Duration,
 };
 
-/// A model that takes longer to load is not swapped in while requests run.
+/// Longest load time of a model that is swapped in while requests run.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Loads the file as this process would.
+/// Loads the file in a child process as this process would.
 ///
 /// # Errors
-/// With the reason why it would not be served.
+/// Returns the reason why the file would not be served.
 pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<(), String> {
-    // This very program, also when its file was replaced since.
+    // This executable, even if its file was replaced since.
     let mut child = Command::new("/proc/self/exe")
         .args(["check", "--expendable", "--workers", &workers.to_string()])
         .arg(file)
@@ -34,7 +33,7 @@ pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<()
         .map_err(|e| format!("cannot start a process to try the file in: {e}"))?;
     let (said, saying) = mpsc::channel();
     if let Some(mut errors) = child.stderr.take() {
-        // Ends with the child, whose end it tells.
+        // Reading ends when the child exits, and so reports its exit.
         std::thread::spawn(move || {
             let mut text = Vec::new();
             let read = errors.read_to_end(&mut text);
@@ -43,7 +42,7 @@ pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<()
     }
     let text = saying.recv_timeout(LIMIT);
     if text.is_err() {
-        // It may have ended this very moment, which is as good.
+        // Failure means that it has just exited, which is fine.
         let _ = child.kill();
     }
     let status =
@@ -58,16 +57,16 @@ pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<()
     }
 }
 
-/// What the child said last.
+/// Returns the last error message of the child.
 fn reason(text: &str) -> String {
     let from = text.rfind("error: ").map_or(0, |at| at + "error: ".len());
     text[from..].trim().to_owned()
 }
 
-/// Makes this process the first that the kernel kills where memory runs out.
+/// Makes this process the first that the kernel kills when memory runs out.
 ///
 /// # Errors
-/// When the system does not let it.
+/// Returns an error if the system refuses.
 pub fn be_expendable() -> std::io::Result<()> {
     std::fs::write("/proc/self/oom_score_adj", "1000")
 }

@@ -1,4 +1,4 @@
-//! One version of a model while it is served.
+//! Served version of a model.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,28 +9,29 @@ use super::{
 };
 use crate::model::{Model, RunError, Signature, Tensor};
 
-/// One version of a model, loaded for all workers.
+/// Version of a model, loaded for all workers.
 pub struct Served {
-    /// What it takes and puts out.
+    /// Inputs and outputs of the model.
     pub signature: Arc<Signature>,
-    /// How its requests are put together; none if each is run by itself as it comes.
+    /// Queue settings; `None` if each request runs alone on arrival.
     pub queueing: Option<Queueing>,
-    /// Of the files that it was loaded from.
+    /// Stamp of the files that it was loaded from.
     pub(super) stamp: u64,
-    /// One for each worker.
+    /// One batcher for each worker.
     pub(super) lanes: Vec<Lane>,
 }
 
 impl fmt::Display for Served {
-    /// `name/version`
+    /// Writes `name/version`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.signature.name, self.signature.version)
     }
 }
 
 impl Served {
-    /// A version with a model for each worker. `max_batch_size` is what was asked for, none for
-    /// what the model gains by.
+    /// Creates a version with one model per worker.
+    ///
+    /// `max_batch_size` is the requested batch size; `None` measures the gain from batching.
     pub(super) fn new(
         mut models: Vec<Model>,
         signature: Arc<Signature>,
@@ -55,10 +56,10 @@ impl Served {
         }
     }
 
-    /// Runs rows at once, in the first worker's session, beside any queue.
+    /// Runs rows immediately in the first worker's session, without the queue.
     ///
     /// # Errors
-    /// When the runtime refuses the values.
+    /// Returns an error if the runtime refuses the values.
     pub fn run_alone(&self, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunError> {
         let lane = self
             .lanes
@@ -67,27 +68,27 @@ impl Served {
         lane.run(inputs, rows, Duration::ZERO)
     }
 
-    /// Whether rows of several requests are run together.
+    /// Returns true if rows of several requests run together.
     pub fn batches(&self) -> bool {
         self.queueing.is_some_and(|queueing| queueing.max_batch_size > 1)
     }
 
-    /// Counts an answer: how long its parts took.
+    /// Counts a response and the durations of its stages.
     pub fn answered(&self, worker: usize, parse: Duration, run: &Run, write: Duration) {
         lock(&self.lanes[worker].statistics).succeeded(parse, run.queued, run.inference, write);
     }
 
-    /// Counts a request that the model did not see: the queue was full, or it waited for so long.
+    /// Counts a request that never ran because the queue was full or its wait too long.
     pub fn turned_away(&self, worker: usize, waited: Duration) {
         lock(&self.lanes[worker].statistics).failed(waited);
     }
 
-    /// Requests that wait for it now.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(Lane::waiting).sum()
     }
 
-    /// What all workers have done with it.
+    /// Returns the statistics summed over all workers.
     pub fn statistics(&self) -> Statistics {
         let mut all = Statistics::default();
         for lane in &self.lanes {

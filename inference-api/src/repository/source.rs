@@ -1,4 +1,4 @@
-//! Where models lie: a file, a folder of versions, a folder of models, or a registry.
+//! Sources of models: a file, a folder of versions, a folder of models, or a registry.
 
 use std::{
     fs::{self, Metadata},
@@ -15,10 +15,10 @@ use crate::{
     registry::{self, ModelUri, RegistryError, SCHEME},
 };
 
-/// Where models are.
+/// Source of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The name to serve it under, where one was given.
+    /// Name to serve the model under, if given.
     name: Option<String>,
     place: Place,
 }
@@ -29,80 +29,80 @@ enum Place {
     Registry(ModelUri),
 }
 
-/// Which versions of a folder are served.
+/// Selection of the versions of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionPolicy {
-    /// The newest so many.
+    /// Newest versions, up to this number.
     Latest(usize),
-    /// All there are.
+    /// All versions.
     All,
 }
 
-/// Why nothing was found.
+/// Reasons why a source has no usable models.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Neither file nor folder.
+    /// Unreadable path.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// Path.
         path: PathBuf,
-        /// The system's words.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A folder in which there is no model, and what was passed over in it.
+    /// Folder without a model.
     #[error(
         "{path} holds no model{}\n  help: a folder holds VERSION/model.onnx, or \
             NAME/VERSION/model.onnx for several",
         passed_over.iter().map(|what| format!("\n  {what}")).collect::<String>()
     )]
     Empty {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// What it holds instead.
+        /// Descriptions of skipped files.
         passed_over: Vec<String>,
     },
-    /// The registry does not have it, or cannot be asked.
+    /// Registry that is unreachable or lacks the model.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The sidecar, which says what the model is called, cannot be understood.
+    /// Invalid sidecar, which holds the model's name.
     #[error(transparent)]
     Sidecar(#[from] LoadError),
-    /// What a path leads to is elsewhere.
+    /// Link to a target outside the folder.
     #[error("{path} leads out of {root}")]
     Outside {
-        /// The path.
+        /// Path of the link.
         path: PathBuf,
-        /// The folder that it should be in.
+        /// Folder that the target must be in.
         root: PathBuf,
     },
 }
 
-/// A version that is there to be loaded.
+/// Version that can be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) file: PathBuf,
-    /// What a registry calls its features.
+    /// Feature names from a registry.
     pub(super) features: Vec<SidecarFeature>,
-    /// Changes when the files do.
+    /// Hash of the files' metadata, which changes when the files do.
     pub(super) stamp: u64,
 }
 
-/// What a look at a source has found.
+/// Result of a scan of a source.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pub(super) found: Vec<Found>,
-    /// What is there and not served, and why: a sentence each.
+    /// Skipped files and the reasons, one sentence each.
     pub(super) passed_over: Vec<String>,
 }
 
 impl FromStr for Source {
     type Err = String;
 
-    /// `PATH`, `models:/…`, or one of these behind `NAME=`.
+    /// Parses `PATH` or `models:/…`, optionally with the prefix `NAME=`.
     fn from_str(text: &str) -> Result<Self, String> {
-        // A path that exists is a path, whatever is in its name.
+        // An existing path is a path, whatever characters it contains.
         let is_whole = Path::new(text).exists() || text.starts_with(SCHEME);
         match text.split_once('=').filter(|_| !is_whole) {
             Some((name, place)) if is_name(name) => {
@@ -153,18 +153,18 @@ impl FromStr for VersionPolicy {
 }
 
 impl Source {
-    /// Whether looking asks nobody else.
+    /// Returns true if a scan needs no registry.
     pub(super) fn is_local(&self) -> bool {
         matches!(self.place, Place::Path(_))
     }
 
-    /// What is there now.
+    /// Returns the current contents of the source.
     pub(super) fn scan(&self, policy: VersionPolicy) -> Result<Look, SourceError> {
         let mut look = match &self.place {
             Place::Path(path) => in_path(path, policy)?,
             Place::Registry(uri) => Look { found: vec![in_registry(uri)?], ..Look::default() },
         };
-        // A folder of several models has their names.
+        // Several models in a folder keep their own names.
         if let (Some(name), Some(first)) = (&self.name, look.found.first().map(|f| f.name.clone()))
             && look.found.iter().all(|f| f.name == first)
         {
@@ -210,7 +210,7 @@ fn name_of(dir: &Path) -> String {
     full.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
-/// Of all files in a model's folder, its weights among them.
+/// Returns the stamp of all files in a model's folder, including its weights.
 pub(super) fn stamp_of(file: &Path) -> Result<u64, SourceError> {
     let dir = file.parent().unwrap_or(file);
     let entries = fs::read_dir(dir).map_err(unreadable(dir))?;

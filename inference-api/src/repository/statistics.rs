@@ -1,16 +1,16 @@
-//! What a version has done, in the terms of Triton's statistics extension.
+//! Statistics of a version, in the terms of Triton's statistics extension.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// So many, and how long they took together.
+/// Number of events and their total duration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many.
+    /// Number of events.
     pub count: u64,
-    /// How long together.
+    /// Total duration.
     pub time: Duration,
 }
 
@@ -26,38 +26,37 @@ impl Tally {
     }
 }
 
-/// What a version has done since it was loaded.
+/// Statistics of a version since it was loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Milliseconds since 1970 of the last run; 0 if there was none.
+    /// Time of the last run, in milliseconds since 1970; 0 if there was none.
     pub last_inference_ms: u64,
-    /// Rows that were answered.
+    /// Number of rows answered.
     pub inferences: u64,
-    /// Times that the model ran: fewer than requests where they were batched.
+    /// Number of runs; fewer than requests when batched.
     pub executions: u64,
-    /// Whole requests that were answered.
+    /// Successful requests, with their total time.
     pub success: Tally,
-    /// Requests that were not.
+    /// Failed requests.
     pub fail: Tally,
-    /// Waiting for the model.
+    /// Time in the queue.
     pub queue: Tally,
-    /// Reading requests into tensors.
+    /// Time of decoding requests into tensors.
     pub compute_input: Tally,
-    /// In the model.
+    /// Time in the model.
     pub compute_infer: Tally,
-    /// Writing tensors into answers.
+    /// Time of encoding tensors into responses.
     pub compute_output: Tally,
-    /// Runs, by the rows that they had.
+    /// Runs by number of rows.
     pub batches: BTreeMap<usize, Tally>,
-    /// Runs that had no more rows than each of [`BATCH_BOUNDS`], and more than the bound before;
-    /// the last has all others.
+    /// Histogram of rows per run: a bucket up to each of [`BATCH_BOUNDS`] and one above.
     pub batch_sizes: [u64; BATCH_BOUNDS.len() + 1],
 }
 
-/// Rows of a run that are told apart in a histogram.
+/// Upper bounds, in rows, of the histogram's buckets.
 pub const BATCH_BOUNDS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-/// Different batch sizes that are told apart; a client that varies them must not fill our memory.
+/// Largest number of distinct batch sizes: a client that varies them must not fill the memory.
 const BATCH_SIZES: usize = 256;
 
 impl Statistics {

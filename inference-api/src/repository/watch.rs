@@ -1,4 +1,4 @@
-//! Looks at the sources again and again, and serves what has changed.
+//! Periodic scan of the sources.
 
 use std::{
     sync::{Arc, mpsc},
@@ -7,8 +7,9 @@ use std::{
 
 use super::Repository;
 
-/// Refreshes every `period` until the sender of `stopped` is gone; what changed is said in the log,
-/// and a problem that stays is said once.
+/// Refreshes every `period` until the sender of `stopped` is dropped.
+///
+/// Logs every change, and a persistent problem only once.
 pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Receiver<()>) {
     let mut told = Vec::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(period) {

@@ -1,8 +1,7 @@
-//! `inference-api runtime install`: the pinned library, from PyPI's `onnxruntime` wheel.
+//! `inference-api runtime install`: the pinned library from PyPI's `onnxruntime` wheel.
 //!
-//! pip or uv does the download, so that the mirrors, proxies and certificates that are set up for
-//! it work here too. Two hashes are checked: the wheel's, by the installer, and the library's, by
-//! us.
+//! pip or uv downloads it, so that their mirrors, proxies and certificates apply.
+//! The installer checks the wheel's hash, and this module the library's.
 
 use std::{
     fs,
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::cache_dir;
 
-/// The pinned version of ONNX Runtime.
+/// Pinned version of ONNX Runtime.
 pub const VERSION: &str = "1.31.1";
 
 struct Pin {
@@ -25,7 +24,7 @@ struct Pin {
     library_sha256: &'static str,
 }
 
-/// The wheels for CPython 3.12; the library in them is the same for every Python.
+/// Wheels for CPython 3.12; the library in them is the same for every Python.
 const PINS: [Pin; 2] = [
     Pin {
         arch: "x86_64",
@@ -43,49 +42,50 @@ const PINS: [Pin; 2] = [
     },
 ];
 
-/// Why the library could not be installed.
+/// Reasons why the library could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// There is no pinned wheel for this processor.
+    /// Processor architecture without a pinned wheel.
     #[error(
         "no pinned ONNX Runtime for {0}; install Python's onnxruntime, or point ORT_DYLIB_PATH at \
             a libonnxruntime.so"
     )]
     Architecture(&'static str),
-    /// Neither HOME nor XDG_CACHE_HOME says where the cache is.
+    /// Unknown cache folder: neither HOME nor XDG_CACHE_HOME is set.
     #[error("no cache folder: set HOME or XDG_CACHE_HOME, or say --dir")]
     NoCache,
-    /// No installer worked.
+    /// No working installer.
     #[error(
         "the onnxruntime {VERSION} wheel could not be fetched:\n{0}\n  help: install pip (apt \
             install python3-pip) or uv, and check that `pip download onnxruntime=={VERSION}` works"
     )]
     Installers(String),
-    /// The library is not the pinned one.
+    /// Library with another hash than the pinned one.
     #[error("{path} has SHA-256 {found}, expected {expected}; it was not installed")]
     Hash {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What it hashes to.
+        /// Actual hash.
         found: String,
-        /// What was pinned.
+        /// Pinned hash.
         expected: &'static str,
     },
-    /// A file could not be read or written.
+    /// File that could not be read or written.
     #[error("cannot write {path}: {source}")]
     File {
-        /// Which.
+        /// Path of the file.
         path: String,
-        /// The system's words.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// Puts the pinned library into `dir`, or into the cache, and returns its path. Does nothing if it
-/// is there already and has the right hash.
+/// Installs the pinned library into `dir`, or into the cache, and returns its path.
+///
+/// Does nothing if the library is present with the right hash.
 ///
 /// # Errors
-/// When neither pip nor uv can fetch the wheel, or a hash is not the pinned one.
+/// Returns an error if neither pip nor uv can download the wheel, or a hash differs.
 pub fn install(dir: Option<&Path>) -> Result<PathBuf, InstallError> {
     let arch = std::env::consts::ARCH;
     let pin = PINS.iter().find(|p| p.arch == arch).ok_or(InstallError::Architecture(arch))?;
@@ -96,8 +96,7 @@ pub fn install(dir: Option<&Path>) -> Result<PathBuf, InstallError> {
         return Ok(library);
     }
 
-    // Beside the target, so that the last step is a rename: a reader sees the whole library or
-    // none.
+    // Stage beside the target, so that the last step is a rename: readers see all or nothing.
     let staging = dir.join(format!(".install-{}", std::process::id()));
     fs::create_dir_all(&staging).map_err(|e| file_error(&staging, e))?;
     let result = fetch(pin, &staging).and_then(|()| {
@@ -105,7 +104,7 @@ pub fn install(dir: Option<&Path>) -> Result<PathBuf, InstallError> {
         check(&fetched, pin)?;
         fs::rename(&fetched, &library).map_err(|e| file_error(&library, e))
     });
-    // The staging folder is ours alone; if it cannot be removed, the next install makes its own.
+    // No other process uses the staging folder; the next install creates its own.
     let _ = fs::remove_dir_all(&staging);
     result.map(|()| library)
 }

@@ -1,4 +1,4 @@
-//! Finds the ONNX Runtime library, which is loaded at run time and is not part of the binary.
+//! Location of the ONNX Runtime library, which is loaded at run time and not part of the binary.
 
 mod install;
 
@@ -6,26 +6,28 @@ use std::path::{Path, PathBuf};
 
 pub use install::{InstallError, VERSION, install};
 
-/// No library was found.
+/// Error if no library was found.
 #[derive(Debug, thiserror::Error)]
 #[error("no ONNX Runtime library found; tried:\n{}\n  help: inference-api runtime install", .tried.iter().map(|t| format!("  - {t}")).collect::<Vec<_>>().join("\n"))]
 pub struct NotFound {
-    /// A line for each place, with what was there.
+    /// One line for each searched location, with the reason.
     pub tried: Vec<String>,
 }
 
-/// The library's path: from `ORT_DYLIB_PATH`, beside the binary, in the cache that [`install`]
-/// fills, or in an installed Python `onnxruntime`, in this order.
+/// Returns the path of the library.
+///
+/// Searches `ORT_DYLIB_PATH`, the binary's folder, the cache filled by [`install`] and Python's
+/// `onnxruntime`, in this order.
 ///
 /// # Errors
-/// When it is in none of them; the error lists the places.
+/// Returns an error that lists the searched locations if none has it.
 pub fn locate() -> Result<PathBuf, NotFound> {
     let mut tried = Vec::new();
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
         if path.is_file() {
             return Ok(path);
         }
-        // A wrong explicit choice is not mended by silently taking another library.
+        // A wrong explicit choice must not silently fall back to another library.
         return Err(NotFound {
             tried: vec![format!("ORT_DYLIB_PATH={}: no such file", path.display())],
         });
@@ -52,12 +54,12 @@ pub fn locate() -> Result<PathBuf, NotFound> {
     }
 }
 
-/// Where [`install`] puts the library.
+/// Returns the folder into which [`install`] puts the library.
 pub fn cache_dir() -> Option<PathBuf> {
     Some(cache_base()?.join(format!("onnxruntime-{VERSION}")))
 }
 
-/// Where this program keeps what it has fetched.
+/// Returns this program's cache folder.
 pub fn cache_base() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)

@@ -1,5 +1,4 @@
-//! Connections that could not be accepted, told without filling the log: out of file descriptors it
-//! happens 100 times a second.
+//! Rate-limited logging of failed accepts: without file descriptors they occur 100 times a second.
 
 use std::{
     io,
@@ -8,7 +7,7 @@ use std::{
 
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Tells the first failure, then how many there were, at most every 10 s.
+/// Log of accept failures: the first at once, then their number at most every 10 s.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     told: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Every request's name, and a line in the log for whoever wants one of each.
+//! Request ids and the access log.
 
 use std::{
     fmt::Write,
@@ -14,19 +14,19 @@ use axum::{
 use tracing::{Level, enabled};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The log's part that these lines are in: `--log info,access=debug`.
+/// Log target of these lines: `--log info,access=debug`.
 const TARGET: &str = "access";
-/// Longer names are not given back.
+/// Longest client-given id, in bytes, that the response repeats.
 const LONGEST_ID: usize = 128;
 
-/// What names the requests of a worker.
+/// Generator of request ids for a worker.
 pub(super) struct Access {
-    /// Tells this worker's names from those of all others, before and after.
+    /// Random prefix that makes ids unique across workers and restarts.
     prefix: u64,
     next: AtomicU64,
 }
 
-/// A request that is being answered.
+/// Request that is being answered.
 pub(super) struct Named {
     id: HeaderValue,
     line: Option<Line>,
@@ -43,7 +43,7 @@ impl Access {
         Self { prefix: rand::random(), next: AtomicU64::new(0) }
     }
 
-    /// Names a request as its client has named it, or by a name of ours.
+    /// Assigns the client's id to a request, or a generated one.
     pub(super) fn begin<B>(&self, request: &Request<B>) -> Named {
         let given = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
         let id = given.unwrap_or_else(|| self.name());
@@ -64,7 +64,7 @@ impl Access {
 }
 
 impl Named {
-    /// Gives the name back to the client, and logs the answer.
+    /// Adds the id to the response and logs it.
     pub(super) fn end(self, response: &mut Response) {
         let status = response.status().as_u16();
         if let Some(line) = &self.line {
@@ -84,7 +84,7 @@ impl Named {
     }
 }
 
-/// What a log line can hold without being taken for another one.
+/// Returns true if the id is safe in a log line.
 fn is_plain(id: &HeaderValue) -> bool {
     !id.is_empty() && id.len() <= LONGEST_ID && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }

@@ -1,4 +1,4 @@
-//! Bodies that note how far they are: without them nobody above hyper knows when an answer is over.
+//! Bodies that track their progress, because hyper does not report the end of a response.
 
 use std::{
     pin::Pin,
@@ -12,9 +12,9 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use super::socket::Progress;
 
-/// A request's body; notes if it is dropped before its end.
+/// Body of a request; reports to `Progress` if it is dropped before its end.
 pub(super) struct RequestBody {
-    /// There until it is dropped.
+    /// Inner body; `None` only after the drop.
     body: Option<Incoming>,
     ended: bool,
     progress: Arc<Progress>,
@@ -60,7 +60,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// An answer's body; hyper drops it when it has taken over the last of its bytes.
+/// Body of a response; hyper drops it after taking its last bytes.
 pub(super) struct ResponseBody {
     body: Body,
     progress: Arc<Progress>,

@@ -1,4 +1,4 @@
-//! `inference-api check`: whether a file can be served.
+//! `inference-api check`: a test of whether a file can be served.
 
 use std::path::Path;
 
@@ -12,20 +12,21 @@ use crate::{
     runtime,
 };
 
-/// What was found out.
+/// Result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// What the models take, put out and answer, in lines.
+    /// Summary of the models' inputs, outputs and example responses, in lines.
     pub said: String,
-    /// Why a model's own example is refused, if one is.
+    /// Reason why a model's own example is refused, if one is.
     pub refused: Option<String>,
 }
 
-/// Loads the models as `serve` does with so many workers, runs their examples where there are rows,
-/// and says what they take and put out.
+/// Loads the models as `serve` does with `workers` workers and runs and summarizes their examples.
+///
+/// Models without rows, or whose row is too large for an example, are not run.
 ///
 /// # Errors
-/// When one cannot be served.
+/// Returns an error if a model cannot be served.
 pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     let onnxruntime = Runtime::load(&runtime::locate()?)?;
     let repository =
@@ -76,8 +77,9 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     Ok(Checked { said: said.join("\n"), refused })
 }
 
-/// What the model answers to its own example. A made-up one need not be one that it takes:
-/// categories have names.
+/// Returns the model's response to its own example.
+///
+/// The model may refuse a generated example: categories have names.
 fn answer(served: &Served, example: &RawValue) -> Result<String, String> {
     let signature = &served.signature;
     let batch = decode(signature, example.get().as_bytes()).map_err(|fault| fault.to_string())?;
@@ -86,7 +88,7 @@ fn answer(served: &Served, example: &RawValue) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// More is of no use on a screen.
+/// Largest number of characters of an example or response that is printed.
 const SHOWN: usize = 300;
 
 fn cut(text: &str) -> String {

@@ -1,31 +1,34 @@
-//! One client's connection, from the first byte to the last: parked while nothing is asked, live
-//! while something is.
+//! Connection of one client: parked between requests, live during one.
 //!
-//! Of 10,000 users nearly all think at any moment, and what a thinking user costs is what the
-//! server costs. hyper keeps 12 kB for a connection between two requests: buffers, a header map and
-//! a timer. So between requests there is no hyper: the task keeps the socket alone and waits for a
-//! byte, and only then is a connection built around it, in a box of its own, so that the parked
-//! task does not hold the room for it. It is taken apart again when the answer is written and the
-//! next read finds nothing; `Progress` says why this loses no byte.
+//! At any moment nearly all of 10,000 users think, so idle connections dominate the memory.
+//! hyper keeps 12 kB for a connection between two requests: buffers, a header map and a timer.
+//! A parked task therefore holds only the socket and waits for a byte.
+//! A hyper connection is then built around the socket, boxed to keep the parked task small.
+//! It is taken apart when the response is written and the next read finds nothing.
+//! `Progress` explains why this loses no byte.
 //!
-//! Measured with `benches/connections.py PID ADDRESS` (10,000 keep-alive connections, 5,000
-//! requests/s, iris, one worker; 31 MB of it are the library and the model), and
-//! `SECONDS_EACH=3 benches/rate.sh 9 BEFORE AFTER` (wrk with 64 connections that never think,
-//! server and client on a core each, by turns, medians; others used the machine, so that the rates
-//! compare with each other only):
+//! Memory is measured with `benches/connections.py PID ADDRESS`: 10,000 keep-alive connections,
+//! 5,000 requests/s, iris, one worker.
+//! 31 MB of it are the library and the model.
+//! Rates are measured with `SECONDS_EACH=3 benches/rate.sh 9 BEFORE AFTER`: wrk, 64 connections
+//! that never think, server and client on a core each, alternating, medians.
+//! Others used the machine, so the rates compare only with each other.
 //!
 //! |                         | PSS, nothing sent | PSS, sending | requests/s | CPU a request |
 //! |-------------------------|-------------------|--------------|------------|---------------|
 //! | a hyper connection each | 146.6 MB          | 160.5 MB     | 12,144     | 24.5 us       |
 //! | parked                  | 40.6 MB           | 41.0 MB      | 14,927     | 22.8 us       |
 //!
-//! The second row also has `/predict` beside axum's router (see `http::Routes`), which pays for
-//! more than the building: with the router, clients that never think cost 19.5 us parked and 18.9
-//! us not, and 16.7 us without it (4 rounds in a quieter hour). What keeps the building cheap: the
-//! head's timer is ours, and is set only for a head that is incomplete (hyper sets one for every
-//! head); and the socket is hyper's own while a request is on it, since tokio then knows from a
-//! short read that the socket is empty, where reading through a shared handle asks the system
-//! again.
+//! In the second row `/predict` also bypasses axum's router (see `http::Routes`), which outweighs
+//! the cost of building connections.
+//! For clients that never think, a request costs 19.5 us parked and 18.9 us not parked with the
+//! router, and 16.7 us parked without it (4 rounds in a quieter hour).
+//!
+//! Two choices keep building cheap:
+//!
+//! - The timer for heads is ours, set only for incomplete ones; hyper sets one for every head.
+//! - The socket is hyper's own during a request: from a short read, tokio then knows that it is
+//!   empty. A read through a shared handle would ask the system again.
 
 use std::{io::ErrorKind, mem::MaybeUninit, sync::Arc, task::Poll, time::Duration};
 
@@ -45,36 +48,37 @@ use crate::{
     repository,
 };
 
-/// What the connections of a worker share.
+/// State shared by the connections of a worker.
 pub(super) struct Connections {
     pub(super) routes: Routes,
     pub(super) server: Arc<Server>,
     pub(super) access: Access,
-    /// For the `x-replica` header.
+    /// Value of the `x-replica` header.
     pub(super) replica: HeaderValue,
-    /// How long clients are waited for: a slow loris is cut off here.
+    /// Time limits for clients; a slow loris is cut off here.
     pub(super) patience: Patience,
-    /// What clients have not read yet.
+    /// Account of the bytes that clients have not read yet.
     pub(super) unread: Arc<Unread>,
-    /// Told when the server stops.
+    /// Stop signal of the server.
     pub(super) stop: Stop,
 }
 
-/// How long clients are waited for.
+/// Time limits for clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// For the head of a request, from its first byte.
+    /// Time for the head of a request, from its first byte.
     pub(super) head: Duration,
-    /// For a request's body from its head to its end, and for a client to take a part of an answer.
+    /// Time for a body after its head, and for a client to accept a part of a response.
     pub(super) body: Duration,
 }
 
-/// Serves one connection until the client closes it, breaks the protocol, or the server stops:
-/// after the answer to the next request, and, if none comes, once the grace is over.
+/// Serves one connection until the client closes it, breaks the protocol, or the server stops.
+///
+/// A stopping server closes it after the response to the next request, or at the end of the grace.
 pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     let _open = Open::new(&shared.server.metrics);
     let _listening = shared.stop.listen().await;
-    // Small answers must not wait for the acknowledgement of the one before.
+    // A small response must not wait for the acknowledgement of the previous one.
     let _ = stream.set_nodelay(true);
     loop {
         if first_byte(&stream, &shared.stop).await.is_err() {
@@ -88,13 +92,13 @@ pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
     }
 }
 
-/// Waits until the system tells of something to read, or an end, without a buffer to read into. An
-/// error once the grace of a server that stops is over: what the client has sent before that is a
-/// request in flight.
+/// Waits, without a read buffer, until the system reports readable data or the end of the stream.
 ///
-/// There is no need to look first: a fresh socket was not told of yet, and one that comes back here
-/// was found empty, so that the next event is news. Were it none, the live connection would find
-/// nothing and come back. How many events are taken at once is the worker's to say.
+/// Returns an error at the end of a stop's grace; bytes sent before are a request in flight.
+///
+/// No peek is needed first: a new socket has no event yet, and a parked one was found empty.
+/// The next event is therefore news; if not, the live connection finds nothing and parks again.
+/// The worker limits the number of events taken at once.
 async fn first_byte(stream: &TcpStream, stop: &Stop) -> std::io::Result<()> {
     std::future::poll_fn(|cx| {
         let first = stream.poll_read_ready(cx);
@@ -106,13 +110,13 @@ async fn first_byte(stream: &TcpStream, stop: &Stop) -> std::io::Result<()> {
     .await
 }
 
-/// Whether there is something to read that the runtime was not told of yet.
+/// Returns true if there is readable data that the runtime has not reported yet.
 fn has_sent(stream: &TcpStream) -> bool {
     let mut byte = [MaybeUninit::uninit()];
     socket2::SockRef::from(stream).peek(&mut byte).is_ok_and(|count| count > 0)
 }
 
-/// Counts an open connection, however its task ends.
+/// Guard that counts an open connection, however its task ends.
 struct Open<'a>(&'a Metrics);
 
 impl<'a> Open<'a> {

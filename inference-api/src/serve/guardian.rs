@@ -1,9 +1,10 @@
-//! Starts the server again when something ended its process: ONNX Runtime computes what a model
-//! says, also what ends a process (an integer division that overflows), and the kernel kills for
-//! memory.
+//! Guardian that restarts the server when a signal ends its process.
 //!
-//! The guardian is this program, waiting for a child that is this program and serves. It loads no
-//! model, so that nothing a request does reaches it.
+//! ONNX Runtime executes what a model says, even a crash (an integer division that overflows).
+//! The kernel also kills processes that exhaust memory.
+//!
+//! The guardian is this program, waiting for a child that serves.
+//! It loads no model, so no request can affect it.
 
 use std::{
     io,
@@ -20,24 +21,23 @@ use tokio::process::{Child, Command};
 
 use super::stop_signal;
 
-/// Tells a child that it is one, and how often its like were ended before.
+/// Environment variable that marks a child and holds the number of previous crashes.
 pub const CRASHES: &str = "INFERENCE_CRASHES";
-/// Between an end and the next start.
+/// Pause between a crash and the restart.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A server that is ended sooner than this, again and again, does not serve.
+/// Shortest lifetime of a working server; `MOST_SOON` shorter ones in a row end the guardian.
 const SOON: Duration = Duration::from_secs(2);
 const MOST_SOON: u32 = 5;
 
-/// Returns how often servers of this guardian were ended; `None` in a process that has none.
+/// Returns the number of crashes under this guardian; `None` in a process without one.
 pub fn crashes() -> Option<u64> {
     std::env::var(CRASHES).ok()?.parse().ok()
 }
 
-/// Runs servers with the arguments of this process until one ends by itself, is told to stop, or
-/// does not live long enough to serve.
+/// Runs servers with this process's arguments until one exits, is stopped, or crashes too often.
 ///
 /// # Errors
-/// When a process cannot be started, or signals cannot be waited for.
+/// Returns an error if a process cannot be started or signals cannot be received.
 pub fn guard() -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -65,7 +65,7 @@ pub fn guard() -> io::Result<ExitCode> {
                 "the server was ended by a signal and is started again"
             );
             if soon >= MOST_SOON {
-                tracing::error!("it ends as soon as it is started: given up");
+                tracing::error!("the server ends right after each start; giving up");
                 return Ok(ExitCode::FAILURE);
             }
             tokio::time::sleep(PAUSE).await;
@@ -74,16 +74,16 @@ pub fn guard() -> io::Result<ExitCode> {
 }
 
 fn start(crashes: u64) -> io::Result<Child> {
-    // This very program, also when its file was replaced since.
+    // This executable, even if its file was replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.args(std::env::args_os().skip(1)).env(CRASHES, crashes.to_string()).kill_on_drop(true);
     command.spawn()
 }
 
-/// Passes the word on, and waits for the drain.
+/// Forwards the stop signal and waits for the drain.
 async fn end(mut child: Child) -> io::Result<ExitCode> {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // It may have ended this very moment.
+        // Failure means that the child has just exited.
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
     let status = child.wait().await?;

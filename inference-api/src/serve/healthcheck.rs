@@ -1,4 +1,4 @@
-//! `inference-api healthcheck`: for images without curl.
+//! `inference-api healthcheck`, for images without curl.
 
 use std::{
     io::{self, Read, Write},
@@ -8,10 +8,10 @@ use std::{
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Succeeds if `GET /health` at `addr` answers 200.
+/// Checks that `GET /health` at `addr` returns status 200.
 ///
 /// # Errors
-/// When nothing answers, or something else than 200.
+/// Returns an error if the server does not answer or the status is not 200.
 pub fn healthcheck(addr: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;

@@ -1,4 +1,4 @@
-//! A connection with a request on it: hyper, from the first byte until nothing is left to do.
+//! Live connection: hyper serves it from the first byte until no request is under way.
 
 use std::{
     convert::Infallible,
@@ -37,22 +37,21 @@ use crate::http::{ApiError, refusal};
 
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 
-/// The longest head taken. hyper's own limit is 400 kB, which 10,000 clients would turn into 4 GB.
+/// Largest head, in bytes. hyper's own limit is 400 kB, which 10,000 clients would turn into 4 GB.
 const HEAD_BYTES: usize = 32 << 10;
 
 const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How long, and for how many bytes, a client is heard out whose request was answered before it was
-/// whole.
+/// Limits on draining a client whose request was answered before it was complete.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
-/// How a live connection ended.
+/// Outcome of a live connection.
 pub(super) enum Ended {
-    /// All is answered and nothing has come since: the socket can be parked.
+    /// Idle: all requests are answered and no byte has come since, so the socket can be parked.
     Idle(TcpStream),
-    /// There will be nothing more.
+    /// Closed.
     Closed,
 }
 
@@ -62,8 +61,9 @@ enum Step {
     Done(hyper::Result<()>),
 }
 
-/// Serves requests on `stream` until none is under way. `early` are bytes that were read from it
-/// before.
+/// Serves requests on `stream` until none is under way.
+///
+/// `early` holds bytes that were read from the stream before.
 pub(super) async fn serve(
     shared: &Arc<Connections>,
     mut stream: TcpStream,
@@ -90,15 +90,15 @@ pub(super) async fn serve(
                     }
                 }
                 response.headers_mut().insert(REPLICA, shared.replica.clone());
-                // Who waits to be told to send the body is not told.
+                // A client that waits for `100 Continue` is not asked to send its body.
                 if expects {
                     progress.forget_rest();
                 } else if progress.body_left() {
                     progress.read_rest().await;
                 }
-                // What is left of the request's body would be taken for the next request, and a
-                // server that stops takes no next one: the client is told, so that it does not send
-                // one here.
+                // The unread rest of a body would be taken for the next request, and a stopping
+                // server accepts none.
+                // Tell the client, so that it sends no further request here.
                 if progress.body_left() || shared.stop.is_told() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -107,7 +107,7 @@ pub(super) async fn serve(
             }
         });
         let socket = Socket::new(stream, early, Arc::clone(&progress));
-        // A client that has sent all it has may close its side and still get the answer.
+        // A client that has sent everything may close its side and still receive the response.
         let mut connection = http1::Builder::new()
             .half_close(true)
             .max_header_size(HEAD_BYTES)
@@ -126,20 +126,20 @@ pub(super) async fn serve(
         let parts = connection.into_parts();
         stream = parts.io.into_stream();
         match step {
-            // The beginning of the next request came with the end of this one.
+            // The end of this request came with the beginning of the next one.
             Step::Idle if !parts.read_buf.is_empty() => early = parts.read_buf,
             Step::Idle => return Ended::Idle(stream),
-            // Half an answer is written, so that there is nothing more to say.
+            // The response is partly written, so no error response is possible.
             Step::TooSlow(Owed::Reading(_)) => return Ended::Closed,
             Step::TooSlow(Owed::Head(_) | Owed::Body(_)) => {
                 shared.server.metrics.answered("other", 408);
-                // A courtesy: if the socket does not take it now, the client learns from the close.
+                // Best effort: if the socket does not accept it now, the close must suffice.
                 let _ = stream.try_write(TOO_SLOW);
                 linger(stream).await;
                 return Ended::Closed;
             }
             Step::Done(ended) => {
-                // A client that goes away in the middle is its own business.
+                // A client that disconnects midway is not an error of the server.
                 if let Err(error) = &ended {
                     tracing::debug!(%error, "connection ended");
                 }
@@ -152,8 +152,10 @@ pub(super) async fn serve(
     }
 }
 
-/// Closes our side, then drops what still comes. A socket that is closed with bytes unread is
-/// reset, and the reset can overtake the answer: a client that still sends would never see its 413.
+/// Shuts down the sending side, then discards what the client still sends.
+///
+/// Closing a socket with unread bytes resets it, and the reset can overtake the response.
+/// A client that still sends would never see its 413.
 async fn linger(stream: TcpStream) {
     let drop_rest = async {
         let mut left = LINGER_BYTES;
@@ -173,11 +175,12 @@ async fn linger(stream: TcpStream) {
     }
 }
 
-/// Runs while only the client can move the connection on. hyper has a timer for heads, but sets it
-/// for every request, and a timer is dear.
+/// Timer that runs only while the connection waits for the client.
+///
+/// hyper has a timer for heads but sets it for every request, and timers are expensive.
 struct ClientTimer {
     patience: Patience,
-    /// The timer, and what it is for.
+    /// Running timer and the action that it waits for.
     running: Option<(Pin<Box<Sleep>>, Owed)>,
 }
 
@@ -186,7 +189,7 @@ impl ClientTimer {
         Self { patience, running: None }
     }
 
-    /// Ready when what the client owes has taken too long.
+    /// Returns ready once the client's pending action has taken too long.
     fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<Owed> {
         let Some(owed) = progress.owed() else {
             self.running = None;

@@ -1,5 +1,4 @@
-//! The server: a thread a worker, each with its own runtime, session and routes; one listening
-//! socket.
+//! Server: one listening socket, and a thread per worker with its own runtime, session and routes.
 
 mod accept;
 mod access;
@@ -40,38 +39,38 @@ use crate::{
     runtime,
 };
 
-/// Why the server did not start, or stopped.
+/// Reasons why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// No ONNX Runtime.
+    /// Missing ONNX Runtime library.
     #[error(transparent)]
     Runtime(#[from] runtime::NotFound),
-    /// It does not load.
+    /// Library that does not load.
     #[error(transparent)]
     Library(#[from] LoadError),
-    /// A model cannot be served.
+    /// Model that cannot be served.
     #[error(transparent)]
     Model(#[from] RepositoryError),
-    /// The address is taken, or not ours.
+    /// Listening address that is in use or not local.
     #[error("cannot listen on {addr}: {source}\n  help: choose another with --bind")]
     Bind {
-        /// Where.
+        /// Address.
         addr: SocketAddr,
-        /// The system's words.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The replica's name has characters that a header cannot have.
+    /// Replica name with characters that are invalid in a header.
     #[error("--replica-name {0:?} cannot be sent in a header; use printable ASCII")]
     ReplicaName(String),
-    /// The system refused a thread, a signal handler or an event loop.
+    /// Thread, signal handler or event loop that the system refused.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT, then lets requests in flight finish for up to `drain_seconds`.
+/// Serves until SIGTERM or SIGINT, then drains requests in flight for up to `drain_seconds`.
 ///
 /// # Errors
-/// When the library, the model or the address cannot be had.
+/// Returns an error if the library, a model or the address is not usable.
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let name = options.replica();
     let replica =
@@ -122,7 +121,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
 
     let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut stopping = Box::pin(stop_signal());
-    // A registry may take minutes, in which the server can be asked how it is, and told to stop.
+    // Loading from a registry may take minutes, during which health checks and signals must work.
     let loading = load(Arc::clone(&repository))?;
     let signal = signals.block_on(async {
         tokio::select! {
@@ -154,7 +153,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     tracing::info!(signal, "draining");
     server.phase.drain();
     drop(watching);
-    // The workers hold receivers until they end; if all have ended there is nothing to tell.
+    // Workers hold receivers until they end; if all have ended, there is nothing to send.
     let _ = stop.send(true);
     for thread in threads {
         if let Ok(result) = thread.join() {
@@ -165,18 +164,19 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Loads the models on a thread of its own.
+/// Loads the models on a separate thread.
 fn load(repository: Arc<Repository>) -> io::Result<oneshot::Receiver<Result<(), RepositoryError>>> {
     let (loaded, loading) = oneshot::channel();
     std::thread::Builder::new().name("loader".to_owned()).spawn(move || {
-        // Nobody waits for it any more if the server was told to stop.
+        // The receiver is gone if the server was stopped meanwhile.
         let _ = loaded.send(repository.load_all());
     })?;
     Ok(loading)
 }
 
-/// Installed explicitly, since PID 1 has no default action: without it a container's stop waits its
-/// whole timeout.
+/// Waits for SIGTERM or SIGINT and returns its name.
+///
+/// PID 1 has no default action: without a handler, stopping a container takes its whole timeout.
 async fn stop_signal() -> io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -186,9 +186,9 @@ async fn stop_signal() -> io::Result<&'static str> {
     })
 }
 
-/// Returns when the server is told to stop. A sender that is gone is a stop too.
+/// Waits until the server must stop; a dropped sender counts as a stop.
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    // The guard that is returned must not live across an await: it is not Send.
+    // The returned guard must not live across an await: it is not Send.
     drop(stopped.wait_for(|stop| *stop).await);
 }
 
@@ -197,7 +197,7 @@ fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    // Ten thousand users may connect within seconds; the kernel cuts this to net.core.somaxconn.
+    // Ten thousand users may connect within seconds; the kernel caps this at net.core.somaxconn.
     socket.listen(4096)?;
     Ok(socket.into())
 }

@@ -1,4 +1,4 @@
-//! The socket of a live connection, and what is known of how far the connection is.
+//! Socket of a live connection, and the state of that connection.
 
 use std::{
     io::{self, IoSlice},
@@ -22,82 +22,80 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::unread::Share;
 
-/// Head and body that are together no longer than this are put together: a write of one piece costs
-/// the kernel less than of several, and more than the copy.
+/// Largest response, in bytes, whose head and body are copied into one write.
+///
+/// For small responses, the saving over several writes exceeds the cost of the copy.
 const SMALL_ANSWER: usize = 1024;
-/// How much of a body that an answer had no use for is read after all, and for how long it is
-/// waited for.
+/// Limits, in size and time, on reading the unused rest of a request's body.
 const REST_BYTES: usize = 64 << 10;
 const REST_TIME: Duration = Duration::from_millis(50);
 
-/// How far a live connection is; noted by the socket below hyper and by the bodies above it, since
-/// hyper does not tell.
+/// State of a live connection, noted by the socket below hyper and the bodies above it.
 ///
-/// A connection may be taken apart when all of this holds:
-/// - no request is being answered: the last answer's body is at its end (hyper has dropped it);
-/// - what hyper wrote it has flushed: it flushes the socket only when its own buffer is empty;
-/// - the last read found nothing: hyper reads only when what it holds is no whole request;
-/// - it has answered a request, or has received nothing: else it holds the beginning of a head,
-///   and would be taken apart and built again for ever;
-/// - the request's body was read to its end: else its rest would be taken for the next request.
+/// hyper does not report it. A connection may be taken apart when all of this holds:
+/// - No request is being answered: hyper has dropped the last response's body at its end.
+/// - hyper's writes are flushed: it flushes the socket only when its own buffer is empty.
+/// - The last read found nothing: hyper reads only when it holds no whole request.
+/// - It has answered a request or received nothing. Otherwise it holds the beginning of a head, and
+///   would be taken apart and rebuilt forever.
+/// - The request's body was read to its end. Otherwise its rest would be the next request.
 ///
-/// What hyper may still hold then is the beginning of the next head, which it gives back.
+/// hyper may then still hold the beginning of the next head, which it returns.
 ///
-/// The fields are atomic for `Send` alone: one thread touches them.
+/// The fields are atomic only for `Send`: a single thread accesses them.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Requests whose head was read.
+    /// Number of requests whose head was read.
     begun: AtomicU32,
     answering: AtomicBool,
     body_left: AtomicBool,
-    /// What is left of it.
+    /// Unread rest of the body.
     rest: Mutex<Option<Incoming>>,
-    /// The last answer's part of what is not read yet, if it is a large one.
+    /// Share of the last response in the unread bytes, if it is a large one.
     share: Mutex<Option<Share>>,
     unflushed: AtomicBool,
     received: AtomicBool,
     starved: AtomicBool,
-    /// Somebody waits for more of the request's body.
+    /// True while a reader waits for more of the request's body.
     body_wanted: AtomicBool,
-    /// The client does not take what is written.
+    /// True while the client does not accept written bytes.
     blocked: AtomicBool,
-    /// Bytes that it has taken; may wrap.
+    /// Number of bytes that the client has accepted; may wrap.
     written: AtomicUsize,
 }
 
-/// What only the client can do.
+/// Action that only the client can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owed {
-    /// The rest of the head of the request with this number.
+    /// Sending the rest of the head of the request with this number.
     Head(u32),
-    /// The rest of its body.
+    /// Sending the rest of the body of the request with this number.
     Body(u32),
-    /// To take more than so many bytes of answers.
+    /// Accepting more than this many bytes of responses.
     Reading(usize),
 }
 
 impl Progress {
-    /// A request's head is read.
+    /// Notes that a request's head was read.
     pub(super) fn begin(&self) {
         self.begun.store(self.begun.load(Relaxed).wrapping_add(1), Relaxed);
         self.answering.store(true, Relaxed);
-        // hyper has found a head behind the body before it: that body is read.
+        // hyper has found a head after the previous body, so that body was read.
         self.body_left.store(false, Relaxed);
     }
 
-    /// The answer's body is at its end.
+    /// Notes that the response's body has ended.
     pub(super) fn answered(&self) {
         self.answering.store(false, Relaxed);
     }
 
-    /// A request's body was dropped before its end.
+    /// Notes that a request's body was dropped before its end.
     pub(super) fn leave_body(&self, rest: Incoming) {
         self.body_left.store(true, Relaxed);
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 
-    /// Reads what is left of a body, if that is little and comes soon: then the connection can be
-    /// kept.
+    /// Reads the rest of a body if it is small and arrives soon, to keep the connection.
     pub(super) async fn read_rest(&self) {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(rest) = rest else { return };
@@ -107,35 +105,34 @@ impl Progress {
         }
     }
 
-    /// Takes note of a large answer, which is unread until there is another one, or the connection
-    /// is idle.
+    /// Notes a large response as unread until the next large one or until the connection is idle.
     pub(super) fn owe(&self, share: Share) {
         *self.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
     }
 
-    /// Leaves what is left of a body to the connection, which ends with it.
+    /// Leaves the rest of a body unread; the connection then closes.
     pub(super) fn forget_rest(&self) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Whether the last request's body was dropped before its end.
+    /// Returns true if the last request's body was dropped before its end.
     pub(super) fn body_left(&self) -> bool {
         self.body_left.load(Relaxed)
     }
 
-    /// Whether the connection may be taken apart.
+    /// Returns true if the connection may be taken apart.
     pub(super) fn is_idle(&self) -> bool {
         self.waits()
             && !self.body_left()
             && (self.begun.load(Relaxed) > 0 || !self.received.load(Relaxed))
     }
 
-    /// Whether somebody waits for more of a request's body.
+    /// Notes whether a reader waits for more of a request's body.
     pub(super) fn want_body(&self, wanted: bool) {
         self.body_wanted.store(wanted, Relaxed);
     }
 
-    /// What the client has to do before anything else can happen, if there is something.
+    /// Returns the client's next action if the connection waits for it.
     pub(super) fn owed(&self) -> Option<Owed> {
         let request = self.begun.load(Relaxed);
         if self.blocked.load(Relaxed) {
@@ -147,7 +144,7 @@ impl Progress {
         }
     }
 
-    /// Notes a write, and gives back what came of it.
+    /// Notes a write and returns its result.
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.unflushed.store(true, Relaxed);
         self.blocked.store(result.is_pending(), Relaxed);
@@ -157,13 +154,13 @@ impl Progress {
         result
     }
 
-    /// Whether only the client can move the connection on.
+    /// Returns true if no response is under way and the last read found nothing.
     fn waits(&self) -> bool {
         !self.answering.load(Relaxed) && !self.unflushed.load(Relaxed) && self.starved.load(Relaxed)
     }
 }
 
-/// The socket as hyper reads and writes it.
+/// Socket as hyper reads and writes it.
 pub(super) struct Socket {
     stream: TokioIo<TcpStream>,
     /// Bytes that were read before this connection was built.
@@ -241,7 +238,7 @@ impl Write for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Nothing: the socket outlives hyper's connection, and its owner decides how it closes.
+    /// Does nothing: the socket outlives hyper's connection, and its owner decides how it closes.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,36 +1,36 @@
-//! Answers that clients have not read yet, of all connections of a worker together.
+//! Limit on the responses that clients have not read yet, over all connections of a worker.
 //!
-//! One connection holds one answer at most. Clients that ask for large ones and do not read them
-//! would still fill the memory together.
+//! One connection holds one response at most.
+//! Many clients that request large responses and do not read them could still fill the memory.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Answers that are smaller are not counted: ten thousand of them are what ten thousand users ask
-/// for.
+/// Smallest counted response, in bytes: ten thousand users produce as many smaller ones.
 pub(super) const LARGE: usize = 64 << 10;
 
-/// Bytes of large answers that are not read yet.
+/// Account of the bytes of large unread responses.
 #[derive(Debug)]
 pub(super) struct Unread {
     bytes: AtomicUsize,
     most: usize,
 }
 
-/// One answer's part of them, until it is dropped.
+/// Share of one response in the account, until dropped.
 #[derive(Debug)]
 pub(super) struct Share(Arc<Unread>, usize);
 
 impl Unread {
-    /// Nothing yet, and so many bytes at most.
+    /// Creates an empty account with a limit of `most` bytes.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), most })
     }
 
-    /// Takes note of an answer; `None` where there is no room for it beside others. One alone may
-    /// be of any size.
+    /// Adds a response; returns `None` if it exceeds the limit together with others.
+    ///
+    /// A single response may have any size.
     pub(super) fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let now = self.bytes.load(Relaxed);
         if now > 0 && now.saturating_add(bytes) > self.most {

@@ -1,4 +1,4 @@
-//! One worker's thread: accepts, serves, drains.
+//! Thread of one worker: accepts, serves, drains.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -20,39 +20,37 @@ use crate::{
     service_time::Alarm,
 };
 
-/// Connections that are looked at after a wait: a whole batch, the most that a model is given by
-/// default.
+/// Largest number of I/O events taken after a wait: the default largest batch.
 const EVENTS: usize = 64;
-/// Tasks that run before a busy worker looks at its connections again,
+/// Number of tasks that a busy worker runs between two polls for I/O events.
 const TASKS_BETWEEN_LOOKS: u32 = 128;
-/// and how many more it then takes up. A request takes a task three turns or four, so that no more
-/// come than go. When 10,000 clients connect at once to 0.18 CPU, 54,000 requests are answered in
-/// 20 s, and none waits for 5 s; without this 46,000, and 1,600 wait longer.
+/// Largest number of I/O events that a busy worker takes per poll.
+///
+/// A request takes its task three or four turns, so no more requests come than go.
+/// With 10,000 clients connecting at once to 0.18 CPU, 54,000 requests are answered in 20 s.
+/// None waits 5 s. Without this limit, 46,000 are answered, and 1,600 wait longer.
 const EVENTS_BUSY: usize = 32;
 
-/// Bytes of answers that clients have not read yet, all workers together.
+/// Largest number of bytes of unread large responses, over all workers.
 const MOST_UNREAD: usize = 256 << 20;
 
-/// How long a server that stops waits for requests on connections that are idle, and for new
-/// connections.
+/// Longest time that a stopping server accepts connections and requests on idle connections.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Work {
-    /// A handle to the socket that all workers accept from: whoever is free takes the next
-    /// connection.
+    /// Handle to the socket from which all workers accept; a free worker takes the next connection.
     pub(super) listener: TcpListener,
     pub(super) index: usize,
     pub(super) server: Arc<Server>,
     pub(super) replica: HeaderValue,
     pub(super) patience: Patience,
-    /// Turns true when the server is to stop.
+    /// Stop signal: becomes true when the server must stop.
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) drain: Duration,
 }
 
 impl Work {
-    /// Serves until told to stop, then until the last request is answered or the drain time is
-    /// over.
+    /// Serves until stopped, then until the last request is answered or the drain time is over.
     pub(super) fn run(self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -61,7 +59,7 @@ impl Work {
             .max_io_events_per_busy_tick(EVENTS_BUSY)
             .build()?;
         let served = runtime.block_on(self.serve());
-        // A model that is being loaded for somebody must not keep the server from its end.
+        // A model that is still being loaded for a client must not delay the shutdown.
         runtime.shutdown_background();
         served
     }
@@ -96,8 +94,7 @@ impl Work {
                 Ok((stream, _)) => {
                     tasks.spawn(connection::serve(Arc::clone(&shared), stream));
                 }
-                // Out of file descriptors, or the peer was gone already. Trying again at once would
-                // spin.
+                // File descriptors have run out, or the peer has left. Retrying at once would spin.
                 Err(error) => {
                     failures.tell(&error);
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -108,8 +105,7 @@ impl Work {
         tasks.close();
         let ends = tokio::time::Instant::now() + self.drain;
         let serve = |stream| drop(tasks.spawn(connection::serve(Arc::clone(&shared), stream)));
-        // Clients that think, and balancers that do not know yet, send for a while as if nothing
-        // had happened.
+        // Idle clients and load balancers that do not know of the stop yet still send for a while.
         let _ = tokio::time::timeout(GRACE.min(self.drain), async {
             loop {
                 tokio::select! {
@@ -119,14 +115,14 @@ impl Work {
             }
         })
         .await;
-        // What the kernel has taken for us would be reset with the socket.
+        // Connections that the kernel has already accepted would be reset with the socket.
         while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
             serve(stream);
         }
         drop(listener);
         shared.stop.end_idle();
         if tokio::time::timeout_at(ends, tasks.wait()).await.is_err() {
-            tracing::warn!(connections = tasks.len(), "drain time is over; connections were cut");
+            tracing::warn!(connections = tasks.len(), "drain time is over; cutting connections");
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Waiting until an exact time.
 //!
-//! tokio's timers are whole milliseconds; a service time of 10 ms would come out 5% too long. A
-//! timer file descriptor has the kernel's full resolution, and one of them serves all requests of a
-//! worker.
+//! tokio's timers have a resolution of 1 ms, which makes a service time of 10 ms 5% too long.
+//! A timer file descriptor has the kernel's full resolution; one serves all requests of a worker.
 
 use std::{
     cmp::Reverse,
@@ -20,28 +19,29 @@ use nix::sys::{
 };
 use tokio::{net::unix::pipe, sync::oneshot};
 
-/// Wakes those that wait on one worker.
+/// Timer that wakes the waiting requests of one worker.
 pub struct Alarm {
     timer: TimerFd,
-    /// The same timer as the runtime sees it. A pipe is what it has for any descriptor that becomes
-    /// readable; its `AsyncFd` cannot be made without `unsafe`.
+    /// Same timer as registered with the runtime.
+    ///
+    /// A pipe is the runtime's type for any readable descriptor; its `AsyncFd` would need `unsafe`.
     rings: pipe::Receiver,
     waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// Number and time of each that waits, the next on top.
+    /// Time and number of each waiter, the next one on top.
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     wake: std::collections::HashMap<u64, oneshot::Sender<()>>,
     next: u64,
 }
 
 impl Alarm {
-    /// An alarm for the runtime that it is made on.
+    /// Creates an alarm for the current runtime.
     ///
     /// # Errors
-    /// When the system gives no timer.
+    /// Returns an error if the system provides no timer.
     pub fn new() -> io::Result<Self> {
         let timer = TimerFd::new(
             ClockId::CLOCK_MONOTONIC,
@@ -55,7 +55,7 @@ impl Alarm {
         })
     }
 
-    /// Returns at `at`, or at once if that has passed.
+    /// Waits until `at`; returns at once if it has passed.
     pub async fn wait_until(&self, at: Instant) {
         if at <= Instant::now() {
             return;
@@ -76,11 +76,11 @@ impl Alarm {
         let _ = woken.await;
     }
 
-    /// Wakes whoever is due, for ever.
+    /// Wakes due waiters, forever.
     pub async fn ring(&self) {
         loop {
             if let Err(error) = self.rang().await {
-                tracing::error!(%error, "the timer cannot be read");
+                tracing::error!(%error, "cannot read the timer");
                 return;
             }
             let mut waiting = self.lock();
@@ -92,20 +92,20 @@ impl Alarm {
                 }
                 waiting.due.pop();
                 if let Some(wake) = waiting.wake.remove(&number) {
-                    // Whoever gave up is not there to be woken.
+                    // The receiver is gone if its request was cancelled.
                     let _ = wake.send(());
                 }
             }
         }
     }
 
-    /// Returns when the timer has gone off.
+    /// Waits until the timer has expired.
     async fn rang(&self) -> io::Result<()> {
         loop {
             self.rings.readable().await?;
             match self.rings.try_read(&mut [0; size_of::<u64>()]) {
                 Ok(_) => return Ok(()),
-                // Set anew before it was read.
+                // The timer was set again before it was read.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -113,13 +113,13 @@ impl Alarm {
     }
 
     fn set(&self, at: Instant) {
-        // Zero would disarm it.
+        // Zero would disarm the timer.
         let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
         let set = self
             .timer
             .set(Expiration::OneShot(TimeSpec::from_duration(wait)), TimerSetTimeFlags::empty());
         if let Err(error) = set {
-            tracing::error!(%error, "the timer cannot be set");
+            tracing::error!(%error, "cannot set the timer");
         }
     }
 

@@ -1,22 +1,22 @@
-//! Distributions by the names that Python's `random` has for them.
+//! Distributions, named as in Python's `random`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use rand::{Rng, RngExt};
 use rand_distr::Exp;
 
-/// A distribution of times, in seconds.
+/// Distribution of times, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Distribution {
-    /// Exponential, with so many a second: a mean of 1/rate.
+    /// Exponential with this rate per second; the mean is 1/rate.
     Expovariate(f64),
-    /// Uniform between the two.
+    /// Uniform between two times.
     Uniform(f64, f64),
-    /// Always the same.
+    /// Constant time.
     Constant(f64),
 }
 
-/// A text that is no distribution.
+/// Text that is not a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{given:?} is no service time: {reason}\n  help: expovariate(100), uniform(0.005,0.015) or \
@@ -27,14 +27,14 @@ pub struct DistributionError {
     reason: String,
 }
 
-/// Longer than any client waits.
+/// Longest time, in seconds: longer than any client waits.
 const LONGEST_SECONDS: f64 = 3600.0;
 
 impl Distribution {
-    /// A time.
+    /// Draws a time.
     pub fn draw(self, random: &mut impl Rng) -> Duration {
         let seconds = match self {
-            // Checked when it was made.
+            // The rate was checked at construction.
             Self::Expovariate(rate) => Exp::new(rate).map_or(0.0, |exp| random.sample(exp)),
             Self::Uniform(a, b) => random.random_range(a..=b),
             Self::Constant(seconds) => seconds,
@@ -42,7 +42,7 @@ impl Distribution {
         Duration::from_secs_f64(seconds.min(LONGEST_SECONDS))
     }
 
-    /// The mean.
+    /// Returns the mean.
     pub fn mean(self) -> Duration {
         Duration::from_secs_f64(match self {
             Self::Expovariate(rate) => 1.0 / rate,
@@ -125,7 +125,7 @@ mod tests {
             let n = 100_000;
             let sum: f64 = (0..n).map(|_| distribution.draw(&mut random).as_secs_f64()).sum();
             let mean = sum / f64::from(n);
-            // Four standard errors of the exponential, which spreads most.
+            // Four standard errors of the exponential, which has the largest spread.
             assert!(
                 (mean / distribution.mean().as_secs_f64() - 1.0).abs() < 4.0 / f64::from(n).sqrt(),
                 "{text}: {mean}"

@@ -1,13 +1,11 @@
-//! A synthetic service time, for queueing experiments: every request takes as long as a
-//! distribution says.
+//! Synthetic service time, for queueing experiments: a distribution sets the time of every request.
 //!
-//! With `sync` a request occupies one of c servers, with one first-come queue for all of them: with
-//! exponential times that is an M/M/c. With `async` it occupies none: an M/M/∞. (Kleinrock,
-//! Queueing Systems I, chapter 3.)
+//! With `sync`, a request occupies one of c servers behind one first-come queue.
+//! With exponential times and Poisson arrivals that is an M/M/c.
+//! With `async`, it occupies none: an M/M/∞. (Kleinrock, Queueing Systems I, chapter 3.)
 //!
-//! Times are kept by absolute deadlines: a request's service begins when the one before it was due
-//! to end and not when somebody noticed that it had ended, so that a late timer delays an answer
-//! and never the queue behind it.
+//! Service times use absolute deadlines: a service begins when the previous one was due to end.
+//! A late timer therefore delays a response but never the queue behind it.
 
 mod alarm;
 mod distribution;
@@ -25,16 +23,16 @@ pub use alarm::Alarm;
 pub use distribution::{Distribution, DistributionError};
 use station::{Admission, Station};
 
-/// Whether a request occupies a server.
+/// Resource that a request occupies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
-    /// It occupies one of the workers until it is done.
+    /// One of the workers, until the request is done.
     Sync,
-    /// It occupies nothing: all that have come are served at once.
+    /// None: all requests are served at once.
     Async,
 }
 
-/// The synthetic service of a server; all of its threads share it.
+/// Synthetic service of a server, shared by all threads.
 #[derive(Debug)]
 pub struct ServiceTime {
     distribution: Distribution,
@@ -48,28 +46,28 @@ struct State {
     random: Pcg32,
 }
 
-/// When a request's service begins and ends.
+/// Times of a request's service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
-    /// When it came.
+    /// Arrival of the request.
     pub came: Instant,
-    /// When its service begins.
+    /// Begin of its service.
     pub begins: Instant,
-    /// When its service ends.
+    /// End of its service.
     pub ends: Instant,
 }
 
-/// Why a request is not served.
+/// Reasons why a request is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turned {
-    /// So many wait already.
+    /// Full queue, with the number of waiting requests.
     Full(usize),
-    /// At this time it will have waited, or been served, for too long.
+    /// Timeout that expires at this time, before the service would end.
     TimesOut(Instant),
 }
 
 impl ServiceTime {
-    /// A service with so many servers; `seed` makes its times repeatable.
+    /// Creates a service with `servers` servers; `seed` makes its times repeatable.
     pub fn new(
         distribution: Distribution,
         mode: Mode,
@@ -86,15 +84,15 @@ impl ServiceTime {
         Self { distribution, timeout, state: Mutex::new(state) }
     }
 
-    /// What is drawn from.
+    /// Returns the distribution of the service times.
     pub fn distribution(&self) -> Distribution {
         self.distribution
     }
 
-    /// Takes a request in that came at `now`.
+    /// Admits a request that arrived at `now` and schedules its service.
     ///
     /// # Errors
-    /// When it is turned away.
+    /// Returns an error if the queue is full or the request will time out.
     pub fn visit(&self, now: Instant) -> Result<Visit, Turned> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { station, random } = &mut *state;

@@ -1,8 +1,7 @@
-//! Servers and the one queue before them, by computing when each request begins and ends.
+//! Servers with one common queue, simulated by computing when each service begins and ends.
 //!
-//! With first come, first served, and a service time that is known when a request comes, nothing
-//! has to be waited for: it begins when the server that is free first is free (the recursion of
-//! Kiefer and Wolfowitz, 1955, for G/G/c).
+//! With first come, first served, and service times known on arrival, no waiting is needed.
+//! A service begins when the first server is free (Kiefer and Wolfowitz's recursion, 1955, G/G/c).
 
 use std::{
     cmp::Reverse,
@@ -12,10 +11,9 @@ use std::{
 
 #[derive(Debug)]
 pub(super) struct Station {
-    /// When each server is free; none where there are as many servers as requests.
+    /// Time at which each server becomes free; `None` for unlimited servers.
     free_at: Option<BinaryHeap<Reverse<Option<Instant>>>>,
-    /// Until when those wait that do, in the order in which they came; ascending, since all have
-    /// one patience.
+    /// End of each waiter's wait, in order of arrival; ascending, since all have the same patience.
     waiting: VecDeque<Instant>,
     max_queue_size: Option<usize>,
 }
@@ -26,20 +24,20 @@ pub(super) enum Admission {
         begins: Instant,
         ends: Instant,
     },
-    /// So many wait.
+    /// Full queue, with the number of waiters.
     Full(usize),
-    /// It gives up at this time.
+    /// Request that gives up at this time.
     GivesUp(Instant),
 }
 
 impl Station {
-    /// So many servers, or one for everybody.
+    /// Creates a station with this number of servers; `None` for unlimited.
     pub(super) fn new(servers: Option<usize>, max_queue_size: Option<usize>) -> Self {
         let free_at = servers.map(|servers| (0..servers).map(|_| Reverse(None)).collect());
         Self { free_at, waiting: VecDeque::new(), max_queue_size }
     }
 
-    /// A request that comes `now`, whose client goes away at `patience`.
+    /// Admits a request that arrives at `now` and whose client gives up at `patience`.
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -56,8 +54,7 @@ impl Station {
             return Admission::Full(self.waiting.len());
         }
         if begins > now {
-            // One that gives up while it waits is in the queue until then, and never takes a
-            // server.
+            // A request that gives up waits in the queue until then and never takes a server.
             self.waiting.push_back(patience.map_or(begins, |patience| begins.min(patience)));
         }
         let ends = begins + service;
@@ -69,7 +66,7 @@ impl Station {
             *first = Reverse(Some(ends));
         }
         match patience {
-            // It is being served when its client gives up: the server works on.
+            // The client gives up during its service; the server completes it anyway.
             Some(patience) if ends > patience => Admission::GivesUp(patience),
             _ => Admission::Served { begins, ends },
         }
@@ -84,7 +81,7 @@ mod tests {
     use super::*;
     use crate::service_time::Distribution;
 
-    /// Mean time in the system with Poisson arrivals.
+    /// Returns the mean time in the system with Poisson arrivals.
     fn simulate(servers: Option<usize>, arrivals_per_second: f64, service: Distribution) -> f64 {
         let mut random = Pcg32::seed_from_u64(7);
         let between = Distribution::Expovariate(arrivals_per_second);
@@ -101,7 +98,7 @@ mod tests {
         sum / f64::from(n)
     }
 
-    /// Mean time in an M/M/c (Erlang C).
+    /// Returns the mean time in an M/M/c (Erlang C).
     fn erlang(c: u32, lambda: f64, mu: f64) -> f64 {
         let a = lambda / mu;
         let rho = a / f64::from(c);
@@ -126,7 +123,7 @@ mod tests {
         }
         let unlimited = simulate(None, 900.0, Distribution::Expovariate(mu));
         assert!((unlimited * mu - 1.0).abs() < 0.01, "M/M/inf: {unlimited}");
-        // M/D/1 waits half as long as M/M/1 (Pollaczek and Khinchine).
+        // The mean wait in M/D/1 is half of that in M/M/1 (Pollaczek and Khinchine).
         let (constant, rho) = (simulate(Some(1), 70.0, Distribution::Constant(1.0 / mu)), 0.7);
         let theory = (1.0 + rho / (2.0 * (1.0 - rho))) / mu;
         assert!((constant / theory - 1.0).abs() < 0.05, "M/D/1: {constant} against {theory}");
@@ -144,19 +141,19 @@ mod tests {
         assert_eq!(station.admit(now, second, None), served(0, 1));
         assert_eq!(station.admit(now, second, None), served(1, 2));
         assert_eq!(station.admit(now, second, None), Admission::Full(1));
-        // At 1 s the one that waited is being served.
+        // At 1 s the waiting request is being served.
         assert_eq!(station.admit(now + second, second, None), served(2, 3));
 
         let mut station = Station::new(Some(1), None);
         let patience = Some(now + second * 3);
         assert_eq!(station.admit(now, second * 2, None), served(0, 2));
-        // Served when it gives up: the server is free only at 4 s.
+        // It is being served when it gives up: the server is free only at 4 s.
         assert_eq!(station.admit(now, second * 2, patience), Admission::GivesUp(now + second * 3));
-        // Gives up before it would be served: the server is not taken.
+        // It gives up before its service begins: the server is not taken.
         assert_eq!(station.admit(now, second, patience), Admission::GivesUp(now + second * 3));
         assert_eq!(station.admit(now, second, None), served(4, 5));
 
-        // One that has given up does not wait any more, though its turn would be later.
+        // A request that has given up does not wait any more, even if its turn would be later.
         let mut station = Station::new(Some(1), Some(1));
         let patience = |at: u32| Some(now + second * (at + 1));
         assert_eq!(station.admit(now, second * 10, None), served(0, 10));

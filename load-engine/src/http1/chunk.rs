@@ -1,9 +1,9 @@
-//! Chunked bodies, byte by byte: what comes may be cut anywhere.
+//! Decoder of chunked bodies, which may arrive cut at any byte.
 
-/// Enough for 2^60 bytes; more would overflow the size.
+/// Most hexadecimal digits of a size: enough for 2^60 bytes; more would overflow.
 const MAX_SIZE_DIGITS: u8 = 15;
 
-/// Where in a chunked body (RFC 9112, section 7.1) the next byte is.
+/// Position in a chunked body (RFC 9112, section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunk {
     Size {
@@ -24,17 +24,17 @@ pub(super) enum Chunk {
     },
 }
 
-/// What a step through a chunked body comes to.
+/// Result of one step through a chunked body.
 pub(super) enum Step {
-    /// The state after so many bytes.
+    /// New state, and the number of bytes used.
     Next(Chunk, usize),
-    /// The next byte is the body's last.
+    /// The next byte is the last one of the body.
     End,
     Malformed,
 }
 
 impl Chunk {
-    /// Takes at least one of `bytes`, which are not empty.
+    /// Uses at least one byte of `bytes`, which must not be empty.
     pub(super) fn step(self, bytes: &[u8]) -> Step {
         let byte = bytes[0];
         match self {

@@ -1,6 +1,6 @@
-//! Where an answer ends.
+//! Framing of answers: where the body ends.
 
-/// How the end of a body is found.
+/// Framing of a body.
 pub(super) enum Framing {
     None,
     Sized(u64),
@@ -8,7 +8,7 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// How the body's end is found (RFC 9112, section 6.3), and whether the connection lives on.
+/// Returns the framing of the body (RFC 9112, section 6.3), and whether the connection stays open.
 pub(super) fn framing(response: &httparse::Response<'_, '_>) -> Option<(Framing, bool)> {
     let mut length = None;
     let mut chunked = false;

@@ -1,8 +1,7 @@
-//! Reads HTTP/1.1 answers as they come, and keeps no more of them than it must.
+//! Incremental reader of HTTP/1.1 answers that keeps as little as possible.
 //!
-//! Bodies are counted, and kept only where somebody wants to look at them. A head that came in
-//! pieces is kept until it is whole; in the usual case, where one read brings the whole answer,
-//! nothing is copied at all.
+//! Bodies are counted, and kept only on request. A head that arrives in pieces is kept until it is
+//! complete. In the usual case one read brings the whole answer, and nothing is copied.
 
 mod chunk;
 mod framing;
@@ -10,40 +9,40 @@ mod framing;
 use chunk::{Chunk, Step};
 use framing::{Framing, framing};
 
-/// How far an answer has come.
+/// Progress of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// More bytes are needed.
     NeedMore,
-    /// The answer is whole.
+    /// The answer is complete.
     Done(Answer),
-    /// This is no HTTP/1.1 answer.
+    /// The bytes are not a valid HTTP/1.1 answer.
     Malformed,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// 200, 503, …
+    /// Status code.
     pub status: u16,
-    /// Whether the connection may be used again.
+    /// True if the connection may be reused.
     pub keep_alive: bool,
     /// Bytes of head and body.
     pub bytes: u64,
 }
 
-/// Reads one answer.
+/// Reader of one answer.
 #[derive(Debug, Default)]
 pub struct Reader {
     state: State,
-    /// The head's bytes so far, when it comes in pieces.
+    /// Bytes of an incomplete head.
     head: Vec<u8>,
     status: u16,
     keep_alive: bool,
     bytes: u64,
-    /// How much of the body somebody wants to see.
+    /// Bytes of the body that the caller wants.
     wanted: usize,
-    /// How much of it is kept: of an answer that is no 2xx at least its beginning.
+    /// Bytes of the body that are kept: for an answer other than 2xx at least its beginning.
     most_kept: usize,
     kept: Vec<u8>,
     /// Bytes of the body so far.
@@ -56,26 +55,26 @@ pub struct Reader {
 enum State {
     #[default]
     Head,
-    /// So many bytes of a body of known length are to come.
+    /// Remaining bytes of a body of known length.
     Sized(u64),
     Chunked(Chunk),
     /// The body ends with the connection.
     UntilClose,
 }
 
-/// Headers that there is room for on the stack, and those that there is room for at all.
+/// Headers that fit on the stack, and the largest number accepted.
 const FEW_HEADERS: usize = 64;
 const MAX_HEADERS: usize = 4096;
 const MAX_HEAD_BYTES: usize = 256 * 1024;
-/// What is kept of an answer that is no 2xx, so that it can be shown what the server says.
+/// Bytes kept of an answer other than 2xx, to show the server's message.
 const WORDS: usize = 512;
 
-/// A head has more headers than there is room for.
+/// Error for a head with more headers than fit.
 struct TooManyHeaders;
 
 impl Reader {
-    /// Takes the next bytes. Bytes after the end of the answer make it malformed: nothing was asked
-    /// for them.
+    /// Takes the next bytes. Bytes after the end of the answer make it malformed, because they
+    /// answer no request.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Progress {
         self.bytes += bytes.len() as u64;
         if self.state == State::Head {
@@ -88,8 +87,8 @@ impl Reader {
             } else {
                 let mut whole = kept;
                 whole.extend_from_slice(bytes);
-                // Only the end of a line can end a head: parsing one that comes byte by byte must
-                // not cost its length squared.
+                // A head ends only with a line end. Parsing after each byte would cost the square
+                // of its length.
                 if !bytes.contains(&b'\n') && whole.len() <= MAX_HEAD_BYTES {
                     self.head = whole;
                     return Progress::NeedMore;
@@ -103,17 +102,17 @@ impl Reader {
         self.body(bytes)
     }
 
-    /// The connection has ended: whether that completes the answer.
+    /// Returns the answer if the end of the connection completes it.
     pub fn end(&self) -> Option<Answer> {
         (self.state == State::UntilClose).then(|| self.answer())
     }
 
-    /// Whether a byte of the answer has come.
+    /// Returns true if a byte of the answer has arrived.
     pub fn has_begun(&self) -> bool {
         self.bytes > 0
     }
 
-    /// Makes ready for the next answer; so many bytes of its body are kept for somebody to look at.
+    /// Prepares for the next answer, of whose body up to `most_kept` bytes are kept.
     pub fn reset(&mut self, most_kept: usize) {
         let (mut head, mut kept) = (std::mem::take(&mut self.head), std::mem::take(&mut self.kept));
         head.clear();
@@ -121,18 +120,18 @@ impl Reader {
         *self = Self { head, kept, wanted: most_kept, most_kept, ..Self::default() };
     }
 
-    /// The body, as far as it was to be kept.
+    /// Returns the kept part of the body.
     pub fn kept_body(&self) -> &[u8] {
         &self.kept
     }
 
-    /// Whether the body is larger than what was to be kept of it.
+    /// Returns true if the body is larger than the wanted bytes.
     pub fn is_cut(&self) -> bool {
         self.body_bytes > self.wanted
     }
 
-    /// What the server says of an answer that is no 2xx, in a line: where it redirects to, and the
-    /// beginning of the body.
+    /// Returns the server's message in one line for an answer other than 2xx: its redirect location
+    /// and the beginning of the body.
     pub fn words(&self) -> String {
         let location = self.location.as_ref().map(|location| format!("Location: {location}"));
         let beginning = &self.kept[..self.kept.len().min(WORDS)];
@@ -145,12 +144,12 @@ impl Reader {
             .join(" · ")
     }
 
-    /// The values of its `Set-Cookie` headers.
+    /// Returns the values of the `Set-Cookie` headers.
     pub fn set_cookies(&self) -> &[String] {
         &self.set_cookies
     }
 
-    /// Bytes that it keeps: of a head that comes in pieces, of the body, and cookies.
+    /// Returns the bytes kept: of an incomplete head, of the body, and of cookies.
     pub fn kept_bytes(&self) -> usize {
         self.head.len() + self.kept.len() + self.set_cookies.iter().map(String::len).sum::<usize>()
     }
@@ -175,7 +174,7 @@ impl Reader {
         )
     }
 
-    /// The same with so much room for headers.
+    /// Parses a head with space for `headers.len()` headers.
     fn parse_head_with<'b>(
         &mut self,
         bytes: &'b [u8],

@@ -1,4 +1,4 @@
-//! One client's connection to a null server.
+//! A client's connection to a null server.
 
 use std::{
     io::{self, Read, Write},
@@ -16,28 +16,28 @@ const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 pub(super) struct Connection {
     stream: Socket,
-    /// The beginning of a request that came in pieces.
+    /// Beginning of an incomplete request.
     begun: Vec<u8>,
 }
 
 impl Connection {
-    /// With `is_stamped`, the kernel is asked when requests came: a thread reads them when it is
-    /// woken, which is later.
+    /// Creates a connection. With `is_stamped` the kernel records the arrival of requests, since a
+    /// thread that is woken reads them later.
     pub(super) fn new(stream: TcpStream, is_stamped: bool) -> Self {
         Self { stream: Socket::new(stream, is_stamped), begun: Vec::new() }
     }
 
     /// Writes one answer.
     pub(super) fn answer(&mut self) -> io::Result<()> {
-        // Small enough for the socket's buffer, unless the client does not read.
+        // Fits into the socket's buffer, unless the client does not read.
         self.stream.write_all(ANSWER)
     }
 
-    /// Reads what has come and answers nothing. Returns how many requests are to be answered, and
-    /// when the last of their bytes came.
+    /// Reads the available bytes without answering. Returns the number of complete requests, and
+    /// the arrival time of their last bytes.
     ///
     /// # Errors
-    /// When the connection is over, or what comes is no HTTP.
+    /// Returns an error if the connection is closed, or the bytes are not HTTP.
     pub(super) fn read_stamped(&mut self) -> io::Result<(usize, Instant)> {
         let mut buffer = [0; READ_BYTES];
         let mut requests = 0;
@@ -61,10 +61,10 @@ impl Connection {
         }
     }
 
-    /// Reads what has come, and answers every whole request at once.
+    /// Reads the available bytes, and answers every complete request at once.
     ///
     /// # Errors
-    /// When the connection is over, or what comes is no HTTP.
+    /// Returns an error if the connection is closed, or the bytes are not HTTP.
     pub(super) fn answer_all(&mut self) -> io::Result<()> {
         let mut buffer = [0; READ_BYTES];
         loop {
@@ -93,7 +93,7 @@ impl Connection {
         self.take(&begun, at_once)
     }
 
-    /// Takes every whole request in `bytes` and keeps the rest.
+    /// Takes the complete requests in `bytes` and keeps the rest.
     fn take(&mut self, mut bytes: &[u8], at_once: bool) -> io::Result<usize> {
         let mut requests = 0;
         while !bytes.is_empty() {
@@ -119,7 +119,8 @@ impl Connection {
     }
 }
 
-/// Head and body of the request at the beginning of `bytes`; none if its head is not whole.
+/// Returns the length of head and body of the request at the beginning of `bytes`; `None` if the
+/// head is incomplete.
 fn request_length(bytes: &[u8]) -> io::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);

@@ -1,4 +1,4 @@
-//! How long a null server takes, and when it does nothing at all.
+//! Delays and freezes of a null server.
 
 use std::{
     cmp::Reverse,
@@ -11,35 +11,35 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, Exp1};
 use rand_pcg::Pcg64;
 
-/// What a null server does to requests.
+/// Behaviour of a null server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Behaviour {
-    /// How long each is kept, by itself; none is answered at once.
+    /// Delay of each request; none for an immediate answer.
     pub delay: Option<Delay>,
-    /// When all are.
+    /// Freezes of the whole server.
     pub freeze: Option<Freeze>,
 }
 
-/// How long a request is kept before it is answered.
+/// Delay of a request before its answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Delay {
-    /// `constant(0.005)`: all for as many seconds.
+    /// Constant delay in seconds, such as `constant(0.005)`.
     Constant(Duration),
-    /// `expovariate(200)`: exponentially distributed, at this rate a second.
+    /// Exponentially distributed delay with this rate per second, such as `expovariate(200)`.
     Exponential(Duration),
 }
 
-/// `1s/10s`: at the end of every 10 s, nothing is read or written for 1 s.
+/// Periodic freeze such as `1s/10s`: at the end of every 10 s, nothing is read or written for 1 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freeze {
-    /// How long.
+    /// Length of the freeze.
     pub length: Duration,
-    /// How often.
+    /// Period of the freezes.
     pub period: Duration,
 }
 
 impl Freeze {
-    /// How long it still is frozen, if it is.
+    /// Returns the remaining time of the freeze, if the server is frozen.
     pub(super) fn left(&self, elapsed: Duration) -> Option<Duration> {
         let into =
             Duration::from_nanos((elapsed.as_nanos() % self.period.as_nanos().max(1)) as u64);
@@ -79,11 +79,11 @@ impl FromStr for Freeze {
     }
 }
 
-/// Requests that wait for their time.
+/// Requests waiting for their delay to pass.
 pub(super) struct Pending {
     delay: Option<Delay>,
     rng: Pcg64,
-    /// When each is due, its connection, and when it was read.
+    /// Due time, connection, and arrival time of each request.
     heap: BinaryHeap<Reverse<(Instant, usize, Instant)>>,
 }
 
@@ -109,7 +109,7 @@ impl Pending {
         self.heap.peek().map(|next| next.0.0)
     }
 
-    /// A connection that is to be answered now, and when its request was read.
+    /// Returns a connection with an answer that is due, and the arrival time of its request.
     pub(super) fn pop(&mut self, now: Instant) -> Option<(usize, Instant)> {
         self.heap.peek().filter(|next| next.0.0 <= now)?;
         self.heap.pop().map(|next| (next.0.1, next.0.2))

@@ -1,10 +1,8 @@
-//! A server that does nothing but answer, faster than any real one, or after exactly the time that
-//! it is told to take.
+//! A server that answers without any work, faster than a real one, or after an exact delay.
 //!
-//! Whatever a generator reaches against it, on the same processors, is the most that it can reach
-//! at all: that is what a run is calibrated with, and what benchmarks of generators need (nginx is
-//! the limit at wrk's rate). With delays, and a log of what they really were, it is what a
-//! generator's figures are checked against.
+//! The rate of a generator against it, on the same processors, is the highest that the generator
+//! can reach. Runs are calibrated with it, and benchmarks of generators need it (nginx is the limit
+//! at wrk's rate). With delays, and a log of their true lengths, it verifies a generator's figures.
 
 mod connection;
 mod delay;
@@ -28,14 +26,14 @@ pub use delay::{Behaviour, Delay, Freeze};
 use self::{connection::Connection, delay::Pending};
 use crate::os::{TimerFd, pin_to};
 
-/// The kernel cuts this to net.core.somaxconn.
+/// Backlog of the listener; the kernel reduces it to net.core.somaxconn.
 const BACKLOG: i32 = 65_535;
 const LISTENER: Token = Token(usize::MAX);
-/// How often it looks whether it is to stop.
+/// Interval at which the thread checks for a stop.
 const LOOK: Duration = Duration::from_millis(50);
 const TIMER: Token = Token(usize::MAX - 1);
 
-/// A null server on a thread of its own; it stops when this is dropped.
+/// A null server on a thread of its own, which stops when this is dropped.
 #[derive(Debug)]
 pub struct NullServer {
     addr: SocketAddr,
@@ -44,10 +42,10 @@ pub struct NullServer {
 }
 
 impl NullServer {
-    /// Listens on `addr`, on the processor `core` if one is given.
+    /// Starts a server that listens on `addr`, on the processor `core` if one is given.
     ///
     /// # Errors
-    /// When the address is taken, or the system refuses a thread.
+    /// Returns an error if the address is taken, or the system refuses a thread.
     pub fn start(addr: SocketAddr, core: Option<usize>, behaviour: Behaviour) -> io::Result<Self> {
         let mut listener = listen(addr)?;
         let addr = listener.local_addr()?;
@@ -58,7 +56,7 @@ impl NullServer {
         let stopping = Arc::clone(&stop);
         let serve = move || {
             if let Some(core) = core {
-                // Unpinned it serves as well, and whoever asked sees it in the rate.
+                // Pinning is best effort: an unpinned server works too, at another rate.
                 let _ = pin_to(core);
             }
             let pending = Pending::new(&behaviour);
@@ -81,21 +79,21 @@ impl NullServer {
         Ok(Self { addr, stop, thread })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Serves until the process is ended.
+    /// Serves until the process ends.
     pub fn serve_for_ever(mut self) {
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked serves no more either.
+            // A thread that panicked has stopped serving, too.
             let _ = thread.join();
         }
     }
 
-    /// Stops, and tells how long each request stayed that had a delay: from when it came until its
-    /// answer was written.
+    /// Stops the server. Returns the times of delayed requests, from their arrival until the answer
+    /// was written.
     pub fn stop(mut self) -> Latencies {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
@@ -111,7 +109,8 @@ impl Drop for NullServer {
     }
 }
 
-/// Thousands may connect within a moment, and all the more while it is frozen.
+/// Opens the listener, with a backlog for thousands of simultaneous connections, in particular
+/// while the server is frozen.
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -141,7 +140,7 @@ impl Server {
         }
         self.answer_due();
         if let Some(due) = self.pending.next() {
-            // Asleep until then, not awake: who is always awake is who the scheduler makes wait.
+            // Sleeps until then instead of polling: the scheduler delays threads that never sleep.
             self.timer.set(due.saturating_duration_since(self.start), self.start.elapsed())?;
         }
         match self.poll.poll(events, Some(LOOK)) {
@@ -191,7 +190,7 @@ impl Server {
 
     fn close(&mut self, index: usize) {
         self.connections[index] = None;
-        // Answers that its requests still wait for would go to whoever has its place next.
+        // Pending answers would otherwise go to the next connection with this index.
         self.pending.forget(index);
         self.free.push(index);
     }

@@ -1,14 +1,14 @@
-//! What this machine allows: open files, memory and source ports.
+//! Limits of this machine: open files, memory and source ports.
 
 use loadtest::workload::{Segment, Targets};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::EngineError;
 
-/// Open files that are no user's: libraries, logs, the event loop.
+/// Open files beside the users' connections: libraries, logs, the event loop.
 const OTHER_FILES: u64 = 256;
 
-/// Raises the soft limit of open files to the hard one, and the hard one too where that is allowed.
+/// Raises the soft limit of open files to the hard one, and the hard one too if that is allowed.
 /// Returns the limit.
 pub fn raise_file_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
@@ -26,7 +26,7 @@ pub fn raise_file_limit() -> u64 {
 /// each of which takes `user_bytes` of state.
 ///
 /// # Errors
-/// [`EngineError::Limit`] names the first limit that is too low.
+/// Returns [`EngineError::Limit`] with the first limit that is too low.
 pub fn check(segment: &Segment, targets: &Targets, user_bytes: usize) -> Result<(), EngineError> {
     let users = segment.users().count() as u64;
     let files = raise_file_limit();
@@ -44,8 +44,7 @@ pub fn check(segment: &Segment, targets: &Targets, user_bytes: usize) -> Result<
     }
     let is_secure = (0..targets.len()).any(|target| targets.secure(target).is_some());
     check_memory(users, user_bytes, is_secure, available_memory())?;
-    // A connection is told apart by both ends, so each target has the whole range of source ports
-    // to itself.
+    // Both ends identify a connection, so each target has the whole range of source ports.
     let ports = source_ports();
     let per_target = users.div_ceil(targets.len().max(1) as u64);
     if per_target > ports {
@@ -59,13 +58,13 @@ pub fn check(segment: &Segment, targets: &Targets, user_bytes: usize) -> Result<
     Ok(())
 }
 
-/// What a user takes of this machine's memory at most, beside its state: the kernel's two ends of
-/// its connection where the server is on this machine too, and a TLS session with its buffers.
+/// Most memory of a user beside its state, in bytes: the kernel's two ends of its connection if the
+/// server is on this machine too, and a TLS session with its buffers.
 const SOCKETS_BYTES: u64 = 8 * 1024;
 const SESSION_BYTES: u64 = 16 * 1024;
 
-/// Against the memory that the kernel could give without swapping; more users would end in the
-/// middle of a run.
+/// Compares the need with the memory that the kernel can give without swapping; without this check
+/// a run would break off in the middle.
 fn check_memory(
     users: u64,
     user_bytes: usize,

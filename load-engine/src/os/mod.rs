@@ -1,4 +1,4 @@
-//! This machine: sockets, timers, processors and limits.
+//! Interfaces to the operating system: sockets, timers, processors and limits.
 
 mod socket;
 mod steal;

@@ -1,8 +1,8 @@
-//! A TCP connection that knows when the bytes it reads came.
+//! TCP connections that know the arrival time of the bytes they read.
 //!
-//! A thread that is woken late, or whose processor the hypervisor lends to others, reads an answer
-//! later than it came, and would call the difference the server's. The kernel notes when it had the
-//! bytes (SO_TIMESTAMPNS).
+//! A thread that is woken late, or whose processor the hypervisor gave to others, reads an answer
+//! later than it arrived and would blame the server for the difference. The kernel records the
+//! arrival (SO_TIMESTAMPNS).
 
 use std::{
     io::{self, IoSliceMut, Read, Write},
@@ -19,31 +19,31 @@ use nix::{
     },
 };
 
-/// A connection; what it reads may be stamped.
+/// A connection with optional arrival stamps.
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
-    /// Room for a stamp, if bytes are stamped.
+    /// Buffer for a stamp, if stamps are enabled.
     control: Option<Vec<u8>>,
     age: Duration,
 }
 
-/// A stamp is of the wall clock. One that is further back is no stamp but a clock that was set.
+/// Oldest plausible stamp. Stamps use the wall clock, so an older one means that the clock was set.
 const OLDEST: Duration = Duration::from_secs(10);
 
 impl Socket {
-    /// A connection, with stamps if they are wanted and the kernel has them.
+    /// Wraps a connection, with stamps if they are wanted and the kernel supports them.
     pub fn new(tcp: TcpStream, is_stamped: bool) -> Self {
         let is_stamped = is_stamped && setsockopt(&tcp, ReceiveTimestampns, &true).is_ok();
         Self { tcp, control: is_stamped.then(|| cmsg_space!(TimeSpec)), age: Duration::ZERO }
     }
 
-    /// How long before they were read the last bytes had come; zero where nobody knows.
+    /// Returns the time between arrival and reading of the last bytes; zero if it is unknown.
     pub fn age(&self) -> Duration {
         self.age
     }
 
-    /// The connection itself.
+    /// Returns the underlying connection.
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
     }

@@ -1,13 +1,13 @@
-//! Time that a hypervisor took from the generator's processors, as the kernel counts it.
+//! CPU steal on the generator's processors, as the kernel counts it.
 
-/// Readings of the processors' clocks, each since the one before.
+/// Reader of the processors' clocks, with the previous reading.
 #[derive(Debug)]
 pub struct Steal {
     cores: Vec<usize>,
     last: Option<Clock>,
 }
 
-/// Ticks of some processors together since the machine's start.
+/// Ticks of some processors together since the machine started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Clock {
     all: u64,
@@ -15,20 +15,20 @@ struct Clock {
 }
 
 /// Columns of a processor's line in /proc/stat (proc_stat(5)): user, nice, system, idle, iowait,
-/// irq, softirq, steal. Those that follow, the guests', are in user and nice already.
+/// irq, softirq, steal. The guest columns after them are already included in user and nice.
 const COLUMNS: usize = 8;
 const STEAL: usize = 7;
 
 impl Steal {
-    /// Of the processors to which the generator is pinned; of all if it is pinned to none.
+    /// Starts reading the processors to which the generator is pinned; all if it is not pinned.
     pub fn new(cores: &[usize]) -> Self {
         let mut steal = Self { cores: cores.to_vec(), last: None };
         steal.take();
         steal
     }
 
-    /// The share of the processors' time since the last call that was stolen; none where the kernel
-    /// does not tell. The kernel counts in hundredths of a second.
+    /// Returns the stolen share of the processors' time since the last call; `None` if the kernel
+    /// does not report it. The kernel counts in hundredths of a second.
     pub fn take(&mut self) -> Option<f64> {
         let now = clock(&std::fs::read_to_string("/proc/stat").ok()?, &self.cores)?;
         let before = self.last.replace(now)?;
@@ -37,7 +37,7 @@ impl Steal {
     }
 }
 
-/// The clocks of `cores` in the text of /proc/stat, added up; of all if none are named.
+/// Returns the sum of the clocks of `cores` in the text of /proc/stat; of all if `cores` is empty.
 fn clock(stat: &str, cores: &[usize]) -> Option<Clock> {
     if cores.is_empty() {
         return line(stat, "cpu");

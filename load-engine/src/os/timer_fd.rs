@@ -1,6 +1,6 @@
-//! Wakes the event loop at an exact time.
+//! A timer that wakes the event loop at an exact time.
 //!
-//! epoll's own timeout is in whole milliseconds; with it alone every think time would be up to 1 ms
+//! epoll's own timeout is in whole milliseconds. With it alone every think time could be up to 1 ms
 //! late, which is more than many servers take to answer. A timer file descriptor has the kernel's
 //! full resolution.
 
@@ -20,7 +20,7 @@ use nix::sys::{
 #[derive(Debug)]
 pub struct TimerFd {
     timer: timerfd::TimerFd,
-    /// What it is set to, from the start of the plan.
+    /// Time at which it goes off, from the start of the plan.
     at: Option<Duration>,
 }
 
@@ -35,13 +35,13 @@ impl TimerFd {
         Ok(Self { timer, at: None })
     }
 
-    /// Sets it to go off at `at`, when it is `now`. Setting it again replaces what was set, and
-    /// makes an edge-triggered loop see it afresh.
+    /// Sets the timer to go off at `at`, given the current time `now`. Setting it again replaces
+    /// the earlier time, and triggers an edge-triggered loop again.
     pub fn set(&mut self, at: Duration, now: Duration) -> io::Result<()> {
         if self.at == Some(at) && at > now {
             return Ok(());
         }
-        // Zero would disarm it.
+        // Zero would disarm the timer.
         let wait = at.saturating_sub(now).max(Duration::from_nanos(1));
         self.timer
             .set(Expiration::OneShot(TimeSpec::from_duration(wait)), TimerSetTimeFlags::empty())?;

@@ -1,5 +1,4 @@
-//! What a load thread itself uses, so that a generator that was the limit is told apart from a
-//! server that was.
+//! Resources used by a load thread, to distinguish a limiting generator from a limiting server.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ pub fn pin_to(core: usize) -> std::io::Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// Readings of the calling thread, each since the one before.
+/// Reader of the calling thread's counters, with the previous reading.
 #[derive(Debug, Default)]
 pub struct ThreadUsage {
     cpu: Duration,
@@ -26,12 +25,12 @@ pub struct ThreadUsage {
 }
 
 impl ThreadUsage {
-    /// Time that was computed away only to look whether something had come.
+    /// Excludes the time of a busy poll that found nothing.
     pub fn idle(&mut self, time: Duration) {
         self.idle += time;
     }
 
-    /// What the thread used since the last call; what a machine has for all of it is not looked at.
+    /// Returns the thread's usage since the last call; machine-wide steal is not read here.
     pub fn take(&mut self) -> GeneratorSecond {
         let cpu = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(self.cpu, Duration::from);
         let run_delay = std::fs::read_to_string("/proc/thread-self/schedstat")
@@ -48,8 +47,8 @@ impl ThreadUsage {
     }
 }
 
-/// The second field of schedstat (Documentation/scheduler/sched-stats.rst): nanoseconds spent
-/// waiting on a runqueue.
+/// Returns the second field of schedstat (Documentation/scheduler/sched-stats.rst): nanoseconds
+/// spent waiting on a runqueue.
 fn run_delay(schedstat: &str) -> Option<Duration> {
     schedstat.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }

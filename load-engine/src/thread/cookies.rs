@@ -1,16 +1,16 @@
-//! A user's cookies (RFC 6265), as Locust's users and browsers keep them.
+//! Cookies of a user (RFC 6265), kept like those of Locust's users and browsers.
 
 use std::time::{Duration, SystemTime};
 
 use cookie::Cookie;
 
-/// What servers told a user to send again.
+/// Cookies that servers set for a user.
 #[derive(Debug, Default)]
 pub struct Jar(Vec<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    /// Who set it: another host is not told.
+    /// Target that set the cookie; no other one receives it.
     target: usize,
     name: String,
     value: String,
@@ -19,17 +19,17 @@ struct Kept {
     until: Option<SystemTime>,
 }
 
-/// A server that sets more must not cost memory without end.
+/// Most cookies of a user, so that a server cannot exhaust the memory.
 const MOST: usize = 64;
 
 impl Jar {
-    /// Whether there is none.
+    /// Returns true if there is no cookie.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes the `Set-Cookie` values of the answer to a request; one that is over takes its
-    /// namesake away.
+    /// Takes the `Set-Cookie` values of the answer to a request; an expired one removes the cookie
+    /// of the same name.
     pub fn take(&mut self, target: usize, request: &[u8], set: &[String]) {
         if !set.is_empty() {
             self.0.retain(|kept| kept.until.is_none_or(|until| until > SystemTime::now()));
@@ -55,8 +55,8 @@ impl Jar {
         }
     }
 
-    /// The request with the cookies that belong to it put behind its first line, in `out`; nothing
-    /// if there are none.
+    /// Writes the request with its matching cookies after the first line into `out`; leaves `out`
+    /// unchanged if there are none.
     pub fn add_to(&self, target: usize, is_secure: bool, request: &[u8], out: &mut Vec<u8>) {
         let Some(line) = request.windows(2).position(|pair| pair == b"\r\n") else { return };
         let path = path_of(request);
@@ -70,7 +70,7 @@ impl Jar {
         if wanted.is_empty() {
             return;
         }
-        // Those of longer paths first (section 5.4).
+        // Cookies with longer paths come first (section 5.4).
         wanted.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
         let pairs: Vec<String> =
             wanted.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect();
@@ -81,14 +81,14 @@ impl Jar {
     }
 }
 
-/// The path that a request asks for, without its query.
+/// Returns the path of a request, without its query.
 fn path_of(request: &[u8]) -> &[u8] {
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let path = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     path.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
-/// The directory of what was asked for (section 5.1.4).
+/// Returns the directory of the request's path (section 5.1.4).
 fn default_path(request: &[u8]) -> String {
     let path = String::from_utf8_lossy(path_of(request));
     match path.rfind('/') {
@@ -97,7 +97,7 @@ fn default_path(request: &[u8]) -> String {
     }
 }
 
-/// When it is over; a time that cannot be told is the far future.
+/// Returns the expiry of a cookie, if it has one.
 fn ends(cookie: &Cookie<'_>) -> Option<SystemTime> {
     if let Some(age) = cookie.max_age() {
         return SystemTime::now().checked_add(Duration::try_from(age).unwrap_or_default());
@@ -105,7 +105,7 @@ fn ends(cookie: &Cookie<'_>) -> Option<SystemTime> {
     cookie.expires_datetime().map(SystemTime::from)
 }
 
-/// Section 5.1.4.
+/// Returns true if a cookie's path matches (section 5.1.4).
 fn matches(path: &[u8], kept: &[u8]) -> bool {
     path.strip_prefix(kept)
         .is_some_and(|rest| rest.is_empty() || kept.ends_with(b"/") || rest.starts_with(b"/"))

@@ -1,4 +1,4 @@
-//! One request and its answer on one user's connection.
+//! Exchange of one request and its answer on a user's connection.
 
 use std::{
     io::{self, Read, Write},
@@ -11,9 +11,9 @@ use mio::{Token, event::Event};
 use super::{Thread, stream::Stream, user::State};
 use crate::http1::{Answer, Progress};
 
-/// So much of an answer is kept for checks to look at.
+/// Bytes of an answer that are kept for checks.
 const MOST_CHECKED_BYTES: usize = 1 << 20;
-/// Reads of one answer in one turn: one without end must not keep the thread from everybody else's.
+/// Most reads of one answer in a turn, so that an endless answer does not block the other users.
 const READS: usize = 16;
 
 impl Thread {
@@ -34,7 +34,7 @@ impl Thread {
         }
     }
 
-    /// Puts the bytes of a user's request together, for the target that it goes to.
+    /// Renders a user's request for its target.
     pub(super) fn render(&mut self, index: usize) {
         let user = &mut self.users[index];
         user.request.outgoing.clear();
@@ -64,7 +64,7 @@ impl Thread {
         }
     }
 
-    /// A request that was not sent goes to another target.
+    /// Moves a request that was not sent to another target.
     fn redirect(&mut self, index: usize) {
         let user = &mut self.users[index];
         self.busy[user.connection.target] -= 1;
@@ -87,7 +87,7 @@ impl Thread {
     pub(super) fn handle(&mut self, event: &Event) {
         let index = event.token().0;
         let Some(user) = self.users.get_mut(index) else { return };
-        // An event of a connection that was dropped a moment ago.
+        // The connection of this event has just been dropped.
         let Some(stream) = &mut user.connection.stream else { return };
         match user.state {
             State::Receiving => {
@@ -154,8 +154,8 @@ impl Thread {
         }
     }
 
-    /// The server takes no more of a request. It may have said why before it closed: a 413 comes
-    /// before the body was read.
+    /// Handles a server that takes no more of a request. It may have answered before it closed, as
+    /// with a 413 before the body was read.
     fn refused_midway(&mut self, index: usize) {
         let user = &mut self.users[index];
         user.state = State::Sending;
@@ -167,7 +167,7 @@ impl Thread {
         }
     }
 
-    /// Goes on with answers of which there may be more.
+    /// Continues with answers that may not be fully read.
     pub(super) fn read_on(&mut self) {
         for index in std::mem::take(&mut self.unread) {
             let index = index as usize;
@@ -203,7 +203,7 @@ impl Thread {
         }
     }
 
-    /// Something came on a connection on which nothing was asked: usually its end.
+    /// Handles an event on an idle connection: usually its end.
     fn look_at_idle(&mut self, index: usize) {
         let user = &mut self.users[index];
         let Some(stream) = &mut user.connection.stream else { return };
@@ -220,9 +220,9 @@ impl Thread {
         }
     }
 
-    /// The connection ended before the answer did. If it is an old one and no byte had come, the
-    /// server closed it while idle and the request crossed with that: it is sent once more (RFC
-    /// 9112, section 9.3.1).
+    /// Handles a connection that ended before the answer did. If it was reused and no byte had
+    /// come, the server closed it while idle and the request crossed with that. The request is then
+    /// sent a second time (RFC 9112, section 9.3.1).
     fn lost(&mut self, index: usize) {
         let user = &mut self.users[index];
         if user.connection.has_answered
@@ -241,9 +241,9 @@ impl Thread {
     fn answered(&mut self, index: usize, answer: Answer, closed: bool) {
         let now = self.now();
         let user = &self.users[index];
-        // When it came, and not when this thread came to read it.
+        // Uses the arrival time, not the time at which this thread reads the answer.
         let age = user.connection.stream.as_ref().map(Stream::age).unwrap_or_default();
-        // One that is older than the request is none: the wall clock was set.
+        // A stamp before the sending is wrong: the wall clock was set.
         let came = now.checked_sub(age).filter(|came| *came >= user.request.sent).unwrap_or(now);
         let failure = if came > user.request.deadline {
             Some(FailureKind::Timeout)
@@ -266,8 +266,8 @@ impl Thread {
                 user.connection.reader.set_cookies(),
             );
         }
-        // An answer to a request that was not wholly written leaves the rest of it between us and
-        // the next.
+        // After an answer to a partly written request, the rest of the request would precede the
+        // next one.
         if answer.keep_alive && !closed && user.state != State::Sending {
             user.connection.has_answered = true;
         } else {
@@ -279,7 +279,7 @@ impl Thread {
         }
     }
 
-    /// Whether an answer is what it should be; a login's token is taken.
+    /// Returns the failure of an answer, if it has one; stores a login's token.
     fn look_at(&mut self, index: usize, status: u16) -> Option<FailureKind> {
         let user = &mut self.users[index];
         let scenario = &self.work.targets.scenario;

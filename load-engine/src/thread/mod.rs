@@ -1,4 +1,4 @@
-//! One load thread: its event loop, and the times at which its requests are due.
+//! One load thread: its event loop, and the due times of its requests.
 
 mod cookies;
 mod exchange;
@@ -37,9 +37,9 @@ use crate::{
 
 /// Report of a load thread while it runs.
 pub enum Report {
-    /// A second is over.
+    /// A completed second.
     Second(Box<ThreadSecond>),
-    /// A step is over: its index, and a window for each task.
+    /// A completed step: its index, and a window for each task.
     Step(usize, Vec<Window>),
 }
 
@@ -57,13 +57,13 @@ pub struct Work {
 const TIMER: Token = Token(usize::MAX);
 const EVENTS: usize = 1024;
 const READ_BYTES: usize = 64 * 1024;
-/// Requests begun before the sockets are looked at again: answers must not wait for a long row of
-/// due requests.
+/// Most requests begun before the sockets are polled again, so that answers do not wait for a long
+/// row of due requests.
 const BURST: usize = 64;
 
 impl Work {
     /// Plays all users until the plan's end or a stop, and until the last request has ended.
-    /// Returns the windows of all requests, one for each task, and whether it was stopped.
+    /// Returns the windows of all requests, one for each task, and whether the run was stopped.
     pub fn run(self) -> io::Result<(Vec<Window>, bool)> {
         if let Some(core) = self.core {
             pin_to(core)?;
@@ -75,46 +75,46 @@ impl Work {
 struct Thread {
     pub(super) work: Work,
     pub(super) times: Vec<StepTimes>,
-    /// No request is begun from here on.
+    /// Time from which no request begins.
     pub(super) end: Duration,
     stopped: bool,
     pub(super) poll: Poll,
     timer_fd: TimerFd,
     pub(super) users: Vec<User>,
-    /// How many are there; in the open model, how many connections were needed so far.
+    /// Users present; in the open model, connections needed so far.
     pub(super) present: u32,
     pub(super) most_present: u32,
     in_flight: u32,
     timers: Timers,
-    /// Requests that are due and counted, of users whose last one failed: they must not fail again
-    /// and again in one turn.
+    /// Due and counted requests of users whose last one failed, delayed to the next turn so that
+    /// they do not fail repeatedly in one.
     again: Vec<(u32, Duration)>,
-    /// Users whose answers were not read to where they have come.
+    /// Users with answers that may not be fully read.
     pub(super) unread: Vec<u32>,
-    /// The open model's: what is left of the schedule, when the next arrival is due, and who can
-    /// take it.
+    /// Open model: the rest of the schedule, the next arrival's due time, and the free users by
+    /// target.
     schedule: Option<Schedule>,
     arrival: Option<Duration>,
     pub(super) free: Vec<Vec<u32>>,
-    /// Requests in flight to each target.
+    /// Requests in flight by target.
     pub(super) busy: Vec<u32>,
-    /// Targets that take load, the place among them that was chosen last, and the pool's version
-    /// that tells of them.
+    /// Targets that take load, the position of the last chosen one, and the version of the pool
+    /// that they come from.
     pub(super) active: Vec<usize>,
     pub(super) last_target: usize,
     pub(super) pool_version: u64,
-    /// Whether the kernel is asked when answers came. Where there is no rate to keep it is the rate
-    /// that counts.
+    /// True if the kernel stamps the arrival of answers. Without a rate to keep only the throughput
+    /// counts, so stamps are off.
     pub(super) is_stamped: bool,
     pub(super) rng: Pcg32,
     pub(super) recorder: Recorder,
     pub(super) usage: ThreadUsage,
-    /// When the current second ends, in whole seconds.
+    /// End of the current second, in whole seconds.
     pub(super) second: u64,
-    /// The next step whose window is to be reported.
+    /// Next step whose window is to be reported.
     pub(super) step: usize,
     pub(super) buffer: Box<[u8]>,
-    /// Room to put a request's body together.
+    /// Scratch buffer for a request's body.
     pub(super) body: Vec<u8>,
 }
 
@@ -226,8 +226,8 @@ impl Thread {
         self.report_rest();
         self.users.iter_mut().for_each(|user| user.connection.close());
         let mut total = self.recorder.take_total();
-        // Steps follow each other: the whole is as long as the run, and its users are the most
-        // there were.
+        // Steps follow each other: the total is as long as the run, and its users are the largest
+        // number present.
         for window in &mut total {
             window.length = self.end;
             window.users = 0;
@@ -249,12 +249,12 @@ impl Thread {
         self.work.start.elapsed()
     }
 
-    /// When the next request is due that has not been begun.
+    /// Returns the due time of the next request that has not begun.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.timers.next_due().into_iter().chain(self.arrival).min()
     }
 
-    /// Begins what the last turn has left.
+    /// Begins the requests delayed by the last turn.
     fn begin_again(&mut self) {
         for (index, due) in std::mem::take(&mut self.again) {
             let now = self.now();
@@ -266,7 +266,7 @@ impl Thread {
         self.again.push((index as u32, due));
     }
 
-    /// Begins requests whose time has come; whether there was one.
+    /// Begins the requests that are due. Returns true if there was one.
     fn begin_due(&mut self) -> bool {
         for turn in 0..BURST {
             let now = self.now();
@@ -297,7 +297,7 @@ impl Thread {
         true
     }
 
-    /// What user `index` sends next, at `due`; from here on it counts.
+    /// Picks the next task of user `index`, due at `due`, and counts the request.
     pub(super) fn pick(&mut self, index: usize, due: Duration) {
         let scenario = &self.work.targets.scenario;
         let user = &mut self.users[index];
@@ -308,7 +308,7 @@ impl Thread {
         user.request.slot = self.recorder.begun(user.request.task, due);
     }
 
-    /// Begins a request that was counted as begun.
+    /// Begins a request that is already counted.
     pub(super) fn begin(&mut self, index: usize, due: Duration, now: Duration) {
         let user = &mut self.users[index];
         user.request.due = due;
@@ -323,11 +323,11 @@ impl Thread {
         self.busy[user.connection.target] += 1;
         let could = match self.work.segment.plan.traffic {
             Traffic::Open { .. } => due,
-            // Before its last request had ended a user could not begin this one: that was the
-            // server's doing.
+            // A user cannot begin a request before its last one has ended: that delay is the
+            // server's.
             Traffic::Closed(_) => due.max(user.schedule.ended),
         };
-        // One that waited for its login was late then, if it was.
+        // The lag of a request that waited for its login was recorded on its arrival.
         if !std::mem::take(&mut user.request.was_held) {
             self.recorder.late(user.request.task, user.request.slot, now.saturating_sub(could));
         }
@@ -358,7 +358,7 @@ impl Thread {
                 continue;
             }
             let (state, generation) = (user.state, user.generation);
-            // What the kernel had in time came in time, whenever this thread comes to read it.
+            // An answer that reached the kernel in time is in time, whenever this thread reads it.
             if state == State::Receiving {
                 self.receive(index, false);
             }
@@ -369,8 +369,8 @@ impl Thread {
         }
     }
 
-    /// The current request of a user has ended. Returns when the next one is due if it can be begun
-    /// at once.
+    /// Ends the current request of a user. Returns the due time of the next one if it can begin at
+    /// once.
     pub(super) fn finish(
         &mut self,
         index: usize,
@@ -418,8 +418,8 @@ impl Thread {
             wait_time.next_due(user.request.due, now, &mut user.schedule.think_times)
         };
         let (last, until) = (self.end, user.schedule.until);
-        // With pacing, requests may have been due while the user was busy: those it has no time for
-        // any more are not lost.
+        // With pacing, requests may have been due while the user was busy. Those that it can no
+        // longer send count as dropped.
         while now >= last.min(until) && next < last.min(until) && wait_time.is_scheduled() {
             self.drop_request(next, now);
             let user = &mut self.users[index];
@@ -439,7 +439,7 @@ impl Thread {
         Some(next)
     }
 
-    /// A user is not needed any more, for a while or for good.
+    /// Removes a user that is no longer needed, for a while or for good.
     fn leave(&mut self, index: usize) {
         let user = &mut self.users[index];
         user.connection.close();

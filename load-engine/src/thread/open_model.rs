@@ -1,4 +1,4 @@
-//! The open model in a load thread: which connection takes the next request.
+//! The open model in a load thread: the choice of a connection for the next request.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rand::RngExt;
 use super::{Thread, user::Held};
 
 impl Thread {
-    /// The open model's next request: on a free connection, on a new one, or not at all.
+    /// Sends the open model's next request on a free or a new connection, or drops it.
     pub(super) fn arrive(&mut self, due: Duration, now: Duration) {
         let target = self.choose_target();
         let index = match self.free[target].pop() {
@@ -22,7 +22,7 @@ impl Thread {
                 self.users[index].schedule.is_present = true;
                 index
             }
-            // All connections are there; one that is free goes to another target.
+            // All connections are in use or idle; an idle one moves to another target.
             None => match self.free.iter_mut().find_map(Vec::pop) {
                 Some(index) => {
                     self.users[index as usize].connection.close();
@@ -37,7 +37,7 @@ impl Thread {
         if self.work.targets.scenario.login().is_none() || self.users[index].is_logged_in() {
             return self.begin(index, due, now);
         }
-        // The login was picked. It is due now, and the arrival goes on being due since it was.
+        // The picked request is the login, which is due now. The arrival itself stays due at `due`.
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);
         self.recorder.late(task, slot, now.saturating_sub(due));
@@ -45,8 +45,8 @@ impl Thread {
         self.begin(index, now, now);
     }
 
-    /// The connection's request has ended: it is free for the next arrival, or for the one that
-    /// waited for its login. Returns when that one was due.
+    /// Frees the connection for the next arrival, or for the one that waited for its login. Returns
+    /// the due time of the latter.
     pub(super) fn free(&mut self, index: usize, now: Duration) -> Option<Duration> {
         let user = &mut self.users[index];
         let target = user.connection.target;
@@ -77,7 +77,7 @@ impl Thread {
         self.last_target = match self.work.targets.balance {
             Balance::RoundRobin => next,
             Balance::Random => self.rng.random_range(0..count),
-            // Of equals the one whose turn it is, or the first target would get whatever does not
+            // Ties go round-robin; otherwise the first target would get all requests that do not
             // overlap.
             Balance::LeastOutstanding => (0..count)
                 .map(|offset| (next + offset) % count)
@@ -87,7 +87,7 @@ impl Thread {
         self.active[self.last_target]
     }
 
-    /// A request that was due is never sent.
+    /// Counts a request that was due and is never sent.
     pub(super) fn drop_request(&mut self, due: Duration, now: Duration) {
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);

@@ -1,11 +1,11 @@
-//! What a load thread tells while it runs: seconds and steps that are over.
+//! Progress reports of a load thread: completed seconds and steps.
 
 use std::time::Duration;
 
 use super::{Report, Thread};
 
 impl Thread {
-    /// Reports seconds and steps that are over.
+    /// Reports the seconds and steps that are over.
     pub(super) fn report(&mut self, now: Duration) {
         self.most_present = self.most_present.max(self.present);
         while now >= Duration::from_secs(self.second) {
@@ -21,12 +21,12 @@ impl Thread {
         }
     }
 
-    /// At the end, with nothing in flight: the rest of the last second, and the steps that were
-    /// begun.
+    /// Reports, at the end and with nothing in flight, the rest of the last second and the steps
+    /// that were begun.
     pub(super) fn report_rest(&mut self) {
         let generator = self.usage.take();
         let rest = self.recorder.take_second(self.second, self.present, generator);
-        // A run that ends with a second leaves nothing of the next one.
+        // A run that ends with a whole second has nothing left of the next one.
         if rest.tasks.iter().any(|task| task.requests > 0) || rest.lag.count() > 0 {
             let _ = self.work.reports.send(Report::Second(Box::new(rest)));
         }
@@ -39,7 +39,7 @@ impl Thread {
         let generator = self.usage.take();
         let second = self.recorder.take_second(self.second, self.present, generator);
         self.second += 1;
-        // The receiver lives as long as the threads do.
+        // The receiver lives as long as the threads.
         let _ = self.work.reports.send(Report::Second(Box::new(second)));
     }
 

@@ -1,11 +1,11 @@
-//! Users of a thread over addresses that come and go.
+//! Distribution of a thread's users over changing addresses.
 
 use loadtest::workload::{Address, Targets, Traffic};
 
 use super::{Thread, user::State};
 
-/// Gives users to addresses, in the order of their numbers: however many of them are there already,
-/// each address has as many as any other, give or take one, and a user that need not move stays.
+/// Assigns users to addresses, in the order of their numbers. For any number of present users the
+/// counts of the addresses differ by at most one, and a user that need not move stays.
 struct Spread<'a> {
     active: &'a [usize],
     /// Users of each active address so far.
@@ -13,7 +13,7 @@ struct Spread<'a> {
 }
 
 impl Thread {
-    /// Takes in what changed of the addresses that take load.
+    /// Applies changes of the addresses that take load.
     pub(super) fn follow_pool(&mut self) {
         let Some(addresses) = self.work.targets.pool.newer_than(&mut self.pool_version) else {
             return;
@@ -31,7 +31,7 @@ impl Thread {
         }
     }
 
-    /// The closed model's users belong to an address each.
+    /// Assigns an address to each user of the closed model.
     fn spread_users(&mut self) {
         let active = std::mem::take(&mut self.active);
         let mut spread = Spread { active: &active, counts: vec![0; active.len()] };
@@ -42,8 +42,8 @@ impl Thread {
         self.active = active;
     }
 
-    /// The open model's connections are made where arrivals need them: those to addresses that left
-    /// are given up.
+    /// Closes the open model's connections to addresses that left; new ones are made as arrivals
+    /// need them.
     fn leave_addresses(&mut self) {
         let idle: Vec<u32> = (0..self.free.len())
             .filter(|&target| !self.work.targets.is_active(target))
@@ -62,9 +62,8 @@ impl Thread {
         }
     }
 
-    /// Gives a user another address: at once, or, with a request under way, when that has ended. A
-    /// request whose connection to an address that left is still being made was not sent, and goes
-    /// to the other address instead.
+    /// Assigns another address to a user: at once, or after the request in flight. A request that
+    /// is still connecting to an address that left was not sent, and goes to the new address.
     fn assign(&mut self, index: usize, target: usize) {
         let user = &mut self.users[index];
         user.connection.moves_to = Some(target).filter(|_| target != user.connection.target);
@@ -83,7 +82,7 @@ impl Thread {
     }
 }
 
-/// The addresses of all targets, in the order of their indices.
+/// Returns the addresses of all targets, in the order of their indices.
 pub(super) fn addresses_of(targets: &Targets) -> impl Iterator<Item = Address> + '_ {
     (0..targets.len()).map(|target| targets.address(target))
 }

@@ -1,4 +1,4 @@
-//! A user's connection: bytes over TCP, or over TLS on the same event loop.
+//! A user's connection: plain TCP, or TLS on the same event loop.
 
 use std::{
     io::{self, Read, Write},
@@ -12,12 +12,12 @@ use rustls::ClientConnection;
 
 use crate::os::Socket;
 
-/// A connection that never blocks.
+/// A non-blocking connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// As it is.
+    /// Plain TCP.
     Plain(Socket),
-    /// Encrypted. Boxed: most users have none, and a session is large.
+    /// TLS. Boxed, because most users have none and a session is large.
     Tls(Box<Session>),
 }
 
@@ -29,8 +29,8 @@ pub struct Session {
 }
 
 impl Stream {
-    /// Begins to connect, and registers for all events. Where bytes are stamped, [`age`](Self::age)
-    /// tells when they came.
+    /// Begins to connect, and registers for all events. With stamps, [`age`](Self::age) returns the
+    /// time since the arrival of bytes.
     pub fn connect(
         addr: SocketAddr,
         secure: Option<&Secure>,
@@ -49,17 +49,18 @@ impl Stream {
         })
     }
 
-    /// Whether both sides may send requests and answers: for TLS, whether the handshake is over. It
-    /// goes on by being asked.
+    /// Returns true if requests can be sent: connected and, for TLS, after the handshake. Each call
+    /// continues the handshake.
     ///
     /// # Errors
-    /// When the connection could not be made, or the peer is not whom the certificate has to name.
+    /// Returns an error if the connection failed, or if the certificate is not trusted for the
+    /// host.
     pub fn establish(&mut self) -> io::Result<bool> {
         let socket = self.socket().tcp();
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
-        // Without an error and without a peer it is still under way.
+        // Without an error and without a peer it is still connecting.
         if socket.peer_addr().is_err() {
             return Ok(false);
         }
@@ -72,14 +73,14 @@ impl Stream {
         }
     }
 
-    /// Drops the connection at once. A reset, not a normal end: tens of thousands of sockets in
-    /// TIME_WAIT would keep the next run from its source ports.
+    /// Resets the connection instead of closing it normally: tens of thousands of sockets in
+    /// TIME_WAIT would leave the next run without source ports.
     pub fn reset(self) {
-        // If the peer is gone already there is nothing to reset.
+        // If the peer is gone there is nothing to reset.
         let _ = socket2::SockRef::from(self.socket().tcp()).set_linger(Some(Duration::ZERO));
     }
 
-    /// Writes what the session still has to say; for plain connections nothing.
+    /// Writes pending bytes of the TLS session; does nothing for plain connections.
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
@@ -87,7 +88,7 @@ impl Stream {
         }
     }
 
-    /// How long before they were read the last bytes had come.
+    /// Returns the time between arrival and reading of the last bytes.
     pub fn age(&self) -> Duration {
         self.socket().age()
     }
@@ -101,7 +102,7 @@ impl Stream {
 }
 
 impl Read for Stream {
-    /// `WouldBlock` once all that came is read, and 0 at the end.
+    /// Returns `WouldBlock` once all available bytes are read, and 0 at the end.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buffer),
@@ -111,8 +112,8 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    /// `WouldBlock` if nothing could be taken. A session may keep what it took until
-    /// [`Stream::flush`] brings it out.
+    /// Returns `WouldBlock` if nothing was accepted. A session may buffer bytes until
+    /// [`Stream::flush`] writes them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(bytes),
@@ -150,13 +151,13 @@ impl Session {
             if self.take_in()? == 0 {
                 return Ok(0);
             }
-            // A renewed key is answered.
+            // A key update may require an answer.
             self.flush()?;
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // What did not go out before goes first; a peer that reads nothing must not cost memory.
+        // Buffered bytes go first; a peer that does not read must not cost memory.
         if self.tls.wants_write() {
             self.flush()?;
             if self.tls.wants_write() {
@@ -168,7 +169,7 @@ impl Session {
         Ok(taken)
     }
 
-    /// Takes one read's worth of the peer's records; how many bytes, 0 at the end.
+    /// Reads TLS records once; returns the number of bytes, 0 at the end.
     fn take_in(&mut self) -> io::Result<usize> {
         let count = loop {
             match self.tls.read_tls(&mut self.socket) {
@@ -177,7 +178,7 @@ impl Session {
             }
         };
         if let Err(error) = self.tls.process_new_packets() {
-            // The peer is told why, if it can be.
+            // Tells the peer the reason, if possible.
             let _ = self.flush();
             return Err(broken(error));
         }
@@ -197,7 +198,8 @@ impl Session {
     }
 }
 
-/// Small requests must not wait for the acknowledgement of the one before.
+/// Disables Nagle's algorithm: small requests must not wait for the acknowledgement of earlier
+/// ones.
 fn undelayed(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
 }

@@ -1,25 +1,25 @@
-//! When the next thing is to be done.
+//! Timers of a load thread.
 //!
-//! Two kinds of timers: when a user's next request is due, and by when a request must be over.
-//! Neither is ever cancelled. A due time carries the user's generation, and one that is out of date
-//! is dropped when it comes up. Of deadlines each user has at most one: when it comes up and the
-//! user has meanwhile begun a later request, it is set again for that one; so a request that is
-//! answered in microseconds, as nearly all are, costs nothing here.
+//! There are two kinds: the due time of a user's next request, and the deadline of a request.
+//! Neither is ever cancelled. A due time carries the user's generation, and is ignored if that is
+//! out of date when the timer fires. Each user has at most one deadline timer. If the user has
+//! begun a later request when it fires, it is set again for that one. So a request that is answered
+//! in microseconds, as nearly all are, costs nothing here.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// A user's next request is due.
+/// Timer for a user's next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
-    /// When, from the start of the plan.
+    /// Due time, from the start of the plan.
     pub at: Duration,
-    /// For which user of this thread.
+    /// Index of the user in this thread.
     pub user: u32,
-    /// The user's generation when it was set.
+    /// Generation of the user when the timer was set.
     pub generation: u32,
 }
 
-/// The timers of one thread.
+/// Timers of one thread.
 #[derive(Debug, Default)]
 pub struct Timers {
     due: BinaryHeap<Reverse<Due>>,
@@ -27,34 +27,34 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// A user's next request is due.
+    /// Sets the timer for a user's next request.
     pub fn set_due(&mut self, due: Due) {
         self.due.push(Reverse(due));
     }
 
-    /// User `user` is to be looked at then.
+    /// Sets a timer to check user `user` at `at`.
     pub fn set_deadline(&mut self, at: Duration, user: u32) {
         self.deadlines.push(Reverse((at, user)));
     }
 
-    /// When the next request is due.
+    /// Returns the due time of the next request.
     pub fn next_due(&self) -> Option<Duration> {
         self.due.peek().map(|due| due.0.at)
     }
 
-    /// Takes the next request that is due by `now`.
+    /// Removes and returns the next request that is due by `now`.
     pub fn pop_due(&mut self, now: Duration) -> Option<Due> {
         self.due.peek().filter(|due| due.0.at <= now)?;
         self.due.pop().map(|due| due.0)
     }
 
-    /// Takes the next user that is to be looked at by `now`.
+    /// Removes and returns the next user to be checked by `now`.
     pub fn pop_deadline(&mut self, now: Duration) -> Option<u32> {
         self.deadlines.peek().filter(|deadline| deadline.0.0 <= now)?;
         self.deadlines.pop().map(|deadline| deadline.0.1)
     }
 
-    /// When there is something to do next.
+    /// Returns the time of the next timer.
     pub fn next(&self) -> Option<Duration> {
         self.next_due().into_iter().chain(self.deadlines.peek().map(|deadline| deadline.0.0)).min()
     }

@@ -43,40 +43,40 @@ pub struct User {
 pub struct Connection {
     pub stream: Option<Stream>,
     pub reader: Reader,
-    /// Index of the target that it leads to, or will.
+    /// Index of the target that it is or will be connected to.
     pub target: usize,
     /// Target to move to once the request in flight has ended or could not be sent.
     pub moves_to: Option<usize>,
-    /// When connecting began.
+    /// Time at which connecting began.
     pub begun: Duration,
-    /// An answer came over it before.
+    /// True if an answer came over this connection before.
     pub has_answered: bool,
-    /// The server closed it while the user was thinking.
+    /// True if the server closed it while the user was thinking.
     pub closed_while_idle: bool,
-    /// More of the answer may have come than one turn of the loop read.
+    /// True if the answer may have bytes that the last turn did not read.
     pub is_unread: bool,
 }
 
-/// The current, or the last, request of a user.
+/// The current or last request of a user.
 #[derive(Debug, Default)]
 pub struct InFlight {
     /// Index of its task in the scenario.
     pub task: u16,
-    /// Window that it counts in.
+    /// Window in which it counts.
     pub slot: Slot,
     pub due: Duration,
     pub sent: Duration,
-    /// When it counts as timed out.
+    /// Time at which it counts as timed out.
     pub deadline: Duration,
-    /// Random number that its template sees.
+    /// Random number for its template.
     pub random: u64,
     /// Bytes of a request that differs from the task's fixed ones; empty otherwise.
     pub outgoing: Vec<u8>,
     /// Bytes written so far.
     pub written: usize,
-    /// Sent a second time, since the first connection turned out to be closed.
+    /// True if it was sent a second time, because the first connection turned out to be closed.
     pub resent: bool,
-    /// Arrived while its connection was logging in.
+    /// True if it arrived while its connection was logging in.
     pub was_held: bool,
 }
 
@@ -90,23 +90,23 @@ pub struct Session {
     pub cookies: Jar,
     /// Requests begun.
     pub iteration: u64,
-    /// Draws tasks and random numbers.
+    /// Random generator for tasks and random numbers.
     pub rng: Pcg32,
 }
 
-/// When a user is there, and when its requests are due.
+/// Presence of a user, and the due times of its requests.
 #[derive(Debug)]
 pub struct Schedule {
-    /// Draws think times.
+    /// Random generator of think times.
     pub think_times: Pcg32,
-    /// No request begins from here on.
+    /// Time from which no request begins.
     pub until: Duration,
-    /// When the last request ended; the next one could not begin earlier.
+    /// End of the last request; the next one cannot begin earlier.
     pub ended: Duration,
     /// Arrival of the open model that waits for the login of its connection.
     pub held: Option<Held>,
     pub is_present: bool,
-    /// A timer will check the deadline of the request in flight.
+    /// True if a timer is set for the deadline of the request in flight.
     pub is_watched: bool,
 }
 
@@ -131,7 +131,8 @@ impl User {
                 token_of: target,
                 cookies: Jar::default(),
                 iteration: 0,
-                // A stream of its own, so that a user does the same whoever else is there.
+                // A random stream per user, so that it behaves the same whatever other users there
+                // are.
                 rng: Pcg32::seed_from_u64(seed ^ (u64::from(number) << 32)),
             },
             schedule: Schedule {
@@ -146,13 +147,13 @@ impl User {
         }
     }
 
-    /// Whether the current target issued the user's token.
+    /// Returns true if the current target issued the user's token.
     pub fn is_logged_in(&self) -> bool {
         !self.session.token.is_empty() && self.session.token_of == self.connection.target
     }
 
-    /// Adds the cookies of the current target to the request. `fixed` are the request's bytes where
-    /// all users send the same.
+    /// Adds the cookies of the current target to the request. `fixed` holds the request's bytes if
+    /// they are the same for all users.
     pub fn add_cookies(&mut self, fixed: Option<&[u8]>, is_secure: bool) {
         let outgoing = &mut self.request.outgoing;
         let own = std::mem::take(outgoing);

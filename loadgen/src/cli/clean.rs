@@ -14,7 +14,7 @@ pub(super) async fn run() -> Result<ExitStatus, Error> {
             Ok(orchestrator) => {
                 match orchestrator.clean().await {
                     Ok(lines) => removed.extend(lines),
-                    // What the other backend left can still be removed.
+                    // The remains of the other backend can still be removed.
                     Err(error) => failed.push(error),
                 }
                 orchestrator.close().await?;

@@ -12,7 +12,7 @@ use crate::{
 /// `loadgen compare A.json B.json`.
 #[derive(Debug, Args)]
 pub(super) struct CompareOptions {
-    /// Results of `loadgen run --json`: the first is what the others are compared with.
+    /// Result files of loadgen run --json; the first is the baseline.
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first ends in order, the second at once.
+//! Signal handling: the first Ctrl-C or SIGTERM ends in order, the second at once.
 
 use std::io::Write;
 
@@ -7,8 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, ExitStatus};
 
-/// Tells `control` to stop on SIGINT or SIGTERM. A second signal ends the process: what it leaves
-/// behind carries labels that `loadgen clean` finds.
+/// Stops `control` on SIGINT or SIGTERM. A second signal ends the process; its remains carry labels
+/// that `loadgen clean` finds.
 pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::Machine(format!("cannot handle signals: {e}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -23,8 +23,8 @@ pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
                 std::process::exit(ExitStatus::Interrupted as i32);
             }
             control.stop();
-            // Not eprintln!: it panics where standard error has gone away, and the stop must come
-            // through all the same.
+            // Not eprintln!, which panics if standard error is closed; the stop must come through
+            // anyway.
             let _ = writeln!(
                 std::io::stderr(),
                 "stopping (once more to stop at once; then run: loadgen clean)"

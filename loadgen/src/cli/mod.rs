@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line.
 
 mod clean;
 mod compare;
@@ -25,11 +25,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{Error, ExitStatus};
 
-/// A load generator, and the search for the smallest containers that hold an objective.
+/// Load testing, and the search for the smallest containers that hold an objective.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// Subcommand.
     #[command(subcommand)]
     command: Command,
 }
@@ -41,27 +41,28 @@ const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Load a host with users and measure what comes back.
+    /// Load a host with users and measure latency, failures and throughput.
     Run(Box<run::RunOptions>),
     /// Find the smallest CPU and memory limits, and the best replica count, that hold an objective.
     Sweep(Box<sweep::SweepOptions>),
-    /// Serve a page with Locust's form: users, ramp up, host; start, stop, a live table and charts.
+    /// Serve a page like Locust's: users, spawn rate and host; start, stop, a live table and
+    /// charts.
     Ui(Box<ui::UiOptions>),
-    /// Put the results of several runs beside each other.
+    /// Compare the results of several runs.
     Compare(compare::CompareOptions),
-    /// Remove containers, networks and cgroups that killed runs left behind; what a live run owns
-    /// is spared.
+    /// Remove containers, networks and cgroups that killed runs left behind; those of live runs
+    /// stay.
     Clean,
-    /// Answer 200 to everything, as fast as this machine can: what generators are measured against.
+    /// Answer 200 to every request as fast as possible, for measuring load generators.
     NullServer(null_server::NullServerOptions),
 }
 
 impl Cli {
-    /// Reads a command line, with the options that a sweep has in files. Ends the process where the
-    /// words are wrong, or were to be explained, as clap does.
+    /// Parses a command line, including the options that a sweep reads from files. Ends the process
+    /// like clap for invalid options and for --help.
     ///
     /// # Errors
-    /// When a file with options cannot be used.
+    /// Returns an error if a file with options cannot be used.
     pub fn read(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
         let matches = Self::command().get_matches_from(sweep_words::expand(words.collect())?);
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -74,10 +75,10 @@ impl Cli {
     }
 }
 
-/// Does what the command line says.
+/// Runs the command of a command line.
 ///
 /// # Errors
-/// Those of the command; [`Error::status`] is the exit code.
+/// Returns the errors of the command; [`Error::status`] is the exit code.
 pub async fn dispatch(cli: Cli) -> Result<ExitStatus, Error> {
     match cli.command {
         Command::Run(options) => run::run(*options).await,

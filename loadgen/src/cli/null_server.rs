@@ -10,19 +10,19 @@ use crate::{Error, ExitStatus};
 /// `loadgen null-server …`.
 #[derive(Debug, Args)]
 pub(super) struct NullServerOptions {
-    /// Where it listens; on this machine only.
+    /// Address to listen on; loopback only.
     #[arg(long, default_value = "127.0.0.1:8000")]
     bind: SocketAddr,
 
-    /// The processor it runs on.
+    /// Processor to run on.
     #[arg(long)]
     pin: Option<usize>,
 
-    /// How long it keeps each request: constant(0.005) or expovariate(200).
+    /// Delay of each request: constant(0.005), in seconds, or expovariate(200), a rate per second.
     #[arg(long)]
     delay: Option<Delay>,
 
-    /// When it does nothing at all: 1s/10s for one second of every ten.
+    /// Periodic freeze, for instance 1s/10s for one second of every ten.
     #[arg(long)]
     freeze: Option<Freeze>,
 }

@@ -1,4 +1,4 @@
-//! What users send, by flags.
+//! Flags for the requests.
 
 use std::{path::Path, time::Duration};
 
@@ -10,54 +10,53 @@ use loadtest::{
 
 use crate::Error;
 
-/// What users send.
+/// Options for the requests.
 #[derive(Debug, Args)]
 pub(super) struct PayloadOptions {
     /// Path of the request.
     #[arg(long, default_value = "/predict")]
     path: String,
 
-    /// Method of the request.
+    /// HTTP method of the request.
     #[arg(long, default_value = "POST", value_parser = parse_method)]
     method: String,
 
-    /// Body of the request: JSON, @FILE, whose name tells what it is, or @FOLDER for all its files
-    /// in turn; again for another one. Without it, the example of --model, or the one that the
-    /// server gives.
+    /// Request body: JSON, @FILE (media type by its name) or @FOLDER (all its files in turn);
+    /// repeatable [default: the example of --model, or of the server].
     #[arg(long)]
     body: Vec<String>,
 
-    /// A field of a form (multipart/form-data), as curl's -F has it: NAME=VALUE or NAME=@FILE;
-    /// again for another one.
+    /// Form field (multipart/form-data) in the syntax of curl's -F: NAME=VALUE or NAME=@FILE;
+    /// repeatable.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = ["body", "content_type"])]
     form: Vec<Field>,
 
-    /// What the body is [default: JSON, or what the name of its file says].
+    /// Media type of the body [default: JSON, or by the file's name].
     #[arg(long, value_name = "MEDIA/TYPE", requires = "body", value_parser = parse_content_type)]
     content_type: Option<String>,
 
-    /// A header of the request, for instance 'X-Tenant: 7'; again for another one.
+    /// Request header, for instance 'X-Tenant: 7'; repeatable.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<Header>,
 
-    /// The Host header, where the service goes by another name than the host's.
+    /// Value of the Host header, if it differs from the host's name.
     #[arg(long, value_name = "NAME", value_parser = parse_host_header)]
     host_header: Option<String>,
 
-    /// The key of a protected service: sent as Authorization: Bearer KEY.
+    /// API key of a protected service, sent as Authorization: Bearer KEY.
     #[arg(long, value_name = "KEY", env = "LOADGEN_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
 
-    /// A request that takes longer has failed, in seconds.
+    /// Request timeout in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = parse_seconds)]
     timeout: f64,
 }
 
 impl PayloadOptions {
-    /// Returns the request, as far as flags and the model's sidecar tell it.
+    /// Returns the request, as far as the flags and the model's sidecar define it.
     ///
     /// # Errors
-    /// When a file cannot be read, or the path is none.
+    /// Returns an error if a file cannot be read, or if the path is invalid.
     pub(super) fn request(&self, model: Option<&Path>) -> Result<Request, Error> {
         if !self.path.starts_with('/')
             || self.path.contains(|c: char| c.is_whitespace() || c.is_control())
@@ -76,15 +75,15 @@ impl PayloadOptions {
         })
     }
 
-    /// Returns how long a request may take.
+    /// Returns the request timeout.
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_secs_f64(self.timeout)
     }
 
-    /// Checks that requests are waited for as long as the objective allows them to take.
+    /// Checks that the timeout is not below a latency limit of the objective.
     ///
     /// # Errors
-    /// When they are not: the objective could not be judged.
+    /// Returns an error if it is: the objective could not be judged.
     pub(super) fn check(&self, objective: &Objective) -> Result<(), Error> {
         let timeout = self.timeout();
         match objective.limits().into_iter().find(|limit| *limit > timeout) {
@@ -100,7 +99,7 @@ impl PayloadOptions {
     fn headers(&self) -> Result<Vec<Header>, Error> {
         let key = self.api_key.iter().map(|key| {
             let header = format!("Authorization: Bearer {key}").parse::<Header>();
-            // The key itself is not repeated.
+            // The error does not repeat the key itself.
             header.map_err(|_| Error::Usage("--api-key: a key is one line of text".to_owned()))
         });
         self.header.iter().cloned().map(Ok).chain(key).collect()
@@ -127,7 +126,7 @@ impl PayloadOptions {
     }
 }
 
-/// The example of the sidecar of `model`, if it has one.
+/// Returns the example from the sidecar of `model`, if it has one.
 fn sidecar_example(model: &Path) -> Result<Option<Vec<u8>>, Error> {
     #[derive(serde::Deserialize)]
     struct Sidecar {

@@ -28,7 +28,7 @@ use crate::{
     runner::{Reached, follow},
 };
 
-/// `loadgen run …`, in Locust's words.
+/// `loadgen run …`, with options named as in Locust.
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
     #[command(flatten)]
@@ -37,16 +37,16 @@ pub(super) struct RunOptions {
     #[command(flatten)]
     load: LoadOptions,
 
-    /// What has to hold, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
+    /// Objective, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
     #[arg(long)]
     slo: Option<Objective>,
 
-    /// While it is undecided whether the last step meets the objective, hold it for up to this much
-    /// longer; as long as it is held anyway, and a minute at most, unless said. 0 for not at all.
+    /// Extend the last step by up to this long while its verdict is undecided; 0 disables [default:
+    /// the step's own length, at most 1m].
     #[arg(long, requires = "slo", value_parser = parse_extension)]
     extend: Option<Duration>,
 
-    /// End the run as soon as a step, or what is known of it, has failed the objective.
+    /// End the run as soon as a step fails the objective, even before the step is over.
     #[arg(long, requires = "slo")]
     abort_on_fail: bool,
 
@@ -54,18 +54,17 @@ pub(super) struct RunOptions {
     #[arg(long, value_delimiter = ',')]
     pin: Vec<usize>,
 
-    /// Look for answers all the time instead of sleeping until one comes: takes the processors of
-    /// --pin whole, and keeps the cost of waking the client, which one machine charges to the
-    /// server, out of the figures.
+    /// Poll for answers instead of sleeping. Occupies the processors of --pin completely, and keeps
+    /// the cost of waking the client, which one machine charges to the server, out of the figures.
     #[arg(long, requires = "pin")]
     busy_poll: bool,
 
-    /// Do not find out before the run, in a second, what the generator could do on its processors.
+    /// Skip the calibration of the generator on its processors, which takes a second before the
+    /// run.
     #[arg(long)]
     no_calibrate: bool,
 
-    /// Serve Prometheus' metrics of the run on this address while it lasts, for instance
-    /// 127.0.0.1:9646.
+    /// Serve Prometheus metrics during the run on this address, for instance 127.0.0.1:9646.
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<SocketAddr>,
 
@@ -83,8 +82,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         busy_poll: options.busy_poll,
         ..Segment::whole(plan.clone(), options.pin.clone())
     };
-    // Without an objective windows are still judged by how late the generator was against the
-    // default.
+    // Without an objective, the generator's lateness is still judged against the default one.
     let objective = options.slo.clone().unwrap_or_else(default_objective);
     options.target.payload.check(&objective)?;
     options.files.check()?;
@@ -103,7 +101,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let served = prometheus
         .map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario)))
         .transpose()?;
-    // The server of metrics lasts as long as this function.
+    // The metrics server lives until the end of this function.
     let (_served, to_metrics) = served.unzip();
     let views = std::iter::once(to_view).chain(to_metrics).collect();
     let due_per_second = plan.due_per_second();
@@ -135,7 +133,7 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         .map_err(|e| EngineError::System(std::io::Error::other(e)))??
     };
     drop(following);
-    // Both end with the events.
+    // Both threads end with the events.
     let Watched { seconds, aborted, decided } = watch.join().unwrap_or_default();
     let _ = view.join();
     let aborted = aborted.filter(|_| outcome.stopped);
@@ -173,7 +171,8 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     Ok(status(&report))
 }
 
-/// What the generator could do on these processors, if the machine has another one for the server.
+/// Returns the calibrated rate of the generator, if the machine has another processor for the
+/// server.
 async fn calibrate(cores: &[usize], busy_poll: bool) -> Result<Option<f64>, Error> {
     let cores = cores.to_vec();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -186,7 +185,7 @@ fn status(report: &RunReport) -> ExitStatus {
     if report.aborted.is_some() {
         return ExitStatus::Missed;
     }
-    // Whatever was asked for, nothing was served.
+    // A run in which every request failed is never a success.
     let all = &report.outcome.total.all;
     if !report.outcome.stopped && all.requests > 0 && all.failed() == all.requests {
         return match report.judged.overall.verdict {
@@ -202,12 +201,12 @@ fn status(report: &RunReport) -> ExitStatus {
     }
 }
 
-/// As long as the last step is held anyway, but no longer.
+/// Longest default extension.
 const MOST_EXTENSION: Duration = Duration::from_secs(60);
 
 impl RunOptions {
-    /// The plan with its last hold made longer, and by how much: it ends when it is decided whether
-    /// the objective is met.
+    /// Returns the plan with its last hold extended, and the length of the extension. The run ends
+    /// early once the verdict is decided.
     fn extended(&self, mut plan: Plan) -> (Plan, Duration) {
         let last = plan.steps.last_mut().filter(|last| self.slo.is_some() && !last.hold.is_zero());
         let Some(last) = last else { return (plan, Duration::ZERO) };
@@ -222,7 +221,7 @@ fn parse_extension(text: &str) -> Result<Duration, String> {
     if ["0", "0s"].contains(&text) { Ok(Duration::ZERO) } else { parse_run_time(text) }
 }
 
-/// Locust's and our default.
+/// Returns the objective for runs without one.
 fn default_objective() -> Objective {
     Objective {
         latency: vec![LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],

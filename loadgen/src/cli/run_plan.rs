@@ -1,4 +1,4 @@
-//! What the flags of `loadgen run` say of the load, as a plan.
+//! Conversion of the load flags of `loadgen run` into a plan.
 
 use std::time::Duration;
 
@@ -7,81 +7,82 @@ use loadtest::workload::{Arrivals, Level, Pace, Plan, Shape, Traffic, WaitTime, 
 
 use crate::Error;
 
-/// Who sends, when, and how much, in Locust's words and k6's.
+/// Load options, named as in Locust and k6.
 #[derive(Debug, Args)]
 pub(super) struct LoadOptions {
-    /// Number of users (peak concurrency), each with a connection of its own: 500, 500:10000:500
-    /// (from, to, by: a step each) or 1..300 (rising over the run). With --arrivals, the most
+    /// Number of users (peak concurrency), each with its own connection: 500, 500:10000:500
+    /// (from:to:by, one step each) or 1..300 (rising over the run). With --arrivals: most
     /// connections.
     #[arg(short = 'u', long, env = "LOCUST_USERS", value_parser = clap::value_parser!(Level))]
     users: Option<Level>,
 
-    /// Users started, or stopped, a second.
+    /// Users started (or stopped) per second [default: 100].
     #[arg(short = 'r', long, env = "LOCUST_SPAWN_RATE")]
     spawn_rate: Option<f64>,
 
-    /// How long the run takes, ramp included: 60s, 5m, 1h30m. Steps have --step-duration each
-    /// instead.
+    /// Length of the run, including the ramp: 60s, 5m, 1h30m [default: 60s]. With steps, each lasts
+    /// --step-duration instead.
     #[arg(short = 't', long, env = "LOCUST_RUN_TIME", value_parser = parse_run_time)]
     run_time: Option<Duration>,
 
     /// Closed model: think time between a user's requests: between(1, 2.5), constant(1),
-    /// constant_pacing(1), constant_throughput(0.5), expovariate(0.5).
+    /// constant_pacing(1), constant_throughput(0.5), expovariate(0.5) [default: the scenario's, or
+    /// between(1, 2.5)].
     #[arg(long)]
     wait_time: Option<WaitTime>,
 
-    /// Open model: requests come at this rate, however slow the server is: poisson(500),
-    /// constant(500), gamma(500, 2), uniform(0.001, 0.003) (gaps in seconds). A rate may rise,
-    /// 100..1000, or have steps, 500:5000:500.
+    /// Open model: arrivals at this rate, however slow the server is: poisson(500), constant(500),
+    /// gamma(500, 2), uniform(0.001, 0.003) (gaps in seconds). A rate may rise (100..1000) or have
+    /// steps (500:5000:500).
     #[arg(long, conflicts_with_all = ["wait_time", "spawn_rate", "experiment"])]
     arrivals: Option<Arrivals>,
 
-    /// How the load changes: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or
-    /// stages as k6 has them, 30s:100,1m:500,10s:0. Levels are users (in place of --users), or with
-    /// --arrivals requests a second (in place of its rate).
+    /// Load over time: spike(100, 2000, 10s), soak(500, 10m) (one level in windows), or k6's
+    /// stages, 30s:100,1m:500,10s:0. Levels are users (instead of --users) or, with --arrivals,
+    /// requests per second (instead of its rate).
     #[arg(long, alias = "stages")]
     shape: Option<Shape>,
 
-    /// How long a step of several takes, its ramp included.
+    /// Length of each step, including its ramp.
     #[arg(long, default_value = "10s", value_parser = parse_run_time)]
     step_duration: Duration,
 
-    /// Not measured at the beginning of each hold, in seconds; 1 where there are steps, else 0.
+    /// Seconds not measured at the beginning of each hold [default: 1 with steps, else 0].
     #[arg(long)]
     warm_up: Option<f64>,
 
-    /// A ready experiment of the classroom; --users, --spawn-rate, --run-time and --wait-time
-    /// change it.
+    /// Classroom experiment; --users, --spawn-rate, --run-time and --wait-time override its
+    /// settings.
     #[arg(long, conflicts_with = "shape")]
     experiment: Option<Experiment>,
 
-    /// Makes think times and arrivals repeatable.
+    /// Seed of think times and arrivals; the same seed repeats them.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// The four experiments of the classroom.
+/// The four classroom experiments.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Experiment {
-    /// One user without think time for 100 s: how long does an answer take when nobody else asks?
+    /// One user without think time for 100 s: the response time without other load.
     ResponseTime,
-    /// One more user a second, from 1 to 300, in windows of 10 s: where does it break?
+    /// One more user per second, from 1 to 300, in windows of 10 s: the load at which it breaks.
     Incremental,
-    /// As many users as it could take, held for 300 s (85 unless --users says how many).
+    /// The highest load that it could take, held for 300 s: 85 users, or --users.
     MaxPerformance,
-    /// Users added at 5 a second to 500, in 100 s.
+    /// Users added at 5 per second up to 500, in 100 s.
     Stress,
 }
 
 const RUN_TIME: Duration = Duration::from_secs(60);
 const SPAWN_RATE: f64 = 100.0;
 const CONNECTIONS: u32 = 10_000;
-/// Of users who think for about a second, as the classroom's do.
+/// Think time of about a second, as in the classroom.
 const CLASSROOM_WAIT: WaitTime = WaitTime::Constant(Duration::from_secs(1));
 const INCREMENTAL_WINDOW: Duration = Duration::from_secs(10);
 
 impl LoadOptions {
-    /// The plan; `wait_time` is the scenario's, for whom the flags leave it open.
+    /// Returns the plan; `wait_time` is the scenario's, used if the flags set none.
     pub(super) fn plan(&self, wait_time: Option<WaitTime>) -> Result<Plan, Error> {
         let warm_up = |default: f64| {
             Duration::try_from_secs_f64(self.warm_up.unwrap_or(default))
@@ -158,8 +159,7 @@ impl LoadOptions {
             Experiment::ResponseTime | Experiment::MaxPerformance => {
                 Shape::Level(Level::Fixed(users))
             }
-            // Windows of a ramp that goes on: as many users more in each as are started in its
-            // time.
+            // Windows of a continuous ramp: each adds the users that start in its time.
             Experiment::Incremental | Experiment::Stress => {
                 let windows = run_time.div_duration_f64(INCREMENTAL_WINDOW).ceil().max(1.0) as u32;
                 let length = run_time / windows;
@@ -171,7 +171,7 @@ impl LoadOptions {
     }
 }
 
-/// 10,000 users plan 5,714 requests a second with it.
+/// Default think time, with which 10,000 users plan 5,714 requests per second.
 const DEFAULT_WAIT: WaitTime =
     WaitTime::Between(Duration::from_secs(1), Duration::from_millis(2500));
 

@@ -1,4 +1,4 @@
-//! What the flags of `loadgen run` say of where requests go, and which.
+//! Flags of `loadgen run` for the targets and the requests.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use rand_pcg::Pcg32;
 use super::{payload::PayloadOptions, sources::SourceOptions};
 use crate::{Error, runner::Reached};
 
-/// Where users connect, and what they send there.
+/// Options for the targets and the requests.
 #[derive(Debug, Args)]
 pub(super) struct TargetOptions {
     #[command(flatten)]
@@ -22,13 +22,12 @@ pub(super) struct TargetOptions {
     #[command(flatten)]
     pub(super) payload: PayloadOptions,
 
-    /// What users do, from this TOML file: tasks with weights, templates, data files, a login,
-    /// checks.
+    /// Scenario file (TOML): weighted tasks, templates, data files, a login, checks.
     #[arg(short = 'f', long, conflicts_with_all = ["path", "body", "form", "method"])]
     scenario: Option<PathBuf>,
 
-    /// Send random tensors to this model by the Open Inference Protocol (KServe V2, Triton); NAME
-    /// or NAME/VERSION. The server tells their shapes.
+    /// Send random tensors to this model (NAME or NAME/VERSION) by the Open Inference Protocol
+    /// (KServe V2, Triton); the server reports their shapes.
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "form", "method", "scenario"])]
     tensors: Option<String>,
 
@@ -36,36 +35,36 @@ pub(super) struct TargetOptions {
     #[arg(short = 'b', long, default_value_t = 1, requires = "tensors", value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
 
-    /// Send and ask for the tensors of --tensors as bytes (the binary tensor extension).
+    /// Send and request the tensors of --tensors as bytes (the binary tensor extension).
     #[arg(long, requires = "tensors")]
     binary: bool,
 
-    /// The whole shape of an input of --tensors, batch included, where the model leaves it open,
-    /// for instance input_ids:1,128; again for another input.
+    /// Full shape of an input of --tensors, batch included, if the model leaves it open, for
+    /// instance input_ids:1,128; repeatable.
     #[arg(long, value_name = "NAME:DIMS", requires = "tensors", value_parser = parse_shape)]
     input_shape: Vec<(String, Vec<u64>)>,
 
-    /// The values of an input of --tensors, from and to, for instance input_ids:0,30521; again for
-    /// another input [default: 0 to 1, integers 0 to 9].
+    /// Value range of an input of --tensors, for instance input_ids:0,30521; repeatable [default: 0
+    /// to 1, integers 0 to 9].
     #[arg(long, value_name = "NAME:FROM,TO", requires = "tensors", value_parser = parse_range)]
     input_range: Vec<(String, (f64, f64))>,
 
-    /// How arrivals are spread over several addresses. (A user of the closed model keeps to its
-    /// address while that takes connections.)
+    /// Distribution of arrivals over several addresses. (A user of the closed model keeps its
+    /// address while that accepts connections.)
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
 }
 
 impl TargetOptions {
-    /// The scenario file, if there is one.
+    /// Reads the scenario file, if there is one.
     pub(super) fn scenario(&self) -> Result<Option<Scenario>, Error> {
         Ok(self.scenario.as_deref().map(Scenario::read).transpose()?)
     }
 
-    /// Reaches the hosts, and finds out what is sent to them; `seed` is for what is drawn.
+    /// Connects to the hosts and builds the targets; `seed` is for random tensors.
     ///
     /// # Errors
-    /// When one is not there, or nobody tells what to send.
+    /// Returns an error if a host cannot be reached, or if there is nothing to send.
     pub(super) async fn reach(
         &self,
         scenario: Option<Scenario>,
@@ -83,7 +82,7 @@ impl TargetOptions {
         Ok((reached, targets))
     }
 
-    /// What is sent; the host is asked for what only it knows.
+    /// Returns the scenario, completed by requests to the host where needed.
     async fn content(
         &self,
         scenario: Option<Scenario>,

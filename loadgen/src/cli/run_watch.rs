@@ -1,5 +1,4 @@
-//! Watches a run while it lasts: ends it when it has failed, or when it was held for longer and is
-//! decided.
+//! Watcher of a run: ends it when it has failed, or when its extension has decided the verdict.
 
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 
@@ -13,40 +12,40 @@ use loadtest::{
 
 use crate::event::Event;
 
-/// What is known of an open window is looked at after so many of its seconds, and after twice as
-/// many, and so on: each look is one more chance to err.
+/// First look at an open window, in seconds; the next ones double it, since each look is one more
+/// chance to err.
 const FIRST_LOOK: u64 = 5;
 const SECOND: Duration = Duration::from_secs(1);
-/// With the one at the end of the extension these are four looks at one window, for which the
-/// bounds of verdicts are made.
+/// Looks at the last step before the end of the extension. With the final one there are four, for
+/// which the bounds of verdicts are made.
 const LOOKS: u32 = 3;
 
-/// Somebody who sees a run's events first.
+/// Watcher that receives a run's events first.
 pub(super) struct Watch {
     pub(super) plan: Plan,
     pub(super) times: Vec<StepTimes>,
-    /// Requests a second that are due in each step's window.
+    /// Requests per second due in each step's window.
     pub(super) due_per_second: Vec<Option<f64>>,
     pub(super) objective: Option<Objective>,
-    /// Whether a step that has failed ends the run.
+    /// True if a failed step ends the run.
     pub(super) aborts: bool,
-    /// How much longer the last step is planned than was asked for, in case it is undecided.
+    /// Time added to the last step in case it is undecided.
     pub(super) extension: Duration,
-    /// Whether somebody will want the seconds.
+    /// True if a result file needs the seconds.
     pub(super) keeps_seconds: bool,
-    /// Who is told of the events.
+    /// Receivers of the events.
     pub(super) views: Vec<mpsc::Sender<Event>>,
     pub(super) control: Control,
 }
 
-/// What the events leave behind.
+/// Result of watching a run.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    /// Its seconds, if they were kept.
+    /// Seconds of the run, if they were kept.
     pub(super) seconds: Vec<Second>,
-    /// The failure that ended the run, if one did.
+    /// Failure that ended the run, if one did.
     pub(super) aborted: Option<Judgement>,
-    /// What was decided of the last step, which ended the run.
+    /// Decision on the last step that ended the run.
     pub(super) decided: Option<Judgement>,
 }
 
@@ -64,7 +63,7 @@ impl Watch {
     }
 
     fn see(&self, event: &Event, watched: &mut Watched) {
-        // With their histograms the seconds of a long run are hundreds of megabytes.
+        // With their histograms, the seconds of a long run take hundreds of megabytes.
         if let Event::Load(LoadEvent::Second(second)) = event
             && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
         {
@@ -91,12 +90,12 @@ impl Watch {
 
     fn tell(&self, event: &Event) {
         for view in &self.views {
-            // A view that has gone away does not end the run.
+            // A closed view does not end the run.
             let _ = view.send(event.clone());
         }
     }
 
-    /// Why a step has failed, as far as it is known by now.
+    /// Returns the judgement of a step that has failed so far.
     fn failure(
         &self,
         event: &Event,
@@ -115,7 +114,7 @@ impl Watch {
                 let now = Duration::from_secs(second.index);
                 let step = self.times.iter().position(|t| now > t.measured_from && now <= t.end)?;
                 let held = held(seconds, self.times[step]);
-                // Of an open window the rate is what it happens to be by now.
+                // The rate of an open window is not final.
                 let objective = Objective { rate: None, ..objective.clone() };
                 Looks::doubling(FIRST_LOOK)
                     .is_due(held.clone().count() as u64)
@@ -125,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// What is decided of the last step once it was held for as long as was asked for.
+    /// Returns the decision on the last step once it was held for its planned time.
     fn decided(
         &self,
         second: &Second,
@@ -164,7 +163,7 @@ impl Watch {
     }
 }
 
-/// The whole seconds of a step's window.
+/// Returns the whole seconds of a step's window.
 fn held(seconds: &[Second], times: StepTimes) -> impl Iterator<Item = &Second> + Clone {
     let whole = move |second: &&Second| {
         let end = Duration::from_secs(second.index);

@@ -1,4 +1,4 @@
-//! What is loaded, by flags that `run` and `ui` share.
+//! Flags for the targets, shared by `run` and `ui`.
 
 use clap::Args;
 use loadtest::workload::Host;
@@ -6,30 +6,30 @@ use orchestrator::docker::Selector;
 
 use crate::{Error, runner::Source};
 
-/// The hosts or containers to load.
+/// Options for the hosts or containers to load.
 #[derive(Debug, Args)]
 pub(super) struct SourceOptions {
-    /// The host to load, for instance http://127.0.0.1:8000; several, separated by commas, share
-    /// the users, and a name stands for all its addresses. [env: LOCUST_HOST, where there is no
+    /// Target host, with scheme and port, for instance http://127.0.0.1:8000; several, separated by
+    /// commas, share the users, and a name stands for all its addresses. [env: LOCUST_HOST, without
     /// --selector]
     #[arg(short = 'H', long, value_delimiter = ',')]
     host: Vec<Host>,
 
-    /// Load the running Docker containers that have these labels, for instance app=iris,tier=model,
-    /// at their own addresses.
+    /// Load the running Docker containers with these labels, for instance app=iris,tier=model, at
+    /// their own addresses.
     #[arg(short = 'l', long, conflicts_with = "host")]
     selector: Option<Selector>,
 
-    /// The port of --selector's containers, where they expose none or several.
+    /// Port of --selector's containers, if they expose none or several.
     #[arg(long, requires = "selector")]
     port: Option<u16>,
 }
 
 impl SourceOptions {
-    /// Returns the sources that the flags name, or the environment where they say nothing.
+    /// Returns the sources from the flags, or else from the environment.
     ///
     /// # Errors
-    /// When neither names one.
+    /// Returns an error if neither names a source.
     pub(super) fn sources(&self) -> Result<Vec<Source>, Error> {
         let all = |hosts: Vec<Host>| hosts.into_iter().map(Source::Host).collect();
         Ok(match &self.selector {
@@ -40,7 +40,7 @@ impl SourceOptions {
     }
 }
 
-/// Not clap's to read: to it a variable would be in the way of --selector.
+/// Read here and not by clap, for which the variable would conflict with --selector.
 fn named_by_environment() -> Result<Vec<Host>, Error> {
     let missing = || {
         Error::Usage(

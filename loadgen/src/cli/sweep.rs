@@ -31,7 +31,7 @@ use crate::{
     runner::{Budget, Ending, Pinning, Sweep},
 };
 
-/// What a sweep is made of, found out before its first trial.
+/// Plan of a sweep, complete before its first trial.
 pub(super) struct Planned {
     pub(super) settings: Settings,
     pub(super) deployment: Deployment,
@@ -41,13 +41,13 @@ pub(super) struct Planned {
 }
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
-    // Before anything is touched.
+    // Checks the options before any change.
     prices(&options)?;
     options.payload.check(&options.slo)?;
     let run = run_id();
     let place = place(&options, &run).await?;
     let done = swept(&options, &run, &place).await;
-    // Whatever became of the sweep, nothing of it stays.
+    // Removes the deployment even if the sweep failed.
     let closed = place.orchestrator.close().await;
     let status = done?;
     closed?;
@@ -106,7 +106,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         deployment,
         request,
         timeout: options.payload.timeout(),
-        // One without steps may have ended before anybody was asked, with the Engine.
+        // A trial without steps may have ended with the Engine before any request was answered.
         answered: trials.iter().any(|trial| !trial.steps.is_empty()),
         settings: settings.clone(),
         pinning,
@@ -118,7 +118,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         let _ = view.join();
     }
     report.source.open_files = orchestrator.file_limit();
-    // What was measured is written whatever ended the sweep.
+    // Measurements are written whatever ended the sweep.
     let is_whole = matches!(ended, Ok(Ending::Complete));
     report.finish(&settings, &trials, &journal, is_whole)?;
     if is_shown(options) {
@@ -127,12 +127,12 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
     Ok(status(ended?, &answer(&settings, &trials)))
 }
 
-/// Whether the result goes to standard output, and not the events.
+/// Returns true if the result, and not the events, goes to standard output.
 fn is_shown(options: &SweepOptions) -> bool {
     options.events.as_deref() != Some(Path::new("-"))
 }
 
-/// Starts the views of a sweep's events: the terminal, and a file if there is to be one.
+/// Starts the views of a sweep's events: the terminal, and a file if one is given.
 fn views(
     options: &SweepOptions,
     settings: &Settings,
@@ -159,8 +159,8 @@ fn views(
     Ok(views)
 }
 
-/// Removes what killed runs left: it would share processors with the replicas, and hold on to the
-/// page cache that is to be cold.
+/// Removes the remains of killed runs, which would share processors with the replicas and keep
+/// pages in the cache that should be cold.
 async fn clean(orchestrator: &dyn Orchestrator) -> Vec<String> {
     match orchestrator.clean().await {
         Ok(lines) => lines
@@ -223,7 +223,7 @@ async fn plan(
     })
 }
 
-/// Unique enough to tell runs apart, short enough to read: seconds in base 36.
+/// Returns the time in hundredths of a second, in base 36: unique enough for a run, and short.
 fn run_id() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut number = now.as_millis() as u64 / 10;

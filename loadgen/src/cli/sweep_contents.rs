@@ -1,4 +1,4 @@
-//! What is in files and folders, as a short name for it.
+//! Digests of files and folders.
 
 use std::{
     fs::{self, File},
@@ -11,16 +11,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, output::hexadecimal};
 
-/// What is read of all files together; of those beyond it, size and time of change have to do: a
-/// folder of models may be larger than a sweep is long.
+/// Most bytes read of all files together; beyond it, size and modification time are used. A folder
+/// of models may take longer to read than the sweep.
 const MOST_BYTES: u64 = 1 << 30;
 
 type Digested = [u8; 32];
 
-/// Of each mount: where it is inside, and the digest of what is in it.
+/// Returns each mount's path in the container, with the digest of its content.
 ///
 /// # Errors
-/// When one is not there.
+/// Returns an error if a mount does not exist.
 pub(super) fn contents<'a>(
     mounts: impl IntoIterator<Item = &'a (PathBuf, PathBuf)>,
 ) -> Result<Vec<String>, Error> {
@@ -33,17 +33,17 @@ pub(super) fn contents<'a>(
     mounts.into_iter().map(one).collect()
 }
 
-/// What is named so, of which as much is read as is left.
+/// Returns the digest of a path, reading at most `left` bytes.
 fn of(path: &Path, left: &mut u64) -> io::Result<Digested> {
     let found = fs::symlink_metadata(path)?;
-    // What we may not read, the Engine may.
+    // The Engine may be able to read what we cannot.
     let unread = |error: io::Error| match error.kind() {
         io::ErrorKind::PermissionDenied => Ok(outside(&found)),
         _ => Err(error),
     };
     match found.file_type() {
         kind if kind.is_dir() => of_folder(path, left).or_else(unread),
-        // Inside, it leads elsewhere than here.
+        // In the container a link leads elsewhere, so its target is not followed.
         kind if kind.is_symlink() => {
             Ok(digest(&[b"link", fs::read_link(path)?.as_os_str().as_bytes()]))
         }
@@ -59,7 +59,7 @@ fn of(path: &Path, left: &mut u64) -> io::Result<Digested> {
 fn of_folder(path: &Path, left: &mut u64) -> io::Result<Digested> {
     let mut paths =
         fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    // Names come in whatever order the file system has them.
+    // The file system lists names in any order.
     paths.sort_unstable();
     let mut hash = Sha256::new();
     hash.update(b"folder");
@@ -84,7 +84,7 @@ fn of_file(path: &Path) -> io::Result<Digested> {
     }
 }
 
-/// What is known of a file without reading it.
+/// Returns the digest of a file's size and modification time, without reading it.
 fn outside(found: &fs::Metadata) -> Digested {
     let (seconds, nanos) = (found.mtime().to_le_bytes(), found.mtime_nsec().to_le_bytes());
     digest(&[b"outside", &found.len().to_le_bytes(), &seconds, &nanos])
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a folder, of which so many bytes are read.
+    /// Returns the digest of a folder, reading at most `most` bytes.
     fn read(folder: &Path, mut most: u64) -> Digested {
         of(folder, &mut most).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What the trials of a sweep have to have in common.
+//! Context that the trials of a sweep must have in common.
 
 use loadtest::workload::Request;
 use orchestrator::{Host, Workload};
@@ -12,10 +12,10 @@ use crate::{
     output::{Context, JOURNAL_VERSION, Source, digest, kernel},
 };
 
-/// Of this sweep, here.
+/// Returns the context of this sweep on this machine.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// Returns an error if a file cannot be read.
 pub(super) fn context(
     options: &SweepOptions,
     host: &Host,
@@ -67,7 +67,7 @@ pub(super) fn context(
     })
 }
 
-/// Of everything that is sent; what a header says is told by its digest alone.
+/// Returns the digest of everything that is sent; header values appear only in the digest.
 fn request_digest(request: &Request) -> String {
     let headers: Vec<String> =
         request.headers.iter().map(|header| format!("{}: {}", header.name, header.value)).collect();

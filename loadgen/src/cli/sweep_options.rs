@@ -16,86 +16,85 @@ use crate::{output::Price, runner::Pin};
 /// `loadgen sweep …`.
 #[derive(Debug, Args)]
 pub(super) struct SweepOptions {
-    /// minimal: the smallest limits that hold --max-users. demand: the least CPU for each step of
-    /// users, in one service. capacity: the most users, up to --max-users, that the largest limits
-    /// hold. frontier: the smallest limits, and what less memory costs in CPU. grid: every point,
-    /// those near the edge three times.
+    /// Mode of the sweep. minimal: smallest limits that hold --max-users; demand: least CPU for
+    /// each step of users, in one service; capacity: most users, up to --max-users, that the
+    /// largest limits hold; frontier: smallest limits, and the CPU that less memory costs; grid:
+    /// every point, those near the edge three times.
     #[arg(long, value_enum, default_value_t)]
     pub(super) mode: Mode,
 
-    /// Users to hold.
+    /// Number of users to hold.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) max_users: u32,
 
-    /// Users added at a time when the winner is confirmed.
+    /// Users added in each step of a ramp or of a demand sweep.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) step: u32,
 
-    /// Where replicas run: auto, docker or process. auto is process where CPU and memory limits can
-    /// be written, else Docker; with --image it is Docker.
+    /// Backend for the replicas: auto, docker or process. auto is process if CPU and memory limits
+    /// can be written, else docker; with --image it is docker.
     #[arg(long, default_value = "auto")]
     pub(super) orchestrator: Choice,
 
-    /// The image to size [default with --orchestrator docker: inference-api].
+    /// Image to size [default with --orchestrator docker: inference-api].
     #[arg(long)]
     pub(super) image: Option<String>,
 
-    /// When the image is pulled: always, missing (if it is not here) or never; as whom Docker's own
-    /// config says.
+    /// Pull policy of the image: always, missing (if it is not present) or never; credentials come
+    /// from Docker's own config.
     #[arg(long, default_value = "missing", value_parser = parse_pull)]
     pub(super) pull: Pull,
 
-    /// Vary a running Compose service in place, compose:PROJECT/SERVICE: its containers get other
-    /// limits, and copies where more are wanted. What was there is put back at the end; after a
+    /// Size a running Compose service in place, compose:PROJECT/SERVICE: its containers get other
+    /// limits, and copies are added as needed. The original state is restored at the end; after a
     /// kill, by loadgen clean.
     #[arg(long, value_name = "SERVICE", conflicts_with_all = ["image", "model", "env", "mount", "orchestrator"])]
     pub(super) attach: Option<Attachment>,
 
-    /// The port that the program in the image listens on [default: 8000; with --attach, the one
-    /// that the container exposes].
+    /// Port of the program in the image [default: 8000; with --attach, the port that the container
+    /// exposes].
     #[arg(long)]
     pub(super) port: Option<u16>,
 
-    /// The ONNX file to serve [default without --image: models/iris.onnx]. With an image it is
-    /// mounted, read-only.
+    /// ONNX file to serve [default without --image: models/iris.onnx]; with an image it is mounted
+    /// read-only.
     #[arg(long)]
     pub(super) model: Option<PathBuf>,
 
-    /// A variable for every replica, NAME=VALUE; again for another one.
+    /// Environment variable for every replica, NAME=VALUE; repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,
 
-    /// A file or folder for every container, HERE:INSIDE, read-only; again for another one.
+    /// File or folder to mount read-only into every container, HERE:INSIDE; repeatable.
     #[arg(long, value_name = "HERE:INSIDE", value_parser = parse_mount)]
     pub(super) mount: Vec<(PathBuf, PathBuf)>,
 
-    /// What the program in the image is told instead of the image's CMD, in a shell's words: "serve
-    /// --port 8000". {addr} stands for the address to listen on.
+    /// Command instead of the image's CMD, with shell quoting: "serve --port 8000". {addr} stands
+    /// for the address to listen on.
     #[arg(long, value_name = "WORDS", conflicts_with = "attach")]
     pub(super) command: Option<String>,
 
-    /// A capability of the kernel's that every container has, for instance CHOWN; again for another
-    /// one. Without it they have none.
+    /// Kernel capability for every container, for instance CHOWN; repeatable [default: none].
     #[arg(long, value_name = "NAME", value_parser = parse_capability, conflicts_with = "attach")]
     pub(super) cap_add: Vec<String>,
 
-    /// The user that every container runs as, USER or USER:GROUP [default: the image's].
+    /// User of every container, USER or USER:GROUP [default: the image's].
     #[arg(long, conflicts_with = "attach")]
     pub(super) user: Option<String>,
 
-    /// GET on this path answers 2xx when a replica is ready.
+    /// Path that answers GET with 2xx when a replica is ready.
     #[arg(long, default_value = "/health")]
     pub(super) ready_path: String,
 
-    /// How long a replica may take to become ready, for instance 2m. What starts slowly is slower
-    /// still under small limits, and limits with which it is not ready by then do not hold.
+    /// Longest time until a replica is ready, for instance 2m. Small limits slow down a start;
+    /// limits under which it is not ready in time do not hold.
     #[arg(long, default_value = "30s", value_parser = parse_run_time)]
     pub(super) ready_timeout: Duration,
 
     #[command(flatten)]
     pub(super) payload: PayloadOptions,
 
-    /// What has to hold.
+    /// Objective to hold.
     #[arg(long, default_value = "p95<100ms,failures<0.1%,rate>=95%")]
     pub(super) slo: Objective,
 
@@ -103,12 +102,12 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value = "between(1, 2.5)")]
     pub(super) wait_time: WaitTime,
 
-    /// Replica counts to answer for.
+    /// Replica counts to size, separated by commas.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) replicas: Vec<u32>,
 
-    /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to what the
-    /// host has beside the generator].
+    /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to the host's
+    /// CPU beside the generator].
     #[arg(long)]
     pub(super) cpus: Option<String>,
 
@@ -116,7 +115,7 @@ pub(super) struct SweepOptions {
     #[arg(long)]
     pub(super) memory: Option<String>,
 
-    /// What of several answers is the cheapest: cost (by the prices), cpu, memory or replicas.
+    /// Quantity to minimize among several answers: cost (by the prices), cpu, memory or replicas.
     #[arg(long, value_enum, default_value_t)]
     pub(super) objective: Cheapest,
 
@@ -124,8 +123,8 @@ pub(super) struct SweepOptions {
     #[arg(long, default_value_t = 0.95, value_parser = parse_confidence)]
     pub(super) confidence: f64,
 
-    /// Room above the minimum in the manifests, rounded up to a rung and confirmed by a fresh
-    /// trial, for instance cpu=20%,memory=15%.
+    /// Headroom above the minimum in the manifests, for instance cpu=20%,memory=15%; rounded up to
+    /// a rung and confirmed by a fresh trial.
     #[arg(long, value_parser = parse_headroom, default_value = "cpu=0%,memory=0%", hide_default_value = true)]
     pub(super) headroom: Headroom,
 
@@ -138,27 +137,25 @@ pub(super) struct SweepOptions {
     #[arg(long)]
     pub(super) memory_price: Option<Price>,
 
-    /// Who runs where: auto keeps generator and replicas on processors of their own, none does not,
-    /// 2,3 gives these to the generator and the others to the replicas.
+    /// Processor pinning: auto separates the generator from the replicas, none does not, 2,3 gives
+    /// these to the generator and the others to the replicas.
     #[arg(long, default_value = "auto")]
     pub(super) pin: Pin,
 
-    /// Largest CPU steal (percent) in a window that fails a trial; a pass stands with any. Raise it
-    /// on busy shared machines at the price of a less reliable answer.
+    /// Largest CPU steal (percent) in a valid trial; a pass is valid with any. Raise it on busy
+    /// shared machines at the price of a less reliable answer.
     #[arg(long, default_value_t = 2.0, value_parser = parse_percent)]
     pub(super) max_steal: f64,
 
-    /// Makes think times repeatable: trials of sweeps with the same seed and load have the same
-    /// schedule.
+    /// Seed of think times; sweeps with the same seed and load have the same schedule.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
 
-    /// End after so many trials; what was confirmed by then is the answer.
+    /// Largest number of trials; what is confirmed by then is the answer.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_trials: Option<u32>,
 
-    /// End after so long, for instance 20m: no trial is begun later. What was confirmed by then is
-    /// the answer.
+    /// Time after which no trial begins, for instance 20m; what is confirmed by then is the answer.
     #[arg(long, value_parser = parse_run_time)]
     pub(super) max_duration: Option<Duration>,
 
@@ -170,20 +167,19 @@ pub(super) struct SweepOptions {
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
 
-    /// Where results go [default: sweep-DATE-TIME].
+    /// Folder for the results [default: sweep-ID in the current folder].
     #[arg(long)]
     pub(super) out: Option<PathBuf>,
 
-    /// Read options from this TOML file, named as these are; those that are given here win.
+    /// TOML file with options, named as here; options given here override it.
     #[arg(short = 'f', long)]
     pub(super) file: Option<PathBuf>,
 
-    /// Go on with the sweep whose results are in this folder; its options hold, but for those that
-    /// are given here.
+    /// Continue the sweep in this folder with its options; options given here override them.
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 
-    /// The options that were given, one word each.
+    /// Given options, one word each.
     #[arg(skip)]
     pub(super) words: Vec<String>,
 }

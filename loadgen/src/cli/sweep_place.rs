@@ -1,4 +1,4 @@
-//! Where the replicas of a sweep run.
+//! The place where a sweep's replicas run.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,38 +14,38 @@ use crate::Error;
 const DEFAULT_IMAGE: &str = "inference-api";
 const DEFAULT_PORT: u16 = 8000;
 
-/// Where replicas run, and what they run.
+/// Backend and workload of a sweep.
 pub(super) struct Place {
     pub(super) orchestrator: Arc<dyn Orchestrator>,
-    /// The image, as people call it.
+    /// Name of the image.
     pub(super) image: Option<String>,
-    /// Its id, where it is known without asking for it.
+    /// Id of the image, if it is already known.
     pub(super) image_id: Option<ImageId>,
     pub(super) port: u16,
-    /// The Compose service that is varied in place.
+    /// Compose service that is varied in place.
     pub(super) service: Option<String>,
-    /// How that service's containers are made.
+    /// Configuration of that service's containers.
     pub(super) made_as: Option<String>,
-    /// What they have of this file system and may not change: here, and inside.
+    /// Its read-only mounts: the path here and the path in the container.
     pub(super) mounts: Vec<(PathBuf, PathBuf)>,
 }
 
-/// What the flags say of it.
+/// Connects to the backend that the flags name.
 ///
 /// # Errors
-/// When nothing can run there.
+/// Returns an error if nothing can run there.
 pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Error> {
     let owner = Owner::current(run)?;
     if let Some(attachment) = &options.attach {
         let attached = Attached::connect(attachment.clone(), owner).await?;
         let (id, exposed) = attached.image().await?;
         let made_as = attached.made_as().await?;
-        // What a service may write to is another thing after each trial; in a container of our own
-        // its files are not to be seen.
+        // Writable mounts change with each trial, and the files of another container are not
+        // visible here.
         let is_told = |mounted: &Mounted| mounted.is_read_only && mounted.here.exists();
         let mounts = attached.mounts().await?.into_iter().filter(is_told);
         let mut mounts: Vec<_> = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
-        // The Engine tells them in any order, and those of a resumed sweep have to be the same.
+        // The Engine lists mounts in any order, but a resumed sweep compares them.
         mounts.sort();
         return Ok(Place {
             orchestrator: Arc::new(attached),
@@ -62,7 +62,7 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         .clone()
         .or_else(|| (options.orchestrator == Choice::Docker).then(|| DEFAULT_IMAGE.to_owned()));
     let orchestrator = select(options.orchestrator, image.is_some(), owner).await?;
-    // auto may have ended at Docker for want of a cgroup.
+    // auto may have chosen Docker because no cgroup is writable.
     let image =
         image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
     Ok(Place {

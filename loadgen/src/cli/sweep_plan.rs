@@ -1,4 +1,4 @@
-//! From the flags of a sweep to what is searched, and what a replica is.
+//! Conversion of the flags of `loadgen sweep` into settings and a deployment.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,17 @@ use crate::{
     runner::Pinning,
 };
 
-/// Memory that the host keeps for itself and the generator.
+/// Memory reserved for the host and the generator.
 const HOST_RESERVE_BYTES: u64 = 512 << 20;
-/// Of a processor and of a GiB of memory, where no prices are given: their usual ratio.
+/// Relative prices of a processor and of a GiB of memory, if none are given: their usual ratio.
 const RELATIVE_PRICES: (f64, f64) = (1.0, 0.11);
-/// Served as a process where no model is named.
+/// Model served by processes, if none is named.
 pub(super) const DEFAULT_MODEL: &str = "models/iris.onnx";
 
-/// What is searched.
+/// Returns the settings of the sweep.
 ///
 /// # Errors
-/// When a ladder is beyond the host, or there is no rate to keep.
+/// Returns an error if a ladder exceeds the host, or if there is no rate to keep.
 pub(super) fn settings(
     options: &SweepOptions,
     host: &Host,
@@ -73,18 +73,18 @@ pub(super) fn settings(
     })
 }
 
-/// The prices that were given.
+/// Returns the given prices.
 ///
 /// # Errors
-/// When there is one of the two, or they are in different currencies.
+/// Returns an error if only one is given, or if their currencies differ.
 pub(super) fn prices(options: &SweepOptions) -> Result<Option<Prices>, Error> {
     Prices::new(options.cpu_price.clone(), options.memory_price.clone()).map_err(Error::Usage)
 }
 
-/// What a replica is: of the image, or, without one, a process.
+/// Returns the deployment of a replica: a container of the image, or without one a process.
 ///
 /// # Errors
-/// When a file is missing.
+/// Returns an error if a file is missing.
 pub(super) fn deployment(
     options: &SweepOptions,
     image: Option<&ImageId>,
@@ -109,11 +109,11 @@ pub(super) fn deployment(
     })
 }
 
-/// What a container is made of that does what replicas of `deployment` do; for processes, one of
-/// the image that has their program.
+/// Returns the source of manifests for replicas of `deployment`; for processes, the image with
+/// their program.
 ///
 /// # Errors
-/// When the model is missing.
+/// Returns an error if the model is missing.
 pub(super) fn source(
     options: &SweepOptions,
     deployment: &Deployment,
@@ -151,11 +151,11 @@ fn image_workload(image: &ImageId, port: u16, options: &SweepOptions) -> Result<
         args = serve_args(&inside(&model));
         mounts.extend(model_mounts(&model));
     }
-    // By its id: what the name stands for may change while the sweep runs.
+    // Referenced by id, because the name may move to another image during the sweep.
     Ok(Workload::Image { reference: image.id.clone(), args, port, mounts })
 }
 
-/// The words of `--command`.
+/// Returns the words of `--command`.
 fn command(options: &SweepOptions) -> Result<Vec<String>, Error> {
     let Some(text) = &options.command else { return Ok(Vec::new()) };
     let words = shlex::split(text).filter(|words| !words.is_empty());
@@ -192,15 +192,15 @@ fn process_args(model: &str) -> Vec<String> {
     serve_args(model).into_iter().chain(["--log", "warn"].map(str::to_owned)).collect()
 }
 
-/// The model that processes serve.
+/// Returns the path of the model that processes serve.
 fn served(options: &SweepOptions) -> Result<PathBuf, Error> {
     readable(options.model.as_deref().unwrap_or(Path::new(DEFAULT_MODEL)))
 }
 
-/// The file's whole path.
+/// Returns the absolute path of a file.
 ///
 /// # Errors
-/// When it is not there.
+/// Returns an error if it does not exist.
 fn readable(model: &Path) -> Result<PathBuf, Error> {
     model.canonicalize().map_err(|e| {
         Error::Usage(format!(

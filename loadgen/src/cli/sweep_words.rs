@@ -1,5 +1,4 @@
-//! Words of a sweep that are not on its command line: those of a file, and those of the sweep that
-//! is resumed.
+//! Options of a sweep from a file, and from a sweep that is resumed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,28 +15,27 @@ use toml::Value;
 use super::sweep::SweepOptions;
 use crate::Error;
 
-/// Where a sweep keeps its words.
+/// File in which a sweep keeps its options.
 const FILE: &str = "command.json";
-/// Options that may be given several times: those of the file and those of the command line add up.
+/// Repeatable options: those of the file and of the command line add up.
 const LISTS: [&str; 6] = ["env", "mount", "body", "form", "header", "cap-add"];
-/// Options that say which words there are.
+/// Options that name the source of other options.
 const OWN: [&str; 2] = ["file", "resume"];
-/// Options that are of one command and not of a sweep that goes on: another one has a budget of its
-/// own.
+/// Options that are not kept for a resumed sweep, which has a budget of its own.
 const BUDGET: [&str; 2] = ["max-trials", "max-duration"];
 
-/// A sweep's words as they were when it began.
+/// Options of a sweep as they were when it began.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     directory: PathBuf,
     words: Vec<String>,
 }
 
-/// The command line, with words of `--file` or `--resume` in front of those that were given; the
-/// given ones win.
+/// Returns the command line with the options of `--file` or `--resume` before the given ones, which
+/// override them.
 ///
 /// # Errors
-/// When the file or the folder cannot be read, or has words that a sweep does not know.
+/// Returns an error if the file or the folder cannot be read, or has unknown options.
 pub(super) fn expand(given: Vec<OsString>) -> Result<Vec<OsString>, Error> {
     if given.get(1).is_none_or(|word| word != "sweep") {
         return Ok(given);
@@ -58,7 +56,7 @@ pub(super) fn expand(given: Vec<OsString>) -> Result<Vec<OsString>, Error> {
     Ok(given[..2].iter().cloned().chain(others).chain(options.iter().cloned()).collect())
 }
 
-/// The words that were given or read, one option each.
+/// Returns the options that were given or read, one word each.
 pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
     let command = SweepOptions::augment_args(Command::new("sweep"));
     let mut words = Vec::new();
@@ -80,10 +78,10 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
     words
 }
 
-/// Keeps the words in the folder of the sweep.
+/// Writes the options into the folder of the sweep.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the file cannot be written.
 pub(super) fn keep(dir: &Path, words: &[String]) -> Result<(), Error> {
     let path = dir.join(FILE);
     let failed = |source| Error::Write { path: path.clone(), source };
@@ -151,7 +149,7 @@ fn of_file(path: &Path) -> Result<Vec<String>, Error> {
     Ok(words)
 }
 
-/// The words of one key.
+/// Returns the words of one key.
 fn of_value(name: &str, value: &Value, folder: &Path) -> Result<Vec<String>, String> {
     let word = |text: &str| format!("--{name}={}", located(name, text, folder));
     let text = |value: &Value| match value {
@@ -178,7 +176,7 @@ fn of_value(name: &str, value: &Value, folder: &Path) -> Result<Vec<String>, Str
     })
 }
 
-/// Files are named from where the file is that names them.
+/// Returns paths relative to the file that names them.
 fn located(name: &str, text: &str, folder: &Path) -> String {
     let at = |path: &str| folder.join(path).display().to_string();
     match (name, text.strip_prefix('@')) {
@@ -198,7 +196,7 @@ fn is_option(word: &OsStr, name: &str) -> bool {
         .is_some_and(|rest| rest == name || rest.starts_with(&format!("{name}=")))
 }
 
-/// The value of an option among words that were not parsed yet.
+/// Returns the value of an option among unparsed words.
 fn value(words: &[OsString], name: &str, short: Option<&str>) -> Option<OsString> {
     let is_short =
         |word: &OsString| short.is_some_and(|short| word.to_string_lossy().starts_with(short));

@@ -16,19 +16,18 @@ use crate::{
 /// `loadgen ui …`.
 #[derive(Debug, Args)]
 pub(super) struct UiOptions {
-    /// Where the page is served. In a container 0.0.0.0:8089, published on 127.0.0.1 only.
+    /// Address of the page; in a container 0.0.0.0:8089, published on 127.0.0.1 only.
     #[arg(long, default_value = "127.0.0.1:8089")]
     bind: SocketAddr,
 
     #[command(flatten)]
     sources: SourceOptions,
 
-    /// A further host that may be loaded; may be given several times.
+    /// Further host that may be loaded; repeatable.
     #[arg(long)]
     allow_host: Vec<Host>,
 
-    /// A further name, besides loopback's, under which the page may be reached; may be given
-    /// several times.
+    /// Further name, besides loopback's, under which the page may be reached; repeatable.
     #[arg(long)]
     allow_name: Vec<String>,
 

@@ -1,10 +1,10 @@
-//! Runs beside each other: synchronous and asynchronous, one replica and three.
+//! Comparison of runs, for instance synchronous and asynchronous, or one replica and three.
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use loadtest::measure::Percentiles;
 use serde::Deserialize;
 
-/// What is compared of a file of `loadgen run --json`.
+/// Fields of a result file of `loadgen run --json` that are compared.
 #[derive(Debug, Deserialize)]
 pub struct RunFile {
     traffic: String,
@@ -27,8 +27,8 @@ struct Validity {
     generator_limited: bool,
 }
 
-/// A table with a row for each step of each run; ratios are to the first run's step with the same
-/// target.
+/// Returns a table with a row for each step of each run; ratios are to the first run's step with
+/// the same target.
 pub fn compare(runs: &[(String, RunFile)]) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -45,8 +45,8 @@ pub fn compare(runs: &[(String, RunFile)]) -> String {
         "intended p99",
         "failed",
     ]);
-    // A target may come back, as in a spike: its first step is compared with the first one of the
-    // others, and so on.
+    // A target may occur several times, as in a spike: the n-th steps with the same target are
+    // compared.
     let steps: Vec<Vec<(f64, usize, &Step)>> =
         runs.iter().map(|(_, run)| numbered(&run.steps)).collect();
     let mut targets: Vec<(f64, usize)> =
@@ -92,7 +92,7 @@ pub fn compare(runs: &[(String, RunFile)]) -> String {
     )
 }
 
-/// Steps with their targets, and how many steps with that target came before.
+/// Returns steps with their targets, and the number of earlier steps with the same target.
 fn numbered(steps: &[Step]) -> Vec<(f64, usize, &Step)> {
     let turn = |index: usize| {
         steps[..index].iter().filter(|step| step.target == steps[index].target).count()

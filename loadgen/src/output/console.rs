@@ -1,4 +1,4 @@
-//! A run on the terminal: a live line on standard error, a table on standard output.
+//! Terminal view of a run: a live line on standard error, a table on standard output.
 
 use std::{
     io::{IsTerminal, Write},
@@ -15,10 +15,10 @@ use crate::{
     output::{RunReport, tables},
 };
 
-/// How often a line is written where lines cannot be overwritten.
+/// Interval of progress lines if lines cannot be overwritten.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// The one live line.
+/// The live line.
 struct Line {
     terminal: bool,
     written: Option<Instant>,
@@ -29,9 +29,9 @@ impl Line {
         Self { terminal: std::io::stderr().is_terminal(), written: None }
     }
 
-    /// Shows a line that the next one replaces; in a log, at most every few seconds.
+    /// Shows a line that the next one replaces; without a terminal, at most every few seconds.
     fn show(&mut self, text: &str) {
-        // Nothing can be done about a terminal that has gone away.
+        // Errors of a closed terminal are ignored.
         if self.terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[2K{text}");
         } else if self.written.is_none_or(|at| at.elapsed() >= QUIET) {
@@ -40,7 +40,7 @@ impl Line {
         }
     }
 
-    /// Shows a line that stays.
+    /// Shows a permanent line.
     fn keep(&mut self, text: &str) {
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
         let _ = writeln!(std::io::stderr(), "{clear}{text}");
@@ -48,8 +48,8 @@ impl Line {
     }
 }
 
-/// Shows a run's progress until its events end; `extension` is how much of the plan is only for
-/// what is not decided by then.
+/// Shows a run's progress until its events end; `extension` is the part of the plan that runs only
+/// while the verdict is undecided.
 pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut line = Line::new();
@@ -68,7 +68,7 @@ pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> Jo
     })
 }
 
-/// The tables at the end of a run.
+/// Returns the tables at the end of a run.
 pub fn run_table(report: &RunReport) -> String {
     tables::run(report)
 }

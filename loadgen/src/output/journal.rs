@@ -1,5 +1,5 @@
-//! The trials of a sweep on disk, each as soon as it is over, so that a sweep that was ended in any
-//! way can go on.
+//! Journal of a sweep's trials on disk, written after each trial, so that an interrupted sweep can
+//! be resumed.
 
 use std::{
     fs::{self, File},
@@ -15,42 +15,41 @@ use sizing::trial::Trial;
 
 use crate::Error;
 
-/// The journal's file.
+/// Name of the journal file.
 pub const TRIALS: &str = "trials.jsonl";
 const CONTEXT: &str = "context.json";
 
 /// Version of the journal and of its context.
 pub const JOURNAL_VERSION: u32 = 2;
 
-/// What has to be the same for trials to belong together.
+/// Context that trials must share to belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// Version of the journal.
     pub schema_version: u32,
-    /// What a replica runs: the image's id, or the program's digest.
+    /// Workload of a replica: the image's id, or the program's digest.
     pub workload: String,
-    /// What the program in the image is told, and what its containers may do.
+    /// Arguments of the program in the image.
     pub command: Vec<String>,
     /// Capabilities and user of the containers.
     pub rights: Rights,
-    /// The port that the program in the image listens on.
+    /// Port of the program in the image.
     pub port: Option<u16>,
-    /// The digest of how containers are made of a service that is varied in place.
+    /// Digest of the container configuration of a service that is varied in place.
     pub service: Option<String>,
-    /// Files and folders that replicas have, the model and its sidecar among them: where, and the
-    /// digest of what is in them.
+    /// Files and folders of the replicas, including the model and its sidecar: path and digest.
     pub files: Vec<String>,
-    /// Variables of the replicas.
+    /// Environment variables of the replicas, with digests of their values.
     pub environment: Vec<String>,
-    /// Of the request.
+    /// Path of the request.
     pub path: String,
-    /// The digest of what users send, if it was named.
+    /// Digest of the request, if its payload was given.
     pub request: Option<String>,
-    /// How long a request may take.
+    /// Request timeout.
     pub timeout: String,
-    /// Where a replica says that it is ready.
+    /// Path of the readiness check.
     pub ready_path: String,
-    /// How long replicas have to become ready.
+    /// Longest time until a replica is ready.
     pub ready_timeout: String,
     /// Backend and version.
     pub orchestrator: String,
@@ -60,30 +59,29 @@ pub struct Context {
     pub cpus: u32,
     /// Memory of the host.
     pub memory_bytes: u64,
-    /// 1 or 2.
+    /// Version of cgroups: 1 or 2.
     pub cgroup_version: u8,
-    /// Of the generator.
+    /// Processors of the generator.
     pub generator_cores: Vec<usize>,
-    /// Of the replicas.
+    /// Processors of the replicas.
     pub replica_cores: Option<Vec<usize>>,
-    /// What has to hold.
+    /// Objective.
     pub objective: String,
-    /// Of every user.
+    /// Think time of every user.
     pub wait_time: String,
-    /// Users added at a time in a ramp.
+    /// Users added in each step of a ramp.
     pub step: u32,
-    /// The digest of what users do in trials and how long that takes: another version of loadgen
-    /// may have them do something else.
+    /// Digest of the load and length of all trials, which another version of loadgen may change.
     pub loads: String,
 }
 
 impl Context {
-    /// A short name for all of it.
+    /// Returns a short digest of the context.
     fn id(&self) -> String {
         digest(serde_json::to_string(self).unwrap_or_default().as_bytes())[..12].to_owned()
     }
 
-    /// What is not the same in another one: the field and both values.
+    /// Returns the fields that differ from another context, with both values.
     fn differences(&self, other: &Self) -> Vec<String> {
         let fields = |context: &Self| match serde_json::to_value(context) {
             Ok(Value::Object(fields)) => fields,
@@ -106,7 +104,7 @@ pub struct Journal {
     context: String,
 }
 
-/// A trial as it is written, with the name of the sweep's context, the point and the load.
+/// A trial as it is written, with a key of context, point and load.
 #[derive(Serialize)]
 pub struct Record {
     key: String,
@@ -115,10 +113,11 @@ pub struct Record {
 }
 
 impl Journal {
-    /// An empty journal in a folder.
+    /// Creates an empty journal in a folder.
     ///
     /// # Errors
-    /// When it cannot be written, or there is one with trials: hours of somebody's.
+    /// Returns an error if it cannot be written, or if the folder already has a journal with
+    /// trials.
     pub fn create(dir: &Path, context: &Context) -> Result<Self, Error> {
         let made = fs::read_to_string(dir.join(TRIALS)).unwrap_or_default().lines().count();
         if made > 0 {
@@ -136,11 +135,11 @@ impl Journal {
         Ok(Self::in_folder(dir, context))
     }
 
-    /// The journal that is in a folder, and its trials. A line that was cut off, as a killed sweep
-    /// leaves it, is removed.
+    /// Opens the journal in a folder, and returns its trials. Removes a last line that was cut off
+    /// by a killed sweep.
     ///
     /// # Errors
-    /// When there is none, or its trials were made of something else.
+    /// Returns an error if there is no journal, or if its context differs.
     pub fn resume(dir: &Path, context: &Context) -> Result<(Self, Vec<Trial>), Error> {
         let wrong = |name: &str, why: String| {
             Error::Usage(format!(
@@ -184,10 +183,10 @@ impl Journal {
         Ok((Self::in_folder(dir, context), trials))
     }
 
-    /// Adds a finished trial and makes sure that it is on disk.
+    /// Appends a finished trial and syncs it to disk.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     pub fn add(&self, trial: &Trial) -> Result<(), Error> {
         let append = || -> io::Result<()> {
             let mut line = serde_json::to_vec(&self.record(trial))?;
@@ -199,7 +198,7 @@ impl Journal {
         append().map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
-    /// A trial with its key.
+    /// Returns a trial with its key.
     pub fn record(&self, trial: &Trial) -> Record {
         let (point, users) = (trial.spec.point, trial.spec.users);
         let purpose = trial.spec.purpose.name();
@@ -216,12 +215,12 @@ impl Journal {
     }
 }
 
-/// SHA-256, in hexadecimal.
+/// Returns the SHA-256 digest in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// Bytes as people compare them.
+/// Formats bytes in hexadecimal.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Views of results. None measures or decides.
+//! Views of results; they measure and decide nothing.
 
 mod apply;
 mod charts;

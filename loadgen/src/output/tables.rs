@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Result tables.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sizing::{
 
 use crate::{output::RunReport, output::sweep::Prices};
 
-/// The result of a run: each step, and all requests with those of the ramps.
+/// Returns the result of a run: each step, and all requests including those of the ramps.
 pub fn run(report: &RunReport) -> String {
     let total = &report.outcome.total.all;
     let mut table = Table::new();
@@ -36,8 +36,8 @@ pub fn run(report: &RunReport) -> String {
         let ms = window.service.percentiles();
         let rate = window.requests_per_second();
         let rates = match rates {
-            // Of what was due in this very window, which is the planned rate but for chance and for
-            // users who start together.
+            // Relative to the requests due in this window, which differ from the planned rate by
+            // chance and by users who start together.
             Some((Some(planned), Some(due))) => [
                 format!("{rate:.1}"),
                 format!("{planned:.1}"),
@@ -107,7 +107,7 @@ pub fn run(report: &RunReport) -> String {
     format!("{table}{}\n{note}\n{}", words.collect::<String>(), generator(report))
 }
 
-/// How far the generator was from being the limit, in each window.
+/// Returns the generator's figures in each window.
 fn generator(report: &RunReport) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -127,12 +127,12 @@ fn window_name(report: &RunReport, index: usize) -> String {
     format!("{} {unit} {how} {seconds:.0} s", step.target)
 }
 
-/// A share that the kernel may not tell.
+/// Formats a share; `-` if the kernel does not report it.
 pub(super) fn share(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
 }
 
-/// The generator's own figures of a window: lag p99 in ms, the busiest core's share, run-queue
+/// Formats the generator's figures of a window: lag p99 in ms, the busiest core's share, run-queue
 /// delay, steal.
 pub(super) fn of_generator(window: &Window) -> [String; 4] {
     let lag_ms = window.lag.quantile(0.99).as_secs_f64() * 1e3;
@@ -140,7 +140,7 @@ pub(super) fn of_generator(window: &Window) -> [String; 4] {
     [format!("{lag_ms:.2}"), share(Some(busiest_core)), share(run_delay_share), share(steal_share)]
 }
 
-/// Every step of a trial.
+/// Returns a table of all steps of a trial.
 pub fn steps(trial: &Trial) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
@@ -182,7 +182,7 @@ pub fn steps(trial: &Trial) -> Table {
     table
 }
 
-/// The readings of a probe.
+/// Returns a table of the readings of a probe.
 pub fn readings(trial: &Trial) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
@@ -223,7 +223,7 @@ pub fn readings(trial: &Trial) -> Table {
     table
 }
 
-/// The least CPU by users.
+/// Returns a table of the least CPU by users.
 pub fn demand(curve: &[DemandPoint]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
@@ -239,7 +239,7 @@ pub fn demand(curve: &[DemandPoint]) -> Table {
     table
 }
 
-/// The minimum for each replica count, with its cost.
+/// Returns a table of the minimum for each replica count, with its cost.
 pub fn minima(
     settings: &Settings,
     answer: &Answer<'_>,

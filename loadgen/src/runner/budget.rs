@@ -1,8 +1,8 @@
-//! How much a sweep may take.
+//! Budget of a sweep.
 
 use std::time::{Duration, Instant};
 
-/// Trials and time that are left.
+/// Remaining trials and time.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     trials: Option<u32>,
@@ -10,12 +10,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many trials and so much time from now on; no bound where there is none.
+    /// Creates a budget of trials and of time from now on; `None` is unlimited.
     pub fn new(trials: Option<u32>, time: Option<Duration>) -> Self {
         Self { trials, until: time.and_then(|time| Instant::now().checked_add(time)) }
     }
 
-    /// Whether no other trial may be begun.
+    /// Returns true if no further trial may begin.
     pub fn is_spent(&self) -> bool {
         self.trials == Some(0) || self.until.is_some_and(|until| Instant::now() >= until)
     }

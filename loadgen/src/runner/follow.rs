@@ -1,5 +1,5 @@
-//! Addresses that come and go while a run lasts: names are resolved again, containers listed again,
-//! every second.
+//! Updates of the addresses during a run: every second names are resolved and containers listed
+//! again.
 
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
@@ -8,16 +8,16 @@ use loadtest::workload::{Address, Pool};
 use super::{Reached, target::listed};
 use crate::event::Event;
 
-/// Between two looks. Docker's own resolver says that an answer is good for 600 s, and Kubernetes'
-/// for 30: people who add a replica to a running test want to see it take load.
+/// Interval between updates. Docker's resolver gives answers a lifetime of 600 s, and Kubernetes'
+/// of 30 s, but a replica added to a running test should take load at once.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Somebody who looks for addresses; ends when it is dropped.
+/// Task that updates addresses; ends when it is dropped.
 #[derive(Debug)]
 pub struct Following(tokio::task::JoinHandle<()>);
 
-/// Looks for the addresses of what is loaded, and publishes them in `pool` whenever they change,
-/// until the result is dropped. One that refused a connection leaves until it takes one again.
+/// Updates the addresses of the sources, and publishes changes in `pool` until the result is
+/// dropped. An address that refused a connection is removed until it accepts one again.
 pub fn follow(reached: Vec<Reached>, pool: Pool, events: mpsc::Sender<Event>) -> Following {
     Following(tokio::spawn(async move {
         let mut reached = reached;
@@ -50,24 +50,24 @@ async fn look(reached: &mut [Reached], pool: &Pool, events: &mpsc::Sender<Event>
         count => format!("{count} addresses take load now"),
     };
     for change in &changes {
-        // A view that has gone away does not end the run.
+        // A closed view does not end the run.
         let _ = events.send(Event::Log(format!("{change}; {load}")));
     }
-    // Users that were refused went elsewhere: they come back where that was for a moment.
+    // Users of a refused address moved away; publishing returns them if the refusal was momentary.
     if !changes.is_empty() || !refused.is_empty() {
         let addresses = |(host, one): (usize, &Reached)| {
             let at = move |&addr: &SocketAddr| Address { host, addr };
             one.addrs().iter().map(at).collect::<Vec<_>>()
         };
         let all: Vec<Address> = reached.iter().enumerate().flat_map(addresses).collect();
-        // Where none is left users go on where they are, and fail.
+        // If no address is left, users stay where they are, and fail.
         if !all.is_empty() {
             pool.publish(all);
         }
     }
 }
 
-/// What changed, in a line; the order of an answer is no change.
+/// Returns a line on the changes of the addresses; their order does not matter.
 fn change(before: &[SocketAddr], now: &[SocketAddr]) -> Option<String> {
     let only = |of: &[SocketAddr], other: &[SocketAddr]| -> Vec<SocketAddr> {
         of.iter().filter(|addr| !other.contains(addr)).copied().collect()

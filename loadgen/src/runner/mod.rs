@@ -1,7 +1,8 @@
-//! Makes trials: deploys, drives the engine, reads what the replicas used, tears down.
+//! Runner of trials: deploys, drives the engine, reads the replicas' usage, tears down.
 //!
-//! The one owner of run state. The next trial comes from [`crate::sweep`], which is pure; what
-//! happens goes out as [`Event`]s; every finished trial goes to the journal before the next begins.
+//! It is the single owner of run state. The next trial comes from [`sizing::sweep`], which is pure.
+//! Progress goes out as [`Event`]s, and every finished trial goes to the journal before the next
+//! begins.
 
 mod budget;
 mod follow;
@@ -33,46 +34,47 @@ pub use target::{Reached, Source};
 
 use crate::{Error, event::Event};
 
-/// A sweep to make.
+/// A sweep to run.
 pub struct Sweep {
-    /// Where replicas run.
+    /// Backend for the replicas.
     pub orchestrator: Arc<dyn Orchestrator>,
-    /// What a replica is; its replicas, limits and cpuset are set for each trial.
+    /// Deployment of a replica; the number of replicas, limits and cpuset are set for each trial.
     pub deployment: Deployment,
-    /// What users send; the replicas are asked for an example where it lacks a payload.
+    /// Request of the users; if it lacks a payload, a replica provides an example.
     pub request: Request,
-    /// A request that takes longer has failed.
+    /// Request timeout.
     pub timeout: Duration,
-    /// Whether a replica has answered the request with a 2xx in some trial: from then on one that
-    /// does not has its limits to blame, and not the request.
+    /// True if a replica has answered the request with a 2xx in some trial. From then on a failure
+    /// is due to the limits, and not to the request.
     pub answered: bool,
-    /// What is searched, and the objective that has to hold.
+    /// Search settings and objective.
     pub settings: Settings,
-    /// Which processors the generator and the replicas run on.
+    /// Processors of the generator and of the replicas.
     pub pinning: Pinning,
-    /// When it ends in any case.
+    /// Budget of the sweep.
     pub budget: Budget,
 }
 
-/// How a sweep ended.
+/// Ending of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// There is nothing more to try.
+    /// The search is complete.
     Complete,
-    /// Its trials or its time are spent.
+    /// The budget of trials or time is spent.
     Spent,
-    /// It was told to stop.
+    /// The sweep was stopped.
     Interrupted,
 }
 
 impl Sweep {
-    /// Makes trials until the search has its answer or `control` says stop. Each goes to `journal`
-    /// as soon as it is over, and is added to `trials`, which may hold those of an earlier run. The
-    /// invalid ones of these do not count: the machine may be a quieter one by now, and each run
-    /// has retries of its own.
+    /// Runs trials until the search is complete or `control` stops it. Each trial goes to `journal`
+    /// as soon as it is over, and is added to `trials`, which may hold those of an earlier run.
+    /// Invalid trials of an earlier run do not count: the machine may be quieter by now, and each
+    /// run has retries of its own.
     ///
     /// # Errors
-    /// When something that every trial needs is missing. The trials made by then are in `trials`.
+    /// Returns an error if something that every trial needs is missing. Earlier trials are in
+    /// `trials`.
     pub async fn run(
         &mut self,
         trials: &mut Vec<Trial>,
@@ -89,7 +91,7 @@ impl Sweep {
                 return Ok(Ending::Spent);
             }
             let (spec, number) = (planned.spec, trials.len() + 1);
-            // A view that has gone away does not end the sweep.
+            // A closed view does not end the sweep.
             let _ = events.send(Event::Next { planned, number });
             let Some(trial) = self.trial_or_restart(spec, &counted, events, control).await? else {
                 return Ok(Ending::Interrupted);
@@ -103,7 +105,7 @@ impl Sweep {
         Ok(Ending::Complete)
     }
 
-    /// Tells views of a finished trial and of what is known with it.
+    /// Sends views a finished trial and the answer with it.
     fn tell(&self, trial: Trial, counted: &[Trial], events: &mpsc::Sender<Event>) {
         let replicas = trial.spec.point.replicas;
         let known = answer(&self.settings, counted)
@@ -118,7 +120,7 @@ impl Sweep {
     }
 }
 
-/// Returns the trials that say something of the service.
+/// Returns the valid trials.
 pub fn valid(trials: &[Trial]) -> Vec<Trial> {
     trials.iter().filter(|trial| trial.verdict != Verdict::Invalid).cloned().collect()
 }

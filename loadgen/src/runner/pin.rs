@@ -1,35 +1,35 @@
-//! Which processors the generator has, and which the replicas.
+//! Processors of the generator and of the replicas.
 //!
-//! On the same processors each would measure the other's hunger. One processor for the generator is
-//! enough for 10,000 users with think time; it gets more only where there are many.
+//! On shared processors each would disturb the other's measurements. One processor is enough for a
+//! generator of 10,000 users with think time; it gets more only on machines with many.
 
 use std::str::FromStr;
 
-/// Who runs where.
+/// Processors of the generator and of the replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinning {
-    /// The generator's, a load thread on each.
+    /// Processors of the generator, with a load thread on each.
     pub generator: Vec<usize>,
-    /// The replicas'; any if `None`.
+    /// Processors of the replicas; any if `None`.
     pub replicas: Option<Vec<usize>>,
 }
 
 impl Pinning {
-    /// Whether the generator has processors of its own.
+    /// Returns true if the generator has processors of its own.
     pub fn is_apart(&self) -> bool {
         !self.generator.is_empty() && self.replicas.is_some()
     }
 }
 
-/// How processors are shared out.
+/// Division of the processors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Pin {
-    /// The last ones to the generator, the others to the replicas.
+    /// The last processors for the generator, the others for the replicas.
     #[default]
     Auto,
-    /// Everybody anywhere: for machines where something else shares them out.
+    /// No pinning, for machines on which something else divides the processors.
     None,
-    /// These to the generator, the others to the replicas.
+    /// These processors for the generator, the others for the replicas.
     Generator(Vec<usize>),
 }
 
@@ -52,10 +52,10 @@ impl FromStr for Pin {
 }
 
 impl Pin {
-    /// Shares out a machine's processors. A machine with a single one is shared.
+    /// Divides a machine's processors; a single one is shared.
     ///
     /// # Errors
-    /// When there are no such processors, or none is left for the replicas.
+    /// Returns an error if a processor does not exist, or if none is left for the replicas.
     pub fn share(&self, cpus: usize) -> Result<Pinning, String> {
         let shared = Pinning { generator: Vec::new(), replicas: None };
         let generator = match self {
@@ -78,7 +78,7 @@ impl Pin {
     }
 }
 
-/// Processors that a generator gets from a machine of this many, at least 1.
+/// Returns the number of processors for the generator, at least 1.
 fn generator_share(cpus: usize) -> usize {
     (cpus / 8).max(1)
 }

@@ -1,5 +1,4 @@
-//! An Engine that is started again in the middle of a trial: that trial says nothing, and the sweep
-//! goes on.
+//! Restart of an Engine during a trial: the trial is invalid, and the sweep goes on.
 
 use std::{
     sync::mpsc,
@@ -13,16 +12,17 @@ use sizing::trial::{Trial, TrialSpec, TrialUsage, without_load};
 use super::Sweep;
 use crate::{Error, event::Event};
 
-/// How long an Engine may be away.
+/// Longest wait for an Engine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks whether it is back.
+/// Interval between checks whether the Engine is back.
 const POLL: Duration = Duration::from_secs(1);
 
 impl Sweep {
-    /// Makes a trial; `None` if it was interrupted. One in which the Engine went away is invalid.
+    /// Runs a trial; `None` if it was interrupted. A trial during which the Engine went away is
+    /// invalid.
     ///
     /// # Errors
-    /// As those of the trial; an Engine that does not come back is one.
+    /// Returns the errors of the trial, and an error if the Engine does not come back.
     pub(super) async fn trial_or_restart(
         &mut self,
         spec: TrialSpec,
@@ -43,7 +43,7 @@ impl Sweep {
         if !is_suspect || control.is_stopped() {
             return made;
         }
-        // An Engine that is on its way out still answers for a moment.
+        // An Engine that is shutting down still answers for a moment.
         tokio::time::sleep(POLL).await;
         if self.orchestrator.life().await.is_ok_and(|now| now == life) {
             return made;
@@ -54,7 +54,7 @@ impl Sweep {
         if !self.is_back(control).await? {
             return Ok(None);
         }
-        // What was left in its former life.
+        // Removes what the Engine's former life left behind.
         self.orchestrator.close().await?;
         let why = "the Engine was started again in the middle of the trial".to_owned();
         let trial = without_load(spec, TrialUsage::default(), why);
@@ -62,7 +62,7 @@ impl Sweep {
         Ok(Some(Trial { verdict: Verdict::Invalid, bottleneck: None, wall_seconds, ..trial }))
     }
 
-    /// Waits for the Engine; whether it came before somebody said stop.
+    /// Waits for the Engine. Returns true if it came back before a stop.
     async fn is_back(&self, control: &Control) -> Result<bool, Error> {
         let began = Instant::now();
         loop {

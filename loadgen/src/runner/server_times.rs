@@ -1,12 +1,10 @@
-//! How long requests waited in a server and how long they were computed, by the server's own
-//! metrics.
+//! Queueing and inference times of requests, from the server's own metrics.
 
 use loadtest::workload::Request;
 
 use super::{Reached, target::PATIENCE};
 
-/// Seconds that a server's requests waited and were computed, and how many they were; counters
-/// since its start.
+/// Sums of queueing and inference seconds, and the number of requests, since the server started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ServerTimes {
     queue_seconds: f64,
@@ -14,8 +12,8 @@ pub struct ServerTimes {
     requests: f64,
 }
 
-/// Where a server of each kind says so: the queue, the inference and the count, each by the
-/// beginning of a line of Prometheus' text, and how many of its units are a second.
+/// Metrics of each known server: the line prefixes of queue, inference and count in the Prometheus
+/// text format, and the number of their units in a second.
 const KNOWN: [([&str; 3], f64); 2] = [
     (
         [
@@ -25,7 +23,7 @@ const KNOWN: [([&str; 3], f64); 2] = [
         ],
         1.0,
     ),
-    // Triton's.
+    // Triton.
     (
         [
             "nv_inference_queue_duration_us{",
@@ -37,14 +35,15 @@ const KNOWN: [([&str; 3], f64); 2] = [
 ];
 
 impl ServerTimes {
-    /// What a replica says now to somebody who asks as this request does; `None` of one that has no
-    /// such metrics, or does not answer.
+    /// Returns the current counters of a replica, asked with this request's headers; `None` if it
+    /// has no such metrics, or does not answer.
     pub async fn of(replica: &Reached, request: &Request) -> Option<Self> {
         let asked = replica.ask(&request.get_as("/metrics"), PATIENCE).await.ok()?;
         (asked.status == 200).then(|| Self::read(&String::from_utf8_lossy(&asked.body)))?
     }
 
-    /// Mean milliseconds in the queue and in inference since `before`; `None` without a request.
+    /// Returns mean milliseconds in the queue and in inference since `before`; `None` without a
+    /// request.
     pub fn since(&self, before: &Self) -> Option<(f64, f64)> {
         let requests = self.requests - before.requests;
         let mean = |now: f64, then: f64| (now - then).max(0.0) / requests * 1e3;
@@ -67,7 +66,7 @@ impl ServerTimes {
     }
 }
 
-/// The values of all lines that begin so, added up.
+/// Returns the sum of the values of all lines with this prefix.
 fn sum(text: &str, begins: &str) -> Option<f64> {
     let values = text
         .lines()

@@ -1,5 +1,5 @@
-//! What a target is asked before users come: is it there, what does it want to be asked, does it
-//! like what we send.
+//! Checks of a target before users come: that it answers, an example of its input, and that it
+//! accepts the request.
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -12,27 +12,27 @@ use serde_json::value::RawValue;
 use crate::Error;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an address that is new in the middle of a run may take to take a connection.
+/// Timeout for connecting to an address that appears during a run.
 const GREETING: Duration = Duration::from_secs(1);
 
-/// What stands for addresses, which may change.
+/// Source of addresses, which may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// All addresses of a name.
+    /// All addresses of a host name.
     Host(Host),
-    /// The running containers with some labels, each at its own address; and their port, where they
+    /// Running containers with some labels, each at its own address; the port is given if they
     /// expose none or several.
     Containers(Selector, Option<u16>),
 }
 
-/// A source with addresses that can be spoken to.
+/// A source with reachable addresses.
 #[derive(Debug, Clone)]
 pub struct Reached {
     source: Source,
-    /// The address that is asked what is to be asked, before users come.
+    /// Address for requests before users come.
     first: SocketAddr,
     addrs: Vec<SocketAddr>,
-    /// Those that do not take connections, and why.
+    /// Addresses that refuse connections, with the reasons.
     refused: Vec<(SocketAddr, String)>,
     secure: Option<Secure>,
 }
@@ -43,15 +43,15 @@ struct ModelInfo {
 }
 
 impl Source {
-    /// Finds the addresses that it stands for now.
+    /// Returns the current addresses of the source.
     ///
     /// # Errors
-    /// When a name does not resolve, or no container has the labels.
+    /// Returns an error if a name does not resolve, or if no container has the labels.
     pub async fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
         match self {
             Self::Host(host) => {
                 let host = host.clone();
-                // Looking up a name blocks.
+                // Resolving a name blocks.
                 let resolved = tokio::task::spawn_blocking(move || host.resolve());
                 Ok(resolved.await.map_err(|e| Error::Machine(e.to_string()))??)
             }
@@ -70,7 +70,7 @@ impl fmt::Display for Source {
 }
 
 impl Reached {
-    /// Returns a replica, at its own address.
+    /// Returns a replica at its own address.
     pub fn replica(addr: SocketAddr) -> Self {
         Self {
             source: Source::Host(Host::at(addr)),
@@ -81,12 +81,12 @@ impl Reached {
         }
     }
 
-    /// Reaches the addresses of a source that take connections and, where TLS is spoken, have a
-    /// certificate that is trusted. Of a name with addresses of both families those of the first
-    /// one that works: they are two ways to the same servers.
+    /// Connects to the addresses of a source, and keeps those that accept connections and, with
+    /// TLS, have a trusted certificate. If a name has addresses of both families, the first that
+    /// works selects the family: they lead to the same servers.
     ///
     /// # Errors
-    /// When none does.
+    /// Returns an error if no address works.
     pub async fn source(source: Source, trust: &Trust) -> Result<Self, Error> {
         let secure = match &source {
             Source::Host(host) => host.secure(trust)?,
@@ -113,17 +113,18 @@ impl Reached {
         Ok(reached)
     }
 
-    /// Returns what was reached.
+    /// Returns the source.
     pub fn name(&self) -> &Source {
         &self.source
     }
 
-    /// Returns the addresses that take connections.
+    /// Returns the addresses that accept connections.
     pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
     }
 
-    /// Returns the line that says how many addresses take load, where that is not simply the one.
+    /// Returns a line on the number of addresses that take load, unless there is a single one
+    /// without failures.
     pub fn remark(&self) -> Option<String> {
         let refused: Vec<String> =
             self.refused.iter().map(|(addr, why)| format!("{addr}: {why}")).collect();
@@ -143,21 +144,21 @@ impl Reached {
         }
     }
 
-    /// Adds it to those that a run loads.
+    /// Adds the addresses to the targets of a run.
     pub fn add_to(&self, targets: &mut Targets) {
         targets.add(self.host(), &self.addrs, self.secure.clone());
     }
 
-    /// Returns a run's targets, if it is the only one.
+    /// Returns a run's targets with only these addresses.
     pub fn targets(&self, request: &Request) -> Targets {
         let mut targets = Targets::new(Scenario::single(request));
         self.add_to(&mut targets);
         targets
     }
 
-    /// Finds its addresses again: those that are known stay without being asked, unless they are in
-    /// `refused`; others have to take a connection first, and to be of the same family. Where
-    /// nobody tells, it keeps what it has.
+    /// Updates the addresses of the source. Known ones stay without a check unless they are in
+    /// `refused`; others must accept a connection first, and be of the same family. If the lookup
+    /// fails, the addresses stay.
     pub(super) async fn look_again(&mut self, refused: &[SocketAddr]) {
         let Ok(found) = self.source.addresses().await else { return };
         let mut addrs = Vec::new();
@@ -170,7 +171,7 @@ impl Reached {
         self.addrs = addrs;
     }
 
-    /// The host whose name requests carry; none where each address speaks for itself.
+    /// Returns the host named in requests; `None` if each address names itself.
     fn host(&self) -> Option<&Host> {
         match &self.source {
             Source::Host(host) => Some(host),
@@ -178,11 +179,11 @@ impl Reached {
         }
     }
 
-    /// Completes a request: where nobody said what it carries, it is the example that the service
-    /// gives (`GET /model`, which `inference-api` answers).
+    /// Completes a request without a payload with the example of the service (`GET /model`, as in
+    /// `inference-api`).
     ///
     /// # Errors
-    /// When it gives none; the error says how to give a body.
+    /// Returns an error with instructions if the service gives no example.
     pub async fn complete(&self, request: Request) -> Result<Request, Error> {
         if !request.wants_payload() {
             return Ok(request);
@@ -200,10 +201,10 @@ impl Reached {
         Ok(Request { payloads: vec![Payload::json(example.get())], ..request })
     }
 
-    /// Asks an Open Inference Protocol server for a model's inputs.
+    /// Requests a model's inputs from an Open Inference Protocol server.
     ///
     /// # Errors
-    /// When it does not tell them.
+    /// Returns an error if the server does not report them.
     pub async fn metadata(&self, request: &Request) -> Result<ModelMetadata, Error> {
         self.get(request).await.map_err(|why| {
             Error::Usage(format!(
@@ -214,11 +215,11 @@ impl Reached {
         })
     }
 
-    /// Sends the request once and wants a 2xx within `patience`: a sweep over a target that refuses
-    /// its requests would only measure refusals.
+    /// Sends the request once and requires a 2xx within `patience`: a sweep over a target that
+    /// refuses its requests would only measure refusals.
     ///
     /// # Errors
-    /// With the server's own words when it refuses.
+    /// Returns an error with the server's message if it refuses.
     pub async fn check(&self, request: &Request, patience: Duration) -> Result<(), Error> {
         let url = format!("{}{}", self.source, request.path);
         let asked = self
@@ -235,10 +236,10 @@ impl Reached {
         )))
     }
 
-    /// What comes back, which has to answer with JSON of this form.
+    /// Sends a request and parses its JSON answer.
     ///
     /// # Errors
-    /// With what came instead.
+    /// Returns the status or the parse error.
     async fn get<T: DeserializeOwned>(&self, request: &Request) -> Result<T, String> {
         let asked = self.ask(request, PATIENCE).await.map_err(|error| error.to_string())?;
         match asked.status {
@@ -247,7 +248,7 @@ impl Reached {
         }
     }
 
-    /// The answer to the very bytes that users would send.
+    /// Sends the same bytes as users would, and returns the answer.
     pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Answer> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
         let (addr, secure) = (self.first, self.secure.clone());
@@ -258,14 +259,14 @@ impl Reached {
     }
 }
 
-/// Whether an address takes a connection.
+/// Checks that an address accepts a connection.
 async fn greeted(addr: SocketAddr, secure: Option<Secure>, patience: Duration) -> io::Result<()> {
     let greeting =
         tokio::task::spawn_blocking(move || load_engine::connect(addr, secure.as_ref(), patience));
     greeting.await.map_err(io::Error::other)?
 }
 
-/// Whether two addresses are of one family.
+/// Returns true if two addresses are of the same family.
 fn is_alike(a: SocketAddr, b: SocketAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
 }
@@ -292,7 +293,7 @@ fn unreachable(source: &Source, found: &[SocketAddr], greetings: &[io::Result<()
     ))
 }
 
-/// Addresses in a row, the first few of many.
+/// Formats a list of addresses, shortened after the first few.
 pub(super) fn listed(addrs: &[SocketAddr]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = addrs.iter().take(SHOWN).map(ToString::to_string).collect();

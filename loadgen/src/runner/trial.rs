@@ -1,4 +1,4 @@
-//! One trial: drives the engine and the replicas as a monitor says.
+//! One trial: drives the engine and the replicas as the monitor decides.
 
 use std::{
     net::SocketAddr,
@@ -28,30 +28,30 @@ use crate::{
 
 const POLL: Duration = Duration::from_millis(250);
 
-/// A trial that is running: what is known of it so far.
+/// State of a running trial.
 struct Drive<'a> {
     spec: TrialSpec,
     service: &'a mut Service,
     monitor: Monitor,
     log: UsageLog,
     began: Instant,
-    /// The replica that is to be killed, until it is.
+    /// Replica to kill, until it is killed.
     victim: Option<Replica>,
-    /// Whether the last second brought answers.
+    /// True if the last second had answers.
     answers: bool,
-    /// Readings of a probe that views were told of.
+    /// Readings of a probe that were already sent to the views.
     told: usize,
-    /// Whether a CPU limit could not be changed in place.
+    /// True if a CPU limit could not be changed in place.
     is_refused: bool,
     events: &'a mpsc::Sender<Event>,
 }
 
 impl Sweep {
-    /// Makes a trial; `None` if it was interrupted with nothing to tell.
+    /// Runs a trial; `None` if it was interrupted without a result.
     ///
     /// # Errors
-    /// When something that every trial needs is missing: an image, a cgroup, files. A replica that
-    /// does not start under its limits is no error but a failed trial.
+    /// Returns an error if something that every trial needs is missing: an image, a cgroup, files.
+    /// A replica that does not start under its limits gives a failed trial instead.
     pub(super) async fn trial(
         &mut self,
         spec: TrialSpec,
@@ -69,13 +69,13 @@ impl Sweep {
         };
         let deployed = tokio::select! {
             deployed = self.orchestrator.deploy(&deployment) => deployed,
-            // What was begun is removed when the orchestrator is closed.
+            // Closing the orchestrator removes an unfinished deployment.
             () = stopped(control) => return Ok(None),
         };
         let wall = |trial: Trial| Trial { wall_seconds: began.elapsed().as_secs_f64(), ..trial };
         let mut service = match deployed {
             Ok(service) => service,
-            // What does not start under the largest limits never will.
+            // A replica that does not start under the largest limits never will.
             Err(error) if error.blame() == Blame::Replica && spec.purpose != Purpose::Calibrate => {
                 return Ok(Some(wall(not_started(spec, &error))));
             }
@@ -89,13 +89,14 @@ impl Sweep {
         };
         self.orchestrator.tear_down(service).await?;
         let trial = match measured {
-            // What a probe has read by now stays; other trials say nothing before they are judged.
+            // An interrupted probe keeps its readings; other trials have no result before their
+            // verdict.
             Ok((monitor, measured)) if !control.is_stopped() || monitor.reading_count() > 0 => {
                 summarize(&self.settings, spec, monitor, measured)
             }
             Ok(_) => return Ok(None),
             Err(_) if control.is_stopped() => return Ok(None),
-            // A replica that was asked before and does not answer now has its limits to blame.
+            // After an earlier success, a replica that does not answer fails because of its limits.
             Err(Error::Unreachable(why) | Error::Usage(why)) if self.answered => {
                 let mut log = UsageLog::default();
                 log.add(Duration::ZERO, usage?);
@@ -157,7 +158,7 @@ impl Sweep {
         while !engine.is_finished() {
             tokio::time::sleep(POLL).await;
             if let Err(error) = self.step(&mut drive, &inbox, trials).await {
-                // The load ends before the replicas do.
+                // Ends the load before the replicas.
                 trial_control.stop();
                 let _ = engine.await;
                 return Err(error);
@@ -171,11 +172,11 @@ impl Sweep {
         let outcome: Outcome =
             engine.await.map_err(|e| EngineError::System(std::io::Error::other(e)))??;
         let Drive { service, monitor, mut log, began, answers, is_refused, .. } = drive;
-        // What was refused once is not asked for again.
+        // After one refusal, limits are not changed in place any more.
         self.settings.can_probe &= !is_refused;
         log.add(began.elapsed(), self.orchestrator.usage(service).await?);
         let server_ms = match times_before {
-            // One that answers no user would be waited for, and not tell.
+            // A replica that answers no user would time out here, too.
             Some(before) if answers => {
                 ServerTimes::of(&first, &request).await.and_then(|after| after.since(&before))
             }
@@ -184,8 +185,7 @@ impl Sweep {
         Ok((monitor, Measurements { outcome, log, idle, server_ms }))
     }
 
-    /// Reads what the replicas used, tells the monitor of what happened since the last time, and
-    /// does what it says.
+    /// Reads the replicas' usage, passes new events to the monitor, and performs its actions.
     async fn step(
         &self,
         drive: &mut Drive<'_>,
@@ -202,7 +202,7 @@ impl Sweep {
         for event in inbox.try_iter() {
             let action = match &event {
                 Event::Load(LoadEvent::Second(second)) => {
-                    // What ends after a stop are requests that had to be waited for.
+                    // After a stop, only requests that were still waited for end.
                     if second.requests > 0 && !drive.monitor.is_stopped() {
                         drive.answers = second.requests > second.failures;
                     }
@@ -213,7 +213,7 @@ impl Sweep {
                 }
                 _ => Action::Continue,
             };
-            // A view that has gone away does not end the trial.
+            // A closed view does not end the trial.
             let _ = drive.events.send(event);
             if let Action::SetLimits(limits) = action {
                 self.set_limits(drive, limits).await;
@@ -241,7 +241,7 @@ impl Sweep {
         }
     }
 
-    /// Tells views of a probe's new readings, and of what is known with them.
+    /// Sends views a probe's new readings, and the estimate with them.
     fn tell_readings(&self, drive: &mut Drive<'_>, trials: &[Trial]) {
         if drive.monitor.reading_count() == drive.told {
             return;
@@ -257,8 +257,8 @@ impl Sweep {
         }
     }
 
-    /// Sends every replica a first request, which may take as long as its start: what a program
-    /// does for the first time is part of its start, and no user waits for it.
+    /// Sends every replica a first request, with the time limit of its start: one-time work of the
+    /// program belongs to its start, and no user waits for it.
     async fn warm(&self, addrs: &[SocketAddr], request: &Request) -> Result<(), Error> {
         let patience = self.deployment.ready_timeout.max(self.timeout);
         let first = |&addr: &SocketAddr| async move {

@@ -1,8 +1,7 @@
-//! Who may use the page: this machine's own browser, on the page itself.
+//! Access control: only this machine's own browser may use the page, from the page itself.
 //!
-//! A page of somebody else in the same browser can send requests here. Two things give it away: the
-//! Origin (or Sec-Fetch-Site) header of what it sends, and, if it had its own name point at this
-//! address (DNS rebinding), the Host.
+//! Another page in the same browser can send requests here. Two headers reveal it: Origin (or
+//! Sec-Fetch-Site), and Host if its own name was pointed at this address (DNS rebinding).
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// The names under which the page may be reached.
+/// Names under which the page may be reached.
 #[derive(Debug, Clone)]
 pub struct Guard {
     names: Vec<String>,
@@ -23,13 +22,13 @@ const POLICY: &str =
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 impl Guard {
-    /// Loopback's names, and these.
+    /// Creates a guard with loopback's names and these.
     pub fn new(more: &[String]) -> Self {
         let own = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
         Self { names: own.into_iter().chain(more.iter().map(|n| n.to_ascii_lowercase())).collect() }
     }
 
-    /// Why a request with these headers is refused, if it is.
+    /// Returns the reason why a request with these headers is refused, if it is.
     fn refuses(&self, headers: &HeaderMap) -> Option<String> {
         let Some(host) = text(headers, header::HOST) else {
             return Some("no Host header".to_owned());
@@ -37,15 +36,14 @@ impl Guard {
         if !self.names.contains(&name(host)) {
             return Some(format!("Host {host} is not this page; --allow-name adds names"));
         }
-        // Browsers send Origin with every POST; where they do, it must be the page itself, port
-        // included.
+        // Browsers send Origin with every POST; if present, it must be this page, port included.
         if let Some(origin) = text(headers, header::ORIGIN)
             && origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
                 != Some(host)
         {
             return Some(format!("Origin {origin} is not this page"));
         }
-        // It comes with GETs too, which stop and reset.
+        // Sec-Fetch-Site also comes with the GETs that stop and reset.
         match headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()) {
             None | Some("same-origin" | "none") => None,
             Some(site) => Some(format!("the request comes from another site ({site})")),
@@ -73,7 +71,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).map(|v| v.to_str().unwrap_or("unreadable"))
 }
 
-/// The host without its port.
+/// Returns the host without its port.
 fn name(host: &str) -> String {
     let end = host.rfind(':').filter(|&i| i > host.rfind(']').unwrap_or(0)).unwrap_or(host.len());
     host[..end].to_ascii_lowercase()

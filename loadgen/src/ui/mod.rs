@@ -1,8 +1,8 @@
-//! `loadgen ui`: a page with Locust's form, and Locust's calls behind it.
+//! `loadgen ui`: a page with Locust's form and API.
 //!
-//! The page is a view: it polls `stats`, which come from the run's events, and measures nothing
-//! itself. What it may do is guarded by `guard`: a web page of somebody else must not be able to
-//! drive a generator on this machine.
+//! The page is a view: it polls `stats`, which are filled from the run's events, and measures
+//! nothing itself. `guard` protects it, so that a foreign web page cannot drive a generator on this
+//! machine.
 
 mod guard;
 mod run;
@@ -27,22 +27,22 @@ pub use guard::Guard;
 
 use crate::{Error, runner::Source};
 
-/// What `loadgen ui` is given.
+/// Settings of `loadgen ui`.
 #[derive(Debug, Clone)]
 pub struct UiSettings {
-    /// Where the page is served.
+    /// Address of the page.
     pub bind: SocketAddr,
-    /// What the form starts with, and may be loaded.
+    /// Initial content of the form, which may be loaded.
     pub sources: Vec<Source>,
     /// Further hosts that may be loaded.
     pub allow_hosts: Vec<Host>,
-    /// Whom `https://` hosts have to be vouched for by.
+    /// Trust settings for `https://` hosts.
     pub trust: Trust,
-    /// Of every user.
+    /// Think time of every user.
     pub wait_time: WaitTime,
-    /// What users send; the target is asked for an example where it lacks a payload.
+    /// Request of the users; if it lacks a payload, the target provides an example.
     pub request: Request,
-    /// A request that takes longer has failed.
+    /// Request timeout.
     pub timeout: Duration,
     /// Processors for the load threads.
     pub pin: Vec<usize>,
@@ -51,12 +51,12 @@ pub struct UiSettings {
 }
 
 impl UiSettings {
-    /// Returns what the form starts with, in one line.
+    /// Returns the initial content of the form, in one line.
     fn named(&self) -> String {
         named(&self.sources)
     }
 
-    /// Returns what the form asks to load, if that is allowed.
+    /// Returns the sources that the form asks for, if they are allowed.
     fn allowed(&self, asked: &str) -> Result<Vec<Source>, String> {
         if asked.trim().is_empty() || asked.trim() == self.named() {
             return Ok(self.sources.clone());
@@ -84,10 +84,10 @@ fn named(sources: &[Source]) -> String {
     sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Serves the page until `stop` is done.
+/// Serves the page until `stop` completes.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// Returns an error if the address cannot be bound.
 pub async fn serve(
     settings: UiSettings,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -97,7 +97,7 @@ pub async fn serve(
         Error::Machine(format!("cannot listen on {bind}: {e}\n  help: choose another with --bind"))
     })?;
     let addr = listener.local_addr().unwrap_or(bind);
-    // Not eprintln!: it panics where standard error has gone away.
+    // Not eprintln!, which panics if standard error is closed.
     let _ =
         writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.named());
     let guard = Guard::new(&settings.allow_names);
@@ -122,7 +122,7 @@ fn router(runs: Arc<Runs>, guard: Guard) -> Router {
 }
 
 async fn page(State(runs): State<Arc<Runs>>) -> Html<String> {
-    // The host is the operator's own word, but it goes into an attribute all the same.
+    // The operator chose the host, but it still needs escaping inside an attribute.
     Html(include_str!("page.html").replace("{{host}}", &escape(&runs.settings().named())))
 }
 
@@ -158,7 +158,7 @@ async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
     let sources = runs.settings().allowed(form.host.as_deref().unwrap_or_default())?;
     let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
         Some(text) => parse_run_time(text)?,
-        // Until it is stopped.
+        // The default lasts until a stop.
         None => Duration::from_secs(24 * 3600),
     };
     let host = named(&sources);

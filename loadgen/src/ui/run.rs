@@ -1,4 +1,4 @@
-//! The one run that the page controls.
+//! The run that the page controls.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
@@ -18,7 +18,7 @@ use crate::{
     runner::{Reached, Source, follow},
 };
 
-/// What the form asks for.
+/// Content of the form.
 #[derive(Debug, Clone)]
 pub(super) struct Swarm {
     pub(super) users: u32,
@@ -27,7 +27,7 @@ pub(super) struct Swarm {
     pub(super) run_time: Duration,
 }
 
-/// The state of the page: at most one run at a time.
+/// State of the page: at most one run at a time.
 pub(super) struct Runs {
     settings: UiSettings,
     stats: Arc<Mutex<Stats>>,
@@ -48,7 +48,7 @@ impl Runs {
         &self.settings
     }
 
-    /// Starts users.
+    /// Starts a run.
     pub(super) async fn start(self: &Arc<Self>, swarm: Swarm) -> Result<(), Error> {
         let plan =
             Plan::steady(swarm.users, swarm.spawn_rate, swarm.run_time, self.settings.wait_time)
@@ -59,8 +59,8 @@ impl Runs {
         }
         let control = Control::default();
         *lock(&self.current) = control.clone();
-        // A task of its own: a browser that goes away drops its request here, and the page must not
-        // be left claimed.
+        // Spawned as a task: a browser that disconnects cancels its request here, which must not
+        // leave the page claimed.
         let runs = Arc::clone(self);
         let launch = tokio::spawn(async move { runs.launch(swarm, plan, control).await });
         launch.await.unwrap_or_else(|e| Err(Error::Machine(e.to_string())))
@@ -97,7 +97,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Whether the target is there and likes the request.
+    /// Connects to the sources and checks that they accept the request.
     async fn prepare(
         &self,
         swarm: Swarm,
@@ -119,12 +119,12 @@ impl Runs {
         Ok((segment, targets, reached))
     }
 
-    /// Begins no more requests; those in flight may end.
+    /// Stops the run: no request begins any more, and those in flight may end.
     pub(super) fn stop(&self) {
         lock(&self.current).stop();
     }
 
-    /// Stops, and waits until the last request has ended.
+    /// Stops the run, and waits until the last request has ended.
     pub(super) async fn stop_and_wait(&self) {
         self.stop();
         while lock(&self.stats).is_running() {
@@ -141,7 +141,8 @@ impl Runs {
     }
 }
 
-/// A thread that panicked while it held a lock leaves figures behind that are at most a second old.
+/// Locks a mutex, ignoring poison: a thread that panicked left figures that are at most a second
+/// old.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What the page shows, under Locust's names.
+//! Statistics of the page, named as in Locust.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,10 +11,10 @@ use loadtest::{
 };
 use serde::Serialize;
 
-/// Points that the charts keep: half an hour.
+/// Points kept for the charts: half an hour.
 const HISTORY: usize = 1800;
 
-/// What Locust says of a test.
+/// State of a test, as in Locust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -42,7 +42,7 @@ pub(super) struct Stats {
     failures_per_second: f64,
     history: VecDeque<Point>,
     problem: Option<String>,
-    /// The last that was told of the addresses.
+    /// Latest message about the addresses.
     notice: Option<String>,
 }
 
@@ -54,12 +54,12 @@ pub(super) struct Point {
     users: u32,
     rps: u64,
     failures: u64,
-    /// Milliseconds, of the requests of this second alone.
+    /// Percentiles of this second's requests, in milliseconds.
     p50: f64,
     p95: f64,
 }
 
-/// The answer of `/stats/requests`.
+/// Answer to `/stats/requests`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     state: State,
@@ -71,7 +71,7 @@ pub(super) struct Report {
     stats: Vec<Row>,
     errors: Vec<ErrorRow>,
     addresses: Vec<AddressRow>,
-    /// How many addresses take load.
+    /// Message on the number of addresses that take load.
     spread: String,
     history: VecDeque<Point>,
     problem: Option<String>,
@@ -142,8 +142,8 @@ impl Stats {
         }
     }
 
-    /// Takes the page for a new test against `host`, with figures from zero; `false` if one is
-    /// running.
+    /// Claims the page for a new test against `host` and resets the figures. Returns false if a
+    /// test is running.
     pub(super) fn claim(&mut self, host: &str) -> bool {
         if self.is_running() {
             return false;
@@ -203,7 +203,7 @@ impl Stats {
         });
     }
 
-    /// Figures from zero; the test goes on.
+    /// Resets the figures; the test goes on.
     pub(super) fn reset(&mut self) {
         let (state, users) = (self.state, self.users);
         *self = Self::of(&self.host.clone(), &self.method, &self.path);

@@ -1,33 +1,33 @@
-//! Requests by the address that they went to.
+//! Requests by target address.
 
 use std::collections::BTreeMap;
 
 use super::Latencies;
 use crate::workload::Address;
 
-/// What became of the requests to one address.
+/// Counts and service times of the requests to one address.
 #[derive(Debug, Clone, Default)]
 pub struct AddressRequests {
     /// Requests that ended.
     pub requests: u64,
-    /// Of these, the failed ones.
+    /// Requests that failed, among those that ended.
     pub failures: u64,
-    /// From sending to the last byte; without failures that did not take their time.
+    /// Times from sending to the last byte. Failures that made no user wait are left out.
     pub service: Latencies,
 }
 
-/// The same of every address.
+/// Requests of each address.
 pub type ByAddress = BTreeMap<Address, AddressRequests>;
 
 impl AddressRequests {
-    /// Adds others to the same address.
+    /// Adds other requests to the same address.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.failures += other.failures;
         self.service.merge(&other.service);
     }
 
-    /// One with nothing in it yet, and with room for what this one has.
+    /// Returns an empty value whose histogram is sized for the values seen here.
     pub(super) fn emptied(&self) -> Self {
         Self { service: self.service.emptied(), ..Self::default() }
     }

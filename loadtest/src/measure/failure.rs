@@ -1,10 +1,10 @@
-//! How requests fail.
+//! Kinds of request failures.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request failed.
+/// Reason why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -12,30 +12,29 @@ pub enum FailureKind {
     ConnectRefused,
     /// The connection could not be made for another reason.
     ConnectFailed,
-    /// The TLS handshake failed, for instance since nobody who is trusted speaks for the
-    /// certificate.
+    /// The TLS handshake failed, for instance because no trusted authority signed the certificate.
     Tls,
-    /// No whole answer within the timeout.
+    /// No complete answer arrived within the timeout.
     Timeout,
     /// The server closed or reset the connection instead of answering.
     ConnectionClosed,
-    /// What came is no HTTP/1.1 answer.
+    /// The response is not valid HTTP/1.1.
     Malformed,
-    /// It was due and never sent: all connections were busy, or the user was until the end.
+    /// The request was due and never sent: all connections were busy, or the user was until the
+    /// end.
     Dropped,
-    /// The login's answer has no token.
+    /// The login's answer contains no token.
     NoToken,
-    /// An answer that a check has to see whole, and that is larger than what is kept for checks.
+    /// The answer has to be checked whole and is larger than the buffer for checks.
     TooLarge,
-    /// An answer with this status, which is not 2xx.
+    /// The answer has this status, which is not 2xx.
     Status(u16),
-    /// An answer that did not pass the scenario's check with this number.
+    /// The answer failed the scenario's check with this number.
     Check(u16),
 }
 
 impl FailureKind {
-    /// Whether the user was made to wait before it came to this, so that the wait counts among the
-    /// times.
+    /// Returns true if the user waited before this failure, so that its time counts as a latency.
     pub fn took_its_time(self) -> bool {
         matches!(
             self,
@@ -43,12 +42,12 @@ impl FailureKind {
         )
     }
 
-    /// Whether no whole answer came: the request was due and was not completed.
+    /// Returns true if no complete answer came: the request was due and was not completed.
     pub fn is_unanswered(self) -> bool {
         !matches!(self, Self::NoToken | Self::TooLarge | Self::Status(_) | Self::Check(_))
     }
 
-    /// Whether the target could not be connected to: another one may do.
+    /// Returns true if connecting to the target failed; another target may work.
     pub fn is_unreachable(self) -> bool {
         matches!(self, Self::ConnectRefused | Self::ConnectFailed | Self::Tls)
     }
@@ -77,30 +76,30 @@ impl fmt::Display for FailureKind {
 /// Failures of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// How many.
+    /// Number of failures.
     pub count: u64,
-    /// When the first one was, from the start of the plan.
+    /// Time of the first failure, from the start of the plan.
     pub first: Duration,
-    /// When the last one was.
+    /// Time of the last failure, from the start of the plan.
     pub last: Duration,
-    /// How long all of them took together, from sending to the failure.
+    /// Sum of the times from sending to the failure.
     pub took: Duration,
-    /// How long the longest took.
+    /// Longest time from sending to the failure.
     pub longest: Duration,
 }
 
 impl Failures {
-    /// Counts one more, which ended at `at` and took so long.
+    /// Counts one failure that ended at `at` after `took`.
     pub fn add(&mut self, at: Duration, took: Duration) {
         self.merge(&Self { count: 1, first: at, last: at, took, longest: took });
     }
 
-    /// Returns how long one took, on average.
+    /// Returns the mean time from sending to the failure.
     pub fn mean(&self) -> Duration {
         Duration::from_secs_f64(self.took.as_secs_f64() / self.count.max(1) as f64)
     }
 
-    /// Counts another thread's.
+    /// Adds the failures of another thread.
     pub fn merge(&mut self, other: &Self) {
         self.first = if self.count == 0 { other.first } else { self.first.min(other.first) };
         self.last = self.last.max(other.last);

@@ -1,38 +1,37 @@
-//! What the generator itself used and lacked.
+//! Resources that the generator used and lacked.
 
 use serde::{Deserialize, Serialize};
 
-/// The generator in one second.
+/// Generator figures of one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GeneratorSecond {
     /// CPU seconds used by the busiest thread.
     pub cpu: f64,
-    /// Seconds that the worst thread was ready to run and waited for a processor; none where the
-    /// kernel does not tell.
+    /// Run-queue delay of the worst thread in seconds: ready to run, waiting for a processor.
+    /// `None` if the kernel does not report it.
     pub run_delay: Option<f64>,
-    /// Share of its processors' time that the hypervisor gave to others; none where the kernel does
-    /// not tell.
+    /// CPU steal: share of the generator's processor time that the hypervisor gave to others.
+    /// `None` if the kernel does not report it.
     pub steal: Option<f64>,
 }
 
-/// The generator in a window.
+/// Generator figures of a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorLoad {
-    /// CPU seconds of the busiest thread in each second, as a share of the second; the largest.
+    /// Largest share of a second that the busiest thread spent on the CPU.
     pub busiest_core: f64,
-    /// Time that a thread was ready to run and waited for a processor (run-queue delay), as a share
-    /// of a second; the worst thread's worst second. None where the kernel does not tell, here and
-    /// below.
+    /// Run-queue delay (ready to run, waiting for a processor) in the worst second of the worst
+    /// thread, as a share of that second. `None` if the kernel does not report it, here and below.
     pub run_delay: Option<f64>,
-    /// The same as a share of the window: the mean over its seconds, of each the worst thread's.
+    /// Mean run-queue delay over the window's seconds, of each second's worst thread, as a share.
     pub run_delay_share: Option<f64>,
-    /// Share of the time of the generator's processors in the window that the hypervisor gave to
+    /// CPU steal: share of the generator's processor time in the window that the hypervisor gave to
     /// others.
     pub steal_share: Option<f64>,
 }
 
 impl GeneratorSecond {
-    /// Adds another thread's share of the same second.
+    /// Adds another thread's figures of the same second.
     pub fn merge(&mut self, other: &Self) {
         self.cpu = self.cpu.max(other.cpu);
         self.run_delay = larger(self.run_delay, other.run_delay);
@@ -41,7 +40,7 @@ impl GeneratorSecond {
 }
 
 impl GeneratorLoad {
-    /// Of a window of these seconds.
+    /// Returns the figures of a window of these seconds.
     pub fn of<'a>(seconds: impl Iterator<Item = &'a GeneratorSecond> + Clone) -> Self {
         let run_delays = seconds.clone().filter_map(|second| second.run_delay);
         Self {
@@ -52,7 +51,7 @@ impl GeneratorLoad {
         }
     }
 
-    /// Takes the larger figures.
+    /// Keeps the larger of each pair of figures.
     pub fn merge(&mut self, other: &Self) {
         self.busiest_core = self.busiest_core.max(other.busiest_core);
         self.run_delay = larger(self.run_delay, other.run_delay);

@@ -1,12 +1,11 @@
-//! Latencies in an HDR histogram: 1 us to 60 s at 3 significant digits, whatever the number of
-//! samples.
+//! Latencies in an HDR histogram: 1 us to 60 s at 3 significant digits, for any number of samples.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Recorded latencies. A value beyond 60 s counts as 60 s.
+/// Recorded latencies; values over 60 s count as 60 s.
 #[derive(Debug, Clone)]
 pub struct Latencies(Histogram<u64>);
 
@@ -14,26 +13,26 @@ const MAX_US: u64 = 60_000_000;
 
 impl Default for Latencies {
     fn default() -> Self {
-        // Grows to what it sees: an idle window costs little, a full one about 139 KB.
+        // Grows with the recorded values: an idle window costs little, a full one about 139 KB.
         Self(Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are within 0 to 5")))
     }
 }
 
 impl Latencies {
-    /// Adds one.
+    /// Records one latency.
     pub fn record(&mut self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(MAX_US).clamp(1, MAX_US);
-        // Grows as needed, so that nothing within the bounds can be refused.
+        // The histogram grows as needed, so it accepts every value within the bounds.
         let _ = self.0.record(us);
     }
 
-    /// Adds so many of one latency.
+    /// Records the same latency `count` times.
     pub fn record_many(&mut self, latency: Duration, count: u64) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(MAX_US).clamp(1, MAX_US);
         let _ = self.0.record_n(us, count);
     }
 
-    /// One with nothing in it yet, that need not grow for what this one has.
+    /// Returns an empty histogram that need not grow for the values seen here.
     pub fn emptied(&self) -> Self {
         if self.0.is_empty() {
             return Self::default();
@@ -45,27 +44,27 @@ impl Latencies {
         Self(empty)
     }
 
-    /// What is recorded, in microseconds.
+    /// Returns the histogram, in microseconds.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.0
     }
 
-    /// Adds all of another's.
+    /// Adds all latencies of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.0 += &other.0;
     }
 
-    /// How many there are.
+    /// Returns the number of recorded latencies.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The latency that a share `q` (0 to 1) of them does not exceed; zero if there are none.
+    /// Returns the latency that a share `q` (0 to 1) of the values does not exceed; zero if empty.
     pub fn quantile(&self, q: f64) -> Duration {
         Duration::from_micros(self.0.value_at_quantile(q))
     }
 
-    /// The figures that are reported.
+    /// Returns the reported percentiles, in milliseconds.
     pub fn percentiles(&self) -> Percentiles {
         let ms = |q: f64| self.0.value_at_quantile(q) as f64 / 1000.0;
         Percentiles {
@@ -81,7 +80,7 @@ impl Latencies {
     }
 }
 
-/// Latencies in milliseconds.
+/// Percentiles of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Percentiles {

@@ -1,4 +1,4 @@
-//! Windows of requests: pure bookkeeping, one recorder a thread, merged when a window is over.
+//! Windows of requests: pure bookkeeping, one recorder per thread, merged when a window ends.
 
 mod address;
 mod failure;

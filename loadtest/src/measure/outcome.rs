@@ -5,24 +5,24 @@ use super::{ByAddress, Window, Words};
 /// Result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// One for each step of the plan that began; a step that was stopped has a shorter window.
+    /// Windows of the plan's steps that began; a stopped step has a shorter window.
     pub steps: Vec<Measured>,
-    /// All requests, those of the ramps included.
+    /// All requests, including those of the ramps.
     pub total: Measured,
-    /// All requests by the address that they went to.
+    /// All requests by target address.
     pub addresses: ByAddress,
-    /// The server's own words for the first failure of each kind.
+    /// The server's response text for the first failure of each kind.
     pub words: Words,
-    /// Stopped before the plan's end.
+    /// True if the run was stopped before the plan's end.
     pub stopped: bool,
 }
 
-/// Requests of a window, all together and by task.
+/// Requests of a window, in total and by task.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// All tasks.
+    /// Requests of all tasks.
     pub all: Window,
-    /// Each task of the scenario, in its order.
+    /// Requests of each task, in the scenario's order.
     pub tasks: Vec<Window>,
 }
 

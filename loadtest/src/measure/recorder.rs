@@ -1,33 +1,33 @@
-//! One thread's recorder: no locks, no allocation once a window has seen its first requests.
+//! Recorder of one thread: no locks, and no allocation once a window has seen its first requests.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{AddressRequests, FailureKind, GeneratorSecond, SLICE, Slice, ThreadSecond, Window};
 use crate::workload::{Address, StepTimes};
 
-/// A request that came to its end.
+/// A finished request.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished {
-    /// Of which task of the scenario.
+    /// Index of the scenario's task.
     pub task: u16,
-    /// The target that it went to; none of one that was never sent.
+    /// Index of the target; none if the request was never sent.
     pub target: Option<usize>,
-    /// The window that `begun` gave.
+    /// Slot returned by [`Recorder::begun`].
     pub slot: Slot,
-    /// When it was due; from the start of the plan, like all times here.
+    /// Intended time, from the start of the plan like all times here.
     pub due: Duration,
-    /// When it was sent, or would have been if the connection had been made.
+    /// Time of sending; for a failed connection, the time at which sending would have begun.
     pub sent: Duration,
-    /// When the last byte came, or it was given up.
+    /// Time of the last byte, or of giving up.
     pub end: Duration,
     /// Bytes of the answer.
     pub bytes: u64,
-    /// How it failed, if it did.
+    /// Kind of failure, if the request failed.
     pub failure: Option<FailureKind>,
 }
 
-/// Where a request belongs: the step in which it was due, and whether that was in the step's window
-/// or before, while users were started. One that was due after all steps belongs to none.
+/// Place of a request: the step in which it was due, and whether that was inside the step's window
+/// or during the ramp and warm-up before it. A request due after all steps belongs to none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slot {
     step: u32,
@@ -39,22 +39,23 @@ pub struct Slot {
 pub struct Recorder {
     times: Vec<StepTimes>,
     limits: Vec<Duration>,
-    /// For each step, its window for each task.
+    /// Windows by step and task.
     steps: Vec<Vec<Window>>,
-    /// Requests begun and not ended, by step, those of its ramp included, for what they hold up may
-    /// be due in the window: that is complete when it is over and this is 0.
+    /// Requests begun and not yet ended, by step, including those due in the step's ramp: a request
+    /// that they hold up may be due in the window. A window is complete once it is over and this
+    /// count is 0.
     open: Vec<u64>,
-    /// For each task: what was due outside every window, and all windows that were taken out.
+    /// Requests outside every window and those of windows already taken out, by task.
     rest: Vec<Window>,
     second: ThreadSecond,
-    /// Kinds of failure of which it is known what the server said.
+    /// Kinds of failure whose response text is already known.
     known_words: BTreeSet<FailureKind>,
-    /// The step of the last request, which is nearly always that of the next one.
+    /// Step of the last request, nearly always also that of the next one.
     current: usize,
 }
 
 impl Recorder {
-    /// For steps at these times, a scenario of so many tasks, and an objective with these latency
+    /// Creates a recorder for these step times, a number of tasks, and the objective's latency
     /// limits (at most [`Window::MAX_LIMITS`]).
     pub fn new(times: Vec<StepTimes>, tasks: usize, limits: &[Duration]) -> Self {
         let window = |t: &StepTimes| {
@@ -75,8 +76,7 @@ impl Recorder {
         }
     }
 
-    /// The targets are at these addresses from now on; the first of them are those of the last
-    /// call.
+    /// Extends the list of target addresses; `addresses` begins with those of the last call.
     pub fn reach(&mut self, addresses: impl Iterator<Item = Address>) {
         let known = self.second.addresses.len();
         self.second
@@ -84,7 +84,7 @@ impl Recorder {
             .extend(addresses.skip(known).map(|address| (address, AddressRequests::default())));
     }
 
-    /// A request that was due at `due` is begun, or waits for the user's last one to end.
+    /// Records that a request due at `due` begins, or waits for the user's previous one to end.
     pub fn begun(&mut self, task: u16, due: Duration) -> Slot {
         let slot = self.slot_of(due);
         if let Some(open) = self.open.get_mut(slot.step as usize) {
@@ -94,28 +94,28 @@ impl Recorder {
         slot
     }
 
-    /// The generator began a request so much after it could have.
+    /// Records that the generator began a request `lag` later than it could have.
     pub fn late(&mut self, task: u16, slot: Slot, lag: Duration) {
         self.second.lag.record(lag);
         self.window(slot, task).lag.record(lag);
     }
 
-    /// A connection was made for a request.
+    /// Records the time taken to connect for a request.
     pub fn connected(&mut self, task: u16, slot: Slot, took: Duration) {
         self.window(slot, task).connect.record(took);
     }
 
-    /// An idle connection that the server had closed is opened again for a request.
+    /// Counts an idle connection that the server had closed and that is opened again for a request.
     pub fn reopened(&mut self, task: u16, slot: Slot) {
         self.window(slot, task).reopened += 1;
     }
 
-    /// A request is sent once more.
+    /// Counts a request that is sent a second time.
     pub fn resent(&mut self, task: u16, slot: Slot) {
         self.window(slot, task).resent += 1;
     }
 
-    /// Keeps what the server said of the first failure of its kind.
+    /// Keeps the server's response text for the first failure of each kind.
     pub fn words(&mut self, kind: FailureKind, words: impl FnOnce() -> String) {
         if !self.known_words.contains(&kind) {
             self.known_words.insert(kind);
@@ -123,12 +123,12 @@ impl Recorder {
         }
     }
 
-    /// A request that was begun has ended.
+    /// Records the end of a request that was begun.
     pub fn finished(&mut self, request: &Finished) {
         let Finished { task, target, slot, due, sent, end, bytes, failure } = *request;
         let (service, intended) = (end.saturating_sub(sent), end.saturating_sub(due));
-        // A failure that comes at once must not make the service look fast; one that made the user
-        // wait counts as such.
+        // An instant failure must not make the service look fast; one after a wait counts as a
+        // latency.
         let timed = failure.is_none_or(FailureKind::took_its_time);
         let over: [bool; Window::MAX_LIMITS] = std::array::from_fn(|i| {
             self.limits.get(i).is_some_and(|&limit| failure.is_some() || intended > limit)
@@ -153,7 +153,7 @@ impl Recorder {
         if slot.is_measured {
             let slice =
                 ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
-            // Slices are those of all tasks together; the first task's window has them.
+            // Slices count all tasks together; the first task's window holds them.
             if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice))
             {
                 slice.requests += 1;
@@ -163,13 +163,13 @@ impl Recorder {
         }
     }
 
-    /// Whether every request that was due in step `step` and was begun has ended.
+    /// Returns true if every request that was due in step `step` and was begun has ended.
     pub fn is_complete(&self, step: usize) -> bool {
         self.open[step] == 0
     }
 
-    /// Takes the windows of a step out, one for each task; its slices, of all tasks, are in the
-    /// first.
+    /// Takes out the windows of a step, one for each task. Its slices, which count all tasks, are
+    /// in the first window.
     pub fn take_step(&mut self, step: usize) -> Vec<Window> {
         let windows = std::mem::take(&mut self.steps[step]);
         for (rest, window) in self.rest.iter_mut().zip(&windows) {
@@ -178,8 +178,8 @@ impl Recorder {
         windows
     }
 
-    /// Takes the windows of all requests out, one for each task; what was not taken by steps is in
-    /// none of them.
+    /// Takes out the windows of all requests, one for each task: those of every step, and those due
+    /// outside the steps' windows.
     pub fn take_total(&mut self) -> Vec<Window> {
         for step in 0..self.steps.len() {
             self.take_step(step);
@@ -187,7 +187,7 @@ impl Recorder {
         std::mem::take(&mut self.rest)
     }
 
-    /// Ends the second and begins the next.
+    /// Ends the current second and begins the next.
     pub fn take_second(
         &mut self,
         index: u64,
@@ -210,7 +210,7 @@ impl Recorder {
 
     fn window(&mut self, slot: Slot, task: u16) -> &mut Window {
         let windows = match slot {
-            // A window that was taken out gets no more requests; were it otherwise, they are not
+            // Requests of a window that was already taken out count in `rest`, so that none is
             // lost.
             Slot { step, is_measured: true } if !self.steps[step as usize].is_empty() => {
                 &mut self.steps[step as usize]

@@ -1,81 +1,80 @@
-//! A second as it went by: for live views, charts and early ends.
+//! One second of load: for live views, charts and early ends.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{AddressRequests, ByAddress, FailureKind, GeneratorSecond, Latencies, Window};
 use crate::workload::Address;
 
-/// What a server said, by the kind of failure; an empty text where it said nothing.
+/// Server response texts by kind of failure; empty where the server sent none.
 pub type Words = BTreeMap<FailureKind, String>;
 
-/// The last full second, as seen when it ended.
+/// The last full second, as known when it ended.
 #[derive(Debug, Clone, Default)]
 pub struct Second {
-    /// Which, from the start of the plan.
+    /// Number of the second, from the start of the plan.
     pub index: u64,
-    /// Users started by now.
+    /// Users present in this second.
     pub users: u32,
-    /// Requests that ended in it.
+    /// Requests that ended in this second.
     pub requests: u64,
-    /// Of these, the failed ones.
+    /// Failed requests, among those that ended.
     pub failures: u64,
-    /// Of these, the ones that failed or were over each limit.
+    /// Requests that failed or exceeded each latency limit, among those that ended.
     pub over: [u64; Window::MAX_LIMITS],
-    /// Of these, from sending to the last byte.
+    /// Service times, from sending to the last byte.
     pub service: Latencies,
-    /// Of these, from when they were due to the last byte.
+    /// Times from the intended start to the last byte.
     pub intended: Latencies,
-    /// Why they failed.
+    /// Failures by kind.
     pub kinds: BTreeMap<FailureKind, u64>,
-    /// What the server said of the first failure of a kind, where it was this one.
+    /// Server response text for the first failure of a kind, if it happened in this second.
     pub words: Words,
-    /// Bytes of their answers.
+    /// Bytes of the answers.
     pub bytes: u64,
-    /// The same of each task of the scenario, in its order; empty in seconds that were kept for
-    /// their totals.
+    /// Figures of each task, in the scenario's order; empty in seconds reduced to totals.
     pub tasks: Vec<TaskSecond>,
-    /// The same of each address; empty in seconds that were kept for their totals.
+    /// Figures of each address; empty in seconds reduced to totals.
     pub addresses: ByAddress,
-    /// The generator's lateness.
+    /// Generator lateness.
     pub lag: Latencies,
-    /// What the generator itself used.
+    /// Resources used by the generator.
     pub generator: GeneratorSecond,
 }
 
-/// A second of one task.
+/// One second of one task.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSecond {
-    /// Requests that ended in it.
+    /// Requests that ended in this second.
     pub requests: u64,
-    /// Of these, from sending to the last byte.
+    /// Service times, from sending to the last byte.
     pub service: Latencies,
-    /// Of these, from when they were due to the last byte.
+    /// Times from the intended start to the last byte.
     pub intended: Latencies,
-    /// Why they failed.
+    /// Failures by kind.
     pub kinds: BTreeMap<FailureKind, u64>,
-    /// Bytes of their answers.
+    /// Bytes of the answers.
     pub bytes: u64,
 }
 
-/// One thread's share of a second. Totals of its tasks are for another thread to make: this one has
-/// requests to begin.
+/// One thread's share of a second. Another thread sums up the tasks, because this one has requests
+/// to begin.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadSecond {
-    /// As in [`Second`].
+    /// Number of the second, as in [`Second`].
     pub index: u64,
-    /// Of this thread.
+    /// Users of this thread.
     pub users: u32,
-    /// Requests that failed or were over each limit.
+    /// Requests that failed or exceeded each latency limit.
     pub over: [u64; Window::MAX_LIMITS],
-    /// Each task of the scenario, in its order.
+    /// Figures of each task, in the scenario's order.
     pub tasks: Vec<TaskSecond>,
-    /// What the server said of failures that were this thread's first of their kind.
+    /// Server response texts for this thread's first failure of each kind.
     pub words: Words,
-    /// Each address, in the order of its targets.
+    /// Figures of each address, in the order of the targets.
     pub addresses: Vec<(Address, AddressRequests)>,
-    /// This thread's lateness.
+    /// Lateness of this thread.
     pub lag: Latencies,
-    /// What it used.
+    /// Resources used by this thread.
     pub generator: GeneratorSecond,
 }
 
@@ -118,7 +117,7 @@ impl Second {
         self.generator.merge(&other.generator);
     }
 
-    /// What verdicts look at: a second of a long run without its largest parts.
+    /// Returns the counts that verdicts need, without latencies, tasks, addresses and texts.
     pub fn counts(&self) -> Self {
         Self {
             service: Latencies::default(),
@@ -132,7 +131,7 @@ impl Second {
         }
     }
 
-    /// The second without its tasks: what long runs keep.
+    /// Returns the second without its tasks, addresses and texts, as long runs keep it.
     pub fn totals(&self) -> Self {
         Self { service: self.service.clone(), intended: self.intended.clone(), ..self.counts() }
     }
@@ -149,7 +148,7 @@ impl TaskSecond {
 }
 
 impl ThreadSecond {
-    /// For a scenario of so many tasks.
+    /// Creates an empty second for a number of tasks.
     pub(super) fn new(tasks: usize) -> Self {
         Self { tasks: vec![TaskSecond::default(); tasks], ..Self::default() }
     }
@@ -164,8 +163,8 @@ impl ThreadSecond {
         }
     }
 
-    /// Adds a request that has ended; `times`, service and intended, are none for a failure that
-    /// did not take its time.
+    /// Adds a request that has ended. `times` holds the service and intended times; it is `None`
+    /// for a failure that made no user wait.
     pub(super) fn finished(
         &mut self,
         task: u16,
@@ -187,7 +186,7 @@ impl ThreadSecond {
         }
     }
 
-    /// One with nothing in it yet, and with room for what this one has.
+    /// Returns an empty second whose histograms are sized for the values seen here.
     pub(super) fn emptied(&self) -> Self {
         let task = |task: &TaskSecond| TaskSecond {
             service: task.service.emptied(),

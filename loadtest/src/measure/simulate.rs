@@ -1,6 +1,7 @@
-//! A plan played on a simulated clock, against a service that is a function: what has to be
-//! measured is then known from a book, and nothing but the schedule, the clocks and the recorder
-//! can be wrong.
+//! Simulation of a plan on a simulated clock, against a service that is a function.
+//!
+//! Queueing theory gives the expected measurements, so only the schedule, the clocks and the
+//! recorder can be wrong.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -10,8 +11,8 @@ use rand_pcg::Pcg32;
 use super::{Finished, Recorder, Window};
 use crate::workload::{Plan, Segment, Traffic, WaitTime};
 
-/// Plays a plan whose requests go to `service`, which is told when one is sent and says when it is
-/// answered. In the open model there is a connection for each.
+/// Plays a plan against `service`, a function from the time of sending to the time of the answer.
+/// In the open model every request has a connection of its own.
 pub fn simulate(plan: &Plan, mut service: impl FnMut(Duration) -> Duration) -> Window {
     let mut simulated =
         Simulated { recorder: Recorder::new(plan.times(), 1, &[]), service: &mut service };
@@ -33,7 +34,7 @@ struct Simulated<'a> {
 }
 
 impl Simulated<'_> {
-    /// A request that was due, and is sent as soon as its user can; returns when it is answered.
+    /// Records a request that was due at `due` and sent at `sent`; returns the time of its answer.
     fn request(&mut self, due: Duration, sent: Duration) -> Duration {
         let slot = self.recorder.begun(0, due);
         let end = (self.service)(sent);
@@ -53,7 +54,7 @@ impl Simulated<'_> {
     fn users(&mut self, plan: &Plan, wait_time: WaitTime) {
         let times = plan.times();
         let mut rng = Pcg32::seed_from_u64(plan.seed);
-        // By when they can send, which for a user that is late is not when it is due.
+        // Ordered by the time of sending, which is after the due time for a user that is late.
         let mut next: BinaryHeap<Reverse<(Duration, u32, Duration)>> = (0..plan.max_users())
             .filter_map(|user| {
                 plan.presence(user, &times, Duration::ZERO).map(|presence| (presence.from, user))
@@ -100,7 +101,8 @@ mod tests {
         move || mean.mul_f64(Exp1.sample(&mut rng))
     }
 
-    /// Every percentile to 99.9 is `-ln(1 - q)` times the mean, as of an exponential distribution.
+    /// Asserts that percentiles up to 99.9 are `-ln(1 - q)` times the mean, as in an exponential
+    /// distribution.
     fn is_exponential(times: &Latencies, mean: Duration, tolerance: f64) {
         for q in [0.5, 0.66, 0.75, 0.9, 0.95, 0.99, 0.999] {
             let (theory, seen) = (mean.mul_f64(-(1.0f64 - q).ln()), times.quantile(q));
@@ -112,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The server freezes at the end of every period.
+    /// Returns the time of the answer from a server that freezes in the last second of every ten.
     fn thaws(sent: Duration) -> Duration {
         let into = Duration::from_nanos((sent.as_nanos() % (SECOND * 10).as_nanos()) as u64);
         if into >= SECOND * 9 {
@@ -156,8 +158,8 @@ mod tests {
         assert!(p99.abs_diff(Duration::from_millis(900)) < Duration::from_millis(9), "{p99:?}");
     }
 
-    /// Users who wait for their answers send nothing while the server is frozen: service times hide
-    /// it (coordinated omission), and with pacing the times from the intended start do not.
+    /// In the closed model users send nothing while the server is frozen. Service times hide the
+    /// freeze (coordinated omission); with pacing, times from the intended start show it.
     #[test]
     fn coordinated_omission_shows() {
         let paced = "constant_pacing(0.1)".parse().unwrap();
@@ -172,15 +174,14 @@ mod tests {
         assert!(p99.abs_diff(Duration::from_millis(900)) < Duration::from_millis(20), "{p99:?}");
     }
 
-    /// Of users who think, each is in a cycle of a think time and a service time (the interactive
-    /// response time law).
+    /// Each user's cycle is a think time plus a service time (the interactive response time law).
     #[test]
     fn users_send_as_often_as_the_law_says() {
         let thinking = "expovariate(2)".parse().unwrap();
         let plan = Plan::steady(1000, 100_000.0, SECOND * 100, thinking).unwrap();
         let mut draw = exponential(Duration::from_millis(500));
         let window = simulate(&plan, |sent| sent + draw());
-        // 1000 users, 0.5 s + 0.5 s a cycle.
+        // 1000 users with a cycle of 0.5 s + 0.5 s.
         let rate = window.requests as f64 / 100.0;
         assert!((rate - 1000.0).abs() < 20.0, "{rate} a second");
         is_exponential(&window.service, Duration::from_millis(500), 0.05);

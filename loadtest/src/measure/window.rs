@@ -5,70 +5,69 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{FailureKind, Failures, GeneratorLoad, Latencies, Second};
 
 /// Length of the slices that verdicts are computed on. Requests of one 100 ms quota period share
-/// its stall, so single requests are no independent samples; slices of several periods nearly are.
+/// its stall, so single requests are not independent samples; slices of several periods nearly are.
 pub const SLICE: Duration = Duration::from_millis(500);
 
-/// Counts of a half-second slice.
+/// Request counts of a half-second slice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slice {
-    /// Requests due in it.
+    /// Requests due in the slice.
     pub requests: u32,
-    /// Of these, the ones that failed.
+    /// Failed requests, among those due.
     pub failures: u32,
-    /// Of these, the ones that failed or took longer than each latency limit, in the limits' order.
+    /// Requests that failed or exceeded each latency limit, in the limits' order.
     pub over: [u32; Window::MAX_LIMITS],
 }
 
-/// What became of the requests that were due in a window.
+/// Counts and latencies of the requests that were due in a window.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
-    /// Its length.
+    /// Length of the window.
     pub length: Duration,
-    /// Users that were connected, or trying to be, at its end.
+    /// Users connected or connecting at the window's end.
     pub users: u32,
-    /// Requests that were due in it, whatever became of them.
+    /// Requests due in the window, including failed and dropped ones.
     pub requests: u64,
-    /// How many of them failed, by why.
+    /// Failures by kind.
     pub failures: BTreeMap<FailureKind, Failures>,
-    /// From sending to the last byte, of requests that were answered, and of timeouts.
+    /// Times from sending to the last byte, of answered requests and of timeouts.
     pub service: Latencies,
-    /// From when the request was due to the last byte, of the same requests.
+    /// Times from the intended start to the last byte, of the same requests.
     pub intended: Latencies,
-    /// From when a request was due to when it was sent or its connection begun: the generator's own
-    /// lateness.
+    /// Generator lateness: from when a request could begin to when it was sent or began to connect.
     pub lag: Latencies,
-    /// Time to connect, of connections made for these requests.
+    /// Times to connect, of connections made for these requests.
     pub connect: Latencies,
-    /// Connections that the server had closed while idle and that were opened again.
+    /// Idle connections that the server had closed and that were opened again.
     pub reopened: u64,
-    /// Requests sent once more because a used connection was closed before the first byte of the
-    /// answer.
+    /// Requests sent a second time because a reused connection closed before the answer's first
+    /// byte.
     pub resent: u64,
-    /// Bytes of answers.
+    /// Bytes of the answers.
     pub bytes: u64,
     /// Half-second slices, in order.
     pub slices: Vec<Slice>,
-    /// What the generator itself used; of all tasks together only.
+    /// Resources used by the generator; set only in windows of all tasks together.
     pub generator: GeneratorLoad,
 }
 
 impl Window {
-    /// How many latency limits an objective may have.
+    /// Largest number of latency limits in an objective.
     pub const MAX_LIMITS: usize = 4;
 
-    /// Requests that failed.
+    /// Returns the number of failed requests.
     pub fn failed(&self) -> u64 {
         self.failures.values().map(|f| f.count).sum()
     }
 
-    /// Requests that were answered with 2xx, a second.
+    /// Returns the requests per second that were answered with 2xx.
     pub fn requests_per_second(&self) -> f64 {
         let seconds = self.length.as_secs_f64();
         if seconds > 0.0 { (self.requests - self.failed()) as f64 / seconds } else { 0.0 }
     }
 
-    /// What is known of a window while it is still open: seconds by when requests ended, not by
-    /// when they were due.
+    /// Returns the window so far from its seconds. They sort requests by the time of their end, not
+    /// by the time at which they were due.
     pub fn so_far<'a>(seconds: impl Iterator<Item = &'a Second> + Clone) -> Self {
         let mut window = Self {
             length: Duration::from_secs(seconds.clone().count() as u64),

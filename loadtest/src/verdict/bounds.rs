@@ -1,28 +1,28 @@
-//! How far the share that was seen may be from the true one.
+//! Confidence bounds for a measured share.
 
 use crate::measure::Slice;
 
-/// Width of the bounds, in standard errors: one-sided 98.75%, so that four looks at one window err
-/// in 5% at most.
+/// Width of the bounds in standard errors: one-sided 98.75%, so that four looks at one window err
+/// in at most 5% of cases.
 pub(super) const Z: f64 = 2.24;
-/// With none of n requests over, fewer than this over n are, with the same confidence: -ln(0.0125).
+/// Upper bound times n if none of n requests is over, at the same confidence: -ln(0.0125).
 const NONE_OF: f64 = 4.4;
 
-/// A share of requests, with confidence bounds.
+/// A share of requests with confidence bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
-    /// As it was seen.
+    /// Measured share.
     pub(super) share: f64,
-    /// Of that share.
+    /// Standard error of the share.
     pub(super) standard_error: f64,
-    /// It is no less.
+    /// Lower confidence bound.
     pub(super) lower: f64,
-    /// It is no more.
+    /// Upper confidence bound.
     pub(super) upper: f64,
 }
 
 impl Bounds {
-    /// Of the requests that `count` counts in each slice.
+    /// Returns the bounds for the share of requests that `count` counts in each slice.
     pub(super) fn of(slices: &[Slice], count: impl Fn(&Slice) -> u32) -> Self {
         let used = slices.iter().filter(|s| s.requests > 0);
         let pairs: Vec<(f64, f64)> =
@@ -34,12 +34,12 @@ impl Bounds {
         if x <= n / 2.0 {
             return Self::of_rare(&pairs, n, x);
         }
-        // What is rare is then the contrary.
+        // Above one half, the complement is the rare event.
         let contrary: Vec<(f64, f64)> = pairs.iter().map(|(n, x)| (*n, n - x)).collect();
         Self::of_rare(&contrary, n, n - x).of_the_contrary()
     }
 
-    /// Of slices with (requests, of these over the limit), with their sums.
+    /// Returns the bounds from slices of (requests, requests over the limit) and their sums.
     fn of_rare(slices: &[(f64, f64)], n: f64, x: f64) -> Self {
         let share = x / n;
         if x == 0.0 {
@@ -51,12 +51,13 @@ impl Bounds {
         let neighbours: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
         let of_slices =
             if m > 1.0 { m / (m - 1.0) * (squares + 2.0 * neighbours.max(0.0)) } else { x * x };
-        // Slices that agree by chance must not claim more than independent requests could.
+        // Slices that agree by chance must not claim more precision than independent requests
+        // allow.
         Self::of_share(share, of_slices.max(x * (1.0 - share)).sqrt() / n)
     }
 
-    /// Of a share with this standard error, which is that of `(share / standard error)^2`
-    /// independent events; of one event, where none was seen.
+    /// Returns the bounds for a share with this standard error, that of `(share / standard
+    /// error)^2` independent events. If none was seen, the standard error is that of one event.
     pub(super) fn of_share(share: f64, standard_error: f64) -> Self {
         if share > 0.5 {
             return Self::of_share(1.0 - share, standard_error).of_the_contrary();

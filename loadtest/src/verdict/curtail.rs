@@ -1,20 +1,19 @@
-//! Whether a window that is open yet is likely to be decided by going on.
+//! Chance that an open window will be decided if it goes on.
 //!
 //! Stochastic curtailment (Lan, Simon and Halperin, 1982), by predictive power: after a share f of
-//! the longest window a part of the objective has been missed by a share p of the requests, with
-//! the standard error s. At the window's end that share will be normal around p with a variance of
-//! (1 - f) s^2, whatever the truth is, and its bounds will be closer to it by the square root of f.
+//! the longest window, a share p of the requests violates a part of the objective, with the
+//! standard error s. At the window's end that share is normal around p with a variance of
+//! `(1 - f) s^2`, whatever the truth is. Its bounds are then closer to it by the square root of f.
 
 use std::time::Duration;
 
 use super::bounds::{Bounds, Z};
 use crate::{measure::Window, slo::Objective};
 
-/// Seconds that are less likely to decide are better spent on another trial.
+/// Smallest chance of a decision that justifies more seconds; below it, another trial is better.
 pub const LEAST_CHANCE: f64 = 0.1;
 
-/// The chance, about, that the window will have passed or failed by the time it is as long as
-/// `longest`.
+/// Returns the approximate chance that the window has passed or failed by the length `longest`.
 pub fn chance_to_decide(window: &Window, objective: &Objective, longest: Duration) -> f64 {
     let elapsed = (window.length.as_secs_f64() / longest.as_secs_f64()).min(1.0);
     let latency = objective.latency.iter().enumerate().map(|(i, limit)| {
@@ -29,7 +28,7 @@ pub fn chance_to_decide(window: &Window, objective: &Objective, longest: Duratio
         .map(|allowed| {
             Chances::of(Bounds::of(&window.slices, |slice| slice.failures), allowed, elapsed)
         })
-        // None at all is no question that more of them could answer.
+        // With no failure at all, more requests would not change the verdict on failures.
         .filter(|_| window.slices.iter().any(|slice| slice.failures > 0));
     let all = latency.chain(failures).fold(Chances { pass: 1.0, fail: 0.0 }, |all, part| Chances {
         pass: all.pass.min(part.pass),
@@ -38,7 +37,7 @@ pub fn chance_to_decide(window: &Window, objective: &Objective, longest: Duratio
     (all.pass + all.fail).min(1.0)
 }
 
-/// Of one part of an objective.
+/// Chances of a pass and of a fail for one part of an objective.
 struct Chances {
     pass: f64,
     fail: f64,
@@ -58,7 +57,8 @@ impl Chances {
     }
 }
 
-/// The standard normal distribution, by the logistic one that is never more than 0.01 from it.
+/// Returns the standard normal distribution function, by a logistic approximation that is never off
+/// by more than 0.01.
 fn normal(z: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * z).exp())
 }
@@ -68,8 +68,9 @@ mod tests {
     use super::*;
     use crate::measure::Slice;
 
-    /// After `seconds` of 60, with slices of half a second of which every tenth has `in_tenth` of
-    /// 2,500 over, each other one `in_others`.
+    /// Returns the chance after `seconds` of 60. Each half-second slice has 2,500 requests;
+    /// `in_tenth` of them are over the limit in every tenth slice and `in_others` in each other
+    /// one.
     fn chance(seconds: u64, in_tenth: u32, in_others: u32) -> f64 {
         let over = |i: u64| if i % 10 == 5 { in_tenth } else { in_others };
         let slice = |i| Slice { requests: 2500, failures: 0, over: [over(i), 0, 0, 0] };

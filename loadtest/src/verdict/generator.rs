@@ -1,4 +1,4 @@
-//! Whether the generator, and not the server, was the limit of a window.
+//! Detection of windows that the generator, not the server, limited.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use crate::{
     slo::Objective,
 };
 
-/// The generator's p99 lateness, as a share of the tightest latency limit, beyond which a window is
-/// invalid.
+/// Largest p99 lateness of the generator in a valid window, as a share of the tightest latency
+/// limit.
 pub(super) const MAX_LAG_SHARE: f64 = 0.2;
 /// Share of a window in which the generator may be kept from its processors, by other threads
 /// (run-queue delay) or by the hypervisor (steal). Answers that come while it waits seem that much
-/// slower, and 5% of them are all that a p95 allows. By itself it is harmless, for waits may be
-/// many and short: it counts only where requests were late too.
+/// slower, and a p95 allows only 5% of them. Many short waits are harmless, so the share counts
+/// only if requests were late too.
 const MAX_WAITING: f64 = 0.05;
-/// Lag is seen where requests are begun. What waits for a processor is as late again where answers
-/// are read, so that half the lag is too much.
+/// Factor on the lag if the generator waits for processors. Lag is measured where requests are
+/// begun; a waiting generator is as late again where answers are read, so half the lag is too much.
 const WAITING_LAG_FACTOR: u32 = 2;
 /// Share of a second that the busiest load thread may compute.
 const MAX_BUSY: f64 = 0.97;
 
-/// Why the generator, and not the server, was the limit of a window, if it was. With no rate to
-/// keep (zero think time) being the limit is what was asked for.
+/// Returns the reason why the generator limited a window, if it did. Without a rate to keep (zero
+/// think time), a limiting generator is what the plan asks for, and the result is `None`.
 pub fn generator_limited(
     window: &Window,
     objective: &Objective,
@@ -48,8 +48,8 @@ pub fn generator_limited(
     None
 }
 
-/// What kept the generator from its processors for more of a window than is harmless, and what
-/// helps.
+/// Returns the cause that kept the generator from its processors for too much of a window, with a
+/// remedy.
 fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
     let beyond = |share: Option<f64>| share.filter(|share| *share > MAX_WAITING);
     if let Some(share) = beyond(generator.steal_share) {
@@ -70,8 +70,8 @@ fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
     })
 }
 
-/// Whether a lateness of the generator is too much for the tightest latency limit (100 ms if there
-/// is none).
+/// Returns true if a lag of the generator is too large for the tightest latency limit (100 ms if
+/// there is none).
 pub fn is_late(lag: Duration, objective: &Objective) -> bool {
     let tightest =
         objective.latency.iter().map(|l| l.limit).min().unwrap_or(Duration::from_millis(100));

@@ -1,7 +1,7 @@
 //! Looks at a window that is still open: a sequential test.
 //!
 //! Every look is one more chance to err, and the bounds of verdicts are made for four looks at one
-//! window. So there are few, at times that are fixed before: a window is never judged because it
+//! window. So the looks are few, at times fixed in advance: a window is never judged because it
 //! happens to look good.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Judgement, Scope, Verdict, chance_to_decide, judge};
 use crate::{measure::Window, slo::Objective};
 
-/// When an open window is looked at, and when that is given up.
+/// Schedule of the looks at an open window, and the threshold for futility stopping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Looks {
     after: Vec<u64>,
@@ -19,7 +19,7 @@ pub struct Looks {
 /// Result of a look.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Look {
-    /// The window passed or failed, or the generator was the limit.
+    /// The window passed or failed, or the generator limited it.
     Decided(Judgement),
     /// The window is undecided, and the longest one is not likely to be decided.
     Futile(Judgement),
@@ -28,34 +28,36 @@ pub enum Look {
 }
 
 impl Looks {
-    /// Looks after so many seconds of the window, in ascending order; never futile.
+    /// Creates looks after these seconds of the window, in ascending order, without futility
+    /// stopping.
     pub fn after(seconds: impl IntoIterator<Item = u64>) -> Self {
         Self { after: seconds.into_iter().collect(), least_chance: 0.0 }
     }
 
-    /// Looks after `first` seconds, twice as many, and so on, as long as anybody runs a test.
+    /// Creates looks after `first` seconds, twice as many, and so on, for 32 looks.
     pub fn doubling(first: u64) -> Self {
         Self::after((0..32).map(|power| first << power))
     }
 
-    /// The same looks, given up where the chance that the longest window decides is less than this.
+    /// Adds futility stopping: a look gives up if the chance that the longest window decides is
+    /// below `least_chance`.
     #[must_use]
     pub fn give_up_below(self, least_chance: f64) -> Self {
         Self { least_chance, ..self }
     }
 
-    /// Returns whether a window of so many seconds is to be looked at.
+    /// Returns true if a look is due at a window of `seconds` seconds.
     pub fn is_due(&self, seconds: u64) -> bool {
         self.after.contains(&seconds)
     }
 
-    /// Returns the length of the first look at a window that has so many seconds already; `None`
+    /// Returns the length of the first look at a window that already has `seconds` seconds; `None`
     /// after the last one.
     pub fn next(&self, seconds: u64) -> Option<u64> {
         self.after.iter().copied().find(|look| *look >= seconds)
     }
 
-    /// Returns the length of the longest window.
+    /// Returns the length of the longest window, in seconds.
     pub fn longest(&self) -> u64 {
         self.after.last().copied().unwrap_or(0)
     }
@@ -84,8 +86,7 @@ mod tests {
     use super::*;
     use crate::measure::Slice;
 
-    /// So many seconds in which so many of 5,000 requests are over the limit, all of them in every
-    /// fifth second.
+    /// Returns a window in which `over` of 5,000 requests are over the limit in every fifth second.
     fn window(seconds: u64, over: u32) -> Window {
         let slice = |i: u64| Slice {
             requests: 5000,

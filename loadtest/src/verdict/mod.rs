@@ -1,20 +1,26 @@
-//! Whether a window meets an objective: pass, fail, or not decided by the evidence.
+//! Verdict on a window: pass, fail, undecided or invalid.
 //!
 //! "Observed p95 <= limit" misjudges a service near its limit about as often as not. The verdict is
 //! on the share of requests over the limit, with a confidence bound: it passes when the upper bound
-//! is within what is allowed, and fails when the lower bound is beyond. The bound comes from
-//! half-second slices and not from single requests, since requests of one quota period share its
-//! stall: for m slices with n_i requests, x_i of them over, the share is p = Sum x_i / Sum n_i, a
-//! ratio estimate with variance m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2 (Cochran, Sampling
-//! Techniques, 3rd ed., section 6.4), with the covariance of neighbouring slices added, since a
-//! stall's backlog reaches into the next one.
+//! is within the allowed share, and fails when the lower bound exceeds it.
 //!
-//! Few stalls make that share anything but normal: it is then a count of k = p^2 / variance
-//! independent events, whatever the number of requests that each of them spoils, and the bounds are
-//! those of a Poisson count (Garwood, 1936: quantiles of gamma distributions, here by Wilson and
-//! Hilferty's approximation, 1931), which become the normal ones as k grows. Where no slice has any
-//! over, the "rule of three" takes over. How often the verdict is wrong is measured in
-//! [`simulate`].
+//! The bound comes from half-second slices and not from single requests, since requests of one
+//! quota period share its stall. For m slices with n_i requests, x_i of them over, the share is a
+//! ratio estimate (Cochran, Sampling Techniques, 3rd ed., section 6.4):
+//!
+//! ```text
+//! p        = Sum x_i / Sum n_i
+//! variance = m / (m - 1) * Sum (x_i - p n_i)^2 / (Sum n_i)^2
+//! ```
+//!
+//! The covariance of neighbouring slices is added, since a stall's backlog reaches into the next
+//! one.
+//!
+//! With few stalls the share is not normal. It is then a count of k = p^2 / variance independent
+//! events, whatever the number of requests that each of them spoils. The bounds are those of a
+//! Poisson count (Garwood, 1936: quantiles of gamma distributions, here by Wilson and Hilferty's
+//! approximation, 1931), which become the normal ones as k grows. If no slice has any request over,
+//! the "rule of three" applies. [`simulate`] measures how often the verdict is wrong.
 
 mod bounds;
 mod curtail;
@@ -41,17 +47,17 @@ pub use looks::{Look, Looks};
 pub use run::{StepsJudgement, judge_steps, scope_of};
 pub use violation::ViolationRate;
 
-/// What the evidence says.
+/// Verdict on a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The objective was met.
     Pass,
-    /// It was missed.
+    /// The objective was missed.
     Fail,
-    /// Too close to tell with so few requests.
+    /// The requests are too few to decide so close to the objective.
     Undecided,
-    /// The generator was the limit, so that the window says nothing about the server.
+    /// The generator limited the window, so that it says nothing about the server.
     Invalid,
 }
 
@@ -66,21 +72,22 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict and what it rests on.
+/// A verdict and its reasons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// A clause for each part of the objective that was not met, was not decided, or passed with
-    /// less proof than was asked for; and for what makes the window invalid.
+    /// A clause for each part of the objective that was missed, was undecided or passed with less
+    /// proof than the objective asks for, and for the cause of an invalid window.
     pub reasons: Vec<String>,
 }
 
 impl Judgement {
-    /// This one, or, where it is undecided, what was decided at a look before the window's end:
-    /// such a look is at whole seconds, by when requests ended, where a window is of the requests
-    /// that were due in it, and near a limit that may be the difference. [`judge`]'s bounds are
-    /// made for several looks.
+    /// Returns this judgement or, if it is undecided, the judgement of an earlier look.
+    ///
+    /// A look works on whole seconds, by the time at which requests ended; a window counts the
+    /// requests that were due in it. Near a limit the two may differ. [`judge`]'s bounds allow for
+    /// several looks.
     #[must_use]
     pub fn or_decided(self, decided: Option<&Self>) -> Self {
         match decided {
@@ -90,18 +97,17 @@ impl Judgement {
     }
 }
 
-/// A window of which fewer due requests were answered is never a pass, whatever the objective says
-/// of the others.
+/// Share of due requests that must be answered for a pass, whatever the objective says of the rest.
 const COMPLETED: f64 = 0.95;
 
-/// So many requests are expected in a window before it is odd that none came.
+/// Expected requests from which an empty window counts as a failure.
 const ENOUGH: f64 = 5.0;
 
-/// Said of a window in which users sent nothing.
+/// Reason for a window in which users sent nothing.
 const NOTHING_DUE: &str = "no request was due";
 
-/// Says why nothing was due in a window, if it is: users that wait for an answer send no next
-/// request. `total` has the requests of the whole run.
+/// Explains a window in which nothing was due: users that wait for an answer send no next request.
+/// `total` has the requests of the whole run.
 #[must_use]
 pub fn explained(judged: Judgement, total: &Window) -> Judgement {
     let why: Vec<String> = total
@@ -123,23 +129,24 @@ pub fn explained(judged: Judgement, total: &Window) -> Judgement {
     Judgement { reasons: judged.reasons.into_iter().map(told).collect(), ..judged }
 }
 
-/// What a window is judged as.
+/// Scope of a window's judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// All there is: everything must be proved.
+    /// The whole measurement: everything must be proved.
     Whole,
-    /// A step of several: its failures can fail it, but that there are few enough is proved over
-    /// all steps together. To prove less than 0.1% takes 4,400 requests, which a step of 500 users
-    /// does not have.
+    /// One of several steps. Its failures can fail it, but the proof that few requests fail is made
+    /// over all steps together: to prove less than 0.1% takes 4,400 requests, more than a step of
+    /// 500 users has.
     Step,
 }
 
-/// Judges a window in which `planned_per_second` requests were planned (`None`: as many as go).
+/// Judges a window in which `planned_per_second` requests were planned (`None`: as many as
+/// possible).
 ///
-/// Where the generator was the limit, a window that meets the objective is a pass: it is judged by
-/// intended time and by the planned rate, so that lateness can only make the service look worse.
-/// One that misses it says nothing of the service and is invalid, unless requests went unanswered
-/// in a way that lateness cannot explain.
+/// If the generator was the limit, a window that meets the objective still passes: it is judged by
+/// intended time and by the planned rate, so lateness can only make the service look worse. A
+/// window that misses the objective is invalid, unless requests went unanswered in a way that
+/// lateness cannot explain.
 pub fn judge(
     window: &Window,
     objective: &Objective,
@@ -161,7 +168,7 @@ pub fn judge(
     }
 }
 
-/// Judges a window as if the generator had been in time.
+/// Judges a window as if the generator had been on time.
 fn judge_service(
     window: &Window,
     objective: &Objective,
@@ -177,8 +184,7 @@ fn judge_service(
         if bounds.lower > allowed {
             reasons.push(format!("{share:.2}% of requests {what}, {allowed_percent:.2}% allowed"));
         } else if bounds.upper > allowed && bounds.share == 0.0 && must_be_proved {
-            // So few requests cannot prove it however well the service does. What was proved is
-            // said.
+            // No service could prove it with so few requests. The note states what they do prove.
             notes.push(format!(
                 "none of {} requests {what}: that proves less than {upper:.2}%, not less than \
                     {allowed_percent:.2}%",
@@ -233,8 +239,8 @@ fn judge_service(
     Judgement { verdict, reasons }
 }
 
-/// Where too few of the due requests were answered, by these failures: in words, and whether chance
-/// cannot have made it so.
+/// Returns a reason if failures of the counted kinds left too few due requests answered, and
+/// whether chance is ruled out as the cause.
 fn incomplete(window: &Window, is_counted: fn(FailureKind) -> bool) -> Option<(String, bool)> {
     let counted = window.failures.iter().filter(|(kind, _)| is_counted(**kind));
     let requests = window.requests.max(1) as f64;
@@ -247,9 +253,10 @@ fn incomplete(window: &Window, is_counted: fn(FailureKind) -> bool) -> Option<(S
     (completed < COMPLETED).then_some((reason, completed + bounds::Z * error < COMPLETED))
 }
 
-/// What failed however late the generator was: too few requests were answered, for reasons that it
-/// has no part in, and its lateness is small beside the time that was waited for them. When
-/// thousands lose their replica at once, it is late because all of them come back at once.
+/// Returns a reason if the service failed however late the generator was: too few requests were
+/// answered, by failures that the generator does not cause, and its lag is small beside the longest
+/// wait. When thousands of users lose their replica at once, the generator is late because all of
+/// them come back at once.
 fn failed_anyway(window: &Window) -> Option<String> {
     let is_the_servers = |kind| {
         matches!(
@@ -342,8 +349,8 @@ mod tests {
 
     #[test]
     fn stalls_that_many_requests_share_leave_it_open() {
-        // 4% over in all, but all of it in two slices of twenty: the next ten seconds may well have
-        // three.
+        // 4% are over in all, but all of them in two slices of twenty: the next ten seconds may
+        // well have three such slices.
         let mut slices = [(2500, 0); 20];
         slices[3].1 = 1000;
         slices[11].1 = 1000;

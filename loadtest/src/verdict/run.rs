@@ -1,19 +1,19 @@
-//! The verdict of several steps, of a run as of a sweep's ramp.
+//! Verdict of several steps, of a run or of a sweep's ramp.
 
 use super::{Judgement, Scope, Verdict, judge};
 use crate::{measure::Window, slo::Objective, workload::Plan};
 
-/// Verdict of several steps, and each step's.
+/// Overall verdict of several steps, and the verdict of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepsJudgement {
     /// Verdicts of the steps that were reached, in order.
     pub steps: Vec<Judgement>,
-    /// Verdict of all of them together.
+    /// Verdict of all steps together.
     pub overall: Judgement,
 }
 
-/// Returns what a plan's steps are judged as: a run of one step has to prove all by itself; of
-/// several, each has too few requests to prove that few fail.
+/// Returns the scope in which a plan's steps are judged. A single step has to prove everything by
+/// itself; each of several has too few requests to prove that few fail.
 pub fn scope_of(plan: &Plan) -> Scope {
     if plan.steps.len() > 1 { Scope::Step } else { Scope::Whole }
 }
@@ -21,12 +21,12 @@ pub fn scope_of(plan: &Plan) -> Scope {
 /// Judges the windows of a plan's steps; `decided` is the judgement that ended the last one early,
 /// if one did.
 ///
-/// Any step can fail the run, and one in which the generator was the limit makes it invalid; the
-/// first such step is the reason. Only the steps with the largest load have to prove that they
-/// pass: what less load leaves undecided, more load decides. Few enough requests of all steps
-/// together have to fail.
+/// Any step can fail the run, and a generator-limited step makes it invalid; the first such step
+/// gives the reason. Only the steps with the largest load have to prove that they pass: a larger
+/// load decides a step that a smaller one leaves undecided. The share of failures must be small
+/// enough over all steps together.
 ///
-/// `due_per_second` is what each step's users were due to send ([`Plan::due_per_second`]).
+/// `due_per_second` is the rate at which each step's requests were due ([`Plan::due_per_second`]).
 pub fn judge_steps(
     plan: &Plan,
     due_per_second: &[Option<f64>],

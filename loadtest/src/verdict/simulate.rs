@@ -1,8 +1,8 @@
-//! Services whose truth is known, to find out how often verdicts are wrong.
+//! Simulated services with a known truth, to measure how often verdicts are wrong.
 //!
-//! Latencies are correlated as a CPU quota does it: in a quota's period (100 ms) that is stalled,
-//! most requests are over the limit, and a stalled period makes the next one likely to be stalled
-//! too, since its backlog is still there.
+//! Latencies are correlated as under a CPU quota: in a stalled quota period (100 ms) most requests
+//! are over the limit. A stalled period makes the next one likely to be stalled too, since its
+//! backlog is still there.
 
 use std::time::Duration;
 
@@ -16,19 +16,18 @@ use crate::{
     slo::{LatencyLimit, Objective},
 };
 
-/// What is true of a service, for an objective of which it is `ratio` of what is allowed over the
-/// limit.
+/// Truth about a service: its share of requests over the limit, relative to the allowed share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// 10% or more below what is allowed.
+    /// 10% or more below the allowed share.
     Holds,
-    /// 10% or more above it.
+    /// 10% or more above the allowed share.
     Misses,
-    /// Nearer: either verdict would do.
+    /// Within 10% of the allowed share: either verdict is acceptable.
     Edge,
 }
 
-/// Verdicts on many services with the same truth.
+/// Counts of verdicts on many services with the same truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Counts {
@@ -36,22 +35,22 @@ pub struct Counts {
     pub pass: u32,
     pub fail: u32,
     pub undecided: u32,
-    /// Of all windows together.
+    /// Seconds of all windows together.
     pub seconds: u64,
 }
 
-/// Requests a second: 10,000 users with the default think time.
+/// Requests per second: 10,000 users with the default think time.
 const RATE: f64 = 5714.0;
 const PERIOD: Duration = Duration::from_millis(100);
 /// Share of a stalled period's requests that are over the limit: those that came before the quota
-/// was there again.
+/// was refilled.
 const OVER_IN_STALL: f64 = 0.8;
 const ALLOWED: f64 = 0.05;
-/// Seconds after which a window is looked at, as sweeps do it.
+/// Seconds after which a window is looked at, as in sweeps.
 const LOOKS: [u64; 4] = [15, 25, 40, 60];
 
-/// Judges `services` services of which a share of `ratio` x 5% of the requests is over the limit,
-/// against p95. A window that is less likely than `least_chance` to be decided is ended.
+/// Judges `services` services with a share of `ratio` x 5% of the requests over the limit, against
+/// p95. A window ends early if the chance of a decision is below `least_chance`.
 pub fn judge_services(services: u32, ratio: f64, least_chance: f64, seed: u64) -> Counts {
     let truth = match ratio {
         r if r <= 0.9 => Truth::Holds,
@@ -75,7 +74,7 @@ pub fn judge_services(services: u32, ratio: f64, least_chance: f64, seed: u64) -
 fn verdict_on(ratio: f64, least_chance: f64, rng: &mut Pcg64) -> (Verdict, u64) {
     let limit = LatencyLimit { quantile: 1.0 - ALLOWED, limit: Duration::from_millis(100) };
     let objective = Objective { latency: vec![limit], failures: None, rate: None };
-    // From stalls that come alone to such that last for four periods.
+    // Stalls range from single periods to runs of four periods.
     let persistence = rng.random_range(0.0..0.75);
     let mut periods = Periods::new(ratio * ALLOWED / OVER_IN_STALL, persistence, rng);
     let mut window = Window::default();
@@ -97,12 +96,12 @@ fn verdict_on(ratio: f64, least_chance: f64, rng: &mut Pcg64) -> (Verdict, u64) 
     (Verdict::Undecided, looks.longest())
 }
 
-/// A two-state Markov chain: stalled or not.
+/// Quota periods as a two-state Markov chain: stalled or not.
 struct Periods {
     is_stalled: bool,
-    /// Chance that a stalled period is followed by one.
+    /// Chance that a stalled period follows a stalled one.
     stays: f64,
-    /// Chance that one that is not stalled is followed by one that is.
+    /// Chance that a stalled period follows one that is not stalled.
     begins: f64,
 }
 
@@ -149,7 +148,7 @@ mod tests {
     fn what_is_far_from_the_limit_is_decided() {
         let (good, bad) =
             (judge_services(200, 0.3, LEAST_CHANCE, 7), judge_services(200, 3.0, LEAST_CHANCE, 7));
-        // Not all: of a service whose stalls last, a minute sees three or four.
+        // Not all: a minute sees only three or four stalls of a service whose stalls last long.
         assert!(good.pass > 160 && bad.fail > 190, "{good:?} {bad:?}");
     }
 

@@ -1,4 +1,4 @@
-//! How much of each part of an objective a window violated.
+//! Violation rates of a window, by part of the objective.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +8,19 @@ use crate::{
     slo::Objective,
 };
 
-/// The share of a window's requests that violated one part of the objective.
+/// Share of a window's requests that violated one part of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ViolationRate {
-    /// Latency limit that the requests failed to keep, in milliseconds; none for the part about
-    /// failures.
+    /// Latency limit of this part, in milliseconds; none for the failure limit.
     pub over_ms: Option<f64>,
     /// Share that the objective allows.
     pub allowed: f64,
-    /// Share that was measured.
+    /// Measured share.
     pub share: f64,
-    /// Standard error of that share, from the window's half-second slices.
+    /// Standard error of the measured share, from the window's half-second slices.
     pub standard_error: f64,
-    /// Intended time at the objective's quantile, in milliseconds; none for the part about
-    /// failures, or without requests.
+    /// Latency from the intended time at the objective's quantile, in milliseconds; none for the
+    /// failure limit, or without requests.
     pub quantile_ms: Option<f64>,
 }
 

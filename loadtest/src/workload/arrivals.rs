@@ -1,10 +1,10 @@
-//! The open model: requests come when they come, however slow the server is.
+//! The open model: arrivals that do not wait for earlier answers.
 //!
 //! The schedule is fixed before the first request and never slips: arrival `n` is at the time at
-//! which the cumulative rate reaches `S_n`, where `S_n` is a sum of `n` independent draws of mean
-//! 1. For exponential draws that is a Poisson process of that rate, a changing one included
-//! (Çinlar, Introduction to Stochastic Processes, 1975, ch. 4.7). Every generator draws the whole
-//! sequence and sends its own part of it, so that none has to talk to another.
+//! which the cumulative rate reaches `S_n`, a sum of `n` independent draws of mean 1. Exponential
+//! draws give a Poisson process of that rate, also of a changing one (Çinlar, Introduction to
+//! Stochastic Processes, 1975, ch. 4.7). Every generator draws the whole sequence and sends its own
+//! part, so generators need not communicate.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -14,30 +14,30 @@ use rand_pcg::Pcg64;
 
 use super::level::{Level, in_range, number, positive};
 
-/// What lies between two arrivals, and how many come a second.
+/// Distribution of the gaps between arrivals, and the arrival rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arrivals {
-    /// The shape of the gaps.
+    /// Distribution of the gaps.
     pub gaps: Gaps,
-    /// How many a second, and how that changes.
+    /// Arrivals per second, and their change over time.
     pub rate: Level,
 }
 
-/// The distribution of the gaps between arrivals, as a multiple of their mean.
+/// Distribution of the gaps between arrivals, as a multiple of their mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Gaps {
-    /// Exponential: a Poisson process.
+    /// Exponential gaps: a Poisson process.
     Exponential,
-    /// All the same.
+    /// Equal gaps.
     Equal,
-    /// Uniform between two multiples of the mean, which add up to 2.
+    /// Gaps uniform between two multiples of the mean, which add up to 2.
     Uniform(f64, f64),
-    /// Gamma with this shape; its coefficient of variation is 1 / sqrt(shape), so that a shape
-    /// below 1 makes bursts.
+    /// Gamma-distributed gaps with this shape. The coefficient of variation is 1 / sqrt(shape), so
+    /// a shape below 1 makes bursts.
     Gamma(f64),
 }
 
-/// Arrivals that cannot be read.
+/// Error for arrivals that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "arrivals {given:?}: {reason}; write poisson(500), constant(500), uniform(0.001, 0.003) or \
@@ -57,7 +57,7 @@ impl FromStr for Arrivals {
     }
 }
 
-/// A day.
+/// Longest gap, in seconds: a day.
 const LONGEST_GAP_S: f64 = 86_400.0;
 
 fn parse(text: &str) -> Result<Arrivals, String> {
@@ -130,7 +130,7 @@ impl Gaps {
             Self::Exponential => Exp1.sample(rng),
             Self::Equal => 1.0,
             Self::Uniform(min, max) => rng.random_range(min..=max),
-            // The shape was tried when it was read.
+            // The parser has already tried this shape.
             Self::Gamma(shape) => {
                 Gamma::new(shape, 1.0 / shape).map_or(1.0, |gamma| gamma.sample(rng))
             }
@@ -141,32 +141,31 @@ impl Gaps {
 /// A stretch of time in which the rate changes linearly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Piece {
-    /// How long it is.
+    /// Length of the piece.
     pub length: Duration,
-    /// Arrivals a second at its beginning.
+    /// Arrivals per second at its beginning.
     pub from: f64,
-    /// And at its end.
+    /// Arrivals per second at its end.
     pub to: f64,
 }
 
-/// The times of arrivals, one after another: every `count`th of a schedule, from the one with
-/// number `index`.
+/// Iterator over arrival times: every `count`th of a schedule, starting at number `index`.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     gaps: Gaps,
     rng: Pcg64,
     pieces: Vec<Piece>,
     piece: usize,
-    /// Where the current piece begins, in seconds and in arrivals.
+    /// Beginning of the current piece, in seconds and in arrivals.
     begun: (f64, f64),
-    /// The sum of draws so far: when, in arrivals, the last one was.
+    /// Sum of the draws so far: the last arrival's place, in mean arrivals.
     drawn: f64,
     skip: u32,
     count: u32,
 }
 
 impl Schedule {
-    /// The part of one generator.
+    /// Creates the schedule of one generator.
     pub fn new(gaps: Gaps, pieces: Vec<Piece>, seed: u64, index: u32, count: u32) -> Self {
         Self {
             gaps,
@@ -205,8 +204,8 @@ impl Iterator for Schedule {
 }
 
 impl Piece {
-    /// Seconds from its beginning until so many arrivals: the root of from x + (to - from) / (2
-    /// length) x^2 = arrivals, in the form that does not cancel.
+    /// Returns the seconds from the piece's beginning until `arrivals` arrivals: the root of
+    /// `from x + (to - from) / (2 length) x^2 = arrivals`, in the form without cancellation.
     fn when(&self, arrivals: f64) -> f64 {
         let slope = (self.to - self.from) / self.length.as_secs_f64();
         let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();

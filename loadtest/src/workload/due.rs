@@ -1,8 +1,8 @@
-//! How many requests are due in a window: what a service that answers at once would be sent.
+//! Requests due in a window: those sent to a service that answers at once.
 //!
-//! Users who start together think in step for a while, and a few arrivals are more or fewer than
-//! their rate: over a short window neither is the mean. A generator draws think times from streams
-//! of their own, so that here they are the very same.
+//! Users who start together think in step for a while, and the number of arrivals varies around
+//! their rate: over a short window neither equals the mean. A generator draws think times from
+//! separate streams, so the counts here use exactly the same times.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use rand_pcg::Pcg32;
 
 use super::{Plan, Segment, StepTimes, Traffic, WaitTime};
 
-/// Requests that are counted one by one, some milliseconds' work. Of more of them a few more or
-/// fewer are no share of the rate.
+/// Most requests counted one by one, which takes some milliseconds. Above it, a few requests more
+/// or fewer do not change the rate.
 const MOST: f64 = 1e5;
 
-/// Returns what draws a user's think times.
+/// Returns the random generator of a user's think times.
 pub fn think_times(seed: u64, user: u32) -> Pcg32 {
     const STREAM: u64 = 0x7468_696e_6b00_0000;
     Pcg32::seed_from_u64(seed ^ STREAM ^ (u64::from(user) << 32))
 }
 
 impl Plan {
-    /// Returns how many requests are due in each window, from and to, from the start of the plan;
-    /// `None` where there is no rate to keep, or where they are too many to count.
+    /// Returns the requests due in each window, given as from and to from the start of the plan.
+    /// `None` if there is no rate to keep, or if they are too many to count.
     pub fn due_between(&self, windows: &[(Duration, Duration)]) -> Option<Vec<u64>> {
         let last = windows.iter().map(|(_, to)| *to).max()?;
         let highest = self.steps.iter().map(|step| step.target).fold(self.start, f64::max);
@@ -50,14 +50,14 @@ impl Plan {
         Some(counts)
     }
 
-    /// Returns the requests a second that are due in each step's window.
+    /// Returns the requests per second due in each step's window.
     pub fn due_per_second(&self) -> Vec<Option<f64>> {
         let whole = |times: &StepTimes| (times.measured_from, times.end);
         self.due_per_second_in(&self.times().iter().map(whole).collect::<Vec<_>>())
     }
 
-    /// Returns the requests a second that are due in a window of each step, or its planned rate
-    /// where they are too many to count; `None` where there is no rate to keep.
+    /// Returns the requests per second due in a window of each step, or its planned rate if they
+    /// are too many to count; `None` if there is no rate to keep.
     pub fn due_per_second_in(&self, windows: &[(Duration, Duration)]) -> Vec<Option<f64>> {
         let counted = self.due_between(windows);
         let of = |(index, (from, to)): (usize, &(Duration, Duration))| {

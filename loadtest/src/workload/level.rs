@@ -1,23 +1,23 @@
-//! How much load there is to be: users, or arrivals a second.
+//! Load levels: users, or arrivals per second.
 
 use std::{fmt, str::FromStr};
 
-/// A level of load, and how it changes.
+/// A load level and its change over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Level {
-    /// `500`.
+    /// A fixed level such as `500`.
     Fixed(f64),
-    /// `100..1000`: from the one to the other, linearly.
+    /// A linear change such as `100..1000`.
     Ramp(f64, f64),
-    /// `500:5000:500`: from, to, by; each held as a step of its own.
+    /// Steps such as `500:5000:500` (from, to, by), each held as a step of its own.
     Steps(f64, f64, f64),
 }
 
-/// No level is higher.
+/// Highest level allowed.
 const MAX: f64 = 10_000_000.0;
 
 impl Level {
-    /// The highest level that is reached.
+    /// Returns the highest level.
     pub fn highest(self) -> f64 {
         match self {
             Self::Fixed(level) | Self::Steps(_, level, _) => level,

@@ -1,4 +1,4 @@
-//! What users do, and when: pure, seeded, and testable without a network.
+//! Users' behaviour and its schedule: pure, seeded, and testable without a network.
 
 mod arrivals;
 mod due;

@@ -1,21 +1,21 @@
-//! What a request carries: text, files, forms.
+//! Request bodies: text, files, forms.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A body and what it is.
+/// A body and its media type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// Sent as they are.
+    /// Bytes of the body, sent unchanged.
     pub bytes: Vec<u8>,
-    /// The `Content-Type` header.
+    /// Value of the `Content-Type` header.
     pub content_type: String,
 }
 
-/// A field of a form, as curl's `-F` has it: `NAME=VALUE` or `NAME=@FILE`, with `;type=MEDIA/TYPE`
-/// where the name of the file does not tell.
+/// A form field in the syntax of curl's `-F`: `NAME=VALUE` or `NAME=@FILE`, with `;type=MEDIA/TYPE`
+/// if the file name does not imply the type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     name: String,
@@ -30,21 +30,21 @@ enum FieldValue {
 }
 
 const JSON: &str = "application/json";
-/// All files of a folder together: they are kept in memory.
+/// Largest size of all files of a folder together, because they are kept in memory.
 const MOST_BYTES: u64 = 1 << 30;
 
 impl Payload {
-    /// Returns JSON.
+    /// Returns a JSON payload.
     pub fn json(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), content_type: JSON.to_owned() }
     }
 
-    /// Reads what `--body` names: text, which is JSON unless `content_type` says otherwise;
-    /// `@FILE`, whose name tells what it is; or `@FOLDER`, all files in it by name. Files are found
-    /// from `folder`.
+    /// Reads the payloads that `--body` names: text, which is JSON unless `content_type` says
+    /// otherwise; `@FILE`, whose name implies its type; or `@FOLDER`, all its files in the order of
+    /// their names. Paths are relative to `folder`.
     ///
     /// # Errors
-    /// When a file cannot be read, or a folder has none or more than 1 GiB.
+    /// Returns an error if a file cannot be read, or if a folder is empty or holds more than 1 GiB.
     pub fn read_all(
         text: &str,
         folder: &Path,
@@ -74,14 +74,14 @@ impl Payload {
             .collect()
     }
 
-    /// Puts a form together (RFC 7578).
+    /// Builds a multipart form (RFC 7578).
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// Returns an error if a file cannot be read.
     pub fn form(fields: &[Field], folder: &Path) -> Result<Self, String> {
         let parts =
             fields.iter().map(|field| field.part(folder)).collect::<Result<Vec<_>, String>>()?;
-        // A boundary is a text that no part has in it.
+        // A boundary must not occur in any part.
         let is_free = |boundary: &String| {
             !parts.iter().any(|(_, bytes)| contains(bytes, boundary.as_bytes()))
         };
@@ -128,7 +128,7 @@ impl std::str::FromStr for Field {
 }
 
 impl Field {
-    /// Its head, without the blank line, and its bytes.
+    /// Returns the part's head, without the blank line, and its bytes.
     fn part(&self, folder: &Path) -> Result<(String, Vec<u8>), String> {
         let name = quoted(&self.name);
         let head = format!("Content-Disposition: form-data; name=\"{name}\"");
@@ -148,13 +148,13 @@ impl Field {
     }
 }
 
-/// Whether a text may be a header's value.
+/// Returns true if a text is valid as a header value.
 pub(super) fn is_header_value(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte) || byte >= 0x80)
 }
 
-/// As browsers do it (the HTML standard's multipart form data).
+/// Escapes a name as browsers do (the HTML standard's multipart form data).
 fn quoted(text: &str) -> String {
     text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
@@ -178,7 +178,8 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
 }
 
-/// By the name of the file; of one that tells nothing, whether it is JSON.
+/// Guesses the media type from the file's extension; without a known one, by parsing the bytes as
+/// JSON.
 fn guess(path: &Path, bytes: &[u8]) -> String {
     match mime_guess::from_path(path).first_raw() {
         Some(known) => known.to_owned(),

@@ -1,8 +1,8 @@
-//! How much load there is at any time: steps, each a ramp and a hold.
+//! Load at any time: steps, each a ramp and a hold.
 //!
-//! The whole schedule is fixed before the first request: when user `u` starts, and when arrival `n`
-//! comes, are functions of the plan alone. So threads, and later machines, share a plan without
-//! talking to each other, and a slow server cannot make the ramp late.
+//! The whole schedule is fixed before the first request: the start of user `u` and the time of
+//! arrival `n` are functions of the plan alone. So threads, and later machines, share a plan
+//! without communicating, and a slow server cannot delay the ramp.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,107 +11,109 @@ use super::{
     arrivals::{Gaps, Piece, Schedule},
 };
 
-/// A level of load, reached in a ramp and then held. The level is users in the closed model,
-/// arrivals a second in the open one.
+/// A load level, reached in a ramp and then held: users in the closed model, arrivals per second in
+/// the open model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// The level at the end of the ramp, and through the hold.
+    /// Level at the end of the ramp and through the hold.
     pub target: f64,
-    /// How long the level takes to get there, linearly.
+    /// Length of the linear ramp to the level.
     pub ramp: Duration,
-    /// How long it is held. A step without a hold is measured over its ramp.
+    /// Length of the hold. A step without a hold is measured over its ramp.
     pub hold: Duration,
-    /// The first part of the hold that is not measured.
+    /// Warm-up: the first part of the hold, which is not measured.
     pub warm_up: Duration,
 }
 
-/// Half-second slices of a window are kept in memory.
+/// Longest ramp or hold, because the half-second slices of a window are kept in memory.
 pub(super) const MAX_LENGTH: Duration = Duration::from_secs(7 * 86_400);
 
-/// What makes requests come.
+/// Traffic model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Traffic {
     /// The closed model: users who send, wait for the answer, think, and send again.
     Closed(WaitTime),
     /// The open model: arrivals that do not wait for the answers of earlier ones.
     Open {
-        /// What lies between them, as a multiple of its mean.
+        /// Distribution of the gaps between arrivals, as a multiple of their mean.
         gaps: Gaps,
-        /// Connections that may be open at once. An arrival that finds all of them busy is dropped,
-        /// and counted.
+        /// Most connections open at once. An arrival that finds all of them busy is dropped, and
+        /// counted.
         connections: u32,
     },
 }
 
-/// What all users do.
+/// Load schedule of all users.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The level from which the first step ramps; so many users are there at once.
+    /// Level from which the first step ramps; this load is there from the first moment.
     pub start: f64,
-    /// In order.
+    /// Steps, in order.
     pub steps: Vec<Step>,
-    /// What makes requests come.
+    /// Traffic model.
     pub traffic: Traffic,
-    /// Makes what is drawn repeatable.
+    /// Seed of all random draws, which makes them repeatable.
     pub seed: u64,
 }
 
-/// The part of a plan that one generator does: users, or arrivals, `index`, `index + count`,
+/// The part of a plan that one generator runs: users, or arrivals, `index`, `index + count`,
 /// `index + 2 count`, …
 #[derive(Debug, Clone)]
 pub struct Segment {
     /// The whole plan.
     pub plan: Arc<Plan>,
-    /// Which generator this is.
+    /// Index of this generator.
     pub index: u32,
-    /// How many generators there are.
+    /// Number of generators.
     pub count: u32,
-    /// The processors its threads are pinned to, one thread on each; one thread, not pinned, if
-    /// empty.
+    /// Processors to pin threads to, one thread on each. If empty, a single thread runs unpinned.
     pub cores: Vec<usize>,
-    /// Whether threads look for answers all the time instead of sleeping until one comes. On one
-    /// machine it is the server's write that wakes a sleeping client, an interrupt to another
-    /// processor that is charged to the server, and is dearer than the answer itself on a virtual
-    /// machine; real clients are elsewhere. Takes the threads' processors whole.
+    /// True if threads poll for answers instead of sleeping until one comes.
+    ///
+    /// On one machine the server's write wakes a sleeping client by an interrupt to another
+    /// processor. The server pays for that interrupt, which on a virtual machine costs more than
+    /// the answer itself; real clients are elsewhere. Polling occupies the threads' processors
+    /// completely.
     pub busy_poll: bool,
 }
 
-/// When a step begins, is measured, and ends; all from the start of the plan.
+/// Times of a step's phases, from the start of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepTimes {
-    /// The ramp begins.
+    /// Beginning of the ramp.
     pub start: Duration,
-    /// The level is reached.
+    /// End of the ramp: the level is reached.
     pub ramped: Duration,
-    /// Measuring begins.
+    /// Beginning of the measurement window.
     pub measured_from: Duration,
-    /// The hold, and the measuring, end.
+    /// End of the hold and of the measurement window.
     pub end: Duration,
 }
 
-/// From when to when a user is there.
+/// Interval in which a user is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    /// It starts.
+    /// Start of the user.
     pub from: Duration,
-    /// It begins no request from here on; the largest duration for a user that stays to the end.
+    /// Time from which the user begins no request; the largest duration for a user that stays to
+    /// the end.
     pub until: Duration,
 }
 
 impl Step {
-    /// Users at the end of the ramp, in the closed model.
+    /// Returns the users at the end of the ramp, in the closed model.
     pub fn users(&self) -> u32 {
-        // From 0 to 4 thousand million: negative ones and more are refused by `check`.
+        // `check` refuses values below 0 and above 1e9.
         self.target as u32
     }
 }
 
 impl Plan {
-    /// `users` who are started at `spawn_rate` a second and held, ramp and hold together taking
-    /// `run_time`.
+    /// Returns a plan for `users` users, started at `spawn_rate` per second and held; ramp and hold
+    /// together take `run_time`.
     ///
     /// # Errors
-    /// When the ramp takes all of the time.
+    /// Returns an error if the ramp takes all of the time.
     pub fn steady(
         users: u32,
         spawn_rate: f64,
@@ -132,10 +134,10 @@ impl Plan {
         Ok(Self { start: 0.0, steps: vec![step], traffic: Traffic::Closed(wait_time), seed: 1 })
     }
 
-    /// Whether it can be played, and measures anything.
+    /// Checks that the plan can be played and measures something.
     ///
     /// # Errors
-    /// What is wrong, and what would be right.
+    /// Returns the problem and what would be right.
     pub fn check(&self) -> Result<(), String> {
         for step in &self.steps {
             if !(0.0..=1e9).contains(&step.target) {
@@ -164,7 +166,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Times of every step.
+    /// Returns the times of every step.
     pub fn times(&self) -> Vec<StepTimes> {
         let mut start = Duration::ZERO;
         self.steps
@@ -181,12 +183,12 @@ impl Plan {
             .collect()
     }
 
-    /// How long the plan takes, without the time that the last answers need.
+    /// Returns the length of the plan, without the time that the last answers need.
     pub fn duration(&self) -> Duration {
         self.steps.iter().map(|step| step.ramp + step.hold).sum()
     }
 
-    /// The most connections there are at any time, one for each user.
+    /// Returns the largest number of connections at any time, one for each user.
     pub fn max_users(&self) -> u32 {
         match self.traffic {
             Traffic::Closed(_) => {
@@ -196,8 +198,8 @@ impl Plan {
         }
     }
 
-    /// Requests a second that step `index` plans over its window, on average; `None` where there is
-    /// no rate to keep.
+    /// Returns the requests per second that step `index` plans over its window, on average; `None`
+    /// if there is no rate to keep.
     pub fn planned_per_second(&self, index: usize) -> Option<f64> {
         let step = self.steps.get(index)?;
         let level = if step.hold.is_zero() {
@@ -211,7 +213,7 @@ impl Plan {
         }
     }
 
-    /// The first time that user `user` (from 0) is there that does not end before `after`.
+    /// Returns the first presence of user `user` (from 0) that does not end before `after`.
     pub fn presence(&self, user: u32, times: &[StepTimes], after: Duration) -> Option<Presence> {
         let user = f64::from(user);
         let mut from = (user < self.start.floor()).then_some(Duration::ZERO);
@@ -233,24 +235,25 @@ impl Plan {
         from.map(|from| Presence { from, until: Duration::MAX })
     }
 
-    /// The level from which step `index` ramps.
+    /// Returns the level from which step `index` ramps.
     fn level_before(&self, index: usize) -> f64 {
         index.checked_sub(1).map_or(self.start, |before| self.steps[before].target)
     }
 }
 
 impl Segment {
-    /// The whole plan on one generator.
+    /// Returns the whole plan as the segment of one generator.
     pub fn whole(plan: Plan, cores: Vec<usize>) -> Self {
         Self { plan: Arc::new(plan), index: 0, count: 1, cores, busy_poll: false }
     }
 
-    /// The users of this segment, by their numbers in the plan, in the order in which they start.
+    /// Returns the users of this segment by their numbers in the plan, in the order in which they
+    /// start.
     pub fn users(&self) -> impl Iterator<Item = u32> + use<> {
         (self.index..self.plan.max_users()).step_by(self.count.max(1) as usize)
     }
 
-    /// The arrivals of this segment; none in the closed model.
+    /// Returns the arrivals of this segment; `None` in the closed model.
     pub fn arrivals(&self) -> Option<Schedule> {
         let Traffic::Open { gaps, .. } = self.plan.traffic else { return None };
         let pieces = self.plan.steps.iter().enumerate().flat_map(|(index, step)| {
@@ -263,7 +266,7 @@ impl Segment {
         Some(Schedule::new(gaps, pieces.collect(), self.plan.seed, self.index, self.count))
     }
 
-    /// Part `part` of `parts` of this segment, for one thread.
+    /// Returns part `part` of `parts` of this segment, for one thread.
     pub fn split(&self, part: u32, parts: u32) -> Self {
         Self {
             plan: Arc::clone(&self.plan),

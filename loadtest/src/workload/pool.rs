@@ -1,4 +1,4 @@
-//! The addresses that take load, as they change while a run lasts.
+//! Addresses under load, which may change during a run.
 
 use std::{
     collections::BTreeSet,
@@ -9,37 +9,36 @@ use std::{
     },
 };
 
-/// One of the addresses that a host's name stands for.
+/// One of the addresses that a host name resolves to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
-    /// Index of the host among those that are loaded.
+    /// Index of the host among the loaded hosts.
     pub host: usize,
-    /// Where it takes connections.
+    /// Address and port to connect to.
     pub addr: SocketAddr,
 }
 
-/// The addresses of a run, for those who look them up and those who connect to them; clones are of
-/// the same run.
+/// Addresses of a run, shared by the resolver and the load threads; clones belong to the same run.
 #[derive(Debug, Clone, Default)]
 pub struct Pool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Goes up with every change. Load threads look at it in every turn, and take the lock when it
-    /// has changed.
+    /// Version, incremented with every change. Load threads read it in every turn and take the lock
+    /// only after a change.
     version: AtomicU64,
     addresses: Mutex<Vec<Address>>,
     refused: Mutex<BTreeSet<Address>>,
 }
 
 impl Pool {
-    /// From now on these take the load.
+    /// Replaces the addresses that take load.
     pub fn publish(&self, addresses: Vec<Address>) {
         *lock(&self.0.addresses) = addresses;
         self.0.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Returns the addresses, if they changed since version `seen`, which becomes the present one.
+    /// Returns the addresses if they changed since version `seen`, and updates `seen`.
     pub fn newer_than(&self, seen: &mut u64) -> Option<Vec<Address>> {
         let version = self.0.version.load(Ordering::Acquire);
         if version == *seen {
@@ -49,18 +48,19 @@ impl Pool {
         Some(lock(&self.0.addresses).clone())
     }
 
-    /// Notes that an address did not take a connection.
+    /// Records that an address refused a connection.
     pub fn refuse(&self, address: Address) {
         lock(&self.0.refused).insert(address);
     }
 
-    /// Returns the addresses that did not take a connection since the last call.
+    /// Returns the addresses that refused a connection since the last call.
     pub fn take_refused(&self) -> BTreeSet<Address> {
         std::mem::take(&mut lock(&self.0.refused))
     }
 }
 
-/// A thread that panicked while it held a lock left a whole list behind.
+/// Locks a mutex, ignoring poison: a thread that panicked under the lock left a complete list
+/// behind.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,51 +8,50 @@ use std::{
 
 use super::{Payload, Secure, Trust, payload::is_header_value};
 
-/// `http://127.0.0.1:8000`: what Locust calls the host.
+/// Host such as `http://127.0.0.1:8000`, as in Locust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// What the Host header says.
+    /// Value of the Host header.
     pub authority: String,
-    /// Whether it is spoken to in TLS.
+    /// True for https:// hosts.
     pub is_secure: bool,
     name: String,
     port: u16,
-    /// The path in front of the request's own; empty, or beginning with a slash and not ending with
-    /// one.
+    /// Path prefix of every request; empty, or with a leading slash and without a trailing one.
     pub base_path: String,
 }
 
-/// A host that cannot be used.
+/// Error for a host that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// It is no URL of a host.
+    /// The text is not the URL of a host.
     #[error("host {given:?}: {reason}; write http://127.0.0.1:8000")]
     Syntax {
-        /// What was given.
+        /// The given text.
         given: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// TLS cannot be spoken to it.
+    /// TLS cannot be set up for the host.
     #[error("host {name}: {reason}")]
     Tls {
-        /// Its name.
+        /// Host name.
         name: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// The name does not resolve.
     #[error("host {name} cannot be resolved: {source}")]
     Resolve {
-        /// Its name.
+        /// Host name.
         name: String,
-        /// The system's words.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Host {
-    /// A host that is spoken to by its address, without TLS.
+    /// Returns a host named by its address, without TLS.
     pub fn at(addr: SocketAddr) -> Self {
         Self {
             authority: addr.to_string(),
@@ -63,18 +62,18 @@ impl Host {
         }
     }
 
-    /// What it takes to speak TLS to it, if it is an `https://` host.
+    /// Returns the TLS settings of an `https://` host; `None` for a host without TLS.
     ///
     /// # Errors
-    /// When the certificates to trust cannot be read.
+    /// Returns an error if the trusted certificates cannot be read.
     pub fn secure(&self, trust: &Trust) -> Result<Option<Secure>, HostError> {
         self.is_secure.then(|| Secure::new(&self.name, trust)).transpose()
     }
 
-    /// The addresses that the name stands for.
+    /// Resolves the host name to its addresses.
     ///
     /// # Errors
-    /// When it does not resolve.
+    /// Returns an error if the name does not resolve.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, HostError> {
         let failed = |source| HostError::Resolve { name: self.name.clone(), source };
         let addrs: Vec<SocketAddr> =
@@ -121,48 +120,49 @@ impl fmt::Display for Host {
     }
 }
 
-/// A request, the same for every user but for its payloads, which are sent in turn.
+/// A request, the same for every user except for its payloads, which are sent in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `POST`, `GET`, …
+    /// HTTP method: `POST`, `GET`, …
     pub method: String,
-    /// Beginning with a slash.
+    /// Path, beginning with a slash.
     pub path: String,
-    /// The `Host` header, where it is not to be the host's own name.
+    /// Value of the `Host` header, if it differs from the host's own name.
     pub host: Option<String>,
     /// Further headers.
     pub headers: Vec<Header>,
-    /// Each user begins with one of its own; none for a request without a body.
+    /// Payloads in turn, each user beginning with a different one; empty for a request without a
+    /// body.
     pub payloads: Vec<Payload>,
 }
 
-/// A header of a request: `Name: value`.
+/// A request header: `Name: value`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Its name.
+    /// Header name.
     pub name: String,
-    /// Its value.
+    /// Header value.
     pub value: String,
 }
 
 impl Request {
-    /// `GET path`.
+    /// Returns `GET path`.
     pub fn get(path: &str) -> Self {
         let (method, path) = ("GET".to_owned(), path.to_owned());
         Self { method, path, host: None, headers: Vec::new(), payloads: Vec::new() }
     }
 
-    /// `POST path` with a JSON body.
+    /// Returns `POST path` with a JSON body.
     pub fn post_json(path: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { method: "POST".to_owned(), payloads: vec![Payload::json(body)], ..Self::get(path) }
     }
 
-    /// Returns whether somebody has yet to say what it carries.
+    /// Returns true if the method needs a body and none is set.
     pub fn wants_payload(&self) -> bool {
         self.payloads.is_empty() && ["POST", "PUT", "PATCH"].contains(&self.method.as_str())
     }
 
-    /// Returns a `GET` of another path that says who asks as this request does.
+    /// Returns a `GET` of another path with this request's host and headers.
     pub fn get_as(&self, path: &str) -> Self {
         Self { host: self.host.clone(), headers: self.headers.clone(), ..Self::get(path) }
     }
@@ -191,7 +191,7 @@ impl FromStr for Header {
     }
 }
 
-/// Values may be secrets: they are not shown.
+/// Hides the value, which may be a secret.
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: …", self.name)

@@ -1,13 +1,13 @@
-//! Lengths of time in Locust's words.
+//! Durations in Locust's syntax.
 
 use std::time::Duration;
 
 use super::plan::MAX_LENGTH;
 
-/// Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
+/// Parses Locust's run time: `300`, `20s`, `3m`, `2h`, `1h20m`.
 ///
 /// # Errors
-/// With what would be right.
+/// Returns the valid forms if the text is none of them.
 pub fn parse_run_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 60s, 5m or 1h30m");
     let bounded = |seconds: u64| match Duration::from_secs(seconds) {

@@ -1,4 +1,4 @@
-//! The shapes that load tests have, as steps.
+//! Shapes of load over time, as steps.
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,42 +8,41 @@ use super::{
     run_time::parse_run_time,
 };
 
-/// How load changes over a run.
+/// Change of the load over a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// A level, or steps of it, or a ramp.
+    /// A fixed level, steps of it, or a ramp.
     Level(Level),
     /// k6's stages: each goes linearly to its target in its time, and is measured by itself.
     Stages(Vec<(Duration, f64)>),
-    /// From a base to a peak within a second, held, and back, so that recovery shows.
+    /// Base level, peak within a second, hold, and back to the base, which shows recovery.
     Spike {
-        /// Before and after.
+        /// Level before and after the peak.
         base: f64,
-        /// At the top.
+        /// Level at the peak.
         peak: f64,
-        /// How long the peak is held; the base as long before, and twice as long after it.
+        /// Length of the peak. The base is held as long before it, and twice as long after it.
         length: Duration,
     },
-    /// One level for a long time, in windows of this length, so that drift shows.
+    /// One level for a long time, measured in windows of this length, which shows drift.
     Soak {
-        /// Held to the end.
+        /// Level held to the end.
         level: f64,
         /// Length of a window.
         window: Duration,
     },
 }
 
-/// What a shape leaves open.
+/// Settings that a shape leaves open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// The whole run, where the shape does not say.
+    /// Length of the whole run, if the shape does not set it.
     pub run_time: Duration,
-    /// Users started, or stopped, a second; `None` in the open model, where a rate is there at
-    /// once.
+    /// Users started or stopped per second; `None` in the open model, where a rate applies at once.
     pub spawn_rate: Option<f64>,
-    /// A step of several, its ramp included.
+    /// Length of one of several steps, including its ramp.
     pub step_duration: Duration,
-    /// Not measured at the beginning of each hold.
+    /// Warm-up: time not measured at the beginning of each hold.
     pub warm_up: Duration,
 }
 
@@ -51,7 +50,7 @@ const SPIKE_RAMP: Duration = Duration::from_secs(1);
 const MAX_STEPS: usize = 10_000;
 
 impl Shape {
-    /// The level at which it begins: users, or a rate, that are there at once.
+    /// Returns the initial level: users, or a rate, present from the first moment.
     pub fn start(&self) -> f64 {
         match self {
             Self::Level(Level::Ramp(from, _)) => *from,
@@ -59,10 +58,10 @@ impl Shape {
         }
     }
 
-    /// Its steps.
+    /// Returns the steps of the shape.
     ///
     /// # Errors
-    /// When a ramp takes longer than there is time.
+    /// Returns an error if a ramp takes longer than its step.
     pub fn steps(&self, pace: &Pace) -> Result<Vec<Step>, String> {
         let held = |from: f64, target: f64, length: Duration| {
             let ramp = pace.ramp(from, target)?;

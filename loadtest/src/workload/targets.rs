@@ -1,44 +1,44 @@
-//! Where users connect, and what they send there.
+//! Addresses under load, and the requests sent to them.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{Address, Authority, Host, Pool, Request, Scenario, Secure};
 
-/// Addresses, and what is sent to them. An address keeps its index, also after it has left.
+/// Addresses and the requests sent to them. An address keeps its index even after it has left.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    /// What is sent.
+    /// Scenario to send.
     pub scenario: Arc<Scenario>,
-    /// A request that takes longer has failed.
+    /// Timeout: a request that takes longer has failed.
     pub timeout: Duration,
-    /// How the open model's requests are spread.
+    /// Distribution of the open model's requests over the addresses.
     pub balance: Balance,
-    /// Changes of the addresses while a run lasts.
+    /// Changes of the addresses during a run.
     pub pool: Pool,
     hosts: Vec<Named>,
     targets: Vec<Target>,
 }
 
-/// How requests are spread over several addresses by a client that may choose for each: the open
-/// model's.
+/// Distribution of requests over several addresses by a client that chooses for each request, as in
+/// the open model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Balance {
-    /// To each in its turn.
+    /// Each address in turn.
     #[default]
     RoundRobin,
-    /// To one that has the fewest requests in flight.
+    /// An address with the fewest requests in flight.
     LeastOutstanding,
-    /// To any, with the same chance: of Poisson arrivals each then gets a Poisson process of its
-    /// own.
+    /// A random address with equal chances; Poisson arrivals give each address a Poisson process of
+    /// its own.
     Random,
 }
 
 /// A host: the addresses behind one name.
 #[derive(Debug, Clone)]
 struct Named {
-    /// What requests say of where they go; none where each address speaks for itself.
+    /// Destination named in requests; none if each address names itself.
     authority: Option<Authority>,
-    /// What it takes to speak TLS.
+    /// TLS settings.
     secure: Option<Secure>,
 }
 
@@ -47,15 +47,15 @@ struct Target {
     address: Address,
     is_active: bool,
     authority: Authority,
-    /// For each task, the request's bytes if they are the same each time: written as they are.
+    /// Bytes of each task's request, if they never change.
     fixed: Vec<Option<Arc<[u8]>>>,
 }
 
 impl Targets {
-    /// Locust's and our default for how long a request may take.
+    /// Default request timeout.
     pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// No address yet.
+    /// Creates targets without an address.
     pub fn new(scenario: Scenario) -> Self {
         Self {
             scenario: Arc::new(scenario),
@@ -67,15 +67,15 @@ impl Targets {
         }
     }
 
-    /// Replicas that are spoken to by their addresses.
+    /// Creates targets for replicas, each named by its address.
     pub fn replicas(addrs: &[SocketAddr], request: &Request) -> Self {
         let mut targets = Self::new(Scenario::single(request));
         targets.add(None, addrs, None);
         targets
     }
 
-    /// Adds a host with the addresses that stand for it now, with TLS or without; without a host
-    /// each address is its own name.
+    /// Adds a host with its current addresses, with TLS or without; without a host, each address is
+    /// its own name.
     pub fn add(&mut self, host: Option<&Host>, addrs: &[SocketAddr], secure: Option<Secure>) {
         let authority = host.map(|host| Authority {
             host: host.authority.clone(),
@@ -98,12 +98,12 @@ impl Targets {
         }
     }
 
-    /// Returns how many addresses there are and were.
+    /// Returns the number of addresses, including those that have left.
     pub fn len(&self) -> usize {
         self.targets.len()
     }
 
-    /// Returns whether there never was an address.
+    /// Returns true if there never was an address.
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
@@ -113,7 +113,7 @@ impl Targets {
         (0..self.len()).filter(|&target| self.is_active(target))
     }
 
-    /// Returns whether an address takes load.
+    /// Returns true if an address takes load.
     pub fn is_active(&self, target: usize) -> bool {
         self.targets[target].is_active
     }
@@ -132,29 +132,30 @@ impl Targets {
         self.targets[target].address
     }
 
-    /// What it takes to speak TLS to an address, if that is wanted.
+    /// Returns the TLS settings of an address, if it uses TLS.
     pub fn secure(&self, target: usize) -> Option<&Secure> {
         self.hosts[self.targets[target].address.host].secure.as_ref()
     }
 
-    /// The bytes of a task's request to an address, if they are the same each time.
+    /// Returns the bytes of a task's request to an address, if they never change.
     pub fn fixed(&self, target: usize, task: u16) -> Option<&Arc<[u8]>> {
         self.targets[target].fixed[usize::from(task)].as_ref()
     }
 
-    /// The bytes of a task's request to an address: `own`, unless they are the same each time.
+    /// Returns the bytes of a task's request to an address: `own`, or the fixed bytes if `own` is
+    /// empty.
     pub fn request<'a>(&'a self, target: usize, task: u16, own: &'a [u8]) -> &'a [u8] {
         self.fixed(target, task).filter(|_| own.is_empty()).map_or(own, |fixed| fixed)
     }
 
-    /// What requests to an address say of where they go.
+    /// Returns the destination named in requests to an address.
     pub fn authority(&self, target: usize) -> &Authority {
         &self.targets[target].authority
     }
 
     fn push(&mut self, address: Address) {
         let named = self.hosts[address.host].authority.clone();
-        // Addresses behind one name are sent the same bytes: a body of megabytes is kept once.
+        // Addresses behind one name share the same bytes, so that a large body is kept once.
         let twin = self
             .targets
             .iter()

@@ -1,4 +1,4 @@
-//! Whom users of `https://` hosts trust.
+//! Trusted certificates for `https://` hosts.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,18 +21,18 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::HostError;
 
-/// Whom to trust, in curl's words.
+/// TLS trust settings, named as in curl.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Trust {
-    /// Certificates (PEM) of those who may speak for an https:// host, in place of the system's.
+    /// Trusted certificates (PEM) for https:// hosts, instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
-    /// Take any certificate of an https:// host.
+    /// Accept any certificate from https:// hosts.
     #[arg(short = 'k', long, conflicts_with = "cacert")]
     pub insecure: bool,
 }
 
-/// What it takes to speak TLS to a host.
+/// TLS settings for a host.
 #[derive(Debug, Clone)]
 pub struct Secure {
     config: Arc<ClientConfig>,
@@ -40,17 +40,18 @@ pub struct Secure {
 }
 
 impl Secure {
-    /// For the host of this name.
+    /// Creates the settings for the host of this name.
     ///
     /// # Errors
-    /// When the certificates cannot be read, or the name can stand in none.
+    /// Returns an error if the certificates cannot be read, or if the name is not valid in a
+    /// certificate.
     pub fn new(name: &str, trust: &Trust) -> Result<Self, HostError> {
         let wrong = |reason: String| HostError::Tls { name: name.to_owned(), reason };
         let server = ServerName::try_from(name.to_owned()).map_err(|e| wrong(e.to_string()))?;
         Ok(Self { config: Arc::new(config(trust).map_err(wrong)?), name: server })
     }
 
-    /// A new session: users do not know each other, so that none resumes another one's.
+    /// Starts a new session; users are independent, so none resumes another one's session.
     pub fn session(&self) -> Result<ClientConnection, Error> {
         ClientConnection::new(Arc::clone(&self.config), self.name.clone())
     }
@@ -97,11 +98,11 @@ fn known(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Whom, String> {
 
 #[derive(Debug)]
 enum Whom {
-    /// Every certificate, as `curl --insecure` takes it, also one that cannot be read: of X.509
-    /// version 1, say. Nothing is verified of it.
+    /// Every certificate, as in `curl --insecure`, even an unreadable one such as X.509 version 1.
+    /// Nothing is verified.
     Anybody,
-    /// Who is vouched for by one of these certificates, or has one of them. (`openssl req -x509`
-    /// makes one that vouches for itself, which verifiers of chains refuse.)
+    /// Certificates that one of these vouches for, and these themselves. (`openssl req -x509` makes
+    /// self-signed certificates, which chain verifiers refuse.)
     Known { verifier: Arc<WebPkiServerVerifier>, certificates: Vec<CertificateDer<'static>> },
 }
 

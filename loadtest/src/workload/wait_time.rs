@@ -1,25 +1,25 @@
-//! Think time between a user's requests, in Locust's words.
+//! Think time between a user's requests, in Locust's syntax.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1};
 
-/// How long a user waits before its next request.
+/// Think time before a user's next request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WaitTime {
-    /// Uniformly between two durations, from the end of the last request.
+    /// Uniform between two durations, from the end of the last request.
     Between(Duration, Duration),
-    /// Always the same, from the end of the last request.
+    /// Constant, from the end of the last request.
     Constant(Duration),
-    /// So that requests are due this far apart, however long the answers take; what a slow answer
-    /// has held up follows at once.
+    /// Constant pacing: requests are due this far apart, however long the answers take. A request
+    /// that a slow answer held up follows at once.
     ConstantPacing(Duration),
     /// Exponentially distributed with this mean, from the end of the last request.
     Expovariate(Duration),
 }
 
-/// A wait time that cannot be read.
+/// Error for a wait time that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "wait time {given:?}: {reason}; write between(1, 2.5), constant(1), constant_pacing(1) or \
@@ -30,12 +30,12 @@ pub struct WaitTimeError {
     reason: String,
 }
 
-/// Of a schedule that does not slip: below it no user could keep up.
+/// Shortest period in seconds of a schedule that does not slip; below it no user could keep up.
 const SHORTEST_PERIOD: f64 = 1e-4;
-/// A day: seconds of waiting, and requests a second.
+/// Longest wait in seconds (a day), and highest rate in requests per second.
 const MOST: f64 = 86_400.0;
 
-/// `between(1, 2.5)`.
+/// Returns `between(1, 2.5)`.
 impl Default for WaitTime {
     fn default() -> Self {
         Self::Between(Duration::from_secs(1), Duration::from_millis(2500))
@@ -43,10 +43,12 @@ impl Default for WaitTime {
 }
 
 impl WaitTime {
-    /// When the next request is due, in time since any fixed point, given when the last one was due
-    /// and when it ended. With pacing that may be before the end of the last one: the schedule does
-    /// not slip, so that what a slow answer holds up is measured (Tene, How NOT to measure latency,
-    /// 2015: coordinated omission).
+    /// Returns the time at which the next request is due, from any fixed point, given when the last
+    /// one was due and when it ended.
+    ///
+    /// With pacing it may be before the end of the last request: the schedule does not slip, so
+    /// delays behind a slow answer are measured (Tene, How NOT to measure latency, 2015:
+    /// coordinated omission).
     pub fn next_due<R: Rng>(
         &self,
         last_due: Duration,
@@ -62,9 +64,9 @@ impl WaitTime {
         }
     }
 
-    /// Mean time from the start of a request to the start of the next if the server answered at
-    /// once: `Z` of the interactive response time law, X = N / (R + Z) (Lazowska et al.,
-    /// Quantitative System Performance, 1984).
+    /// Returns the mean time from the start of a request to the start of the next if the server
+    /// answered at once: `Z` of the interactive response time law, X = N / (R + Z) (Lazowska et
+    /// al., Quantitative System Performance, 1984).
     pub fn mean(&self) -> Duration {
         match *self {
             Self::Between(min, max) => (min + max) / 2,
@@ -72,12 +74,12 @@ impl WaitTime {
         }
     }
 
-    /// Whether requests are due on a schedule, however long the answers take.
+    /// Returns true if requests are due on a schedule, however long the answers take.
     pub fn is_scheduled(&self) -> bool {
         matches!(self, Self::ConstantPacing(_))
     }
 
-    /// The longest that a user waits, but for one in a hundred where there is no bound.
+    /// Returns the longest think time; for an unbounded distribution, its 99th percentile.
     pub fn longest(&self) -> Duration {
         match *self {
             Self::Between(_, max) => max,
@@ -86,8 +88,9 @@ impl WaitTime {
         }
     }
 
-    /// Requests a second that `users` (a mean, where their number changes) would send if the server
-    /// answered at once; `None` with zero think time, where there is no rate to keep.
+    /// Returns the requests per second that `users` users (a mean, if their number changes) would
+    /// send if the server answered at once; `None` with zero think time, where there is no rate to
+    /// keep.
     pub fn planned_per_second(&self, users: f64) -> Option<f64> {
         let mean = self.mean().as_secs_f64();
         (mean > 0.0).then(|| users / mean)
@@ -156,8 +159,8 @@ impl fmt::Display for WaitTime {
             }
             Self::Constant(wait) => write!(f, "constant({})", wait.as_secs_f64()),
             Self::ConstantPacing(period) => write!(f, "constant_pacing({})", period.as_secs_f64()),
-            // Whole nanoseconds of the mean may make the highest rate a little higher than is
-            // taken.
+            // Rounding the mean to whole nanoseconds may push the rate slightly over the accepted
+            // maximum.
             Self::Expovariate(mean) => {
                 write!(f, "expovariate({})", (1.0 / mean.as_secs_f64()).min(MOST))
             }

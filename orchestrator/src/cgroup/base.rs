@@ -1,4 +1,4 @@
-//! The group that all of ours are in.
+//! Base cgroup, which contains all groups of this program.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::{Error, Result};
 
 const NAME: &str = "loadgen";
 
-/// Where our groups are.
+/// Location of this program's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The mounts.
+    /// Mounted hierarchies.
     pub hierarchies: Hierarchies,
-    /// The base; it may not exist yet.
+    /// Base group; it may not exist yet.
     pub group: Group,
     must_step_aside: bool,
 }
@@ -27,12 +27,11 @@ pub struct Base {
 /// Finds the base without creating or moving anything.
 ///
 /// # Errors
-/// [`Error::NoCgroup`] when there is no hierarchy to put it in.
+/// Returns [`Error::NoCgroup`] if no hierarchy can contain it.
 pub fn find_base() -> Result<Base> {
     let hierarchies = Hierarchies::find()?;
     let (parent, must_step_aside) = match hierarchies.root() {
-        // Only the hierarchy's real root has no `cgroup.type`; a container's root is a group like
-        // any other.
+        // Only the hierarchy's real root has no `cgroup.type`; a container's root is ordinary.
         Group::V2(root) if geteuid().is_root() => {
             let is_group = root.join("cgroup.type").exists();
             (Group::V2(root), is_group)
@@ -50,11 +49,10 @@ pub fn find_base() -> Result<Base> {
 }
 
 impl Base {
-    /// Creates the base; in a delegated subtree this process and those beside it step down into a
-    /// leaf first.
+    /// Creates the base. In a delegated subtree, first moves the processes there into a leaf.
     ///
     /// # Errors
-    /// [`Error::NoCgroup`] with the command that helps, when the kernel or systemd does not let us.
+    /// Returns [`Error::NoCgroup`], with the command that helps, if the kernel or systemd refuses.
     pub fn create(&self) -> Result<()> {
         let result = match &self.group {
             Group::V2(dir) if self.must_step_aside => step_aside(dir.parent().unwrap_or(dir)),
@@ -63,13 +61,12 @@ impl Base {
         result.and_then(|()| self.group.create()).map_err(|error| self.explain(&error))
     }
 
-    /// `error`, with the command that helps on a host like this.
+    /// Returns `error` with the command that helps on this host.
     pub fn explain(&self, error: &Error) -> Error {
         Error::NoCgroup { cause: error.to_string(), help: help(&self.hierarchies) }
     }
 
-    /// Every place where a run of this user may have left groups: the base, and the bases of other
-    /// delegated subtrees.
+    /// Returns every base, in all delegated subtrees, that may have groups of this user's runs.
     pub fn all(&self) -> Vec<Group> {
         let mut all = vec![self.group.clone()];
         if let Group::V2(dir) = &self.group

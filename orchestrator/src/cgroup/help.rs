@@ -1,4 +1,4 @@
-//! What a user can do about cgroups that cannot be written.
+//! Advice for users whose cgroups are not writable.
 
 use std::{env, fs, path::Path};
 
@@ -6,28 +6,28 @@ use nix::unistd::{geteuid, getuid};
 
 use super::{Group, Hierarchies, v2::has_controllers};
 
-/// The command that helps this process on a host like this.
+/// Returns the advice or command that helps this process on this host.
 pub(super) fn help(hierarchies: &Hierarchies) -> String {
     let mut command = env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let program = command.next().unwrap_or_else(|| "loadgen".to_owned());
     let args: Vec<String> = command.collect();
     if geteuid().is_root() {
-        // The mount is read-only, or the kernel lacks a controller: no command of ours changes
-        // that.
+        // The mount is read-only, or the kernel lacks a controller: no command fixes that.
         return "run on the host itself or in a privileged container, or use --orchestrator docker"
             .to_owned();
     }
     if has_user_manager(hierarchies) {
         return format!("systemd-run --user --scope -p Delegate=yes -- {}", shell(&program, &args));
     }
-    // A program that PATH found here is not found by sudo, which has a PATH of its own.
+    // sudo has its own PATH, which may not contain a program found here.
     let program = if program.contains('/') { None } else { env::current_exe().ok() }
         .map_or(program, |path| path.display().to_string());
     format!("run as root: sudo {}", shell(&program, &args))
 }
 
-/// Whether this user's systemd can be reached, and has the controllers that it would delegate: not
-/// after a `su` that opened no session, and older ones delegate no CPU.
+/// Returns true if this user's systemd is reachable and has the needed controllers to delegate.
+///
+/// It is unreachable after a `su` without a session, and older versions delegate no CPU.
 fn has_user_manager(hierarchies: &Hierarchies) -> bool {
     let Group::V2(root) = hierarchies.root() else { return false };
     let uid = getuid();
@@ -38,7 +38,7 @@ fn has_user_manager(hierarchies: &Hierarchies) -> bool {
         && fs::read_to_string(controllers).is_ok_and(|list| has_controllers(&list))
 }
 
-/// The command as it can be pasted into a shell.
+/// Quotes a command for a shell.
 fn shell(program: &str, args: &[String]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     let quoted = |word: &str| match word {

@@ -1,13 +1,14 @@
-//! Control groups, version 1 and 2, by the few files that are needed.
+//! Control groups, versions 1 and 2, through the few files that are needed.
 //!
-//! Written by hand rather than with `cgroups-rs`, which brings some 94 crates for what is a handful
-//! of reads and writes. A host is version 1 here when its CPU and memory controllers are mounted
-//! the old way, whatever else is mounted beside them (systemd's "hybrid").
+//! They are accessed directly: `cgroups-rs` would add some 94 crates for a handful of accesses.
+//! A host counts as version 1 if its CPU and memory controllers are mounted that way.
+//! Other mounts beside them (systemd's "hybrid") do not matter.
 //!
-//! Our groups are `BASE/run-…/REPLICA`, where the base is `/loadgen` at the hierarchy's root for
-//! root, and otherwise (version 2 only) `loadgen` in the subtree that a user's systemd delegated.
+//! Groups are named `BASE/run-…/REPLICA`.
+//! For root, the base is `/loadgen` at the hierarchy's root.
+//! For other users (version 2 only), it is `loadgen` in the subtree that systemd delegated.
 //!
-//! `tests/vm/run` proves the version that a developer's machine does not have.
+//! `tests/vm/run` tests the version that a developer's machine lacks.
 
 mod base;
 mod help;
@@ -31,22 +32,22 @@ pub use mounts::Hierarchies;
 
 use crate::{Error, Limits, MOST_PIDS, Result, Usage};
 
-/// One period of the CPU quota, in microseconds: the kernel's default.
+/// Period of the CPU quota, in microseconds: the kernel's default.
 pub const PERIOD_MICROS: u64 = 100_000;
-/// The smallest quota that the kernel takes is 1 ms in a period.
+/// Smallest CPU quota, in thousandths of a processor: the kernel requires 1 ms per period.
 pub const LEAST_CPU_MILLIS: u32 = 10;
 
-/// One control group: a directory in version 2, one in each controller's hierarchy in version 1.
+/// Control group: one directory in version 2, one per controller hierarchy in version 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
-    /// Version 1.
+    /// Group of version 1.
     V1(v1::Dirs),
-    /// Version 2.
+    /// Group of version 2.
     V2(PathBuf),
 }
 
 impl Group {
-    /// The group `name` in this one, whether it exists or not.
+    /// Returns the subgroup `name`, whether it exists or not.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         match self {
@@ -55,8 +56,9 @@ impl Group {
         }
     }
 
-    /// Creates it, and in version 2 hands the parent's controllers down to it. No error when it
-    /// exists.
+    /// Creates the group, and in version 2 enables the parent's controllers for it.
+    ///
+    /// Does nothing if the group exists.
     pub fn create(&self) -> Result<()> {
         if let Self::V2(dir) = self
             && let Some(parent) = dir.parent()
@@ -74,20 +76,19 @@ impl Group {
         Ok(())
     }
 
-    /// Whether it exists.
+    /// Returns true if the group exists.
     pub fn exists(&self) -> bool {
         self.dirs().iter().any(|dir| dir.is_dir())
     }
 
-    /// Writes the CPU quota and the memory limit, with swap off, and bounds the number of
-    /// processes.
+    /// Sets the CPU quota and the memory limit, turns swap off and limits the number of processes.
     ///
     /// # Errors
-    /// When a file cannot be written; [`Error::Unsatisfiable`] when more memory is in use than the
-    /// new limit and the kernel cannot get it back.
+    /// Returns an error if a file cannot be written.
+    /// Returns [`Error::Unsatisfiable`] if the kernel cannot reclaim memory down to the new limit.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
-        // A bound against fork bombs and no limit that anybody measures: done without where it
-        // cannot be had. Not for the groups above, whose replicas would have to share it.
+        // The limit on processes only guards against fork bombs, so it is optional.
+        // It is not set on parent groups, whose replicas would share it.
         if let Some(file) = self.pids_max() {
             let _ = fs::write(file, MOST_PIDS.to_string());
         }
@@ -97,11 +98,10 @@ impl Group {
         }
     }
 
-    /// What its processes have used; `replica`, `running`, `end` and `restarts` are for the caller
-    /// to fill in.
+    /// Returns the usage of the group's processes, without `replica`, `running`, `end`, `restarts`.
     ///
     /// # Errors
-    /// When the group is gone, or its files are not readable.
+    /// Returns an error if the group is gone or its files are unreadable.
     pub fn usage(&self) -> io::Result<Usage> {
         let mut usage = match self {
             Self::V1(dirs) => v1::usage(dirs),
@@ -112,7 +112,7 @@ impl Group {
         Ok(usage)
     }
 
-    /// The processes in it, without those of its children. Empty when it is gone.
+    /// Returns the processes of the group without those of subgroups; empty if the group is gone.
     pub fn pids(&self) -> Vec<u32> {
         let Some(file) = self.procs_files().into_iter().next() else { return Vec::new() };
         fs::read_to_string(file)
@@ -122,12 +122,12 @@ impl Group {
             .collect()
     }
 
-    /// The files that a process writes its id into to join.
+    /// Returns the files to which a process writes its id to join.
     pub fn procs_files(&self) -> Vec<PathBuf> {
         self.dirs().iter().map(|dir| dir.join("cgroup.procs")).collect()
     }
 
-    /// The groups in it.
+    /// Returns the subgroups.
     pub fn children(&self) -> Vec<(String, Self)> {
         let mut names: Vec<String> =
             self.dirs().iter().flat_map(|dir| subdirectories(dir)).collect();
@@ -136,16 +136,17 @@ impl Group {
         names.into_iter().map(|name| (name.clone(), self.child(&name))).collect()
     }
 
-    /// Sends `signal` to every process in it.
+    /// Sends `signal` to every process in the group.
     pub fn signal(&self, signal: Signal) {
         for pid in self.pids() {
-            // It may have ended since the list was read.
+            // The process may have ended since the list was read.
             let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
         }
     }
 
-    /// Kills every process in it and in its children, then removes it and them; blocks for at most
-    /// a few seconds, and returns how many processes there were. No error when it does not exist.
+    /// Kills every process in the group and its subgroups, removes them and counts the processes.
+    ///
+    /// Blocks for at most a few seconds. Does nothing if the group does not exist.
     pub fn kill_and_remove(&self) -> Result<usize> {
         let mut killed = 0;
         for (_, child) in self.children() {
@@ -159,22 +160,21 @@ impl Group {
             }
             match self.remove_once() {
                 Ok(()) => return Ok(killed),
-                // A process that was killed leaves its group a little later.
+                // A killed process leaves its group only after a moment.
                 Err(_) if Instant::now() < deadline => pause(Duration::from_millis(5)),
                 Err((dir, source)) => return Err(Error::file("remove", dir, source)),
             }
         }
     }
 
-    /// Removes it if it has neither processes nor groups in it; the kernel refuses otherwise, so
-    /// that nobody's work is lost.
+    /// Removes the group if it has no processes and no subgroups; the kernel refuses otherwise.
     pub fn remove_if_empty(&self) {
         for dir in self.dirs() {
             let _ = fs::remove_dir(dir);
         }
     }
 
-    /// For messages: where it is.
+    /// Returns the group's path, for messages.
     pub fn path(&self) -> &Path {
         match self {
             Self::V1(dirs) => &dirs.cpu,
@@ -216,7 +216,7 @@ impl Group {
     }
 }
 
-/// `key value` lines, as in `cpu.stat`, `memory.stat`, `memory.events`.
+/// Returns a value from `key value` lines, as in `cpu.stat`, `memory.stat`, `memory.events`.
 fn field(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
@@ -232,7 +232,7 @@ fn write(path: &Path, value: &str) -> Result<()> {
     fs::write(path, value).map_err(|source| Error::file("write", path, source))
 }
 
-/// Why memory cannot be lowered.
+/// Returns the error for a memory limit below the memory in use.
 fn in_use(limit: u64, used: u64) -> Error {
     Error::Unsatisfiable(format!(
         "memory cannot be lowered to {limit} bytes: {used} bytes are in use"
@@ -248,7 +248,7 @@ fn subdirectories(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Pages of files that a process has mapped and in memory.
+/// Returns the resident bytes of files that a process has mapped.
 fn mapped_file_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let kib: u64 = status

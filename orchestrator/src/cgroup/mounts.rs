@@ -1,4 +1,4 @@
-//! Where the hierarchies are mounted, and where in them a process is.
+//! Mounts of the hierarchies, and the groups of processes in them.
 
 use std::{
     collections::BTreeMap,
@@ -9,32 +9,32 @@ use std::{
 use super::{Group, v1::Dirs};
 use crate::{Error, Result};
 
-/// The mounted hierarchies that carry the CPU and memory controllers.
+/// Mounted hierarchies with the CPU and memory controllers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hierarchies {
-    /// One mount for each controller (or pair of them).
+    /// Version 1: one mount for each controller or pair of controllers.
     V1 {
-        /// By the controller's name: `cpu`, `cpuacct`, `memory`, and `pids` where there is one.
+        /// Mounts by controller name: `cpu`, `cpuacct`, `memory`, and `pids` if present.
         controllers: BTreeMap<String, Mount>,
     },
-    /// One mount.
+    /// Version 2: one mount.
     V2(Mount),
 }
 
-/// Where a hierarchy is mounted.
+/// Mount of a hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// The mount point.
+    /// Mount point.
     pub at: PathBuf,
-    /// The group that is mounted there: `/`, except in a container.
+    /// Group that is mounted there: `/`, except in a container.
     pub root: String,
 }
 
 impl Hierarchies {
-    /// Finds them in this process's mounts.
+    /// Finds the hierarchies in this process's mounts.
     ///
     /// # Errors
-    /// [`Error::NoCgroup`] when no hierarchy carries the CPU and memory controllers.
+    /// Returns [`Error::NoCgroup`] if no hierarchy has the CPU and memory controllers.
     pub fn find() -> Result<Self> {
         let path = "/proc/self/mountinfo";
         let text = fs::read_to_string(path).map_err(|source| Error::file("read", path, source))?;
@@ -44,7 +44,7 @@ impl Hierarchies {
         })
     }
 
-    /// 1 or 2.
+    /// Returns the cgroup version: 1 or 2.
     pub fn version(&self) -> u8 {
         match self {
             Self::V1 { .. } => 1,
@@ -52,7 +52,7 @@ impl Hierarchies {
         }
     }
 
-    /// The group at the root of what is mounted.
+    /// Returns the group at the root of the mounts.
     pub fn root(&self) -> Group {
         match self {
             Self::V1 { controllers } => {
@@ -70,10 +70,10 @@ impl Hierarchies {
         }
     }
 
-    /// The group that process `pid` is in.
+    /// Returns the group of process `pid`.
     ///
     /// # Errors
-    /// When there is no such process, or its group is outside of what is mounted here.
+    /// Returns an error if there is no such process or its group is outside of the mounts.
     pub fn of_pid(&self, pid: u32) -> io::Result<Group> {
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
         self.of_proc_cgroup(&text).ok_or_else(|| {
@@ -103,7 +103,7 @@ impl Hierarchies {
     }
 }
 
-/// `4:memory:/docker/…`, `1:cpu,cpuacct:/…`.
+/// Returns a controller's path from lines like `4:memory:/docker/…` and `1:cpu,cpuacct:/…`.
 fn v1_path(text: &str, controller: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -112,10 +112,10 @@ fn v1_path(text: &str, controller: &str) -> Option<String> {
     })
 }
 
-/// `/proc/PID/cgroup` tells paths from the hierarchy's root, of which a container sees only a part.
+/// Maps a path of `/proc/PID/cgroup`, relative to the hierarchy's root, to the part mounted here.
 fn locate(mount: &Mount, path: &str) -> Option<PathBuf> {
     let inside = Path::new(path).strip_prefix(&mount.root).ok()?;
-    // A group outside of our cgroup namespace shows as `/../..`.
+    // A group outside of the cgroup namespace shows as `/../..`.
     if path.split('/').any(|part| part == "..") {
         return None;
     }
@@ -148,7 +148,7 @@ fn parse_mountinfo(text: &str) -> Option<Hierarchies> {
     if ["cpu", "cpuacct", "memory"].iter().all(|name| controllers.contains_key(*name)) {
         return Some(Hierarchies::V1 { controllers });
     }
-    // A controller that sits on version 1 is missing from the unified hierarchy.
+    // A controller used by version 1 is missing from the unified hierarchy.
     unified
         .filter(|_| !controllers.contains_key("cpu") && !controllers.contains_key("memory"))
         .map(Hierarchies::V2)

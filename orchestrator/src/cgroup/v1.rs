@@ -10,21 +10,21 @@ use nix::errno::Errno;
 use super::{PERIOD_MICROS, field, in_use, number, write};
 use crate::{Error, Limits, MemoryUsage, Result, Usage};
 
-/// A group's directory in each hierarchy. Two of them may be the same (`cpu,cpuacct`).
+/// Directories of a group, one per hierarchy; two may be the same (`cpu,cpuacct`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
-    /// CPU bandwidth.
+    /// Directory of the CPU bandwidth controller.
     pub cpu: PathBuf,
-    /// CPU time.
+    /// Directory of the CPU time controller.
     pub cpuacct: PathBuf,
-    /// Memory.
+    /// Directory of the memory controller.
     pub memory: PathBuf,
-    /// The number of processes, where the controller is mounted.
+    /// Directory of the `pids` controller, if mounted.
     pub pids: Option<PathBuf>,
 }
 
 impl Dirs {
-    /// All of them, each once.
+    /// Returns all distinct directories.
     pub(super) fn all(&self) -> Vec<&Path> {
         let mut all: Vec<&Path> = vec![&self.cpu];
         for dir in
@@ -37,7 +37,7 @@ impl Dirs {
         all
     }
 
-    /// The same group under other directories.
+    /// Applies `f` to every directory.
     pub(super) fn map(&self, f: impl Fn(&Path) -> PathBuf) -> Self {
         Self {
             cpu: f(&self.cpu),
@@ -60,7 +60,7 @@ pub(super) fn usage(dirs: &Dirs) -> io::Result<Usage> {
     let memory = MemoryUsage {
         current_bytes: number(&dirs.memory.join("memory.usage_in_bytes"))?,
         peak_bytes: number(&dirs.memory.join("memory.max_usage_in_bytes"))?,
-        // Not on every kernel.
+        // Some kernels lack these files.
         sock_bytes: number(&dirs.memory.join("memory.kmem.tcp.usage_in_bytes")).unwrap_or(0),
         reclaims: number(&dirs.memory.join("memory.failcnt")).unwrap_or(0),
         ..parse_memory_stat(&fs::read_to_string(dirs.memory.join("memory.stat"))?)
@@ -71,7 +71,7 @@ pub(super) fn usage(dirs: &Dirs) -> io::Result<Usage> {
     Ok(Usage { cpu_seconds, memory, oom_kills, ..parse_cpu_stat(&stat) })
 }
 
-/// Memory with swap may never be less than memory, so the order depends on the direction.
+/// Sets the memory limit, which may never exceed the limit with swap: the direction sets the order.
 fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
     let (memory, with_swap) =
         (dir.join("memory.limit_in_bytes"), dir.join("memory.memsw.limit_in_bytes"));
@@ -79,7 +79,7 @@ fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
     let result = match number(&with_swap) {
         Ok(now) if bytes > now => write(&with_swap, &value).and_then(|()| write(&memory, &value)),
         Ok(_) => write(&memory, &value).and_then(|()| write(&with_swap, &value)),
-        // A kernel without swap accounting.
+        // The kernel has no swap accounting.
         Err(_) => write(&memory, &value).and_then(|()| write(&dir.join("memory.swappiness"), "0")),
     };
     result.map_err(|error| match error {

@@ -10,11 +10,10 @@ use nix::errno::Errno;
 use super::{PERIOD_MICROS, field, in_use, number, write};
 use crate::{Error, Limits, MemoryUsage, Result, Usage};
 
-/// Hands `dir`'s controllers down to its children.
+/// Enables `dir`'s controllers for its children.
 ///
 /// # Errors
-/// When CPU or memory cannot be handed down: `dir` does not have them, may not be written, or has
-/// processes of its own.
+/// Returns an error if `dir` lacks CPU or memory, is not writable, or has processes.
 pub(super) fn enable_controllers(dir: &Path) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = read(&file)?;
@@ -23,14 +22,16 @@ pub(super) fn enable_controllers(dir: &Path) -> Result<()> {
         write(&file, &format!("+{controller}"))?;
     }
     if !has(&enabled, "pids") {
-        // It bounds mistakes and nothing that is measured: done without where it cannot be had.
+        // The limit on processes only guards against mistakes, so it is optional.
         let _ = write(&file, "+pids");
     }
     Ok(())
 }
 
+/// Checks that `dir` has the needed controllers.
+///
 /// # Errors
-/// When `dir` lacks a controller: the kernel itself would only say that there is "no such file".
+/// Returns an error if one is missing; the kernel would only report "no such file".
 fn check_controllers(dir: &Path) -> Result<()> {
     let available = read(&dir.join("cgroup.controllers"))?;
     if has_controllers(&available) {
@@ -44,7 +45,7 @@ fn check_controllers(dir: &Path) -> Result<()> {
     ))
 }
 
-/// Whether a list as in `cgroup.controllers` has all that is needed.
+/// Returns true if a list as in `cgroup.controllers` contains all needed controllers.
 pub(super) fn has_controllers(list: &str) -> bool {
     NEEDED.into_iter().all(|name| has(list, name))
 }
@@ -53,26 +54,26 @@ fn has(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|other| other == name)
 }
 
-/// Moves what is in `own`, this process and its neighbours, down into a leaf: the kernel refuses to
-/// share out a group that has processes of its own.
+/// Moves the processes in `own`, this one and its neighbours, into a leaf.
 ///
-/// Neighbours are what a scope was started with, such as the shell or `cargo` that started this
-/// process. They are not touched before it is known that controllers were handed down to `own`.
+/// The kernel refuses to enable controllers for children of a group that has processes.
+/// Neighbours are the processes that a scope was started with, such as the shell or `cargo`.
+/// They are not moved before `own` is known to have the controllers.
 ///
 /// # Errors
-/// When `own` lacks a controller or may not be written.
+/// Returns an error if `own` lacks a controller or is not writable.
 pub(super) fn step_aside(own: &Path) -> Result<()> {
     check_controllers(own)?;
     let (procs, leaf) = (own.join("cgroup.procs"), own.join(SUPERVISOR));
-    // Again for what was started meanwhile; what never moves makes `enable_controllers` fail.
+    // Repeat for processes started meanwhile; if some never move, `enable_controllers` fails.
     for _ in 0..10 {
         let pids = read(&procs)?;
-        // A process outside of our PID namespace shows as 0, which would move whoever writes it.
+        // A process outside of the PID namespace shows as 0, which would move the writer itself.
         let pids: Vec<&str> = pids.lines().filter(|pid| *pid != "0").collect();
         if pids.is_empty() {
             break;
         }
-        // With all its parents, because that one is no error when another process is faster.
+        // `create_dir_all` succeeds even if another process creates the leaf first.
         fs::create_dir_all(&leaf).map_err(|source| Error::file("create", &leaf, source))?;
         for pid in pids {
             match write(&leaf.join("cgroup.procs"), pid) {
@@ -95,15 +96,16 @@ pub(super) fn set_limits(dir: &Path, limits: Limits) -> Result<()> {
     set_memory(dir, limits.memory_bytes)
 }
 
-/// Has the kernel take back what it can before the limit falls: `memory.max` kills for the rest,
-/// `memory.high` does not.
+/// Lets the kernel reclaim memory before lowering the limit.
+///
+/// `memory.max` kills if too much remains in use; `memory.high` does not.
 fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
     let (high, value) = (dir.join("memory.high"), bytes.to_string());
     let used = || number(&dir.join("memory.current")).unwrap_or(0);
     if used() <= bytes {
         return write(&dir.join("memory.max"), &value);
     }
-    // Each write takes back again, for processes that meanwhile read pages anew.
+    // Each write reclaims again, because processes read pages anew meanwhile.
     let mut taken_back = Ok(());
     for _ in 0..5 {
         taken_back = taken_back.and_then(|()| write(&high, &value));
@@ -116,7 +118,7 @@ fn set_memory(dir: &Path, bytes: u64) -> Result<()> {
         left if left > bytes => Err(in_use(bytes, left)),
         _ => write(&dir.join("memory.max"), &value),
     });
-    // Left in force it would slow the processes down long before the limit that was asked for.
+    // Left in force, it would slow the processes down long before the requested limit.
     write(&high, "max").and(result)
 }
 
@@ -125,13 +127,13 @@ pub(super) fn usage(dir: &Path) -> io::Result<Usage> {
     let events = fs::read_to_string(dir.join("memory.events"))?;
     let memory = MemoryUsage {
         current_bytes: current,
-        // Since Linux 5.19; before, whoever reads repeatedly keeps the highest figure.
+        // Available since Linux 5.19; before, callers that read repeatedly keep the maximum.
         peak_bytes: number(&dir.join("memory.peak")).unwrap_or(current),
         reclaims: field(&events, "max").unwrap_or(0),
         ..parse_memory_stat(&fs::read_to_string(dir.join("memory.stat"))?)
     };
     let oom_kills = field(&events, "oom_kill").unwrap_or(0);
-    // Kernels can be built, or started, without.
+    // Pressure files are optional: kernels can be built or started without them.
     let pressure = |name: &str| parse_pressure(&fs::read_to_string(dir.join(name)).ok()?);
     Ok(Usage {
         memory,
@@ -142,7 +144,7 @@ pub(super) fn usage(dir: &Path) -> io::Result<Usage> {
     })
 }
 
-/// The total of the line "some", in seconds.
+/// Returns the total of the line "some", in seconds.
 fn parse_pressure(text: &str) -> Option<f64> {
     let some = text.lines().find(|line| line.starts_with("some "))?;
     let micros: u64 = some.rsplit_once("total=")?.1.trim().parse().ok()?;
@@ -151,8 +153,7 @@ fn parse_pressure(text: &str) -> Option<f64> {
 
 const NEEDED: [&str; 2] = ["cpu", "memory"];
 
-/// The group of this process, or its parent where this process has moved to the leaf `supervisor`
-/// already.
+/// Returns the group `own`, or its parent if `own` is the leaf `supervisor`.
 pub(super) fn without_supervisor(own: PathBuf) -> PathBuf {
     match (own.file_name(), own.parent()) {
         (Some(name), Some(parent)) if name == SUPERVISOR => parent.to_owned(),
@@ -160,8 +161,7 @@ pub(super) fn without_supervisor(own: PathBuf) -> PathBuf {
     }
 }
 
-/// Only leaves may have processes, so whoever shares out its own group must step down into a leaf
-/// first.
+/// Name of the leaf for processes: a group with controlled children may have none itself.
 pub(super) const SUPERVISOR: &str = "supervisor";
 
 fn cpu_max(limits: Limits) -> String {
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn files_are_read_and_written() {
-        // Any directory with these files looks like a group: this machine's kernel has no
-        // controllers on version 2.
+        // Any directory with these files works as a group: this machine's kernel has no controllers
+        // on version 2.
         let dir = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         put("memory.current", "2048\n");

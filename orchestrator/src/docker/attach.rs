@@ -1,10 +1,9 @@
-//! A service of a running Compose project, whose limits and replicas are varied in place and put
-//! back afterwards.
+//! Service of a running Compose project, changed in place (limits and replicas) and restored.
 //!
-//! Containers of the service are stopped, given other limits and started again for each trial;
-//! copies of the first one are made where more are wanted, and those that are too many stay
-//! stopped. What was there is written down before anything is changed, so that `clean` can put it
-//! back for a run that was killed.
+//! For each trial, the service's containers are stopped, given other limits and started again.
+//! If more replicas are needed, copies of the first container run; surplus containers stay stopped.
+//! The original state is written to disk before any change.
+//! After a run was killed, `clean` can therefore restore it.
 
 mod check;
 mod copy;
@@ -40,10 +39,10 @@ use crate::{
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
-/// What `docker compose run` makes has the same labels, and does something once.
+/// Filter against containers of `docker compose run`, which have the same labels but run one task.
 const NOT_ONCE: &str = "com.docker.compose.oneoff=False";
 
-/// `compose:PROJECT/SERVICE`.
+/// Target of an attachment: `compose:PROJECT/SERVICE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     project: String,
@@ -67,7 +66,7 @@ impl FromStr for Attachment {
 }
 
 impl Attachment {
-    /// The service's name in its Compose file.
+    /// Returns the service's name in its Compose file.
     pub fn service(&self) -> &str {
         &self.service
     }
@@ -79,20 +78,19 @@ impl std::fmt::Display for Attachment {
     }
 }
 
-/// The service, while it is varied.
+/// Attached service.
 pub struct Attached {
     engine: Engine,
     originals: Vec<Original>,
-    /// Where they are written down, from the first change on.
+    /// Path of the ledger entry with the originals, from the first change on.
     ledger: Mutex<Option<PathBuf>>,
 }
 
 impl Attached {
-    /// Finds the service's containers. What a run that was killed had changed of them is put back
-    /// first.
+    /// Finds the service's containers, after restoring what killed runs left changed.
     ///
     /// # Errors
-    /// When there are none, another run varies them, or the Engine is on another machine.
+    /// Returns an error if there are none, another run is attached, or the Engine is remote.
     pub async fn connect(to: Attachment, owner: Owner) -> Result<Self> {
         let docker = Engine::connect(owner).await?;
         if !docker.is_local {
@@ -117,7 +115,7 @@ impl Attached {
             check::check(&container)?;
             originals.push(Original::of(&container));
         }
-        // Those that run come first: they are the ones that are surely whole.
+        // Running containers come first: they are certainly intact.
         originals.sort_by(|a, b| b.is_running.cmp(&a.is_running).then_with(|| a.name.cmp(&b.name)));
         if !originals.iter().any(|original| original.is_running) {
             return Err(Error::Unsatisfiable(format!(
@@ -134,10 +132,10 @@ impl Attached {
         Ok(Self { engine: docker, originals, ledger: Mutex::default() })
     }
 
-    /// The image's id and the port that the first container exposes, if it is a single one.
+    /// Returns the image's id, and the first container's exposed port if there is exactly one.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Returns an error if the container is gone.
     pub async fn image(&self) -> Result<(String, Option<u16>)> {
         let first = self.engine.inspect(&self.originals[0].id).await?;
         let config = first.config.unwrap_or_default();
@@ -147,24 +145,23 @@ impl Attached {
         Ok((first.image.unwrap_or_default(), port.filter(|_| ports.next().is_none())))
     }
 
-    /// What the first container runs, with which variables and mounts: what its project says of it
-    /// and a sweep leaves alone.
+    /// Returns the first container's command, user, variables and mounts, without limits.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Returns an error if the container is gone.
     pub async fn made_as(&self) -> Result<String> {
         Ok(made_as(&self.engine.inspect(&self.originals[0].id).await?))
     }
 
-    /// What the first container has of the Engine's file system: of folders and volumes, all.
+    /// Returns the first container's mounts from the Engine's file system.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Returns an error if the container is gone.
     pub async fn mounts(&self) -> Result<Vec<Mounted>> {
         Ok(mounts(&self.engine.inspect(&self.originals[0].id).await?))
     }
 
-    /// What replicas read when they start.
+    /// Returns the files that replicas read at the start.
     async fn files(&self, image: &str) -> std::result::Result<Vec<PathBuf>, String> {
         let mut files = image::layers(&self.engine.docker, image).await?;
         let mounted = self.mounts().await.map_err(|error| error.to_string())?;
@@ -172,13 +169,12 @@ impl Attached {
         Ok(files)
     }
 
-    /// Whether the service's own containers can be given other limits and get back exactly what
-    /// they had.
+    /// Returns true if the service's containers can get other limits and be restored exactly.
     fn is_restorable(&self, deployment: &Deployment) -> bool {
         self.originals.iter().all(|original| original.is_restorable(deployment.cpuset.is_some()))
     }
 
-    /// Writes down what was there, if that is not done.
+    /// Writes the ledger entry with the originals, once.
     fn write_down(&self) -> Result<()> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if ledger.is_none() {
@@ -191,7 +187,7 @@ impl Attached {
 
     async fn start_all(&self, deployment: &Deployment) -> Result<Vec<Replica>> {
         let wanted = deployment.replicas as usize;
-        // What cannot be put back exactly stays stopped, and copies run instead.
+        // Containers that cannot be restored exactly stay stopped, and copies run instead.
         let changed =
             if self.is_restorable(deployment) { wanted.min(self.originals.len()) } else { 0 };
         let used = &self.originals[..changed];
@@ -207,7 +203,9 @@ impl Attached {
         join_all(ready).await.into_iter().collect()
     }
 
-    /// As one act: what was given up in the middle of it would undo what `close` puts back.
+    /// Changes and starts a container as one operation, even if the caller is cancelled.
+    ///
+    /// A half-done one would undo what `close` restores.
     async fn change_and_start(&self, id: &str, name: &str, deployment: &Deployment) -> Result<()> {
         let body = self.body(id, deployment).await?;
         let (docker, id, name) = (self.engine.docker.clone(), id.to_owned(), name.to_owned());
@@ -219,7 +217,7 @@ impl Attached {
             .await
     }
 
-    /// What is to be changed of a container.
+    /// Returns the update of a container to the limits of a deployment.
     async fn body(&self, id: &str, deployment: &Deployment) -> Result<ContainerUpdateBody> {
         let now = Original::of(&self.engine.inspect(id).await?);
         let cpuset = deployment
@@ -255,7 +253,7 @@ impl Attached {
         self.engine.wait_until_ready(deployment, replica, false).await
     }
 
-    /// What is read of them afterwards is of another trial.
+    /// Stops the service's containers and forgets their readings, which belong to the ended trial.
     async fn stop_all(&self) -> Result<()> {
         self.originals.iter().for_each(|original| self.engine.readings.forget(&original.id));
         let running = self
@@ -284,7 +282,7 @@ impl Orchestrator for Attached {
     async fn deploy(&self, deployment: &Deployment) -> Result<Service> {
         check_deployment(deployment, &self.host().await?)?;
         self.write_down()?;
-        // Limits that it cannot be given while it runs, it is started under.
+        // If limits cannot be changed in place, the containers are restarted under them.
         if deployment.in_place
             && self.is_restorable(deployment)
             && self.runs_as(deployment.replicas).await?
@@ -348,7 +346,7 @@ impl Orchestrator for Attached {
         self.engine.kill(replica).await
     }
 
-    /// Containers of the service stay, stopped unless they are to go on; copies go.
+    /// Removes copies; stops the service's own containers unless they run on (`in_place`).
     async fn tear_down(&self, service: Service) -> Result<()> {
         for replica in service.replicas {
             if !self.originals.iter().any(|original| original.id == replica.id) {
@@ -359,7 +357,7 @@ impl Orchestrator for Attached {
         if service.deployment.in_place { Ok(()) } else { self.stop_all().await }
     }
 
-    /// Puts back what was there, if it was changed.
+    /// Restores the original state, if it was changed.
     async fn close(&self) -> Result<()> {
         let closed = self.engine.close().await;
         let changed = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();

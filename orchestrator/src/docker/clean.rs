@@ -1,4 +1,4 @@
-//! Removes containers and networks of ours.
+//! Removal of this program's containers and networks.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,20 +12,19 @@ use bollard::{
 use super::connection::{engine, remove_container};
 use crate::{Owner, Result, owner::RUN};
 
-/// Whose objects to remove.
+/// Owners whose objects are removed.
 #[derive(Clone, Copy)]
 pub(super) enum Scope<'a> {
-    /// This owner's.
+    /// One owner.
     Of(&'a Owner),
-    /// Those of owners that are dead.
+    /// All dead owners.
     Dead {
-        /// Whether the Engine is on this machine, so that an owner of another boot cannot be alive
-        /// elsewhere.
+        /// True if the Engine is on this machine, so that an owner of another boot cannot be alive.
         is_local: bool,
     },
 }
 
-/// Removes them, containers first; a line for each.
+/// Removes the objects, containers first, and returns a line for each.
 pub(super) async fn remove(docker: &Docker, scope: Scope<'_>) -> Result<Vec<String>> {
     let filters = HashMap::from([("label", vec![RUN])]);
     let mut removed = Vec::new();
@@ -66,14 +65,13 @@ impl Scope<'_> {
         match self {
             Self::Of(us) => owner == us,
             Self::Dead { .. } if owner.is_of_this_boot() => !owner.is_alive(),
-            // Containers of ours do not start with the machine: one that runs has an owner that is
-            // somewhere else.
+            // These containers do not start with the machine: a running one is owned elsewhere.
             Self::Dead { is_local } => is_local && !is_running,
         }
     }
 }
 
-/// Whether it could be removed; one that is in use belongs to somebody who is not dead after all.
+/// Removes a network; returns false if it is already gone or still in use by a living owner.
 async fn remove_network(docker: &Docker, id: &str) -> Result<bool> {
     for _ in 0..10 {
         match docker.remove_network(id).await {

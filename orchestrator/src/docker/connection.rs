@@ -1,4 +1,4 @@
-//! The connection to an Engine, and the words for what goes wrong with it.
+//! Connection to an Engine, and its errors.
 
 use std::{os::unix::net::UnixStream, time::Duration};
 
@@ -9,7 +9,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::{Error, Result};
 
-/// `DOCKER_HOST`, or the default socket.
+/// Returns `DOCKER_HOST`, or the default socket.
 pub(super) fn address() -> String {
     std::env::var("DOCKER_HOST")
         .ok()
@@ -17,7 +17,7 @@ pub(super) fn address() -> String {
         .unwrap_or("unix:///var/run/docker.sock".to_owned())
 }
 
-/// Connects, and waits for an answer.
+/// Connects and waits for an answer.
 pub(super) async fn open(at: &str) -> std::result::Result<Docker, String> {
     let docker = Docker::connect_with_host(at).map_err(|e| e.to_string())?;
     let answer = async { docker.negotiate_version().await };
@@ -27,8 +27,9 @@ pub(super) async fn open(at: &str) -> std::result::Result<Docker, String> {
     }
 }
 
-/// Which Engine listens at a socket of this machine, by its process id: one that was started again
-/// is another one. Where systemd holds the socket for it, the Engine's own file tells.
+/// Returns an identifier of the Engine process behind a local socket; it changes on a restart.
+///
+/// If systemd holds the socket, the id in the Engine's own file makes the difference.
 pub(super) fn incarnation(at: &str) -> Option<String> {
     let socket = UnixStream::connect(at.strip_prefix("unix://")?).ok()?;
     let peer = getsockopt(&socket, PeerCredentials).ok()?;
@@ -36,25 +37,26 @@ pub(super) fn incarnation(at: &str) -> Option<String> {
     Some(format!("process {} {}", peer.pid(), file.trim()))
 }
 
-/// Removes a container by force; no error when it is gone.
+/// Removes a container by force; a missing one is not an error.
 pub(super) async fn remove_container(docker: &Docker, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match docker.remove_container(id, Some(options)).await {
-        // 404: it is gone; 409: somebody else is removing it.
+        // 404: already removed; 409: removal in progress.
         Err(EngineError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
         other => other.map_err(|e| engine(&format!("remove container {id}"), &e)),
     }
 }
 
-/// Runs `call` to its end, even if whoever waits for it gives up: the Engine would create what it
-/// was asked for all the same, and nobody would know of it.
+/// Runs `call` to its end, even if the caller is cancelled.
+///
+/// The Engine would create the object all the same, and nobody would know of it.
 pub(super) async fn finish<T: Send + 'static>(
     call: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     tokio::spawn(call).await.unwrap_or_else(|e| Err(refused("finish a call", &e.to_string())))
 }
 
-/// The Engine could not `action`.
+/// Returns the error for an Engine that could not `action`.
 pub(super) fn engine(action: &str, error: &EngineError) -> Error {
     match error {
         EngineError::DockerResponseServerError { message, .. } => refused(action, message.trim()),
@@ -62,12 +64,12 @@ pub(super) fn engine(action: &str, error: &EngineError) -> Error {
     }
 }
 
-/// The same, in words of ours.
+/// Returns the same error with our own cause.
 pub(super) fn refused(action: &str, cause: &str) -> Error {
     Error::Engine { action: action.to_owned(), cause: cause.to_owned() }
 }
 
-/// An error with its causes: hyper's own text is only "client error (Connect)".
+/// Returns the text of an error with its causes: hyper's own is only "client error (Connect)".
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! What a container of ours is made of.
+//! Configuration of the containers that this program creates.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use bollard::{
 use super::connection::engine;
 use crate::{Deployment, Error, Limits, MOST_PIDS, Owner, Workload};
 
-/// Files that one replica may have open: one for each of 10,000 connections, and then some.
+/// Limit on open files per replica: enough for 10,000 connections, with a margin.
 pub(super) const FILES: u64 = 65_536;
 
-/// The fields of [`Workload::Image`].
+/// Fields of [`Workload::Image`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) reference: &'a str,
@@ -36,7 +36,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The container `name` of `deployment`.
+/// Returns the configuration of the container `name` of `deployment`.
 pub(super) fn body(
     deployment: &Deployment,
     image: Image<'_>,
@@ -57,9 +57,9 @@ pub(super) fn body(
         cmd: (!command.is_empty()).then_some(command),
         user: deployment.rights.user.clone(),
         labels: Some(owner.labels().into_iter().collect()),
-        // A health check of the image is run by the Engine inside the container, every few seconds,
-        // and charged to it: at a tenth of a processor it is most of what would be measured.
-        // Readiness is asked for from outside.
+        // The Engine runs an image's health check inside the container every few seconds.
+        // At a tenth of a processor, that is most of the measured CPU time, so it is turned off.
+        // Readiness is polled from outside.
         healthcheck: Some(HealthConfig {
             test: Some(vec!["NONE".to_owned()]),
             ..Default::default()
@@ -76,12 +76,11 @@ pub(super) fn body(
     }
 }
 
-/// Fits the container to what the Engine can do; it may have `files` open, or with 0 as many as the
-/// Engine.
+/// Adapts the configuration to the Engine; `files` limits open files, 0 keeps the Engine's limit.
 pub(super) fn adapt(body: &mut ContainerCreateBody, info: &SystemInfo, files: u64) {
     let Some(config) = &mut body.host_config else { return };
-    // Without swap accounting the Engine drops the memory-and-swap limit; version 1 can turn
-    // swapping off instead.
+    // Without swap accounting, the Engine drops the memory-and-swap limit.
+    // Version 1 can turn swapping off instead.
     let is_v2 = info.cgroup_version.is_some_and(|version| version.to_string() == "2");
     if info.swap_limit == Some(false) && !is_v2 {
         config.memory_swappiness = Some(0);
@@ -100,12 +99,12 @@ pub(super) fn nano_cpus(limits: Limits) -> i64 {
     i64::from(limits.cpus.millis) * 1_000_000
 }
 
-/// Whether an Engine without the right to do so was asked to raise the file limit.
+/// Returns true if an Engine without the right to raise the file limit refused to.
 pub(super) fn is_rlimit_refused(error: &Error) -> bool {
     matches!(error, Error::Engine { cause, .. } if cause.contains("rlimit"))
 }
 
-/// Tells a command that the image does not have from what else keeps a container from starting.
+/// Returns the error of a failed start, and distinguishes a command that the image lacks.
 pub(super) fn start_error(name: &str, image: &str, error: &EngineError) -> Error {
     match error {
         EngineError::DockerResponseServerError { message, .. } if message.contains("exec: ") => {
@@ -117,7 +116,7 @@ pub(super) fn start_error(name: &str, image: &str, error: &EngineError) -> Error
 
 fn host_config(limits: Limits) -> HostConfig {
     let memory = Some(limits.memory_bytes.cast_signed());
-    // Unbounded by default, and a server that logs each request of a load test fills a disk.
+    // Logs are unlimited by default, and a server that logs each request would fill the disk.
     let log_options = [("max-size", "1m"), ("max-file", "1")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
@@ -137,7 +136,7 @@ fn host_config(limits: Limits) -> HostConfig {
     }
 }
 
-/// A replica that ended is evidence: nobody may start it again before it is read.
+/// Returns the policy "no restart": an ended replica is evidence and must not start again.
 pub(super) fn never_again() -> RestartPolicy {
     RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }
 }

@@ -1,4 +1,4 @@
-//! Who the user is to a registry, from what `docker login` left behind.
+//! Registry credentials from the files that `docker login` writes.
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +11,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
-/// Docker's own `config.json`, as far as registries are concerned.
+/// Docker's `config.json`, limited to registries.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Config {
     auths: BTreeMap<String, Auth>,
-    /// The helper that keeps the credentials of all registries: `docker-credential-NAME`.
+    /// Helper with the credentials of all registries: `docker-credential-NAME`.
     creds_store: Option<String>,
     /// Helpers of single registries.
     cred_helpers: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ struct Auth {
     identitytoken: Option<String>,
 }
 
-/// What a helper answers.
+/// Answer of a helper.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Helped {
@@ -38,15 +38,15 @@ struct Helped {
     secret: String,
 }
 
-/// A user name that stands for a token in place of a password.
+/// User name that marks a token in place of a password.
 const TOKEN: &str = "<token>";
-/// What Docker Hub is called in the file.
+/// Key of Docker Hub in the file.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// The credentials for the registry of an image, if there are some.
+/// Returns the credentials for the registry of an image, if there are any.
 ///
 /// # Errors
-/// When the file or a helper is there and does not say what it should.
+/// Returns an error if the file or a helper's answer is invalid.
 pub(super) fn of(reference: &str) -> Result<Option<DockerCredentials>, String> {
     let Some(path) = config_path() else { return Ok(None) };
     let text = match fs::read(&path) {
@@ -64,8 +64,7 @@ fn config_path() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-/// The registry that a reference names: what is in front of the first slash, if that looks like a
-/// host.
+/// Returns the registry of a reference: the part before the first slash, if it looks like a host.
 fn registry(reference: &str) -> &str {
     match reference.split_once('/') {
         Some(("docker.io" | "index.docker.io" | "registry-1.docker.io", _)) => HUB,
@@ -86,7 +85,7 @@ fn find(config: &Config, registry: &str) -> Result<Option<DockerCredentials>, St
     if let Some(token) = &auth.identitytoken {
         return Ok(Some(credentials(registry, TOKEN, token)));
     }
-    // `docker login` with a store leaves an empty entry behind.
+    // `docker login` with a store leaves an empty entry.
     if auth.auth.is_empty() {
         return Ok(None);
     }
@@ -99,7 +98,7 @@ fn find(config: &Config, registry: &str) -> Result<Option<DockerCredentials>, St
     }
 }
 
-/// Keys are written with and without a scheme and a path.
+/// Returns true if a key is for the registry; keys may have a scheme and a path.
 fn is_of(key: &str, registry: &str) -> bool {
     let host = |text: &str| {
         let text = text.trim_start_matches("https://").trim_start_matches("http://");
@@ -122,7 +121,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, String
         io::Write::write_all(&mut stdin, registry.as_bytes()).map_err(failed)?;
     }
     let output = child.wait_with_output().map_err(failed)?;
-    // It knows nobody there: the registry may let everybody in.
+    // The helper has no entry: the registry may allow anonymous access.
     if !output.status.success() {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! Starts and removes containers.
+//! Start and removal of containers.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -31,9 +31,9 @@ use crate::{
     ready::{self, Outcome},
 };
 
-/// Between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL, in seconds.
 const GRACE_SECONDS: i32 = 5;
-/// How much of a log goes into an error.
+/// Number of log lines in an error.
 const LOG_LINES: usize = 20;
 
 #[async_trait]
@@ -76,7 +76,7 @@ impl Copies for Engine {
     async fn remove(&self, replicas: &[Replica]) -> Result<()> {
         let removals = replicas.iter().map(async |replica| {
             let options = StopContainerOptionsBuilder::new().t(GRACE_SECONDS).build();
-            // Whatever keeps it from stopping, removing it by force is what counts.
+            // A failed stop does not matter: the forced removal follows.
             let _ = self.docker.stop_container(&replica.id, Some(options)).await;
             self.readings.forget(&replica.id);
             remove_container(&self.docker, &replica.id).await
@@ -86,12 +86,12 @@ impl Copies for Engine {
 }
 
 impl Engine {
-    /// An Engine on this machine was probably started with the limit that this process has.
+    /// Lowers the file limit to this process's own, which a local Engine probably shares.
     fn lower_file_limit(&self, refused: u64) {
         let own = machine::file_limit().filter(|own| self.is_local && *own < refused).unwrap_or(0);
         // Another replica may have lowered it already.
         let _ = self.files.compare_exchange(refused, own, Ordering::Relaxed, Ordering::Relaxed);
-        tracing::debug!(refused, next = own, "the Engine may not raise the file limit");
+        tracing::debug!(refused, next = own, "the Engine refuses to raise the file limit");
     }
 
     async fn create_and_start(
@@ -111,8 +111,7 @@ impl Engine {
         .await
     }
 
-    /// Runs `call` to its end, even if whoever waits for it gives up, and has `close` wait for
-    /// that.
+    /// Runs `call` to its end, even if the caller is cancelled, and makes `close` wait for it.
     pub(super) async fn finish_before_close<T: Send + 'static>(
         &self,
         call: impl Future<Output = Result<T>> + Send + 'static,
@@ -136,7 +135,7 @@ impl Engine {
         let ip = match (end(container.state.as_ref()), address_in(&container, self.network.name()))
         {
             (_, Some(ip)) => ip,
-            // It is not asked.
+            // The container has ended, so the address is not used.
             (Some(_), None) => IpAddr::from([0, 0, 0, 0]),
             (None, None) => {
                 return Err(refused(
@@ -153,8 +152,9 @@ impl Engine {
         self.wait_until_ready(deployment, replica, true).await
     }
 
-    /// Waits until a container that was started answers; what it wrote is in the error if it does
-    /// not. `is_ours` tells whether it has our restrictions.
+    /// Waits until a started container is ready; an error contains its last log lines.
+    ///
+    /// `is_ours` is true if this program's restrictions apply to the container.
     pub(super) async fn wait_until_ready(
         &self,
         deployment: &Deployment,
@@ -167,7 +167,7 @@ impl Engine {
             None => ready::wait(replica.addr, path, limit, self.ended(id)).await?,
         };
         let Some(what) = outcome.failure(path, limit) else {
-            // So that something is known of it should it die before anybody asks.
+            // Take a first reading now, in case the container ends before the next one.
             self.readings.read(&self.docker, &replica).await?;
             return Ok(replica);
         };
@@ -177,7 +177,7 @@ impl Engine {
         Err(Error::NotReady { replica: replica.name, what, logs, oom_killed, hint })
     }
 
-    /// How the container ended, once it has.
+    /// Waits until the container has ended and returns how.
     async fn ended(&self, id: &str) -> Result<String> {
         loop {
             let container = readings::inspect_explained(&self.docker, id).await;
@@ -217,7 +217,7 @@ async fn create_and_start(
         tracing::warn!(container = name, "{warning}");
     }
     if let Err(error) = docker.start_container(&created.id, None::<StartContainerOptions>).await {
-        // By its id: the name may be somebody else's.
+        // Remove by id: the name may belong to another container.
         let _ = remove_container(docker, &created.id).await;
         return Err(container::start_error(name, image, &error));
     }

@@ -1,4 +1,4 @@
-//! Containers that somebody else started, found by their labels.
+//! Search for containers that others started, by their labels.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,7 +15,7 @@ use bollard::{
 use super::connection::{address, engine, open};
 use crate::{Error, Result};
 
-/// Labels that a container has to have: `app=iris,tier=model`, or `app` for any value.
+/// Labels that a container must have: `app=iris,tier=model`, or `app` for any value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector(Vec<String>);
 
@@ -39,12 +39,13 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Where the running containers with these labels are reached on this machine, in the order of
-/// their names: at `port`, or at the one port that each exposes.
+/// Returns the local addresses of the running containers with these labels, sorted by name.
+///
+/// Each address has the port `port`, or the only port that the container exposes.
 ///
 /// # Errors
-/// When no Engine answers, there is no such container, or one exposes none or several ports and
-/// none was said.
+/// Returns an error if no Engine answers or no container matches.
+/// Without `port`, a container that exposes no port or several is an error too.
 pub async fn find(selector: &Selector, port: Option<u16>) -> Result<Vec<SocketAddr>> {
     let at = address();
     if !at.starts_with("unix://") {

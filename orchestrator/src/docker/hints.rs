@@ -1,11 +1,10 @@
-//! What of our restrictions may be the reason why a container ended.
+//! Hints on restrictions that may be the reason why a container ended.
 
 use crate::{Deployment, MOST_PIDS};
 
 use super::container::FILES;
 
-/// Returns what may help, by what a container wrote before it ended; `is_ours` of one that has our
-/// restrictions.
+/// Returns advice derived from the container's log; `is_ours` if this program's restrictions apply.
 pub(super) fn hint(logs: &str, deployment: &Deployment, is_ours: bool) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| logs.to_ascii_lowercase().contains(word));
     let memory = deployment.limits.memory_bytes >> 20;

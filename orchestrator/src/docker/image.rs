@@ -1,4 +1,4 @@
-//! Makes sure that an image is on the Engine.
+//! Images on the Engine.
 
 use std::{
     path::PathBuf,
@@ -14,11 +14,10 @@ use super::{
 };
 use crate::{Error, ImageId, Pull, Result, page_cache::all_here};
 
-/// Makes sure that the Engine has `reference`, by pulling it where `how` says so, and tells what it
-/// is.
+/// Ensures that the Engine has `reference`, pulling it as `how` says, and returns its identity.
 ///
 /// # Errors
-/// [`Error::NoImage`] when it is missing and cannot, or must not, be pulled.
+/// Returns [`Error::NoImage`] if it is missing and cannot, or must not, be pulled.
 pub(super) async fn fetch(docker: &Docker, reference: &str, how: Pull) -> Result<ImageId> {
     if how == Pull::Always {
         pull(docker, reference).await?;
@@ -45,7 +44,7 @@ async fn find(docker: &Docker, reference: &str) -> Result<Option<ImageId>> {
     }
 }
 
-/// Pulls, as whom Docker's own config says; progress goes to the log, once a second at most.
+/// Pulls with the credentials of Docker's own config; logs progress at most once a second.
 async fn pull(docker: &Docker, reference: &str) -> Result<()> {
     tracing::info!(image = reference, "pulling");
     let credentials = credentials::of(reference).map_err(|cause| not_pulled(reference, cause))?;
@@ -69,7 +68,7 @@ async fn pull(docker: &Docker, reference: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where on this machine the image's layers lie, or why nobody knows.
+/// Returns the local folders of the image's layers, or the reason why they are unknown.
 pub(super) async fn layers(
     docker: &Docker,
     reference: &str,
@@ -92,7 +91,7 @@ pub(super) async fn layers(
     all_here(folders)
 }
 
-/// Without a tag the Engine would pull all of them.
+/// Adds the tag `latest` if there is none: the Engine would otherwise pull all tags.
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     if name.contains(':') || name.contains('@') {

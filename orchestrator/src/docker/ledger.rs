@@ -1,4 +1,4 @@
-//! What containers of others were before they were changed, on disk, until it is put back.
+//! Ledger on disk of the original state of foreign containers, kept until it is restored.
 
 use std::{
     env, fs, io,
@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 use super::original::Original;
 use crate::{Error, Owner, Result};
 
-/// What a run has changed.
+/// Original state of the containers that a run has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Who changed it.
+    /// Owner of the run.
     pub(super) owner: Owner,
-    /// As they were.
+    /// Containers before the change.
     pub(super) containers: Vec<Original>,
 }
 
-/// Writes an entry down and makes sure that it is on disk.
+/// Writes an entry and syncs it to disk.
 ///
 /// # Errors
-/// When it cannot be written: nothing may be changed then.
+/// Returns an error if it cannot be written; nothing may be changed then.
 pub(super) fn write(entry: &Entry) -> Result<PathBuf> {
     let folder = folder();
     fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, e))?;
@@ -38,7 +38,7 @@ pub(super) fn write(entry: &Entry) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The entry is done with.
+/// Removes an entry that is no longer needed.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -49,14 +49,13 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 }
 
 impl Entry {
-    /// Whether one of these containers is among those that were changed.
+    /// Returns true if the entry has one of these containers.
     pub(super) fn names_one_of(&self, containers: &[Original]) -> bool {
         self.containers.iter().any(|mine| containers.iter().any(|other| other.id == mine.id))
     }
 }
 
-/// The entries of owners that are dead, the youngest first: what an older one says is what was
-/// there before.
+/// Returns the entries of dead owners, youngest first, so that the oldest state is restored last.
 pub(super) fn left() -> Vec<(PathBuf, Entry)> {
     let mut left: Vec<(PathBuf, Entry)> =
         all().into_iter().filter(|(_, entry)| !entry.owner.is_alive()).collect();
@@ -66,7 +65,7 @@ pub(super) fn left() -> Vec<(PathBuf, Entry)> {
     left
 }
 
-/// The entries of owners that are alive.
+/// Returns the entries of living owners.
 pub(super) fn live() -> Vec<Entry> {
     all().into_iter().map(|(_, entry)| entry).filter(|entry| entry.owner.is_alive()).collect()
 }
@@ -80,7 +79,7 @@ fn all() -> Vec<(PathBuf, Entry)> {
     files.filter_map(read).collect()
 }
 
-/// Where programs keep what has to outlive them (XDG base directories).
+/// Returns the ledger's folder below the state directory (XDG base directories).
 fn folder() -> PathBuf {
     let named = env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".local/state");

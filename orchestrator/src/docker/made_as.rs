@@ -1,22 +1,22 @@
-//! How a container that we did not make was made.
+//! Configuration of a foreign container.
 
 use std::path::PathBuf;
 
 use bollard::models::ContainerInspectResponse;
 use serde_json::json;
 
-/// A file, folder or volume that a container has of the Engine's file system.
+/// File, folder or volume of the Engine's file system that is mounted in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mounted {
-    /// There.
+    /// Path in the Engine's file system.
     pub here: PathBuf,
-    /// In the container.
+    /// Path in the container.
     pub inside: PathBuf,
-    /// Whether the container may not change it.
+    /// True if the container may not change it.
     pub is_read_only: bool,
 }
 
-/// What a container has of the Engine's file system.
+/// Returns the mounts of a container from the Engine's file system.
 pub(super) fn mounts(container: &ContainerInspectResponse) -> Vec<Mounted> {
     let mounts = container.mounts.iter().flatten();
     let mounted = mounts.filter_map(|mount| {
@@ -31,13 +31,14 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> Vec<Mounted> {
     mounted.collect()
 }
 
-/// What it runs, with which variables and mounts: the same for containers that are made alike,
-/// whatever their limits.
+/// Returns command, user, variables and mounts as text, equal for containers made alike.
+///
+/// Limits are not part of it.
 pub(super) fn made_as(container: &ContainerInspectResponse) -> String {
     let config = container.config.clone().unwrap_or_default();
     let host = container.host_config.clone().unwrap_or_default();
     let mounts = host.mounts.iter().flatten().map(|mount| json!(mount).to_string());
-    // Compose gives them in any order.
+    // Compose lists them in any order.
     let sorted = |mut list: Vec<String>| {
         list.sort_unstable();
         list

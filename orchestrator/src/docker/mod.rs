@@ -1,12 +1,11 @@
 //! Replicas as containers of a Docker Engine.
 //!
-//! Each run has a bridge network of its own and talks to the containers' addresses directly: a
-//! published port would go through the userland proxy, which burns CPU that is nobody's, and on the
-//! host's network replicas would collide.
+//! Each run has its own bridge network and uses the containers' addresses directly.
+//! A published port would use the userland proxy, whose CPU time is charged to no replica.
+//! On the host's network, replicas would collide.
 //!
-//! Limits are given as `NanoCpus` at creation and at every update (mixing it with a quota is a
-//! conflict to the Engine), and memory always together with the same memory-and-swap, which turns
-//! swap off.
+//! CPU limits are always given as `NanoCpus`: the Engine refuses to mix it with a quota.
+//! Memory is always given with an equal memory-and-swap limit, which turns swap off.
 
 mod attach;
 mod clean;
@@ -58,10 +57,10 @@ use crate::{
     copies::Copies,
 };
 
-/// How long a live Engine may take for a word.
+/// Longest time for a live Engine to answer a ping.
 const PING: Duration = Duration::from_secs(5);
 
-/// A Docker Engine.
+/// Docker Engine.
 pub struct Engine {
     docker: Docker,
     at: String,
@@ -71,13 +70,13 @@ pub struct Engine {
     network: Network,
     readings: Readings,
     next: AtomicU32,
-    /// Read while a container is being created or changed, so that `close` can wait until it finds
-    /// all there is.
+    /// Lock read while a container is created or changed, so that `close` finds everything.
     creating: Arc<RwLock<()>>,
-    /// How many files a container may have open; 0 for as many as the Engine. Lowered when an
-    /// Engine without `CAP_SYS_RESOURCE` refuses it.
+    /// Limit on open files of a container; 0 for the Engine's own.
+    ///
+    /// Lowered if an Engine without `CAP_SYS_RESOURCE` refuses it.
     files: AtomicU64,
-    /// Whether something was created that `close` has not removed.
+    /// True if something was created that `close` has not removed.
     has_objects: AtomicBool,
 }
 
@@ -85,7 +84,8 @@ impl Engine {
     /// Connects to `DOCKER_HOST`, or to the default socket.
     ///
     /// # Errors
-    /// [`Error::NoEngine`] when none answers, [`Error::NoCgroup`] when it cannot enforce limits.
+    /// Returns [`Error::NoEngine`] if none answers.
+    /// Returns [`Error::NoCgroup`] if it cannot enforce limits.
     pub async fn connect(owner: Owner) -> Result<Self> {
         Self::connect_to(&address(), owner).await
     }
@@ -93,7 +93,7 @@ impl Engine {
     /// Connects to the Engine at `unix://…` or `tcp://…`.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// Returns the errors of [`connect`](Self::connect).
     pub async fn connect_to(at: &str, owner: Owner) -> Result<Self> {
         let at = at.to_owned();
         let docker = open(&at).await.map_err(|cause| Error::NoEngine { at: at.clone(), cause })?;
@@ -122,7 +122,7 @@ impl Engine {
         })
     }
 
-    /// Puts back what runs that were killed had changed of others' containers; a line for each.
+    /// Restores foreign containers that killed runs left changed; returns a line for each.
     async fn put_back_left(&self) -> Result<Vec<String>> {
         let mut done = Vec::new();
         let mut all = Ok(());
@@ -140,7 +140,7 @@ impl Engine {
         all.map(|()| done)
     }
 
-    /// The next container's number: no two of a run have the same name.
+    /// Returns the next container's number, unique within a run.
     fn next_number(&self) -> u32 {
         self.next.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -264,8 +264,9 @@ impl Orchestrator for Engine {
 }
 
 impl Drop for Engine {
-    /// For a caller that panicked or gave up: best effort, on a runtime of its own, since the
-    /// caller's may be ending.
+    /// Removes the run's objects after a panic or cancellation, as a best effort.
+    ///
+    /// Uses its own runtime, since the caller's may be ending.
     fn drop(&mut self) {
         if !self.has_objects.load(Ordering::Relaxed) {
             return;

@@ -1,4 +1,4 @@
-//! The run's bridge network.
+//! Bridge network of a run.
 
 use std::sync::Arc;
 
@@ -8,12 +8,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::connection::{engine, finish};
 use crate::{Owner, Result};
 
-/// Created with the first container.
+/// Network that is created with the first container.
 pub(super) struct Network {
     name: String,
     owner: Owner,
-    /// Names of networks are not unique to old Engines, so whether it exists is remembered and not
-    /// asked.
+    /// True if the network exists; remembered because network names are not unique in old Engines.
     exists: Arc<Mutex<bool>>,
 }
 
@@ -30,7 +29,7 @@ impl Network {
         &self.name
     }
 
-    /// Creates it unless that was done.
+    /// Creates the network unless it exists.
     pub(super) async fn ensure(&self, docker: &Docker) -> Result<()> {
         let mut exists = self.state().await;
         if *exists {
@@ -51,7 +50,7 @@ impl Network {
         .await
     }
 
-    /// Whether it exists; for as long as this is held, nobody creates it.
+    /// Locks and returns whether the network exists; nobody creates it while the guard is held.
     pub(super) async fn state(&self) -> OwnedMutexGuard<bool> {
         Arc::clone(&self.exists).lock_owned().await
     }

@@ -1,4 +1,4 @@
-//! A container of somebody else's, as it was found.
+//! Original state of a foreign container.
 
 use bollard::{
     Docker,
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, connection::engine, container};
 use crate::{Limits, Result};
 
-/// Between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL, in seconds.
 const GRACE_SECONDS: i32 = 5;
-/// The scheduler's period, in microseconds: Docker's own default.
+/// Scheduler period, in microseconds: Docker's default.
 const PERIOD_MICROS: i64 = 100_000;
 
-/// A container as it was found.
+/// State of a container before any change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Original {
     pub(super) id: String,
@@ -54,8 +54,9 @@ impl Original {
         }
     }
 
-    /// Returns whether other limits, and processors if `is_pinned`, can be taken back exactly: an
-    /// Engine changes a limit that is there, and takes none away.
+    /// Returns true if changed limits, and processors if `is_pinned`, can be restored exactly.
+    ///
+    /// An Engine changes an existing limit but removes none.
     pub(super) fn is_restorable(&self, is_pinned: bool) -> bool {
         let has_cpu = self.nano_cpus > 0 || (self.cpu_period > 0 && self.cpu_quota > 0);
         has_cpu
@@ -64,14 +65,16 @@ impl Original {
             && !(is_pinned && self.cpuset_cpus.is_empty())
     }
 
-    /// Returns the reservation that a memory limit leaves room for, where the container has a
-    /// larger one: the Engine refuses that.
+    /// Returns the lowered memory reservation if the container's exceeds the limit `memory`.
+    ///
+    /// The Engine refuses a reservation above the limit.
     pub(super) fn reservation(&self, memory: i64) -> Option<i64> {
         (self.memory_reservation > memory).then_some(memory)
     }
 
-    /// A CPU limit in the way in which the container has one: an Engine refuses to mix them. One
-    /// without a limit gets a quota, which can be taken away again.
+    /// Returns a CPU limit in the form that the container has: an Engine refuses to mix them.
+    ///
+    /// A container without a limit gets a quota, which can be removed again.
     pub(super) fn cpu(&self, limits: Limits) -> ContainerUpdateBody {
         let millis = i64::from(limits.cpus.millis);
         match self.nano_cpus {
@@ -87,7 +90,7 @@ impl Original {
         }
     }
 
-    /// The container as it is; `None` of one that is gone.
+    /// Returns the current state of the container; `None` if it is gone.
     async fn now(&self, docker: &Docker) -> Result<Option<Self>> {
         match docker.inspect_container(&self.id, None::<InspectContainerOptions>).await {
             Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
@@ -100,9 +103,9 @@ impl Original {
         Self { is_running: other.is_running, ..self.clone() } == *other
     }
 
-    /// Gives the container what it had, and starts it if it ran.
+    /// Restores the container's limits and starts it if it was running.
     async fn put_back(&self, docker: &Docker) -> Result<()> {
-        // Somebody may have taken it away meanwhile.
+        // Another user may have removed it meanwhile.
         if self.now(docker).await?.is_none() {
             return Ok(());
         }
@@ -133,7 +136,7 @@ impl Original {
     }
 }
 
-/// Puts back each that can be; the first error is told.
+/// Restores each container if possible and returns the first error.
 pub(super) async fn put_back_all(originals: &[Original], engine: &Engine) -> Result<()> {
     let mut done = Ok(());
     for original in originals {

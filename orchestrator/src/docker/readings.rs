@@ -1,9 +1,9 @@
-//! What containers have used.
+//! Resource usage of containers.
 //!
-//! The Engine's own figures take a second each, even "one shot", and in 20.10 leave out what we
-//! need of version 2. So the container's cgroup files are read where the Engine is on this machine,
-//! which takes microseconds; the API is for Engines elsewhere. A container's cgroup goes with it:
-//! of a dead one, the last reading is what is known.
+//! The Engine's own figures take a second each, even "one shot"; 20.10 omits some of version 2.
+//! With a local Engine, the container's cgroup files are read instead, which takes microseconds.
+//! The API serves remote Engines.
+//! A container's cgroup disappears with it, so the last reading is reported for a dead one.
 
 use std::{
     collections::HashMap,
@@ -26,10 +26,10 @@ use crate::{
     ready::ALIVE_POLL,
 };
 
-/// How long after a kill the Engine may take to hear that it was for want of memory.
+/// Longest time for the Engine to learn of an OOM kill after the container's end.
 const EXPLAINED_AFTER: Duration = Duration::from_secs(2);
 
-/// The last reading of each container, by its id.
+/// Last reading of each container, by id.
 pub(super) struct Readings {
     hierarchies: Option<Hierarchies>,
     known: Mutex<HashMap<String, Known>>,
@@ -37,14 +37,15 @@ pub(super) struct Readings {
 
 #[derive(Default, Clone)]
 struct Known {
-    /// Its first process, by which one life is told from the next: a container that is started
-    /// again has the same cgroup's name, and other counters.
+    /// First process, which identifies the container's incarnation.
+    ///
+    /// A restarted container has the same cgroup name but new counters.
     pid: Option<u32>,
     group: Option<Group>,
-    /// What its former lives used.
+    /// Usage of its former incarnations.
     former: Usage,
     last: Usage,
-    /// Whether the reason for its end was waited for, or is ours.
+    /// True if the reason for its end was waited for, or the end was requested.
     is_end_explained: bool,
 }
 
@@ -53,7 +54,7 @@ impl Readings {
         Self { hierarchies: Hierarchies::find().ok().filter(|_| is_local), known: Mutex::default() }
     }
 
-    /// What it has used, whether it still runs or not.
+    /// Returns the usage of a container, running or not.
     pub(super) async fn read(&self, docker: &Docker, replica: &Replica) -> Result<Usage> {
         let known = self.lock().get(&replica.id).cloned().unwrap_or_default();
         if let Some(counters) =
@@ -85,13 +86,13 @@ impl Readings {
         let group = pid.and_then(|pid| self.find_group(&replica.id, pid));
         match group.as_ref().and_then(|group| live_counters(group, pid?)) {
             Some(counters) => Ok(self.keep(replica, pid, group, counters)),
-            // It is ending: its group is gone already, and the Engine has not noticed yet.
+            // It is ending: its group is gone, but the Engine has not noticed yet.
             None if known.group.is_some() => Ok(known.last),
             None => Ok(self.keep(replica, pid, None, stats(docker, replica).await?)),
         }
     }
 
-    /// Nothing is to be learnt of why this one ends.
+    /// Notes that the container's end is expected, so its reason need not be waited for.
     pub(super) fn expect_end(&self, id: &str) {
         self.lock().entry(id.to_owned()).or_default().is_end_explained = true;
     }
@@ -115,19 +116,20 @@ impl Readings {
         known.pid = pid.or(known.pid);
         let mut usage =
             Usage { replica: replica.name.clone(), running: true, ..counters.after(&known.former) };
-        // The Engine answers with zeros for a container that ends meanwhile; counters only grow.
+        // The Engine reports zeros for a container that is ending; counters only grow.
         if usage.cpu_seconds < known.last.cpu_seconds {
             return known.last.clone();
         }
-        // A kernel without a peak counter tells only the present.
+        // A kernel without a peak counter reports only the current value.
         usage.memory.peak_bytes = usage.memory.peak_bytes.max(known.last.memory.peak_bytes);
         known.group = group;
         known.last = usage.clone();
         usage
     }
 
-    /// The cgroup of the container's first process. Its path has the container's id in it with
-    /// every driver; if not, the process id is one of another machine or namespace.
+    /// Returns the cgroup of the container's first process if its path contains the container's id.
+    ///
+    /// Every driver puts the id there; else the process id is of another machine or namespace.
     fn find_group(&self, id: &str, pid: u32) -> Option<Group> {
         let group = self.hierarchies.as_ref()?.of_pid(pid).ok()?;
         group.path().to_string_lossy().contains(id).then_some(group)
@@ -138,27 +140,28 @@ impl Readings {
     }
 }
 
-/// How a container ended, when it has.
+/// Describes how a container ended, if it has.
 pub(super) fn end(state: Option<&ContainerState>, is_oom_killed: bool) -> Option<String> {
     let state = state.filter(|state| !state.running.unwrap_or(false))?;
     match state.exit_code.unwrap_or(0) {
         137 if is_oom_killed => Some("out of memory".to_owned()),
-        // The Engine tells a signal as shells do.
+        // The Engine encodes a signal as shells do.
         code @ 129..=192 => Some(format!("signal {}", code - 128)),
         code => Some(format!("exit {code}")),
     }
 }
 
-/// Whether the Engine saw an OOM kill.
+/// Returns true if the Engine saw an OOM kill.
 pub(super) fn oom_killed(state: Option<&ContainerState>) -> bool {
     state.and_then(|state| state.oom_killed).unwrap_or(false)
 }
 
-/// What the Engine knows of a container; of one that was killed, once it knows why or has had the
-/// time to: it hears of an end and of the kernel's reason for it apart, in either order.
+/// Inspects a container; if it was killed, waits until the reason is known or a time limit passes.
+///
+/// The Engine learns of the end and of the kernel's reason separately, in either order.
 ///
 /// # Errors
-/// The Engine's.
+/// Returns the Engine's error.
 pub(super) async fn inspect_explained(
     docker: &Docker,
     id: &str,
@@ -180,8 +183,9 @@ pub(super) async fn inspect_explained(
     }
 }
 
-/// A group without the container's first process is that of one that is ending, or of its next
-/// life.
+/// Returns the counters of a group if it contains the container's first process.
+///
+/// Otherwise the container is ending, or the group belongs to its next incarnation.
 fn live_counters(group: &Group, first: u32) -> Option<Usage> {
     let counters = group.usage().ok()?;
     group.pids().contains(&first).then_some(counters)

@@ -1,8 +1,8 @@
-//! Removes what dead runs left.
+//! Removal of objects that dead runs left.
 
 use crate::{Owner, Result, cgroup::Base};
 
-/// Kills and removes the groups of runs whose owner is dead; a line for each.
+/// Kills and removes the groups of runs whose owner is dead; returns a line for each.
 pub(super) fn clean(base: &Base) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for (name, group) in base.all().into_iter().flat_map(|base| base.children()) {

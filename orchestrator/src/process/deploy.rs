@@ -1,4 +1,4 @@
-//! Starts and stops children.
+//! Start and stop of child processes.
 
 use std::{
     path::PathBuf,
@@ -20,9 +20,9 @@ use crate::{
     page_cache::mapped_files, ready,
 };
 
-/// A port that was free may be taken by somebody else before the replica binds it.
+/// Attempts to start a replica: another process may take a free port before the replica binds it.
 const PORT_TRIES: u32 = 3;
-/// How much of a log goes into an error.
+/// Number of log lines in an error.
 const LOG_LINES: usize = 20;
 
 #[async_trait]
@@ -37,7 +37,7 @@ impl Copies for Processes {
             return Err("which files the program maps is known only when it has run".to_owned());
         }
         let named = match &deployment.workload {
-            // A model that is read and not mapped is charged to its first reader too.
+            // A model that is read, not mapped, is charged to its first reader too.
             Workload::Program(program) => {
                 program.args.iter().map(PathBuf::from).filter(|path| path.is_file()).collect()
             }
@@ -106,7 +106,7 @@ impl Processes {
         Err(Error::NotReady { replica: name.to_owned(), what, logs, oom_killed, hint: None })
     }
 
-    /// For the next cold start.
+    /// Records the files that a replica has mapped, for the next cold start.
     fn learn_mapped_files(&self, name: &str) {
         let pids = self.lock().get(name).map(|running| running.group.pids()).unwrap_or_default();
         let files = pids.into_iter().flat_map(mapped_files);

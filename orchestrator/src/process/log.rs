@@ -1,9 +1,9 @@
-//! What replicas write.
+//! Output of replicas.
 //!
-//! A pipe that a thread of ours empties into a bounded buffer, and not a file that the replica
-//! writes itself: the pages of that file would be charged to the replica's memory, the file would
-//! have to be bounded by somebody, and a killed run would leave it behind. (Containers write into a
-//! pipe of their Engine's in the same way.)
+//! A thread reads it from a pipe into a bounded buffer; the replica does not write a file.
+//! The pages of a file would be charged to the replica's memory, its size would need a limit, and a
+//! killed run would leave it behind.
+//! (Containers also write into a pipe of their Engine.)
 
 use std::{
     collections::VecDeque,
@@ -11,17 +11,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Older bytes are dropped.
+/// Number of bytes kept; older ones are dropped.
 const KEPT: usize = 256 << 10;
 
-/// The end of what one replica wrote.
+/// End of one replica's output.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log {
     bytes: Arc<Mutex<VecDeque<u8>>>,
 }
 
 impl Log {
-    /// Reads `pipe` on a thread of its own until every process that can write to it has ended.
+    /// Reads `pipe` on a separate thread until every process that can write to it has ended.
     pub(super) fn collect(pipe: PipeReader) -> std::io::Result<Self> {
         let log = Self::default();
         let to = log.clone();
@@ -32,7 +32,7 @@ impl Log {
         Ok(log)
     }
 
-    /// The last `lines` lines.
+    /// Returns the last `lines` lines.
     pub(super) fn tail(&self, lines: usize) -> String {
         let bytes: Vec<u8> =
             self.bytes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();

@@ -1,11 +1,11 @@
-//! Replicas as child processes in cgroups of ours, for machines without an Engine.
+//! Replicas as child processes in cgroups, for machines without an Engine.
 //!
-//! The limits are the kernel's, as in a container; everything else is shared with the host: files,
-//! network (each replica listens on its own port of the loopback) and users. So a figure from here
-//! and one from containers are figures of two network modes, and must not be compared.
+//! The kernel enforces the limits as in a container.
+//! All else is shared with the host: files, users and network (one loopback port per replica).
+//! Results are not comparable with those of containers, because the network modes differ.
 //!
-//! The run's cgroup carries its [`Owner`] in its name. Children are not killed when this process
-//! is: `clean` finds them.
+//! The run's cgroup carries its [`Owner`] in its name.
+//! Children survive a kill of this process; `clean` finds them.
 
 mod clean;
 mod deploy;
@@ -45,10 +45,10 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Creates the run's cgroup and proves, on a group in it, that limits can be written.
+    /// Creates the run's cgroup and tests, on a group in it, that limits can be written.
     ///
     /// # Errors
-    /// [`Error::NoCgroup`] with the command that helps, when they cannot.
+    /// Returns [`Error::NoCgroup`], with the command that helps, if they cannot.
     pub fn new(owner: Owner) -> Result<Self> {
         let base = find_base()?;
         base.create()?;
@@ -61,20 +61,19 @@ impl Processes {
             running: Mutex::default(),
             mapped: Mutex::default(),
         };
-        // Dropping it removes what was created by then.
+        // On an error, dropping `processes` removes what was created by then.
         processes.probe().map_err(|error| processes.base.explain(&error))?;
         Ok(processes)
     }
 
-    /// Creates the run's cgroup if it is not there: at first, or after `close`.
+    /// Creates the run's cgroup if it is absent: at first, or after `close`.
     fn create_run(&self) -> Result<()> {
         let create = || self.base.group.create().and_then(|()| self.run.create());
-        // Between the two another run that was the last one in the base may take it away with
-        // itself.
+        // Retry once: another run that was the last one in the base may remove the base in between.
         create().or_else(|_| create())
     }
 
-    /// Writes limits to a group in the run's.
+    /// Writes limits to a test group in the run's group.
     fn probe(&self) -> Result<()> {
         let probe = self.run.child("probe");
         let limits = Limits { cpus: Cpus::from_millis(1000), memory_bytes: 64 << 20 };
@@ -151,7 +150,7 @@ impl Orchestrator for Processes {
         )))
     }
 
-    /// Its life is this process'.
+    /// Returns a constant: this backend lives as long as this process.
     async fn life(&self) -> Result<String> {
         Ok(String::new())
     }
@@ -189,7 +188,7 @@ impl Orchestrator for Processes {
 }
 
 impl Drop for Processes {
-    /// For a caller that panicked or gave up: best effort, without a grace.
+    /// Kills all replicas without a grace after a panic or cancellation, as a best effort.
     fn drop(&mut self) {
         for running in std::mem::take(&mut *self.lock()).into_values() {
             let _ = running.kill();

@@ -1,4 +1,4 @@
-//! One child process and its cgroup.
+//! Child process and its cgroup.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -12,27 +12,27 @@ use tokio::time::sleep;
 use super::log::Log;
 use crate::{Result, Usage, cgroup::Group};
 
-/// Between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A child that was started, whether it still runs or not.
+/// Started child, running or not.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) child: Child,
     pub(super) group: Group,
     pub(super) log: Log,
-    /// The most memory that was seen, for kernels that do not keep it.
+    /// Largest observed memory, for kernels without a peak counter.
     pub(super) peak_bytes: u64,
 }
 
 impl Running {
-    /// How it ended, if it has; reaps it.
+    /// Reaps the child and describes how it ended, if it has.
     pub(super) fn end(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;
         Some(describe(status, self.oom_kills() > 0))
     }
 
-    /// What it has used. The group is ours, so that it still tells after the process has ended.
+    /// Returns its usage; the group is kept, so this works after the process has ended.
     pub(super) fn usage(&mut self, name: &str) -> Usage {
         let end = self.end();
         let mut counters = self.group.usage().unwrap_or_default();
@@ -45,7 +45,7 @@ impl Running {
         self.group.usage().map_or(0, |usage| usage.oom_kills)
     }
 
-    /// SIGTERM, a grace, SIGKILL for what is left; then the group goes.
+    /// Sends SIGTERM, waits, sends SIGKILL to the rest, then removes the group.
     pub(super) async fn stop(mut self) -> Result<()> {
         self.group.signal(Signal::SIGTERM);
         let deadline = Instant::now() + GRACE;
@@ -56,9 +56,9 @@ impl Running {
         stop.await.unwrap_or(Ok(()))
     }
 
-    /// Without a grace, and blocking.
+    /// Kills the child and removes its group, without a grace. Blocks.
     pub(super) fn kill(mut self) -> Result<()> {
-        // It may not have joined its group yet.
+        // The child may not have joined its group yet.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.group.kill_and_remove().map(|_| ())
@@ -67,7 +67,7 @@ impl Running {
 
 fn describe(status: ExitStatus, was_oom_killed: bool) -> String {
     match (status.code(), status.signal()) {
-        // The kernel kills for memory with SIGKILL.
+        // The kernel uses SIGKILL when memory runs out.
         (_, Some(9)) | (Some(137), _) if was_oom_killed => "out of memory".to_owned(),
         (Some(code), _) => format!("exit {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -1,4 +1,4 @@
-//! Starts one program inside its cgroup, on its processors.
+//! Start of a program in its cgroup, on its processors.
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +18,10 @@ use nix::{
 use super::log::Log;
 use crate::{Error, Program, Result, cgroup::Group};
 
-/// Joins the groups, then becomes the program: `sh` does it, because doing it between fork and exec
-/// here would need `unsafe`. Nothing of the shell's counts, except the few instructions between
-/// joining and `exec`.
+/// Script that joins the groups and then becomes the program.
+///
+/// `sh` runs it because code between fork and exec would need `unsafe` here.
+/// Only the few instructions between joining and `exec` are charged to the replica.
 const JOIN: &str = r#"
 ulimit -n 65536 2>/dev/null || ulimit -S -n "$(ulimit -H -n)" 2>/dev/null
 n=$1; shift
@@ -28,7 +29,7 @@ while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 125; shift; n=$((n - 1)); done
 exec "$@"
 "#;
 
-/// What to start.
+/// Parameters of a start.
 pub(super) struct Spawn<'a> {
     pub(super) program: &'a Program,
     pub(super) env: BTreeMap<String, String>,
@@ -38,11 +39,10 @@ pub(super) struct Spawn<'a> {
 }
 
 impl Spawn<'_> {
-    /// Starts it in its own process group.
+    /// Starts the program in its own process group.
     ///
-    /// Processors are an affinity, inherited from the thread that spawns, and not a cpuset group:
-    /// that controller refuses to work until every group above has been given processors and memory
-    /// nodes, and needs root.
+    /// Processors are an affinity, inherited from the spawning thread, and not a cpuset group.
+    /// The cpuset controller needs root, and processors and memory nodes in every parent group.
     pub(super) fn start(&self) -> Result<(Child, Log)> {
         let path = &self.program.path;
         let cannot = |cause: String| Error::Program { program: path.display().to_string(), cause };
@@ -80,15 +80,14 @@ impl Spawn<'_> {
     }
 }
 
-/// A free port on the loopback. Somebody else may take it before the replica does: then it is tried
-/// again.
+/// Returns a free port on the loopback; the caller retries if another process takes it first.
 pub(super) fn free_addr() -> Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|source| Error::file("bind", "127.0.0.1:0", source))
 }
 
-/// `sh` would tell the same only after the fact, and only in the log.
+/// Checks that the program is executable; `sh` would report it only later and only in the log.
 fn check_program(path: &Path) -> std::result::Result<(), String> {
     let is_executable =
         |path: &Path| path.metadata().map(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);

@@ -1,4 +1,4 @@
-//! Kinds of service that sweeps are judged on.
+//! Kinds of service that sweeps are tested on.
 
 use super::{Machine, Service};
 
@@ -15,8 +15,8 @@ pub struct Kind {
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// As `inference-api` with `iris` was measured: 0.36 CPU with room, 0.14 to 0.18 where it just
-/// holds 10,000 users.
+/// Costs measured on `inference-api` with `iris`: 0.36 CPU with headroom, 0.14 to 0.18 CPU at the
+/// edge for 10,000 users.
 const BATCHING: Service = Service {
     alone: 63e-6,
     busy: 20e-6,
@@ -33,7 +33,7 @@ const BATCHING: Service = Service {
     memory_spread: 0.03,
 };
 
-/// The kinds, each with its peculiarity.
+/// All kinds, each with its peculiarity.
 pub const KINDS: [Kind; 8] = [
     Kind { name: "batching (iris)", service: BATCHING, machine: Machine::CALM },
     Kind {

@@ -1,35 +1,35 @@
-//! The machine that replicas run on: how fast it is, and what other guests take of it.
+//! Machine that replicas run on: its speed, and the CPU steal of other guests.
 
 use rand::RngExt;
 use rand_pcg::Pcg64;
 
 use super::normal;
 
-/// How a machine behaves.
+/// Behaviour of a machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
     /// Processors that replicas may use.
     pub cores: f64,
-    /// Spread of its speed from one trial to the next (standard deviation of the logarithm).
+    /// Spread of the speed from one trial to the next (standard deviation of the logarithm).
     pub between_trials: f64,
-    /// Spread of its speed within a trial, with a memory of some seconds.
+    /// Spread of the speed within a trial, correlated over some seconds.
     pub within_trials: f64,
-    /// How far its speed wanders over a sweep: standard deviation of each trial's step.
+    /// Random walk of the speed over a sweep: standard deviation of each trial's step.
     pub wander: f64,
-    /// Bursts of steal a minute.
+    /// Bursts of steal per minute.
     pub steal_bursts: f64,
 }
 
-/// Share of its deviation that a second keeps of the one before.
+/// Share of its deviation that a second keeps from the one before.
 const MEMORY: f64 = 0.8;
-/// Furthest that the speed wanders, as a logarithm.
+/// Largest deviation of the random walk, as a logarithm.
 const FURTHEST: f64 = 0.25;
-/// Shortest and longest burst of steal, in seconds, and the shares of the processors that it takes.
+/// Shortest and longest burst of steal, in seconds, and the range of the stolen shares.
 const BURST_SECONDS: std::ops::Range<f64> = 1.0..8.0;
 const BURST_SHARE: std::ops::Range<f64> = 0.03..0.3;
 
 impl Machine {
-    /// A machine of its own: one processor for the replicas, starts that differ a little.
+    /// A dedicated machine: one processor for the replicas, and starts that differ a little.
     pub const CALM: Self = Self {
         cores: 1.0,
         between_trials: 0.02,
@@ -39,7 +39,7 @@ impl Machine {
     };
 }
 
-/// The machine during a sweep.
+/// State of the machine during a sweep.
 #[derive(Debug, Clone)]
 pub(super) struct Weather {
     machine: Machine,
@@ -62,8 +62,8 @@ impl Weather {
         self.second = 0.0;
     }
 
-    /// Passes a second. Returns by how much more a request costs in it, and the share of the
-    /// processors that is stolen.
+    /// Advances by a second. Returns the factor on the cost of a request, and the stolen share of
+    /// the processors.
     pub(super) fn second(&mut self, rng: &mut Pcg64) -> (f64, f64) {
         let Machine { within_trials, steal_bursts, .. } = self.machine;
         self.second =

@@ -1,4 +1,4 @@
-//! Trials on a simulated service, watched and judged as real ones are.
+//! Trials on a simulated service, monitored and judged like real ones.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::trial::{
 const OVERHEAD: f64 = 3.0;
 
 impl World {
-    /// Makes a trial.
+    /// Runs a trial.
     pub fn trial(&mut self, settings: &Settings, spec: TrialSpec) -> Trial {
         let limits_ms: Vec<u64> =
             settings.objective.latency.iter().map(|limit| limit.limit.as_millis() as u64).collect();
@@ -69,7 +69,7 @@ impl World {
     }
 }
 
-/// Users at a time of the plan.
+/// Returns the users at a time of the plan.
 fn users(plan: &Plan, times: &[StepTimes], at: Duration) -> f64 {
     let mut before = plan.start;
     for (step, times) in plan.steps.iter().zip(times) {

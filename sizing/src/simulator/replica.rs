@@ -6,17 +6,17 @@ use orchestrator::{Limits, Usage};
 
 use super::{PERIOD, Service, TICK};
 
-/// What was done in a second.
+/// Requests completed in a second.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) requests: f64,
     pub(super) failures: f64,
     pub(super) over: Vec<f64>,
-    /// Requests by how many ticks they took.
+    /// Requests by the ticks they took.
     pub(super) ticks: Vec<f64>,
 }
 
-/// Longest time of a request that is told from longer ones, in ticks.
+/// Longest request time with a bucket of its own, in ticks; longer ones share it.
 const LONGEST: usize = 750;
 
 impl Done {
@@ -30,12 +30,12 @@ impl Done {
     }
 }
 
-/// Share of the program's pages without which it does not run at all.
+/// Share of the program's pages without which it cannot run.
 const LEAST_PAGES: f64 = 0.35;
-/// Page faults that read a file a second, where none of the pages that are wanted is there.
+/// Page faults that read a file, per second, if none of the wanted pages is in memory.
 const FAULTS: f64 = 2000.0;
-/// CPU seconds that such a fault takes, and what a request that meets one waits is in the queue
-/// that this makes.
+/// CPU seconds added to a request by missing pages: the fault itself, and the wait in the queue
+/// that faults cause.
 const FAULT_COST: f64 = 150e-6;
 /// Page cache that the program's start leaves beside its own pages.
 const STARTED_BYTES: f64 = 25.0 * (1 << 20) as f64;
@@ -48,13 +48,13 @@ pub(super) struct Replica {
     /// Ticks since the start, and until the quota's next period.
     age: u32,
     phase: u32,
-    /// CPU seconds left of this period's quota.
+    /// CPU seconds left in this period's quota.
     left: f64,
     is_stopped: bool,
     was_stopped: bool,
     /// CPU seconds to work off before requests: new connections, resuming.
     debt: f64,
-    /// Requests that wait, by the tick in which they came.
+    /// Waiting requests, by the tick in which they came.
     waiting: VecDeque<(u32, f64)>,
     count: f64,
     end: Option<String>,
@@ -98,8 +98,7 @@ impl Replica {
         Usage { end: self.end.clone(), ..self.usage.clone() }
     }
 
-    /// Passes a tick with so many users, of whom some are new. Returns the CPU seconds that it took
-    /// of those that are left in it.
+    /// Advances by a tick with `users` users, `new` of them new. Returns the CPU seconds used.
     #[expect(clippy::too_many_arguments, reason = "all that a tick depends on, and nothing else")]
     pub(super) fn tick(
         &mut self,
@@ -158,7 +157,8 @@ impl Replica {
         }
     }
 
-    /// Serves with so many CPU seconds, first come, first served. Returns what it used of them.
+    /// Serves requests first come, first served, with `allowed` CPU seconds. Returns the CPU
+    /// seconds used.
     fn serve(
         &mut self,
         allowed: f64,
@@ -203,7 +203,7 @@ impl Replica {
         allowed - budget
     }
 
-    /// Accounts for memory. Returns what page faults add to the cost of a request; ends the replica
+    /// Updates memory. Returns the CPU seconds that page faults add to a request; kills the replica
     /// if its memory does not fit.
     fn hold_memory(&mut self, users: f64) -> f64 {
         let Service { idle_bytes, connection_bytes, waiting_bytes, program_bytes, .. } =
@@ -228,7 +228,7 @@ impl Replica {
         }
         let missing = (1.0 - room / program_bytes).max(0.0);
         if missing > 0.0 {
-            // Counted in whole ones over many ticks.
+            // Fractions of a fault are spread over 100 ticks.
             let faults = FAULTS * missing * TICK.as_secs_f64();
             memory.major_faults += faults.floor() as u64
                 + u64::from(f64::from(self.age % 100) < faults.fract() * 100.0);

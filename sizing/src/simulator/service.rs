@@ -1,4 +1,4 @@
-//! A service, and replicas of it that run.
+//! A service and its running replicas.
 
 use loadtest::measure::{GeneratorSecond, Latencies, Second};
 use orchestrator::{Limits, Usage};
@@ -12,40 +12,39 @@ use super::{
     replica::{Done, Replica},
 };
 
-/// What a service needs. Times are CPU seconds.
+/// Resource needs of a service; times are CPU seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
-    /// Of a request that finds nobody waiting.
+    /// Cost of a request that finds no other waiting.
     pub alone: f64,
-    /// Of one of very many that wait.
+    /// Cost of a request among very many waiting ones.
     pub busy: f64,
-    /// Waiting requests with which a request costs the mean of the two.
+    /// Waiting requests at which the cost is the mean of the two.
     pub half: f64,
-    /// Share of requests that cost more, and how many times more.
+    /// Share of requests that cost more, and the factor on their cost.
     pub tail: (f64, f64),
     /// Spread of the cost from one start to the next (standard deviation of the logarithm).
     pub starts: f64,
-    /// By how much more a request costs right after the start, and the seconds in which that fades
-    /// to a third.
+    /// Factor on the cost right after the start, and the seconds in which its excess fades to 37%.
     pub warm_up: (f64, f64),
-    /// Of going on after the quota had stopped it.
+    /// Cost of resuming after a stop by the quota.
     pub resume: f64,
-    /// Of a new connection.
+    /// Cost of a new connection.
     pub connect: f64,
-    /// Memory of its own without users.
+    /// Memory without users.
     pub idle_bytes: f64,
-    /// Of a connection.
+    /// Memory of a connection.
     pub connection_bytes: f64,
-    /// Of a request that waits.
+    /// Memory of a waiting request.
     pub waiting_bytes: f64,
-    /// Pages of its program that it needs again and again.
+    /// Pages of the program that it needs again and again.
     pub program_bytes: f64,
-    /// Spread of its memory from one start to the next.
+    /// Spread of the memory from one start to the next (standard deviation of the logarithm).
     pub memory_spread: f64,
 }
 
 impl Service {
-    /// One whose requests cost `factor` times as much.
+    /// Returns the service with the cost of its requests multiplied by `factor`.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         Self {
@@ -57,12 +56,12 @@ impl Service {
     }
 }
 
-/// Mean think time of the users that are simulated.
+/// Mean think time of the simulated users.
 const THINK_SECONDS: f64 = 1.75;
-/// Think time that stands for none: the network and the generator.
+/// Cycle time without think time: the network and the generator.
 const NO_THINK_SECONDS: f64 = 0.0002;
 
-/// Replicas that run, and their users.
+/// Running replicas and their users.
 #[derive(Debug, Clone)]
 pub struct Running {
     replicas: Vec<Replica>,
@@ -109,26 +108,26 @@ impl Running {
         }
     }
 
-    /// Users do not think from now on.
+    /// Sets the think time to zero.
     pub fn saturate(&mut self) {
         self.think = NO_THINK_SECONDS;
     }
 
-    /// Changes the limits of all replicas, which go on. A replica whose memory does not fit is
+    /// Changes the limits of all replicas while they run. A replica whose memory does not fit is
     /// killed.
     pub fn set_limits(&mut self, limits: Limits) {
         self.replicas.iter_mut().for_each(|replica| replica.set_limits(limits));
     }
 
-    /// Kills a replica; its users go on with the others.
+    /// Kills a replica; its users move to the others.
     pub fn kill(&mut self, index: usize) {
         if let Some(replica) = self.replicas.get_mut(index) {
             replica.kill("signal 9");
         }
     }
 
-    /// Passes a second, in which users become `users`. Returns what was measured, and the share of
-    /// the processors that was stolen.
+    /// Advances by a second in which the number of users changes to `users`. Returns the
+    /// measurements and the stolen share of the processors.
     pub fn second(&mut self, users: f64) -> (Second, f64) {
         self.seconds += 1;
         let (slowness, stolen) = self.weather.second(&mut self.rng);
@@ -142,7 +141,7 @@ impl Running {
             let (each, new) = (self.users / alive, spawned.max(0.0) / alive);
             let mut left = core;
             let count = self.replicas.len();
-            // None is always served first.
+            // The first replica served changes with every tick.
             for index in (0..count).map(|i| (tick as usize + i) % count) {
                 let z = normal(&mut self.rng);
                 let replica = &mut self.replicas[index];
@@ -161,7 +160,7 @@ impl Running {
         (self.measured(&done, stolen), stolen)
     }
 
-    /// What each replica has used.
+    /// Returns the usage of each replica.
     pub fn usage(&self) -> Vec<Usage> {
         let named = |(index, replica): (usize, &Replica)| Usage {
             replica: format!("s-{index}"),

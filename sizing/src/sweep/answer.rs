@@ -1,4 +1,4 @@
-//! What the trials say.
+//! Answers derived from the trials.
 
 use loadtest::verdict::Verdict;
 use orchestrator::Cpus;
@@ -7,99 +7,99 @@ use serde::Serialize;
 use super::{DemandPoint, capacity, count::Count, demand, frontier, grid, is_valid};
 use crate::trial::{Growth, Mode, Point, Purpose, Settings, Trial};
 
-/// The answer for one replica count.
+/// Answer for one replica count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaAnswer {
     /// Number of replicas.
     pub replicas: u32,
-    /// What was found.
+    /// Finding of the search.
     pub finding: Finding,
-    /// The minimum with headroom, if that was asked for and confirmed.
+    /// Minimum with headroom, if headroom is set and confirmed.
     pub recommended: Option<Point>,
-    /// What is still to be tried of a minimum that is confirmed: the failure of a replica, or its
-    /// headroom.
+    /// Purpose of the next trial for a confirmed minimum: replica failure or headroom; none if
+    /// complete.
     pub remaining: Option<Purpose>,
-    /// Where the edge is.
+    /// Estimate of the edge.
     pub estimate: Option<Estimate>,
-    /// Every CPU limit that the replicas can have, ascending.
+    /// All CPU limits that the replicas can have, ascending.
     pub rungs: Vec<RungAnswer>,
 }
 
-/// What is known of a CPU limit.
+/// Evidence about one CPU limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RungAnswer {
-    /// The limit of each replica.
+    /// CPU limit of each replica.
     pub cpus: Cpus,
     /// Probability that a fresh start holds the objective.
     pub p_hold: f64,
     /// Fresh trials and ramps that passed.
     pub passed: usize,
-    /// Fresh trials and ramps that did not, and had memory.
+    /// Fresh trials and ramps that did not pass and did not lack memory.
     pub failed: usize,
 }
 
 /// The edge of the usual start: the CPU limit with which it just holds the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Replicas for which it is.
+    /// Number of replicas.
     pub replicas: u32,
-    /// Median of its posterior, in processors.
+    /// Median of the posterior, in processors.
     pub cpus: f64,
-    /// The 5% and 95% quantiles.
+    /// The 5% and 95% quantiles, in processors.
     pub interval: [f64; 2],
 }
 
-/// What can be found for a replica count.
+/// Finding for a replica count.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The smallest limits that hold the objective, with all the evidence that an answer needs.
     Minimum(Minimum),
-    /// All that an answer needs was seen at these limits, but memory still grows at the end of a
-    /// hold: no memory limit lasts.
+    /// Limits with all the evidence that an answer needs, under which memory still grows at the end
+    /// of a hold: no memory limit lasts.
     Growing {
-        /// The limits.
+        /// Limits.
         minimum: Minimum,
-        /// How fast, and how long the limit lasts.
+        /// Pace of the growth, and the time until the limit is full.
         growth: Growth,
     },
-    /// The smallest limits that are likely enough to hold it, with evidence missing: the sweep
-    /// ended early.
+    /// The smallest limits that are likely enough to hold, with evidence missing: the sweep ended
+    /// early.
     Unconfirmed {
-        /// The limits.
+        /// Limits.
         minimum: Minimum,
-        /// Fresh trials that are missing.
+        /// Missing fresh trials.
         fresh: usize,
-        /// Ramps that are missing.
+        /// Missing ramps.
         ramps: usize,
-        /// Whether its memory was tried at all.
+        /// True if some cold start had enough memory.
         is_memory_known: bool,
     },
-    /// No limits are likely enough to hold it yet: the sweep ended early.
+    /// No limits are likely enough to hold yet: the sweep ended early.
     Unknown,
-    /// Even the largest limits do not hold it.
+    /// Even the largest limits do not hold the objective.
     NotHeld {
         /// Users of the last step that passed before one that failed.
         held_users: u32,
-        /// Whether no step failed: all users were undecided.
+        /// True if no step failed: the verdict with all users was undecided.
         is_undecided: bool,
     },
-    /// The most users that the largest limits hold.
+    /// The largest number of users that the largest limits hold.
     Capacity {
-        /// The limits.
+        /// Limits.
         point: Point,
-        /// Users; 0 if not even the first step.
+        /// Users; 0 if not even the first step holds.
         users: u32,
-        /// Probability that a fresh start holds so many.
+        /// Probability that a fresh start holds these users.
         p_hold: f64,
     },
-    /// Every point was tried.
+    /// All points were tried.
     Grid {
         /// The cheapest point of which most trials passed; none if none passed.
         cheapest: Option<Point>,
     },
-    /// So many replicas cannot have even the smallest limits on this host.
+    /// The host cannot give this many replicas even the smallest limits.
     NotTried,
-    /// A trial that the answer needs was invalid, again and again.
+    /// Every attempt at a required trial was invalid.
     Unmeasurable,
 }
 
@@ -110,16 +110,16 @@ pub struct Minimum {
     pub point: Point,
     /// Probability that a fresh start holds the objective.
     pub p_hold: f64,
-    /// Whether no smaller CPU limit was to be tried: the answer is at or below it.
+    /// True if no smaller CPU limit was on the grid: the answer is at or below it.
     pub is_lowest_cpu: bool,
-    /// The same of memory.
+    /// True if no smaller memory limit was on the grid: the answer is at or below it.
     pub is_lowest_memory: bool,
-    /// Whether a cold start with one memory rung less lacked memory.
+    /// True if a cold start with one memory rung less lacked memory.
     pub less_memory_lacks: bool,
 }
 
 impl Finding {
-    /// The ramp under the largest limits, which did not pass.
+    /// Returns the finding from a ramp under the largest limits that did not hold.
     pub(super) fn not_held(ramp: &Trial) -> Self {
         Self::NotHeld {
             held_users: ramp.held_users(),
@@ -137,7 +137,7 @@ impl ReplicaAnswer {
         }
     }
 
-    /// Returns the users that were held, where the target was not.
+    /// Returns the users that hold, if the target does not.
     pub fn held_users(&self) -> Option<u32> {
         match self.finding {
             Finding::NotHeld { held_users, .. } | Finding::Capacity { users: held_users, .. } => {
@@ -147,7 +147,7 @@ impl ReplicaAnswer {
         }
     }
 
-    /// Returns an answer of a finding alone.
+    /// Returns an answer that has only a finding.
     pub(super) fn of(replicas: u32, finding: Finding) -> Self {
         Self {
             replicas,
@@ -160,19 +160,19 @@ impl ReplicaAnswer {
     }
 }
 
-/// All answers there are so far.
+/// All answers so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<'a> {
-    /// Answers of the replica counts that were begun, in their order.
+    /// Answers for the replica counts that were begun, in their order.
     pub per_replicas: Vec<ReplicaAnswer>,
-    /// The calibration that took most requests.
+    /// The calibration with the highest request rate.
     pub capacity: Option<&'a Trial>,
-    /// Least CPU by users, if that was measured.
+    /// Least CPU by users, if it was measured.
     pub demand: Vec<DemandPoint>,
 }
 
 impl<'a> Answer<'a> {
-    /// Returns what is known from these trials.
+    /// Returns the answers from these trials.
     pub(super) fn from_trials(settings: &Settings, trials: &'a [Trial]) -> Self {
         let answers = match settings.mode {
             Mode::Minimal | Mode::Frontier | Mode::Demand => {
@@ -182,7 +182,7 @@ impl<'a> Answer<'a> {
             Mode::Grid => grid::answers(settings, trials),
         };
         let mut per_replicas: Vec<ReplicaAnswer> = answers;
-        // A count that cannot be had is told of once those before it are answered.
+        // Impossible counts come after the answers of all others.
         let impossible =
             settings.replicas.iter().filter(|replicas| settings.top(**replicas).is_none());
         per_replicas
@@ -200,7 +200,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the cheapest minimum of all replica counts; of equals the one with fewer replicas.
+    /// Returns the cheapest minimum of all replica counts; among equals, the one with fewer
+    /// replicas.
     pub fn cheapest(&self, settings: &Settings) -> Option<Minimum> {
         let cost = |m: &Minimum| settings.cost(m.point);
         self.per_replicas
@@ -210,8 +211,8 @@ impl<'a> Answer<'a> {
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
     }
 
-    /// Returns the point that manifests are written for: the cheapest minimum, with headroom where
-    /// that was confirmed.
+    /// Returns the point for the manifests: the cheapest minimum, with headroom if that is
+    /// confirmed.
     pub fn recommended(&self, settings: &Settings) -> Option<Point> {
         let minimum = self.cheapest(settings)?;
         let answer =
@@ -219,15 +220,14 @@ impl<'a> Answer<'a> {
         Some(answer.recommended.unwrap_or(minimum.point))
     }
 
-    /// Returns the points that passed a ramp, failed none, and are not beaten in everything by
-    /// another one.
+    /// Returns the Pareto front: points that passed a ramp, failed none, and are not dominated by
+    /// another.
     pub fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
         frontier::front(settings, trials)
     }
 
-    /// Returns the cheapest point of which some fresh trial or ramp passed with a 99th percentile
-    /// under `limit_ms`, with that trial. The trials were made for another objective: there may be
-    /// a cheaper one.
+    /// Returns the cheapest fresh trial or ramp that passed with a 99th percentile under
+    /// `limit_ms`. The trials were made for another objective, so there may be a cheaper point.
     pub fn cheapest_with_p99(
         settings: &Settings,
         trials: &'a [Trial],
@@ -245,7 +245,7 @@ impl<'a> Answer<'a> {
 }
 
 impl Minimum {
-    /// Returns the ramp that it passed.
+    /// Returns the ramp that confirms this minimum.
     pub fn confirmation<'t>(&self, trials: &'t [Trial]) -> Option<&'t Trial> {
         let is_ramp = |trial: &&Trial| {
             trial.spec.purpose == Purpose::Ramp && trial.passed() && {

@@ -1,7 +1,7 @@
-//! `--mode capacity`: the most users that the largest limits hold.
+//! `--mode capacity`: the largest number of users that the largest limits hold.
 //!
-//! The same model and the same choice as for limits, with the number of users in place of CPU:
-//! fewer users are more room.
+//! The model and the choice of trials are the same as for limits, with the number of users in place
+//! of CPU: fewer users mean more room.
 
 use loadtest::verdict::Verdict;
 
@@ -15,15 +15,15 @@ use super::{
 };
 use crate::trial::{Point, Purpose, Settings, Timing, Trial, TrialSpec};
 
-/// Trials of a replica count after which its search ends with what is known.
+/// Number of trials of a replica count after which its search ends.
 const MOST_TRIALS: usize = 25;
 
-/// What is known of one replica count.
+/// Knowledge about one replica count.
 struct Capacity<'a> {
     settings: &'a Settings,
     point: Point,
     all: Vec<&'a Trial>,
-    /// Users, descending, so that room ascends.
+    /// User counts, descending, so that room ascends.
     users: Vec<u32>,
     posterior: Posterior,
     rungs: Vec<Rung>,
@@ -34,7 +34,7 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     Capacity::all(settings, trials).find_map(|capacity| capacity.next())
 }
 
-/// Returns what is known of each replica count that was begun.
+/// Returns the answer for each replica count that was begun.
 pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
     Capacity::all(settings, trials)
         .filter(|capacity| !capacity.all.is_empty())
@@ -91,7 +91,7 @@ impl<'a> Capacity<'a> {
             .filter(|planned| is_measurable(self.all.iter().copied(), planned.spec))
     }
 
-    /// The trial to make next, be it invalid again and again.
+    /// Returns the next trial, even if all attempts at it were invalid.
     fn next_unchecked(&self) -> Option<Planned> {
         let spec = |purpose, users| TrialSpec { purpose, point: self.point, users };
         if self.all.len() >= MOST_TRIALS {
@@ -163,8 +163,8 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// What a trial tells of users: of each of its steps, and where it failed, of the first step that
-/// was not passed, whatever it lacked.
+/// Returns the observations of a trial in terms of users: one for each step, and for a failed trial
+/// one at the first step that did not pass, whatever the bottleneck.
 fn start(trial: &Trial, step: u32) -> Option<Start> {
     let room = |users: u32| -f64::from(users).ln();
     let passed = trial.steps.iter().take_while(|step| step.verdict != Verdict::Fail);

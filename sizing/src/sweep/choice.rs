@@ -1,57 +1,57 @@
-//! Which trial is worth most per second.
+//! Choice of the trial that is worth most per second.
 //!
-//! A trial is worth the information that it is expected to bring about which rung is the answer,
-//! and a fixed amount more if that rung turns out to be the answer, which needs the trial anyway.
+//! The worth of a trial is the information that it is expected to give on which rung is the answer.
+//! A fixed amount is added for the case that this rung is the answer, which needs the trial anyway.
 //! So trials near the edge come first while little is known, and the ramp comes once hardly
 //! anything is expected to change the answer.
 
 use super::model::Posterior;
 use crate::trial::Purpose;
 
-/// Evidence that an answer needs beside its probability.
+/// Evidence that an answer needs beside its probability: fresh trials and ramps that passed.
 pub(super) const FRESH: usize = 2;
 pub(super) const RAMPS: usize = 1;
 /// Worth of a trial that the answer needs, in nats.
 const NEED: f64 = 0.3;
-/// Information below which a trial is not made for its own sake, in nats.
+/// Smallest information that justifies a trial for its own sake, in nats.
 const LEAST_INFORMATION: f64 = 0.03;
 
 /// A limit, or a number of users, that may be the answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rung {
-    /// Room, as the model has it; ascending.
+    /// Room as in the model, such as the logarithm of the CPU limit; ascending.
     pub room: f64,
     /// Probability that a fresh start holds.
     pub p_hold: f64,
-    /// Whether it cannot be the answer any more: a trial failed that did not lack memory, or its
-    /// trials come out either way.
+    /// True if the rung cannot be the answer: a trial failed without lacking memory, or the
+    /// verdicts of its trials stay mixed.
     pub is_out: bool,
     /// Fresh trials that the rung still needs to be the answer.
     pub needs_fresh: usize,
-    /// Ramps of the same.
+    /// Ramps that the rung still needs to be the answer.
     pub needs_ramps: usize,
 }
 
-/// What to do.
+/// Choice of the next trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// Nothing: this rung is the answer.
+    /// No trial: this rung is the answer.
     Confirmed(usize),
-    /// Make a fresh trial of this rung.
+    /// A fresh trial of this rung.
     Fresh(usize),
-    /// Make a ramp of this rung.
+    /// A ramp of this rung.
     Ramp(usize),
     /// No rung is likely enough to hold, and no trial is expected to change that.
     NoneHolds,
 }
 
 impl Rung {
-    /// Returns whether it may be the answer.
+    /// Returns true if the rung may be the answer.
     pub fn is_candidate(&self, confidence: f64) -> bool {
         self.p_hold >= confidence && !self.is_out
     }
 
-    /// Returns whether it has all the trials that an answer needs.
+    /// Returns true if the rung has all the trials that an answer needs.
     pub fn is_complete(&self) -> bool {
         !self.is_out && self.needs_fresh == 0 && self.needs_ramps == 0
     }
@@ -62,7 +62,7 @@ pub(super) fn candidate(rungs: &[Rung], confidence: f64) -> Option<usize> {
     rungs.iter().position(|rung| rung.is_candidate(confidence))
 }
 
-/// Chooses; `seconds` says how long a trial of a rung takes.
+/// Chooses the next trial; `seconds` returns the length of a trial of a rung.
 pub(super) fn choose(
     posterior: &Posterior,
     rungs: &[Rung],
@@ -79,7 +79,7 @@ pub(super) fn choose(
     let mut options = Vec::new();
     for (index, (rung, worth)) in rungs.iter().zip(posterior.worth(&rooms, confidence)).enumerate()
     {
-        // What is out cannot be the answer, and what is dearer than the candidate need not be.
+        // Skip rungs that are ruled out, and rungs that cost more than the candidate.
         if rung.is_out || candidate.is_some_and(|candidate| index > candidate) {
             continue;
         }

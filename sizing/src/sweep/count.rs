@@ -15,36 +15,38 @@ use super::{
 };
 use crate::trial::{Growth, Point, Purpose, Rungs, Settings, Timing, Trial, TrialSpec};
 
-/// A replica needs more than its share of what one alone needs: its quota stops it for longer. So
-/// much of the logarithm of the count is saved: 0.8 to 0.85 was measured with 2 and 4 replicas.
+/// Exponent of the CPU saved by more replicas: with n replicas, each needs n^-0.8 of the CPU that
+/// one alone needs. That is more than its share, since a smaller quota stops it for longer. 0.8 to
+/// 0.85 was measured with 2 and 4 replicas.
 const SHARED: f64 = 0.8;
-/// How uncertain that is.
+/// Uncertainty of this relation (standard deviation of the logarithm).
 const SHARED_SD: f64 = 0.25;
-/// The edge is above what requests cost when they wait behind each other, by this factor's
-/// logarithm; and how uncertain that is.
+/// Logarithm of the edge relative to the CPU that the load costs under saturation, and its standard
+/// deviation.
 const ABOVE_BUSY: (f64, f64) = (0.6, 0.5);
-/// Where nothing is known: the middle of the ladder, and anywhere on it.
+/// Standard deviation of the prior without a calibration, around the middle of the ladder.
 const UNKNOWN_SD: f64 = 1.0;
-/// Fresh trials and ramps of a rung after which it is not tried again: they come out either way.
+/// Fresh trials and ramps of a rung after which it is not tried again, because its verdicts are
+/// mixed.
 const MOST_TRIALS: usize = 12;
-/// What is known of a replica count.
+/// Knowledge about one replica count.
 #[derive(Debug)]
 pub(super) struct Count<'a> {
     pub settings: &'a Settings,
     pub replicas: u32,
     pub top: Rungs,
-    /// All trials of this count and all users, invalid ones included.
+    /// All trials of this count at all users, invalid ones included.
     pub all: Vec<&'a Trial>,
-    /// The valid ones.
+    /// Valid trials.
     pub trials: Vec<&'a Trial>,
     pub posterior: Posterior,
     prior: Prior,
-    /// Of each CPU rung up to the top.
+    /// Probability of holding, for each CPU rung up to the top.
     p_hold: Vec<f64>,
 }
 
 impl<'a> Count<'a> {
-    /// Returns all counts that this host can have, seeded by the first one that is measured.
+    /// Returns all counts that this host can have, seeded by the first measured one.
     pub fn all(settings: &'a Settings, trials: &'a [Trial]) -> Vec<Self> {
         let mut counts: Vec<Self> = Vec::new();
         for &replicas in &settings.replicas {
@@ -74,8 +76,8 @@ impl<'a> Count<'a> {
         };
         let all: Vec<&Trial> = trials.iter().filter(is_mine).collect();
         let valid: Vec<&Trial> = all.iter().copied().filter(|trial| is_valid(trial)).collect();
-        // An invalid probe's first limits say nothing; its other readings have verdicts of their
-        // own, and a miss under steal is a wide hint.
+        // An invalid probe says nothing about its first limits. Its other readings have verdicts of
+        // their own, and a miss under steal is a weak hint.
         let told =
             all.iter().filter(|trial| is_valid(trial) || trial.spec.purpose == Purpose::Probe);
         let starts: Vec<Start> = told.filter_map(|trial| Start::of(trial)).collect();
@@ -85,12 +87,12 @@ impl<'a> Count<'a> {
         Self { settings, replicas, top, all, trials: valid, posterior, prior, p_hold }
     }
 
-    /// Whether anything was measured of it.
+    /// Returns true if a valid trial exists.
     pub fn is_measured(&self) -> bool {
         !self.trials.is_empty()
     }
 
-    /// Returns the trial to make next, if there is one.
+    /// Returns the next trial, if there is one.
     pub fn next(&self) -> Option<Planned> {
         if let Some(probe) = self.probe() {
             return Some(probe);
@@ -118,7 +120,7 @@ impl<'a> Count<'a> {
         }
     }
 
-    /// Returns the answer as far as it is known; `None` before anything was measured.
+    /// Returns the answer so far; `None` before any valid trial.
     pub fn answer(&self) -> Option<ReplicaAnswer> {
         if !self.is_measured() {
             return None;
@@ -128,8 +130,8 @@ impl<'a> Count<'a> {
         let complete = |rung: &usize| rungs[*rung].is_complete();
         let is_likely = |rung: &usize| rungs[*rung].is_candidate(confidence);
         let all = || 0..rungs.len();
-        // What was confirmed stays the answer, with its probability, whatever a later trial makes
-        // of that.
+        // A confirmed rung stays the answer, with its probability, even if a later trial lowers
+        // that.
         let likeliest = || {
             all()
                 .filter(complete)
@@ -164,7 +166,7 @@ impl<'a> Count<'a> {
         Some(ReplicaAnswer { replicas, finding, recommended, remaining, estimate, rungs })
     }
 
-    /// Returns where the edge of the usual start is.
+    /// Returns the estimated edge of the usual start.
     pub fn estimate(&self) -> Option<Estimate> {
         let cpus = |room: f64| room.exp() / 1000.0;
         let at = |q| cpus(self.posterior.quantile(q));
@@ -176,7 +178,7 @@ impl<'a> Count<'a> {
         })
     }
 
-    /// Returns about how many seconds its search still takes.
+    /// Returns the approximate seconds that the search still takes.
     pub fn seconds_left(&self) -> u64 {
         let rungs = self.rungs();
         let confidence = self.settings.confidence;
@@ -194,7 +196,7 @@ impl<'a> Count<'a> {
         let probes = usize::from(self.probe().is_some());
         let (fresh, ramps) = candidate(&rungs, confidence)
             .map_or((FRESH + 1, RAMPS), |rung| (rungs[rung].needs_fresh, rungs[rung].needs_ramps));
-        // A look at less CPU and at less memory, each a trial, unless that was made.
+        // One trial with less CPU and one with less memory, unless they were made.
         let looks = 2usize.saturating_sub(self.trials.len().saturating_sub(2));
         let failure = usize::from(self.replicas > 1);
         count(probes, Purpose::Probe)
@@ -215,7 +217,7 @@ impl<'a> Count<'a> {
         Memory::new(self.settings, &self.trials, cpu, &self.p_hold, self.top.memory)
     }
 
-    /// Whether some valid fresh trial or ramp passed at a point.
+    /// Returns true if a valid fresh trial or ramp passed at a point.
     pub fn passed_at(&self, point: Point) -> bool {
         self.trials
             .iter()
@@ -244,7 +246,7 @@ impl<'a> Count<'a> {
         self.p_hold.iter().enumerate().map(of).collect()
     }
 
-    /// Valid trials that passed under a CPU rung with at most so much memory.
+    /// Returns the number of valid trials that passed under a CPU rung with at most this memory.
     fn passed(&self, purpose: Purpose, cpu: usize, memory: usize) -> usize {
         let is_one = |trial: &&&Trial| {
             trial.spec.purpose == purpose
@@ -257,26 +259,27 @@ impl<'a> Count<'a> {
         self.trials.iter().filter(is_one).count()
     }
 
-    /// Whether a trial under a CPU rung failed, and memory was not what it lacked.
+    /// Returns true if a trial under a CPU rung failed for another reason than memory.
     fn has_failed(&self, cpu: usize) -> bool {
         let is_at_top = |trial: &Trial| {
             self.settings
                 .rungs(trial.spec.point)
                 .is_some_and(|rungs| rungs.memory >= self.top.memory)
         };
-        // With no more memory to give, the lack of it is one more failure.
+        // At the largest memory limit, a lack of memory counts as a failure too.
         self.at(cpu).any(|trial| {
             trial.verdict == Verdict::Fail && (!trial.lacked_memory() || is_at_top(trial))
         })
     }
 
-    /// Whether so many trials of a CPU rung were made that one more is not expected to settle it.
+    /// Returns true if a CPU rung had so many trials that one more is unlikely to change its
+    /// verdict.
     fn is_spent(&self, cpu: usize) -> bool {
         self.at(cpu).count() >= MOST_TRIALS
     }
 
-    /// Fresh trials and ramps under a CPU rung that passed, and those that did not though they had
-    /// memory.
+    /// Returns the number of fresh trials and ramps under a CPU rung that passed, and the number
+    /// that did not pass without lacking memory.
     fn came_out(&self, cpu: usize) -> (usize, usize) {
         let passed = self.at(cpu).filter(|trial| trial.passed()).count();
         (passed, self.at(cpu).filter(|trial| !trial.passed() && !trial.lacked_memory()).count())
@@ -290,7 +293,7 @@ impl<'a> Count<'a> {
         self.trials.iter().filter(is_there)
     }
 
-    /// What is found at a rung that has all the evidence.
+    /// Returns the finding at a rung with complete evidence.
     fn confirmed(&self, cpu: usize) -> Finding {
         let minimum = self.minimum(cpu);
         let bytes = |point: Point| point.limits.memory_bytes;
@@ -301,7 +304,7 @@ impl<'a> Count<'a> {
         let mut known: Vec<Growth> = grown.iter().flatten().copied().collect();
         known.sort_by(|a, b| a.lasts_seconds.total_cmp(&b.lasts_seconds));
         match known.get(known.len() / 2) {
-            // In one start of several it may be chance.
+            // Growth in a minority of the starts may be chance.
             Some(&growth) if known.len() * 2 > grown.len() => Finding::Growing { minimum, growth },
             _ => Finding::Minimum(minimum),
         }
@@ -370,7 +373,7 @@ impl<'a> Count<'a> {
         planned(self.settings, spec, reason)
     }
 
-    /// How far the largest limits get, where no limits hold.
+    /// Returns a ramp under the largest limits, to find how many users they hold.
     fn how_far(&self) -> Option<Planned> {
         let spec = self.spec(Purpose::Ramp, self.top);
         let p = percent(self.p_hold[self.top.cpu]);
@@ -384,8 +387,7 @@ impl<'a> Count<'a> {
         self.trials.iter().find(|trial| trial.spec == spec).copied()
     }
 
-    /// What is tried once the answer is known: the failure of a replica, and the limits with
-    /// headroom.
+    /// Returns the next trial for a known answer: a replica failure, or the limits with headroom.
     fn after(&self, minimum: Minimum) -> Option<Planned> {
         let users = self.settings.max_users;
         let failure = TrialSpec { purpose: Purpose::ReplicaFailure, point: minimum.point, users };
@@ -413,7 +415,7 @@ impl<'a> Count<'a> {
             purpose,
             self.settings.max_users,
         );
-        // One that fails ends early.
+        // A failing trial ends early.
         let p = self.p_hold[rung];
         length.as_secs_f64() * (0.7 + 0.3 * p)
     }
@@ -423,7 +425,7 @@ fn is_start(trial: &Trial) -> bool {
     matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
 }
 
-/// What is expected of the first count's edge, from the calibration.
+/// Returns the prior of the first count's edge, from the calibration.
 fn unseeded(settings: &Settings, trials: &[Trial], replicas: u32) -> Prior {
     let (first, last) =
         (settings.cpus.rung(0) as f64, settings.cpus.rung(settings.cpus.top()) as f64);

@@ -1,8 +1,8 @@
 //! `--mode demand`: the least CPU for each step of users, measured in one service.
 //!
 //! The probe lowers the quota at each step of users until the objective breaks. Each step has a
-//! posterior of its own, which begins where the step before it ended. Fresh trials verify the curve
-//! at the top and in the middle, and correct it where they disagree.
+//! posterior of its own, with a prior from the step before it. Fresh trials verify the curve at the
+//! top and in the middle, and correct it where they disagree.
 
 use serde::Serialize;
 
@@ -13,25 +13,26 @@ use super::{
 };
 use crate::trial::{Mode, Point, Purpose, Rungs, Settings, Trial, TrialSpec};
 
-/// Demand at a step of users.
+/// CPU demand at a step of users.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DemandPoint {
     /// Users.
     pub users: u32,
-    /// Least CPU limit of each replica that holds them with the sweep's confidence, in processors.
+    /// Least CPU limit of each replica that holds the users with the sweep's confidence, in
+    /// processors.
     pub cpus: f64,
     /// Edge of the usual start, in processors.
     pub edge: f64,
-    /// Whether fresh trials with so many users and at most so much CPU, rounded up to a rung,
-    /// passed and none failed.
+    /// True if fresh trials with these users and this CPU, rounded up to a rung, passed and none
+    /// failed.
     pub is_verified: bool,
 }
 
-/// How much demand may differ from growing in proportion, from one step to the next.
+/// Standard deviation of the deviation from proportional growth, from one step to the next.
 const STEP_SD: f64 = 0.3;
-/// Before the first step nothing is known but what the probe itself guessed.
+/// Standard deviation of the first step's prior, which rests on the probe's lowest limits.
 const FIRST_SD: f64 = 1.0;
-/// Fresh trials at one number of users after which the curve is told as it is.
+/// Most fresh trials at one number of users; after that the curve stands as it is.
 const MOST_TRIALS: usize = 4;
 
 /// Returns the curve; empty before the probe was made.
@@ -46,7 +47,7 @@ pub fn demand(settings: &Settings, trials: &[Trial]) -> Vec<DemandPoint> {
         let posterior = posterior(trials, probe, users, before);
         let edge = posterior.quantile(0.5);
         before = Some((users, edge));
-        // More users never need less.
+        // More users never need less CPU.
         least = least.max(with_confidence(&posterior, settings.confidence));
         let point = verified_point(settings, probe.spec.point.replicas, least);
         let came_out = |wanted: bool| {
@@ -102,7 +103,7 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
 }
 
 fn probe<'a>(settings: &Settings, trials: &'a [Trial]) -> Option<&'a Trial> {
-    // One that was cut short is not the curve.
+    // A probe that was cut short has no complete curve.
     let is_whole =
         |trial: &Trial| trial.readings.last().is_some_and(|last| last.users == settings.max_users);
     let is_one = |trial: &&Trial| {
@@ -125,7 +126,7 @@ fn tried(trials: &[Trial], users: u32) -> usize {
     fresh(trials, users).count()
 }
 
-/// What is known of the edge at a step of users.
+/// Returns the posterior of the edge at a step of users.
 fn posterior(trials: &[Trial], probe: &Trial, users: u32, before: Option<(u32, f64)>) -> Posterior {
     let readings: Vec<_> =
         probe.readings.iter().filter(|reading| reading.users == users).cloned().collect();
@@ -148,7 +149,7 @@ fn posterior(trials: &[Trial], probe: &Trial, users: u32, before: Option<(u32, f
     Posterior::new(prior, &starts)
 }
 
-/// The least limit, in thousandths of a processor, that holds in this share of starts.
+/// Returns the least limit, in thousandths of a processor, that holds in this share of starts.
 fn with_confidence(posterior: &Posterior, confidence: f64) -> f64 {
     let (mut low, mut high) = (posterior.quantile(0.01) - 1.0, posterior.quantile(0.99) + 2.0);
     for _ in 0..40 {
@@ -158,8 +159,8 @@ fn with_confidence(posterior: &Posterior, confidence: f64) -> f64 {
     high.exp()
 }
 
-/// The point with that limit, rounded up to a rung, and all the memory there is: memory is not what
-/// a demand sweep is about.
+/// Returns the point with this CPU limit, rounded up to a rung, and the largest memory limit: a
+/// demand sweep does not size memory.
 fn verified_point(settings: &Settings, replicas: u32, millis: f64) -> Point {
     let top = settings
         .top(replicas)

@@ -1,4 +1,4 @@
-//! `--mode frontier`: which limits are not beaten in everything by others.
+//! `--mode frontier`: the Pareto front of the limits.
 
 use super::{Planned, count::Count, planned};
 use crate::trial::{Point, Purpose, Rungs, Settings, Trial};
@@ -6,9 +6,9 @@ use crate::trial::{Point, Purpose, Rungs, Settings, Trial};
 /// Memory rungs below the minimum that are traded for CPU.
 const TRADES: usize = 3;
 
-/// Returns the next trial with less memory and more CPU than the minimum of a replica count: less
-/// memory under all the CPU there is, and from there half way down to the minimum's CPU as long as
-/// it passes.
+/// Returns the next trial with less memory and more CPU than the minimum of a replica count. It
+/// tries less memory under the largest CPU limit first, then bisects down to the minimum's CPU
+/// while the trials pass.
 pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
     let settings = count.settings;
     let minimum = settings.rungs(count.answer()?.minimum()?.point)?;
@@ -33,7 +33,7 @@ pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
         };
         match passes(count.top.cpu) {
             None => return Some(fresh(count.top.cpu)),
-            // What all the CPU there is does not make up for, less does not either.
+            // If the largest CPU limit cannot make up for the memory, smaller ones cannot either.
             Some(false) => return None,
             Some(true) => {}
         }
@@ -55,8 +55,8 @@ pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
     None
 }
 
-/// The points that passed a ramp, failed none, and that no other one beats: none has at most as
-/// much CPU in all, as much memory in all and as many replicas, and less of something.
+/// Returns the points that passed a ramp, failed none, and are not dominated. A point dominates
+/// another with at most as much total CPU, total memory and replicas, and less of something.
 pub(super) fn front(settings: &Settings, trials: &[Trial]) -> Vec<Point> {
     let is_ramp = |trial: &&Trial| {
         trial.spec.purpose == Purpose::Ramp
@@ -105,7 +105,7 @@ mod tests {
             point(2, 90, 48),
             point(1, 200, 64),
         ];
-        // Two replicas with 180 in all are cheaper in CPU, and dearer in memory and in replicas.
+        // Two replicas with 180 in total need less CPU, but more memory and more replicas.
         assert_eq!(unbeaten(&points), [point(2, 90, 48), point(1, 200, 64), point(1, 300, 48)]);
     }
 }

@@ -1,5 +1,5 @@
-//! `--mode grid`: every point, and those near the edge again and again. Slow, and the truth that
-//! searches are judged by.
+//! `--mode grid`: every point, with repeated trials near the edge. Slow; it gives the truth that
+//! searches are compared with.
 
 use super::{
     Planned,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::trial::{Point, Purpose, Rungs, Settings, Trial, TrialSpec};
 
-/// Trials of a point that has a neighbour of the other kind.
+/// Trials of a point with a neighbour of the opposite verdict.
 const REPEATS: usize = 3;
 
 /// Returns the next trial.
@@ -18,7 +18,7 @@ pub(super) fn next(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     wanted.into_iter().find_map(|grid| grid.next())
 }
 
-/// Returns the cheapest point of each replica count that was tried whole.
+/// Returns the finding of each replica count that was begun.
 pub(super) fn answers(settings: &Settings, trials: &[Trial]) -> Vec<ReplicaAnswer> {
     let grids =
         settings.replicas.iter().filter_map(|replicas| Grid::new(settings, trials, *replicas));
@@ -40,7 +40,7 @@ impl<'a> Grid<'a> {
     }
 
     fn next(&self) -> Option<Planned> {
-        // The largest limits first: whether a replica can answer at all is known then.
+        // The largest limits come first, to see whether a replica can answer at all.
         let first = std::iter::once(self.top).chain(self.all());
         let untried = first.clone().find(|at| self.missing(*at, 1));
         let near =
@@ -82,13 +82,13 @@ impl<'a> Grid<'a> {
         self.trials.iter().filter(move |trial| trial.spec == spec && is_valid(trial))
     }
 
-    /// Whether trials of a point are missing that can be measured.
+    /// Returns true if a point has fewer valid trials than wanted and can be measured.
     fn missing(&self, at: Rungs, wanted: usize) -> bool {
         self.valid(at).count() < wanted && is_measurable(self.trials, self.spec(at))
     }
 
-    /// Whether most trials of a point passed; a point that cannot be measured counts as one that
-    /// does not.
+    /// Returns true if most trials of a point passed; a point that cannot be measured counts as not
+    /// passing.
     fn passes(&self, at: Rungs) -> bool {
         self.valid(at).filter(|trial| trial.passed()).count() * 2 > self.valid(at).count()
     }

@@ -1,4 +1,4 @@
-//! Memory: a wall, not a slope, found by bisection.
+//! Memory limits: a wall, not a slope, found by bisection.
 //!
 //! A start either has the memory that it needs or lacks it ([`Trial::is_short_of_memory`]). The
 //! probe gives a hint; cold starts decide.
@@ -8,22 +8,22 @@ use crate::trial::{Purpose, Settings, Trial};
 /// Memory rungs of a service under a CPU limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// The highest rung that lacked memory.
+    /// Highest rung that lacked memory.
     pub lacks: Option<usize>,
-    /// The lowest rung above it under which a cold start had enough.
+    /// Lowest rung above it under which a cold start had enough.
     pub enough: Option<usize>,
-    /// The lowest rung that the probe found to be enough.
+    /// Lowest rung that the probe found to be enough.
     pub hint: Option<usize>,
     top: usize,
 }
 
-/// Probability of holding from which a CPU limit tells whether memory is short: below it, waiting
-/// requests take more.
+/// Smallest probability of holding at which a lack of memory counts for higher CPU limits too.
+/// Below it, waiting requests take additional memory.
 const CLEAR: f64 = 0.5;
 
 impl Memory {
-    /// Sorts out what the trials of a replica count say of memory under a CPU rung. `p_hold` is
-    /// that of each CPU rung.
+    /// Derives the memory rungs under a CPU rung from the trials of a replica count. `p_hold` has
+    /// the probability of each CPU rung.
     pub fn new(
         settings: &Settings,
         trials: &[&Trial],
@@ -44,9 +44,9 @@ impl Memory {
             trial.is_short_of_memory() && !is_last_resort && is_told(rungs.cpu)
         });
         memory.lacks = lacked.map(|(rungs, _)| rungs.memory).max();
-        // A service that waits more needs no less memory.
+        // With less CPU more requests wait, so memory that is enough there is enough here.
         let had = placed.iter().filter(|(rungs, trial)| {
-            // There is no more than the top: what passes under it has to do.
+            // The top rung has to be enough if a trial under it passes.
             let is_enough = !trial.is_short_of_memory() || trial.passed() && rungs.memory == top;
             is_enough && !trial.never_ran() && rungs.cpu <= cpu
         });
@@ -55,7 +55,7 @@ impl Memory {
         memory
     }
 
-    /// Returns the rung to try next; `None` once the rung below the lowest that is enough is known
+    /// Returns the rung to try next; `None` once the rung below the lowest sufficient one is known
     /// to lack memory, or there is none.
     pub fn next(&self) -> Option<usize> {
         let least = self.lacks.map_or(0, |lacks| lacks + 1);
@@ -63,18 +63,19 @@ impl Memory {
             None if least > self.top => None,
             None => Some(self.untried(self.hint.unwrap_or(self.top))),
             Some(enough) if enough == least => None,
-            // The probe found less to be too little.
+            // The probe found that one rung less is too little.
             Some(enough) if self.hint == Some(enough) => Some(enough - 1),
             Some(enough) => Some((least + enough) / 2),
         }
     }
 
-    /// Returns the lowest rung that is likely to be enough, for a trial that is about CPU.
+    /// Returns the lowest rung that is likely to be enough, for a trial about CPU.
     pub fn likely(&self) -> usize {
         self.enough.unwrap_or_else(|| self.untried(self.hint.unwrap_or(self.top)))
     }
 
-    /// A rung from this one up that is not known to lack memory: further and further up.
+    /// Returns the first rung from `first` up that is not known to lack memory, with growing
+    /// strides.
     fn untried(&self, first: usize) -> usize {
         let above =
             self.lacks.filter(|lacks| *lacks >= first).map(|lacks| lacks + 1 + (lacks - first));
@@ -82,8 +83,8 @@ impl Memory {
     }
 }
 
-/// The lowest memory rung that a probe found to be enough, or else the one that has room for the
-/// program's own memory and the pages that it mapped.
+/// Returns the lowest memory rung that a probe found to be enough, or else the one that fits the
+/// program's anonymous memory and its mapped pages.
 fn hint(settings: &Settings, trials: &[&Trial]) -> Option<usize> {
     let of_probe = |trial: &&&Trial| trial.spec.purpose == Purpose::Probe;
     let readings = trials.iter().filter(of_probe).flat_map(|trial| {
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
     use crate::trial::{Point, TrialSpec, TrialUsage, without_load};
 
-    /// A fresh trial with so many MiB that had enough, or was killed for want of it.
+    /// Returns a fresh trial with `mib` MiB that had enough memory, or was killed for lack of it.
     fn start(cpu_millis: u64, mib: u64, is_enough: bool) -> Trial {
         let spec = TrialSpec {
             purpose: Purpose::Fresh,

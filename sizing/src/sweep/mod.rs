@@ -1,12 +1,12 @@
 //! The search for the cheapest limits that hold the objective.
 //!
-//! Pure: from the trials so far, [`next`] names the next trial or says that there is none, and
-//! [`answer`] says what is known. It knows nothing of Docker, clocks or files, and nothing of the
-//! order in which trials were made, so that a journal replays to the same point.
+//! It is pure: from the trials so far, [`next`] returns the next trial or says that there is none,
+//! and [`answer`] returns the result. It does not depend on Docker, clocks, files or the order of
+//! the trials, so that a journal replays to the same point.
 //!
-//! Trials become measurements of the [`model`], which tells for every CPU limit the probability
-//! that a fresh start holds. `choice` weighs what a trial is expected to teach, and what the answer
-//! still needs, against the seconds that it takes.
+//! Trials become measurements of the [`model`], which gives for every CPU limit the probability
+//! that a fresh start holds. `choice` weighs the expected information of a trial, and the needs of
+//! the answer, against its length in seconds.
 
 mod answer;
 mod capacity;
@@ -26,30 +26,30 @@ pub use demand::{DemandPoint, demand};
 use crate::trial::{Mode, Point, Purpose, Settings, Timing, Trial, TrialSpec};
 use count::Count;
 
-/// What to do next.
+/// Next action of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Make this trial.
+    /// Run this trial.
     Try(Planned),
-    /// There is nothing more to try.
+    /// The search is complete.
     Done,
 }
 
-/// A trial to make, and why.
+/// A planned trial and its reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
     /// The trial.
     pub spec: TrialSpec,
     /// A sentence with figures.
     pub reason: String,
-    /// About how many seconds the sweep still takes, this trial included.
+    /// Approximate seconds that the sweep still takes, including this trial.
     pub seconds_left: u64,
 }
 
-/// Invalid trials of one kind after which it cannot be measured here.
+/// Invalid trials of one spec that are repeated; after one more it is given up.
 const RETRIES: usize = 3;
 
-/// Returns the next trial to make, given all that were made.
+/// Returns the next trial, given all trials so far.
 pub fn next(settings: &Settings, trials: &[Trial]) -> Next {
     let planned = calibration(settings, trials).or_else(|| match settings.mode {
         Mode::Minimal | Mode::Frontier => minimal(settings, trials),
@@ -60,13 +60,12 @@ pub fn next(settings: &Settings, trials: &[Trial]) -> Next {
     planned.filter(|planned| is_measurable(trials, planned.spec)).map_or(Next::Done, Next::Try)
 }
 
-/// Returns what the trials say.
+/// Returns the answer from all trials.
 pub fn answer<'a>(settings: &Settings, trials: &'a [Trial]) -> Answer<'a> {
     Answer::from_trials(settings, trials)
 }
 
-/// Returns what is known of the edge by all trials and by those readings of a probe that is still
-/// running, as an estimate for people.
+/// Returns a preliminary estimate of the edge from all trials and the readings of a running probe.
 pub fn estimate(
     settings: &Settings,
     trials: &[Trial],
@@ -83,8 +82,8 @@ pub fn estimate(
     Count::all(settings, &all).into_iter().find(|count| count.replicas == replicas)?.estimate()
 }
 
-/// The trial under the largest limits that tells what a request costs and what the service takes at
-/// most.
+/// Returns the calibration: a trial under the largest limits that measures the cost of a request
+/// and the highest request rate.
 fn calibration(settings: &Settings, trials: &[Trial]) -> Option<Planned> {
     let &replicas = settings.replicas.iter().find(|replicas| settings.top(**replicas).is_some())?;
     let top = settings.top(replicas)?;
@@ -124,7 +123,7 @@ fn planned(settings: &Settings, spec: TrialSpec, reason: String) -> Planned {
     Planned { spec, reason, seconds_left: length.as_secs() }
 }
 
-/// Whether a trial was not invalid again and again.
+/// Returns true if the trial may still be tried: its invalid attempts do not exceed `RETRIES`.
 fn is_measurable<'a>(trials: impl IntoIterator<Item = &'a Trial>, spec: TrialSpec) -> bool {
     trials.into_iter().filter(|trial| trial.spec == spec && !is_valid(trial)).count() <= RETRIES
 }
@@ -133,12 +132,12 @@ fn is_valid(trial: &Trial) -> bool {
     trial.verdict != loadtest::verdict::Verdict::Invalid
 }
 
-/// A limit of CPU, in words.
+/// Formats a CPU limit.
 fn cpu(point: Point) -> String {
     format!("{} CPU", point.limits.cpus)
 }
 
-/// A probability in percent; never rounded to certainty.
+/// Formats a probability in percent, never rounded to certainty.
 fn percent(p: f64) -> String {
     format!("{:.0}%", (p * 100.0).clamp(0.0, 99.0))
 }

@@ -1,4 +1,4 @@
-//! What must be true of every sweep, on simulated services.
+//! Properties of every sweep, on simulated services.
 
 use loadtest::verdict::Verdict;
 use proptest::prelude::*;
@@ -79,7 +79,7 @@ fn what_no_limits_hold_is_told_with_how_far_they_get() {
     let Finding::NotHeld { held_users, .. } = found.per_replicas[0].finding else {
         panic!("{found:?}")
     };
-    // 60 us times 4 are 4,167 requests/s, or 7,292 users; starts differ.
+    // 60 us times 4 give 4,167 requests/s, or 7,292 users; starts differ.
     assert!((5500..9000).contains(&held_users), "{held_users}");
     assert_eq!(minimum(&settings, &trials), None);
 }
@@ -130,7 +130,7 @@ fn capacity_is_the_most_users_that_are_held() {
     let Finding::Capacity { users, p_hold, .. } = found.per_replicas[0].finding else {
         panic!("{found:?}")
     };
-    // 144 us are 6,944 requests/s with all of a processor: 12,152 users; all 10,000 are held.
+    // 144 us give 6,944 requests/s with a whole processor, or 12,152 users; all 10,000 hold.
     assert_eq!(users, 10_000);
     assert!(p_hold >= 0.95);
     let trials = play(&settings, 1, 4.0, 7);
@@ -185,8 +185,8 @@ fn a_trial_that_is_invalid_again_and_again_ends_its_count() {
     assert_eq!(answer(&settings, &trials).per_replicas[0].finding, Finding::Unmeasurable);
 }
 
-/// Steal that hits a trial that passes does not matter; one that misses is invalid, and no other
-/// trial is lost for it.
+/// Steal does not matter in a trial that passes; a miss under steal is invalid, and no other trial
+/// is lost.
 #[test]
 fn a_stolen_machine_still_has_an_answer() {
     let settings = Settings::example();
@@ -205,8 +205,8 @@ fn a_stolen_machine_still_has_an_answer() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Whatever the service: the search ends, stays within the limits, has failed nothing at its
-    /// answer, does not depend on the order of its trials, and loses no answer that it had.
+    /// For any service the search ends, stays within the limits, has no failure at its answer, does
+    /// not depend on the order of its trials, and never loses an answer.
     #[test]
     fn every_sweep_ends_well(kind in 0usize..8, scale in 0.3f64..2.2, seed in 0u64..1000) {
         let settings = Settings::example();

@@ -1,4 +1,4 @@
-//! The resource that limited a trial that did not pass.
+//! The bottleneck of a trial that did not pass.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ pub enum Bottleneck {
     /// The CPU quota: it ran out in many of its periods, or threads waited for a processor nearly
     /// all the time.
     Cpu,
-    /// Memory: the kernel killed for it, or took the program's own pages for want of it.
+    /// Memory: the kernel killed processes for lack of it, or reclaimed the program's own pages.
     Memory,
     /// A replica ended by itself.
     Crash,
-    /// No limit binds: the application itself.
+    /// No limit: the application itself is the bottleneck.
     Application,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Display for Bottleneck {
     }
 }
 
-/// Share of periods throttled from which the quota is what binds.
+/// Share of throttled periods from which the CPU quota is the bottleneck.
 pub const THROTTLED: f64 = 0.1;
 /// Share of a limit from which it is used up: the kernel charges memory by a few hundred KiB at a
 /// time.
@@ -39,51 +39,48 @@ pub(super) const FILLED: f64 = 0.97;
 /// pages.
 const ANON: f64 = 0.85;
 
-/// Page faults that read a file, a second and replica, from which the program's own pages do not
-/// fit: in a service that has what it needs there are none once it is warm, and one that lacks a
-/// few pages makes hundreds.
+/// Major page faults per second and replica from which the program's own pages do not fit. A warm
+/// service with enough memory has none; one that lacks a few pages has hundreds.
 const MAJOR_FAULTS_PER_SECOND: f64 = 20.0;
 
-/// Share of the time in which some thread waited for memory from which that is what holds the
-/// service up.
+/// Share of the time in which some thread waited for memory, from which memory is the bottleneck.
 const PRESSURE: f64 = 0.25;
-/// Times a second and replica that the limit made the kernel take memory back from which it does so
-/// all along.
+/// Reclaims per second and replica from which the limit makes the kernel reclaim memory all the
+/// time.
 const RECLAIMS_PER_SECOND: f64 = 1.0;
-/// Where it does, and nothing else binds, half of the evidence will do: an eighth of the requests
-/// meet a thread that waits for memory then, of which the usual limits allow a twentieth to be
-/// late.
+/// Factor on the evidence for memory if the kernel reclaims all the time and nothing else is the
+/// bottleneck. An eighth of the requests then meet a thread that waits for memory; the usual limits
+/// allow a twentieth to be late.
 const RECLAIMING: f64 = 0.5;
-/// Share of the processors that the limits allow from which they are used up: at nine tenths a
-/// request waits for nine times its service time (M/M/1). Limits of as many processors as there are
-/// never throttle, and the kernel's own work for the network is charged to nobody.
+/// Share of the allowed processors from which they are used up: at nine tenths a request waits for
+/// nine times its service time (M/M/1). Limits of as many processors as the machine has never
+/// throttle, and the kernel's own network work is charged to nobody.
 const USED_UP: f64 = 0.9;
-/// Share of the time in which some thread waited for a processor from which the processors are used
-/// up, whoever uses them: of requests that need one, two or more are there for so long (M/M/1, the
-/// square of its use).
+/// Share of the time in which some thread waited for a processor, from which the processors are
+/// used up by anyone. With one processor, two or more requests are present for that share of the
+/// time (M/M/1, the square of its utilization).
 const WAITED: f64 = USED_UP * USED_UP;
 
-/// Page faults that read a file, as above, from which a replica may do with less than it wants: a
-/// few in a window are of code that runs for the first time.
+/// Major page faults per second and replica from which pages are missing. A few in a window come
+/// from code that runs for the first time.
 const SOME_FAULTS_PER_SECOND: f64 = 5.0;
 
-/// Whether the limit made the kernel take memory back, or is used up. Without that, pages are
-/// missing and threads wait for memory because of somebody else: another program that reads files,
-/// a machine that is short of memory.
+/// Returns true if the limit made the kernel reclaim memory, or is used up. Otherwise missing pages
+/// and waits for memory have another cause: another program that reads files, or a machine that is
+/// short of memory.
 fn is_at_limit(usage: &TrialUsage, point: Point) -> bool {
     usage.reclaims_per_second > 0.0
         || usage.memory_peak_bytes as f64 > FILLED * point.limits.memory_bytes as f64
 }
 
-/// Whether pages that the kernel had taken for want of memory were wanted again. That it takes some
-/// is no sign of it: requests that wait for the quota push clean page cache out, which nobody
-/// misses.
+/// Returns true if pages that the kernel had reclaimed were needed again. Reclaiming alone is no
+/// sign: requests that wait for the quota push out clean page cache that nobody needs.
 pub(super) fn misses_pages(usage: &TrialUsage, point: Point) -> bool {
     is_at_limit(usage, point)
         && usage.major_faults_per_second > SOME_FAULTS_PER_SECOND * f64::from(point.replicas)
 }
 
-/// Names the bottleneck from what the kernel counted at this point.
+/// Returns the bottleneck according to the kernel's counters at this point.
 pub fn bottleneck(usage: &TrialUsage, point: Point) -> Bottleneck {
     let memory_limit_bytes = point.limits.memory_bytes as f64;
     let replicas = f64::from(point.replicas);
@@ -139,7 +136,7 @@ mod tests {
             named(TrialUsage { anon_bytes: 31 << 20, ..throttled.clone() }),
             Bottleneck::Memory
         );
-        // What reads its own pages again and again also runs out of its quota doing so.
+        // A service that reads its own pages again and again also runs out of its quota.
         assert_eq!(
             named(TrialUsage { major_faults_per_second: 900.0, ..throttled.clone() }),
             Bottleneck::Memory
@@ -192,7 +189,7 @@ mod tests {
         let faults =
             TrialUsage { major_faults_per_second: 25.0, memory_pressure: None, ..reclaiming };
         assert_eq!(bottleneck(&faults, point), Bottleneck::Memory, "more than ten a replica");
-        // A file that is written without end is taken back without end: nobody misses it.
+        // Endless writes to a file cause endless reclaims that nobody misses.
         let logging = TrialUsage { reclaims_per_second: 500.0, ..TrialUsage::default() };
         assert_eq!(bottleneck(&logging, point), Bottleneck::Application);
     }

@@ -1,8 +1,8 @@
-//! The window of a trial's last step, while it is open: it decides the trial.
+//! The deciding window: the open window of a trial's last step.
 //!
-//! A hypervisor that shares the processors takes them in bursts of seconds. A window that had one
-//! is not diluted by waiting until the burst is small beside it: it restarts, so that the server is
-//! judged and not the hypervisor.
+//! A hypervisor that shares the processors takes them in bursts of seconds. The window restarts
+//! after a burst instead of diluting it, so that the verdict is on the server and not on the
+//! hypervisor.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use loadtest::{
 
 use super::{Purpose, Timing};
 
-/// Seconds of the deciding window so far.
+/// The deciding window so far.
 #[derive(Debug)]
 pub struct DecidingWindow {
     from: Duration,
     seconds: Vec<Second>,
     steal_restarts: u32,
     looks: Looks,
-    /// Not measured after a restart: the service works off what the steal left behind.
+    /// Time not measured after a restart, in which the service works off the backlog of the steal.
     settle: Duration,
-    /// When users are stopped at the latest.
+    /// Latest time at which users are stopped.
     end: Duration,
     max_steal: f64,
 }
 
 impl DecidingWindow {
-    /// Opens the window of a trial whose users are all there `from` then on and play until `end`;
-    /// `max_steal` is the largest share of the machine's time that may be stolen.
+    /// Opens the window of a trial whose users are all present from `from` until `end`; `max_steal`
+    /// is the largest share of the machine's time that may be stolen.
     pub fn new(
         timing: Timing,
         purpose: Purpose,
@@ -50,46 +50,46 @@ impl DecidingWindow {
         }
     }
 
-    /// Returns when it began, from the start of the load.
+    /// Returns the beginning of the window, from the start of the load.
     pub fn from(&self) -> Duration {
         self.from
     }
 
-    /// Returns the seconds since.
+    /// Returns the seconds of the window.
     pub fn seconds(&self) -> &[Second] {
         &self.seconds
     }
 
-    /// Returns how often it restarted.
+    /// Returns the number of steal restarts.
     pub fn steal_restarts(&self) -> u32 {
         self.steal_restarts
     }
 
-    /// Returns when it is looked at.
+    /// Returns the looks at the window.
     pub fn looks(&self) -> &Looks {
         &self.looks
     }
 
-    /// Adds a second of the load, unless it is of before.
+    /// Adds a second of the load, unless it is before the window.
     pub fn add(&mut self, second: &Second) {
         if Duration::from_secs(second.index) > self.from {
             self.seconds.push(second.totals());
         }
     }
 
-    /// Returns whether it is time to look: `stolen` is the share of the machine's time since it
-    /// began that was stolen.
+    /// Returns true if a look is due and `stolen`, the stolen share of the machine's time in the
+    /// window, is acceptable.
     pub fn is_time_to_look(&self, stolen: f64) -> bool {
         self.looks.is_due(self.length()) && stolen <= self.max_steal
     }
 
-    /// Returns whether its last look is over.
+    /// Returns true if the last look is over.
     pub fn is_over(&self) -> bool {
         self.length() >= self.looks.longest()
     }
 
-    /// Restarts where the next look could not use it any more, however calm it is until then, and
-    /// there is time for a look after that. Returns whether it did.
+    /// Restarts the window if its steal is too much for the next look, however calm the machine is
+    /// until then, and if there is time for another look. Returns true if it restarted.
     pub fn restart_after_steal(&mut self, stolen: f64) -> bool {
         let Some(next) = self.looks.next(self.length()) else { return false };
         let is_spoilt = stolen * self.length() as f64 > self.max_steal * next as f64;
@@ -106,18 +106,18 @@ impl DecidingWindow {
         true
     }
 
-    /// Returns whether the seconds since a restart are judged in place of the whole step: they are
-    /// enough for a look, or the trial was given up by them.
+    /// Returns true if the seconds since a restart are judged in place of the whole step: they are
+    /// enough for a look, or the trial was given up in them.
     pub fn is_judged_alone(&self, is_given_up: bool) -> bool {
         let length = self.length();
         self.steal_restarts > 0 && length > 0 && (is_given_up || length >= self.first_look())
     }
 
-    /// Puts it in the place of the last step's window.
+    /// Replaces the last step's window with this one.
     pub fn narrow(&self, outcome: &mut Outcome) {
         if let Some(last) = outcome.steps.last_mut() {
             let whole = std::mem::take(&mut last.all);
-            // Not counted by the second.
+            // These are not counted per second.
             let Window { users, connect, reopened, resent, .. } = whole;
             last.all =
                 Window { users, connect, reopened, resent, ..Window::so_far(self.seconds.iter()) };
@@ -137,8 +137,8 @@ impl DecidingWindow {
 mod tests {
     use super::*;
 
-    /// Begun at the tenth second of a hundred and forty, looked at after 15, 25, 40 and 60; 2% may
-    /// be stolen.
+    /// Opens a window at the tenth of 140 seconds, with looks after 15, 25, 40 and 60 seconds, of
+    /// which 2% may be stolen.
     fn opened() -> DecidingWindow {
         let timing = Timing::new("between(1, 2.5)".parse().unwrap());
         DecidingWindow::new(
@@ -150,7 +150,8 @@ mod tests {
         )
     }
 
-    /// Plays seconds of which `stolen` tells the share; those after which it began again.
+    /// Plays seconds with the shares that `stolen` returns; returns those after which the window
+    /// restarted.
     fn play(
         deciding: &mut DecidingWindow,
         seconds: std::ops::RangeInclusive<u64>,
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn what_the_next_look_could_not_use_is_left_out_and_what_follows_settles_first() {
         let mut deciding = opened();
-        // 15 seconds may have 0.3 stolen in all.
+        // A look at 15 seconds allows 0.3 stolen seconds in total.
         let again =
             play(&mut deciding, 1..=40, |index| if (15..18).contains(&index) { 0.2 } else { 0.0 });
         assert_eq!(again, [16], "0.4 by then");
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn a_later_look_bears_more() {
         let mut deciding = opened();
-        // 0.31: too much for the first look, but it is over.
+        // 0.31: too much for the first look, which is already over.
         assert!(
             play(&mut deciding, 1..=50, |index| if index == 30 { 0.31 } else { 0.0 }).is_empty()
         );

@@ -1,52 +1,50 @@
-//! When a trial cannot pass any more, or is not likely to be decided, so that going on only costs
-//! time.
+//! Futility stopping: a trial ends once it cannot pass any more, or is not likely to be decided.
 
 use std::time::Duration;
 
 use loadtest::{measure::Second, slo::Objective, verdict::is_late};
 
 /// Seconds in a row, while users are still being started, in which nearly all requests failed or
-/// were over a limit. A ramp is harder on a service than the load that follows, so it takes much to
+/// exceeded a limit. A ramp is harder on a service than the load that follows, so much is needed to
 /// give up on it.
 const RAMP_SECONDS: u32 = 6;
 const RAMP_SHARE: f64 = 0.9;
-/// Of the hold, not counted: what the ramp left behind is worked off.
+/// Beginning of the hold that is not counted, in which the ramp's backlog is worked off.
 const BACKLOG: Duration = Duration::from_secs(5);
-/// The rate that users keep is the planned one but for chance: so many times the requests that are
-/// planned for a window do not come.
+/// Bound on the requests in a window, as a multiple of the planned ones; chance does not exceed it.
 const MOST_REQUESTS: f64 = 1.05;
-/// Seconds in a row without a single answer that is no failure.
+/// Seconds in a row without a successful answer.
 const SILENT: u32 = 6;
 
-/// What a trial is watched for.
+/// Expectations of a trial.
 #[derive(Debug, Clone)]
 pub struct Expectation {
-    /// What has to hold.
+    /// The objective.
     pub objective: Objective,
-    /// When all users have been started and the measuring begins.
+    /// Beginning of the measurement, once all users have been started.
     pub held_from: Duration,
-    /// Requests that the longest window has, if the planned rate is kept.
+    /// Requests in the longest window at the planned rate.
     pub window_requests: f64,
-    /// By how much longer users think than the default; silence is judged by it.
+    /// Factor of the think time over the default; the tolerated silence grows with it.
     pub patience: f64,
 }
 
-/// Why going on is pointless.
+/// Reason why going on is pointless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Futility {
     /// The service broke down: the trial failed.
     Broken(String),
-    /// More requests are over a limit than even the longest window may have. It cannot pass any
-    /// more; whether it failed is for the bounds to say, since a few long stalls may be chance.
+    /// More requests are over a limit than even the longest window may have, so the trial cannot
+    /// pass. The bounds decide whether it failed, since a few long stalls may be chance.
     Missed(String),
-    /// A step in which the generator was the limit: the trial is invalid, whatever follows.
+    /// The generator limited a step: the trial is invalid, whatever follows.
     Unmeasured(String),
     /// Undecided, and not likely to be decided by the longest window.
     Open(String),
 }
 
 impl Futility {
-    /// In words.
+    /// Returns the reason in words.
     pub fn why(&self) -> &str {
         match self {
             Self::Broken(why) | Self::Missed(why) | Self::Unmeasured(why) | Self::Open(why) => why,
@@ -54,7 +52,7 @@ impl Futility {
     }
 }
 
-/// Watches the seconds of a trial.
+/// Watcher of a trial's seconds.
 #[derive(Debug)]
 pub struct Watch {
     expected: Expectation,
@@ -64,15 +62,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Of a trial that is about to begin.
+    /// Creates the watcher of a trial that is about to begin.
     pub fn new(expected: Expectation) -> Self {
         let over = vec![0; expected.objective.latency.len()];
         Self { expected, bad: 0, silent: 0, over }
     }
 
-    /// Takes the next second, and says why the trial is futile if it is.
+    /// Takes the next second, and returns the reason if the trial is futile.
     pub fn see(&mut self, second: &Second) -> Option<Futility> {
-        // What the generator itself made late is not the server's fault.
+        // Lateness of the generator is not the server's fault.
         if is_late(second.lag.quantile(0.99), &self.expected.objective) {
             return None;
         }
@@ -84,7 +82,7 @@ impl Watch {
         if at <= self.expected.held_from { self.ramp(second) } else { self.hold(second, at) }
     }
 
-    /// The measuring begins again then: what was seen is not held against the service.
+    /// Restarts the measurement at `held_from` and forgets the seconds before it.
     pub fn begin_again(&mut self, held_from: Duration) {
         *self = Self::new(Expectation { held_from, ..self.expected.clone() });
     }
@@ -142,7 +140,7 @@ mod tests {
     fn a_hold_is_given_up_when_more_are_over_than_a_whole_window_may_have() {
         let mut watch = watch(0);
         let given_up = (1..60).find(|&i| watch.see(&second(i, 1000, 400)).is_some());
-        // 1.05 x 5% x 15,000 = 787 are allowed; 400 a second from the sixth second on.
+        // 1.05 x 5% x 15,000 = 787 are allowed; there are 400 per second from the sixth second on.
         assert_eq!(given_up, Some(7));
     }
 

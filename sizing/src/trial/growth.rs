@@ -1,40 +1,38 @@
-//! Whether memory still grows at the end of a hold.
+//! Growth of memory at the end of a hold.
 //!
-//! A service that is warm keeps what it has; one that leaks goes on at the pace of its requests,
-//! and a limit that held for the length of a trial does not hold for an hour. Only anonymous memory
-//! counts: the kernel takes page cache back.
+//! A warm service keeps its memory; one that leaks goes on at the pace of its requests, and a limit
+//! that held for the length of a trial does not hold for an hour. Only anonymous memory counts,
+//! because the kernel reclaims page cache.
 
 use std::time::Duration;
 
 use orchestrator::Usage;
 use serde::{Deserialize, Serialize};
 
-/// Anonymous memory that a replica takes on, trial or no trial.
+/// Growth of a replica's anonymous memory that would go on after the trial.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
-    /// Of the replica that grows fastest, a second.
+    /// Bytes per second of the fastest growing replica.
     pub bytes_per_second: f64,
-    /// Until the limit is full at this pace, in seconds from the end of the hold.
+    /// Seconds from the end of the hold until the limit is full at this pace.
     pub lasts_seconds: f64,
 }
 
-/// The shortest hold of which thirds are compared.
+/// Shortest hold whose thirds are compared.
 const SHORTEST: Duration = Duration::from_secs(6);
-/// Readings in a third that have a median.
+/// Smallest number of readings in a third for a median.
 const LEAST_READINGS: usize = 5;
-/// Growth that is seen in a third of a hold, in bytes: less is the allocator's arenas, a page here
-/// and there.
+/// Smallest growth, in bytes, that counts in a third of a hold; less is the allocator's noise.
 const LEAST_BYTES: f64 = 256.0 * 1024.0;
-/// The last third has to grow at this share of the pace before it: a service that warms up slows
+/// Smallest pace of the last third relative to the one before it: a service that warms up slows
 /// down.
 const STEADY: f64 = 0.5;
-/// A limit that lasts for longer at this pace is left to be a limit: a trial of a minute cannot
-/// tell of days.
+/// Time in seconds beyond which a limit counts as lasting: a trial of a minute cannot predict days.
 const HORIZON_SECONDS: f64 = 3600.0;
 
 impl Growth {
-    /// Finds growth in the readings of a hold, each with its time, under a memory limit; `None`
-    /// where memory is steady, or lasts for an hour.
+    /// Finds growth in the readings of a hold, each with its time, under a memory limit; `None` if
+    /// memory is steady, or lasts for an hour.
     pub fn of(readings: &[(Duration, &[Usage])], limit_bytes: u64) -> Option<Self> {
         let replicas = readings.first()?.1.len();
         let grown = (0..replicas).filter_map(|replica| {
@@ -90,7 +88,8 @@ mod tests {
 
     const MIB: f64 = (1 << 20) as f64;
 
-    /// Four readings a second of a hold, with so much anonymous memory after so many seconds.
+    /// Returns the growth in a hold with four readings per second of `anon(t)` bytes after t
+    /// seconds.
     fn growth(seconds: u32, anon: impl Fn(f64) -> f64) -> Option<Growth> {
         let readings: Vec<(Duration, Vec<Usage>)> = (0..seconds * 4)
             .map(|quarter| {

@@ -1,10 +1,10 @@
-//! The limits that are tried: rungs, from the smallest to the largest.
+//! Ladders of limits: rungs, from the smallest to the largest.
 
 /// Ascending limits; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ladder(Vec<u64>);
 
-/// A ladder that cannot be built.
+/// Error for a ladder that cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{flag} {given:?}: {reason}; write {example}")]
 pub struct LadderError {
@@ -15,36 +15,37 @@ pub struct LadderError {
 }
 
 impl Ladder {
-    /// The rungs, sorted and without repetition; `None` if there are none.
+    /// Creates a ladder from rungs, sorted and without repetition; `None` if there are none.
     pub fn new(mut rungs: Vec<u64>) -> Option<Self> {
         rungs.sort_unstable();
         rungs.dedup();
         (!rungs.is_empty()).then_some(Self(rungs))
     }
 
-    /// Rung `index`, or the last if there are not so many.
+    /// Returns rung `index`, or the last rung if there are fewer.
     pub fn rung(&self, index: usize) -> u64 {
         self.0[index.min(self.top())]
     }
 
-    /// Index of the last rung.
+    /// Returns the index of the last rung.
     pub fn top(&self) -> usize {
         self.0.len() - 1
     }
 
-    /// Index of the lowest rung that is at least `value`; the top if there is none.
+    /// Returns the index of the lowest rung that is at least `value`; the top if there is none.
     pub fn at_least(&self, value: f64) -> usize {
         self.0.partition_point(|&rung| (rung as f64) < value).min(self.top())
     }
 
-    /// Index of the highest rung that is at most `value`; `None` if even the first is more.
+    /// Returns the index of the highest rung that is at most `value`; `None` if even the first is
+    /// more.
     pub fn at_most(&self, value: u64) -> Option<usize> {
         self.0.partition_point(|&rung| rung <= value).checked_sub(1)
     }
 }
 
-/// From 0.05 processors by 0.02 to 0.2, then by 0.05 to `host_millis`: the quotas at which people
-/// set limits.
+/// Returns 0.05 processors, 0.06 to 0.18 by 0.02, then 0.2 to `host_millis` by 0.05: the usual
+/// quotas.
 fn default_cpus(host_millis: u64) -> Vec<u64> {
     let fine = (60..200).step_by(20).chain([50]);
     fine.chain((200..=host_millis).step_by(50))
@@ -54,16 +55,16 @@ fn default_cpus(host_millis: u64) -> Vec<u64> {
 }
 
 const MIB: u64 = 1 << 20;
-/// The least that Docker accepts as a memory limit.
+/// Smallest memory limit that Docker accepts.
 const LEAST_MEMORY_BYTES: u64 = 6 * MIB;
-/// More rungs than this are a slip of the pen.
+/// Largest number of rungs; more are most likely a typing error.
 const MOST_RUNGS: u64 = 10_000;
 
-/// Reads `min:max:step` in processors, or a single limit; `None` gives the default ladder up to
-/// what the host has.
+/// Parses `min:max:step` in processors, or a single limit; `None` gives the default ladder up to
+/// the host's CPU.
 ///
 /// # Errors
-/// When it is not three numbers above 0, or beyond the host.
+/// Returns an error if the text is neither, or exceeds the host.
 pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, LadderError> {
     let example = "--cpus 0.1:1:0.1";
     let error = |given: &str, reason: String| LadderError {
@@ -93,11 +94,11 @@ pub fn cpu_ladder(given: Option<&str>, host_millis: u64) -> Result<Ladder, Ladde
     Ladder::new(rungs).ok_or_else(|| error(text, "no rungs".to_owned()))
 }
 
-/// Reads `min:max:step`, or a single limit, with units (`32Mi`, `128m`, `1Gi`; bytes without);
+/// Parses `min:max:step`, or a single limit, with units (`32Mi`, `128m`, `1Gi`; bytes without);
 /// `None` gives 32 MiB to 1 GiB by 16 MiB.
 ///
 /// # Errors
-/// When it is not three sizes, or beyond the host.
+/// Returns an error if the text is neither, or exceeds the host.
 pub fn memory_ladder(given: Option<&str>, host_bytes: u64) -> Result<Ladder, LadderError> {
     let text = given.unwrap_or("32Mi:1Gi:16Mi");
     let error = |reason: String| LadderError {

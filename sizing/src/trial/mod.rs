@@ -1,8 +1,8 @@
-//! A trial: what is tried, what users do in it, when it ends, and what it says.
+//! A trial: its limits, its load, its end and its verdict.
 //!
-//! Pure: seconds and readings of the kernel's counters go in, limits to set and a verdict come out.
-//! The same code judges trials on a real service ([`crate::runner`]) and on a simulated one
-//! ([`crate::simulator`]).
+//! It is pure: seconds and readings of the kernel's counters go in, limits to set and a verdict
+//! come out. The same code judges trials on a real service (the runner of `loadgen`) and on a
+//! simulated one ([`crate::simulator`]).
 
 mod bottleneck;
 mod deciding;

@@ -1,4 +1,4 @@
-//! Watches a trial while it runs: seconds in, and what to do out.
+//! Monitor of a running trial: takes seconds and returns actions.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use super::{
     steps,
 };
 
-/// What a trial does next.
+/// Next action of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing: it goes on.
+    /// Go on unchanged.
     Continue,
     /// Change the limits of all replicas in place.
     SetLimits(Limits),
-    /// Tell users to stop.
+    /// Stop the users.
     Stop,
 }
 
-/// Watches a trial.
+/// Monitor of a running trial.
 #[derive(Debug)]
 pub struct Monitor {
     settings: Settings,
     spec: TrialSpec,
     plan: Plan,
-    /// Requests a second that are due in each step's window.
+    /// Requests per second that are due in each step's window.
     due_per_second: Vec<Option<f64>>,
     watch: Watch,
     deciding: DecidingWindow,
@@ -45,19 +45,19 @@ pub struct Monitor {
     now: Duration,
 }
 
-/// What a monitor has seen.
+/// Result of a monitor.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub deciding: DecidingWindow,
     /// Verdict on the last step that ended the trial.
     pub decided: Option<Judgement>,
-    /// Why it could not pass any more, which ended it.
+    /// Futility that ended the trial.
     pub stopped_early: Option<Futility>,
     pub probed: Vec<Probed>,
 }
 
 impl Monitor {
-    /// Watches a trial that is about to begin.
+    /// Creates the monitor of a trial that is about to begin.
     pub fn new(settings: &Settings, spec: TrialSpec) -> Self {
         let timing = Timing::new(settings.wait_time);
         let plan = timing.plan(settings, spec.purpose, spec.users);
@@ -92,18 +92,18 @@ impl Monitor {
         }
     }
 
-    /// Returns what users do.
+    /// Returns the plan of the users.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Returns when one of the replicas is to be killed, if one is.
+    /// Returns the time at which a replica is to be killed, if one is.
     pub fn failure_at(&self) -> Option<Duration> {
         let first = self.plan.times().first().map(|times| times.end);
         first.filter(|_| self.spec.purpose == Purpose::ReplicaFailure)
     }
 
-    /// Takes the next second; `log` has what the replicas used by now.
+    /// Takes the next second; `log` has the replicas' usage so far.
     pub fn second(&mut self, second: &Second, log: &UsageLog) -> Action {
         if self.is_stopped {
             return Action::Stop;
@@ -122,8 +122,8 @@ impl Monitor {
             return Action::Continue;
         }
         let stolen = log.steal_share(self.deciding.from(), Duration::MAX).unwrap_or(0.0);
-        // Given up under steal it would be the hypervisor's doing; what is so bad is seen again
-        // when that is small beside it.
+        // Futility under steal may be the hypervisor's doing. A service that is that bad shows it
+        // again once the steal is small beside the window.
         let futile = self.watch.see(second).filter(|_| stolen <= self.settings.max_steal);
         if self.deciding.restart_after_steal(stolen) {
             self.watch.begin_again(self.deciding.from());
@@ -139,7 +139,7 @@ impl Monitor {
         }
     }
 
-    /// Takes a step that is over.
+    /// Takes the window of a step that is over.
     pub fn step_ended(&mut self, index: usize, window: &Window) -> Action {
         let is_last = index + 1 >= self.plan.steps.len();
         if self.is_stopped || is_last || self.spec.purpose != Purpose::Ramp {
@@ -160,7 +160,7 @@ impl Monitor {
         }
     }
 
-    /// Takes note that a replica ended by itself.
+    /// Records that a replica ended by itself.
     pub fn replica_ended(&mut self) -> Action {
         if self.is_stopped {
             return Action::Stop;
@@ -172,7 +172,7 @@ impl Monitor {
         self.give_up(Futility::Broken("a replica ended".to_owned()))
     }
 
-    /// Takes note that limits could not be set in place.
+    /// Records that limits could not be set in place.
     pub fn refused(&mut self, limits: Limits, why: &str) -> Action {
         if let Some(probe) = &mut self.probe {
             probe.refused(self.now, limits, why.to_owned());
@@ -180,17 +180,17 @@ impl Monitor {
         self.stop()
     }
 
-    /// Returns how many readings a probe has by now.
+    /// Returns the number of a probe's readings so far.
     pub fn reading_count(&self) -> usize {
         self.probed().len()
     }
 
-    /// Returns what a probe has read so far.
+    /// Returns the readings of a probe so far.
     pub(super) fn probed(&self) -> &[Probed] {
         self.probe.as_ref().map_or(&[], Probe::readings)
     }
 
-    /// Returns whether users were told to stop.
+    /// Returns true if users were told to stop.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped
     }
@@ -222,7 +222,7 @@ impl Monitor {
         }
     }
 
-    /// Requests a second that were due from then until now.
+    /// Returns the requests per second that were due from `from` until now.
     fn due_since(&self, from: Duration) -> Option<f64> {
         let counted = self.plan.due_between(&[(from, self.now)]).map(|counts| counts[0] as f64);
         let counted =

@@ -1,8 +1,8 @@
 //! A probe: limits lowered in one running service, rung by rung, until the objective breaks.
 //!
-//! It begins under its first limits, goes down the ladder of CPU limits to the first rung that is
-//! overloaded, returns to one that holds to see the service recover, and lowers memory there until
-//! it is short. A demand probe does the first part at each step of users.
+//! It begins under its first limits and goes down the ladder of CPU limits to the first overloaded
+//! rung. It returns to one that holds to see the service recover, and lowers memory there until it
+//! is short. A demand probe does the first part at each step of users.
 
 mod demand;
 #[cfg(test)]
@@ -19,26 +19,26 @@ use orchestrator::Limits;
 
 use super::{Mode, Point, Settings, Timing, TrialUsage, UsageLog, bottleneck::misses_pages};
 
-/// A violation ratio is a rung's violation rate as a multiple of what the objective allows. From
-/// this one a rung is overloaded: the probe goes no lower, since the backlog of what is worse takes
-/// long to work off.
+/// Violation ratio from which a rung is overloaded: its violation rate as a multiple of what the
+/// objective allows. The probe goes no lower, since a worse backlog takes long to work off.
 const OVERLOADED: f64 = 2.0;
-/// Up to this one a rung holds clearly, so that the probe may return to it.
+/// Violation ratio up to which a rung holds clearly, so that the probe may return to it.
 const CLEAR: f64 = 0.5;
-/// Seconds in a row in which so many requests violate the objective end a rung's window at once.
+/// Futility stopping of a rung: its window ends after this many seconds in a row in which more than
+/// this share of the requests violates the objective.
 const HOPELESS_SECONDS: usize = 2;
 const HOPELESS_SHARE: f64 = 0.5;
-/// Of at least so many requests: of fewer, half may be two.
+/// Smallest number of requests in such a second: with fewer, half may be two.
 const HOPELESS_REQUESTS: u64 = 20;
-/// Smallest share of the planned rate that may be missing, where the objective allows none.
+/// Smallest share of the planned rate that may be missing if the objective allows none.
 const LEAST_SHARE: f64 = 0.01;
-/// Longest time that the service may take to recover.
+/// Longest time for the service to recover.
 const RECOVERY: Duration = Duration::from_secs(15);
-/// First rung below the first limits, as a multiple of the CPU that was used under them.
+/// First rung below the first limits, as a multiple of the CPU used under them.
 const FIRST_RUNG: f64 = 1.25;
-/// Two rungs are gone down at once while the tightest percentile is below this share of its limit.
+/// Share of its limit below which the tightest percentile allows a step of two rungs.
 const EASY: f64 = 0.2;
-/// Memory rungs that are tried at most above what the program itself holds.
+/// Most memory rungs tried above the program's own memory.
 const MEMORY_RUNGS: usize = 3;
 /// Smallest quota that the kernel enforces, in thousandths of a processor.
 const LEAST_MILLIS: f64 = 10.0;
@@ -48,7 +48,7 @@ const LEAST_MILLIS: f64 = 10.0;
 pub(super) struct Probed {
     pub limits: Limits,
     pub users: u32,
-    /// From when to when, in the time of the load.
+    /// Beginning and end of the window, from the start of the load.
     pub from: Duration,
     pub to: Duration,
     pub window: Window,
@@ -66,7 +66,7 @@ enum Phase {
     Over,
 }
 
-/// Decides which limits come next.
+/// State of a probe, which decides the next limits.
 #[derive(Debug)]
 pub(super) struct Probe {
     settings: Settings,
@@ -78,10 +78,10 @@ pub(super) struct Probe {
     phase: Phase,
     step: usize,
     limits: Limits,
-    /// When the limits were set.
+    /// Time at which the limits were set.
     since: Duration,
-    /// Whether a demand probe has found this step's edge: nothing more is measured until the next
-    /// one.
+    /// True if a demand probe has found this step's edge: nothing more is measured until the next
+    /// step.
     is_step_done: bool,
     seconds: Vec<Second>,
     readings: Vec<Probed>,
@@ -121,13 +121,12 @@ impl Probe {
         &self.readings
     }
 
-    /// Returns whether the probe is done.
+    /// Returns true if the probe is complete.
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// Takes the next second; `log` has what the replicas used. Returns limits to set, if they
-    /// change.
+    /// Takes the next second; `log` has the replicas' usage. Returns limits to set, if they change.
     pub(super) fn second(&mut self, second: &Second, log: &UsageLog) -> Option<Limits> {
         let at = Duration::from_secs(second.index);
         if self.settings.mode == Mode::Demand
@@ -154,7 +153,7 @@ impl Probe {
         self.complete(at, log)
     }
 
-    /// Ends the rung's window where it is, for a replica that ended.
+    /// Ends the rung's window and the probe after a replica ended.
     pub(super) fn replica_ended(&mut self, at: Duration) {
         if !self.is_over() && self.phase != Phase::First {
             self.read(at, None);
@@ -162,7 +161,7 @@ impl Probe {
         self.phase = Phase::Over;
     }
 
-    /// Takes note of limits that could not be set.
+    /// Ends the probe after limits could not be set; in the memory phase, also records them.
     pub(super) fn refused(&mut self, at: Duration, limits: Limits, why: String) {
         if self.phase == Phase::Memory {
             self.limits = limits;
@@ -186,7 +185,7 @@ impl Probe {
         }
     }
 
-    /// Keeps what was measured under the limits; returns when its window began.
+    /// Records a reading under the current limits; returns the beginning of its window.
     fn read(&mut self, at: Duration, refused: Option<String>) -> Duration {
         let window = Window::so_far(self.seconds.iter());
         let from = at.saturating_sub(window.length);
@@ -241,7 +240,7 @@ impl Probe {
         }
     }
 
-    /// Whether a higher rung held clearly.
+    /// Returns true if a higher rung held clearly.
     fn has_room_above(&self) -> bool {
         self.readings
             .iter()
@@ -253,8 +252,8 @@ impl Probe {
         None
     }
 
-    /// Goes down to a rung, unless a fresh start under it would size its threads by another number
-    /// of whole processors.
+    /// Goes down to a rung, unless a fresh start under it would see another number of whole
+    /// processors and size its threads differently.
     fn down_to(&mut self, rung: usize, usage: &TrialUsage) -> Option<Limits> {
         let millis = self.settings.cpus.rung(rung);
         let whole = |millis: u64| millis.div_ceil(1000);
@@ -264,10 +263,10 @@ impl Probe {
         Some(self.with_cpus(millis))
     }
 
-    /// Returns to a rung that holds: first to the one above, if that was passed over, and then to
-    /// the lowest that held clearly.
+    /// Returns to a rung that holds: first to the one above, if it was skipped, and then to the
+    /// lowest that held clearly.
     fn recover(&mut self, usage: &TrialUsage) -> Option<Limits> {
-        // A rung that held before the overload, and not after it, is not returned to again.
+        // A rung that held before the overload but not after it is not tried again.
         let broke = |limits: Limits| {
             self.readings.iter().any(|p| p.limits == limits && self.ratio(p) > CLEAR)
         };
@@ -310,7 +309,7 @@ impl Probe {
     }
 
     fn with_cpus(&self, millis: u64) -> Limits {
-        // Never more than the probe began with.
+        // Never more than the probe's first limit.
         let most = u64::from(self.point.limits.cpus.millis);
         Limits { cpus: Point::new(1, millis.min(most), 0).limits.cpus, ..self.limits }
     }
@@ -327,8 +326,8 @@ impl Probe {
         self.readings.last().map_or(0.0, |probed| self.ratio(probed))
     }
 
-    /// The worst violation rate of a reading as a multiple of what is allowed; infinite without a
-    /// request.
+    /// Returns the worst violation rate of a reading as a multiple of what is allowed; infinite
+    /// without a request.
     fn ratio(&self, probed: &Probed) -> f64 {
         let (window, objective) = (&probed.window, &self.settings.objective);
         if window.requests == 0 {
@@ -348,7 +347,7 @@ impl Probe {
         latency.map(|rate| rate.share / rate.allowed).fold(failures.max(rate), f64::max)
     }
 
-    /// Whether the last window was far from the objective.
+    /// Returns true if the last window was far from the objective.
     fn is_easy(&self) -> bool {
         let objective = &self.settings.objective;
         let Some(last) = self.readings.last() else { return false };
@@ -369,8 +368,8 @@ impl Probe {
             && self.seconds.iter().rev().take(HOPELESS_SECONDS).all(bad)
     }
 
-    /// Whether a second after the overload keeps the objective again, or it has been waited for
-    /// long enough.
+    /// Returns true if a second after the overload meets the objective again, or the time to
+    /// recover is over.
     fn has_recovered(&self, second: &Second, at: Duration) -> bool {
         let allowed = self
             .settings

@@ -1,4 +1,4 @@
-//! A trial that was made.
+//! Record of a completed trial.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bottleneck, Growth, TrialSpec, bottleneck::misses_pages};
 
-/// A trial that was made.
+/// A completed trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// What was tried.
+    /// Purpose, limits and users of the trial.
     #[serde(flatten)]
     pub spec: TrialSpec,
     /// Steps that were reached, in order.
@@ -24,72 +24,72 @@ pub struct Trial {
     /// Readings of a probe, in order.
     #[serde(default)]
     pub readings: Vec<Reading>,
-    /// What the replicas used.
+    /// Usage of the replicas.
     pub usage: TrialUsage,
-    /// Verdict of the whole trial; of a probe, of its first limits.
+    /// Verdict of the whole trial; for a probe, of its first limits.
     pub verdict: Verdict,
-    /// Reasons why it is no pass.
+    /// Reasons for the verdict.
     pub reasons: Vec<String>,
-    /// What limited the service, where the trial did not pass.
+    /// Bottleneck of a trial that did not pass.
     pub bottleneck: Option<Bottleneck>,
-    /// Whether the files that the replicas run from were out of the page cache before the start.
-    /// Never claimed without evidence.
+    /// True if the files of the replicas were out of the page cache before the start. Never claimed
+    /// without evidence.
     pub cold_start: bool,
-    /// Reason why not, if not.
+    /// Reason why the start was not cold, if it was not.
     pub warm_because: Option<String>,
-    /// Reason why it was ended before its time, if it was.
+    /// Reason why the trial ended early, if it did.
     pub stopped_early: Option<String>,
-    /// Seconds that it took, deploying included.
+    /// Length of the trial in seconds, including deployment.
     pub wall_seconds: f64,
 }
 
-/// A step of a trial. Closed model; the window is the hold without its warm-up.
+/// A step of a trial in the closed model; its window is the hold without the warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
     /// Users.
     pub users: u32,
     /// Length of the window.
     pub window_seconds: f64,
-    /// Rate that so many users plan with their mean think time; none with zero think time.
+    /// Rate that the users plan with their mean think time; none with zero think time.
     pub planned_per_second: Option<f64>,
-    /// Requests that were answered with 2xx, a second.
+    /// Requests per second that were answered with 2xx.
     pub requests_per_second: f64,
     /// Requests that were due in the window.
     pub requests: u64,
-    /// Requests of these that failed.
+    /// Requests that failed, among those due.
     pub failures: u64,
-    /// Reasons why they failed.
+    /// Failures by reason.
     pub failed: BTreeMap<String, u64>,
-    /// Connections that the server had closed while idle and that were opened again.
+    /// Idle connections that the server had closed and that were opened again.
     pub reopened: u64,
     /// Times from sending to the last byte.
     pub service_ms: Percentiles,
-    /// Times from when the request was due to the last byte.
+    /// Times from the intended start to the last byte.
     pub intended_ms: Percentiles,
     /// Violation rate of each part of the objective.
     pub violation_rates: Vec<ViolationRate>,
-    /// The generator's own lateness, 99th percentile.
+    /// Generator lateness, 99th percentile.
     pub lag_p99_ms: f64,
-    /// Share of a second that the busiest load thread computed.
+    /// Largest share of a second that the busiest load thread computed.
     pub generator_busy: f64,
-    /// Share of the window that a load thread was ready to run and waited for a processor; none
-    /// where the kernel does not tell.
+    /// Run-queue delay: share of the window in which a load thread was ready to run and waited for
+    /// a processor; none if the kernel does not report it.
     pub generator_run_delay: Option<f64>,
-    /// Share of the generator's processor time in the window that the hypervisor gave to others;
-    /// none as above.
+    /// CPU steal: share of the generator's processor time in the window that the hypervisor gave to
+    /// others; none if the kernel does not report it.
     pub generator_steal: Option<f64>,
     /// Verdict of the step.
     pub verdict: Verdict,
-    /// Reasons why it is no pass.
+    /// Reasons for the verdict.
     pub reasons: Vec<String>,
-    /// What limited the service, where the step failed.
+    /// Bottleneck of a step that failed.
     pub bottleneck: Option<Bottleneck>,
-    /// Whole distributions of the times; left out of `sweep.json`.
+    /// Complete distributions of the times; left out of `sweep.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<Histograms>,
 }
 
-/// What a probe measured under limits that it set in place.
+/// A probe's measurement under limits set in place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// Limits of each replica.
@@ -98,48 +98,48 @@ pub struct Reading {
     pub users: u32,
     /// Length of the window.
     pub window_seconds: f64,
-    /// Rate that so many users plan.
+    /// Rate that the users plan.
     pub planned_per_second: Option<f64>,
-    /// Requests that were answered with 2xx, a second.
+    /// Requests per second that were answered with 2xx.
     pub requests_per_second: f64,
     /// Requests that ended in the window.
     pub requests: u64,
-    /// Requests of these that failed.
+    /// Requests that failed, among those that ended.
     pub failures: u64,
     /// Violation rate of each part of the objective.
     pub violation_rates: Vec<ViolationRate>,
     /// Times from sending to the last byte.
     pub service_ms: Percentiles,
-    /// Times from when the request was due to the last byte.
+    /// Times from the intended start to the last byte.
     pub intended_ms: Percentiles,
-    /// What the replicas used in the window.
+    /// Usage of the replicas in the window.
     pub usage: TrialUsage,
-    /// Verdict of the window by itself.
+    /// Verdict of this window alone.
     pub verdict: Verdict,
-    /// Whether these limits were returned to after lower ones, to see the service recover.
+    /// True if these limits were set after lower ones, to see the service recover.
     pub is_recovery: bool,
-    /// Whether memory was being probed: CPU stayed as it was.
+    /// True if memory was probed, with CPU unchanged.
     pub is_memory: bool,
     /// Reason why the limits could not be set, if they could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Whole distributions of the times; left out of `sweep.json`.
+    /// Complete distributions of the times; left out of `sweep.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<Histograms>,
 }
 
-/// Whole distributions, in HdrHistogram's compressed V2 encoding and base64; values are
+/// Complete distributions in HdrHistogram's compressed V2 encoding and base64; values are
 /// microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histograms {
     /// Times from sending to the last byte.
     pub service: String,
-    /// Times from when the request was due to the last byte.
+    /// Times from the intended start to the last byte.
     pub intended: String,
 }
 
 impl Histograms {
-    /// Encodes those of a window; `None` of one without requests.
+    /// Encodes the distributions of a window; `None` for a window without requests.
     pub fn of(window: &Window) -> Option<Self> {
         let encoded = |latencies: &Latencies| {
             let mut bytes = Vec::new();
@@ -153,81 +153,80 @@ impl Histograms {
     }
 }
 
-/// What all replicas of a trial used together; counters over the last step's window, memory the
-/// largest of any replica.
+/// Usage of all replicas of a trial: counters over the last step's window, memory of the largest
+/// replica.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrialUsage {
-    /// CPU seconds of a request: D of the utilization law U = X D. Of a calibration, in its fastest
-    /// second.
+    /// CPU seconds per request: D of the utilization law U = X D. For a calibration, at the request
+    /// rate of its fastest second.
     pub cpu_seconds_per_request: Option<f64>,
-    /// Processors in use, all replicas together.
+    /// Processors in use by all replicas together.
     pub cpus_used: f64,
-    /// Share of the quota's periods in which it ran out.
+    /// Throttling: share of the quota's periods in which it ran out.
     pub throttled_share: f64,
-    /// Memory charged to the largest replica before its users came: the cost of a replica that does
-    /// nothing.
+    /// Memory charged to the largest replica before its users came: the cost of an idle replica.
     pub idle_bytes: u64,
-    /// Anonymous part of that.
+    /// Anonymous part of the idle memory.
     pub idle_anon_bytes: Option<u64>,
-    /// The most memory charged to one replica; page cache included, so at most its limit.
+    /// Largest memory charged to one replica; it includes page cache, so it is at most the limit.
     pub memory_peak_bytes: u64,
     /// Anonymous memory of the largest replica.
     pub anon_bytes: u64,
-    /// Page cache of the replica that has most of it.
+    /// Page cache of the replica with the most of it.
     pub file_bytes: u64,
-    /// Pages of files that a replica had mapped and in memory, whoever they are charged to: the
-    /// least that a replica on a fresh machine would be charged; of the replica that has most, none
-    /// where its processes cannot be seen.
+    /// Mapped and resident file pages of the replica with the most of them, whichever cgroup is
+    /// charged for them: the least that a replica on a fresh machine would be charged. None if its
+    /// processes cannot be seen.
     pub mapped_file_bytes: Option<u64>,
-    /// Socket buffers of the replica that has most of them; 0 where the kernel does not tell.
+    /// Socket buffers of the replica with the most of them; 0 if the kernel does not report them.
     pub sock_bytes: u64,
-    /// Times that a limit made the kernel take memory back, of all replicas, a second.
+    /// Reclaims per second that a limit forced, of all replicas.
     pub reclaims_per_second: f64,
-    /// Share of the window in which some thread waited for a processor, of the replica that waited
-    /// most; none where the kernel does not tell (cgroup v1).
+    /// CPU pressure: share of the window in which some thread of the most delayed replica waited
+    /// for a processor. None if the kernel does not report it (cgroup v1).
     pub cpu_pressure: Option<f64>,
-    /// The same for memory.
+    /// Memory pressure: the same share for waits for memory.
     pub memory_pressure: Option<f64>,
-    /// Mean time that a request waited in the server, in milliseconds, while the load ran, by the
-    /// server's own metrics; none where it has none that are known.
+    /// Mean queueing time of a request under load in milliseconds, by the server's own metrics;
+    /// none without known metrics.
     pub server_queue_ms: Option<f64>,
-    /// The same for its inference.
+    /// Mean inference time of a request under load in milliseconds, by the server's own metrics.
     pub server_inference_ms: Option<f64>,
-    /// Share of the machine's processor time that a hypervisor gave to others while the load ran;
-    /// none where the kernel does not tell.
+    /// CPU steal: share of the machine's processor time under load that a hypervisor gave to
+    /// others; none if the kernel does not report it.
     pub steal_share: Option<f64>,
     /// Times that the measurement window restarted because CPU steal exceeded `--max-steal`.
     pub steal_restarts: u32,
-    /// Page faults that had to read a file, of all replicas: pages of the program that its limit
-    /// did not let it keep.
+    /// Major page faults per second of all replicas: pages of the program that the limit did not
+    /// keep.
     pub major_faults_per_second: f64,
-    /// Growth of memory that went on at the end of the last hold; none where memory was steady.
+    /// Growth of memory at the end of the last hold; none if memory was steady.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<Growth>,
-    /// Processes killed for memory.
+    /// Processes killed for lack of memory.
     pub oom_kills: u64,
-    /// Replicas that were started again.
+    /// Replica restarts.
     pub restarts: u64,
-    /// Replicas that ended by themselves, and how.
+    /// Replicas that ended by themselves, with the way they ended.
     pub ended: Vec<String>,
-    /// Replica that was killed on purpose, and how it ended.
+    /// Replica that was killed on purpose, with the way it ended.
     pub killed: Option<String>,
 }
 
-/// Violation ratio of a window that failed, whatever for.
+/// Smallest violation ratio of a window that failed, whatever the reason.
 const MISSED: f64 = 1.01;
-/// Share of a limit that anonymous memory may take: starts differ by some percent.
+/// Largest share of a limit for anonymous memory: starts differ by some percent.
 const TIGHT: f64 = 0.9;
 
 impl Trial {
-    /// Returns whether it passed.
+    /// Returns true if the trial passed.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
     }
 
-    /// Returns whether it lacked memory: the kernel killed for it, took pages that were wanted
-    /// again, or no replica lived to be measured and CPU was not the reason. Such a trial is
-    /// evidence about memory, and none about CPU. One that passed had enough.
+    /// Returns true if the trial did not pass and lacked memory. The kernel killed processes for it
+    /// or reclaimed pages that were needed again, or no replica lived to be measured and CPU was
+    /// not the reason. Such a trial is evidence about memory, and none about CPU.
     pub fn lacked_memory(&self) -> bool {
         !self.passed()
             && (self.bottleneck == Some(Bottleneck::Memory)
@@ -236,20 +235,20 @@ impl Trial {
                 || self.never_ran() && self.bottleneck != Some(Bottleneck::Cpu))
     }
 
-    /// Returns whether its memory limit is too small: it lacked memory, or its anonymous memory
-    /// left so little of the limit that another start, which needs a little more, would.
+    /// Returns true if the memory limit is too small: the trial lacked memory, or its anonymous
+    /// memory nearly filled the limit, so that another start may lack it.
     pub fn is_short_of_memory(&self) -> bool {
         self.lacked_memory()
             || self.usage.anon_bytes as f64 > TIGHT * self.spec.point.limits.memory_bytes as f64
     }
 
-    /// Returns whether no replica lived to be measured.
+    /// Returns true if no replica lived to be measured.
     pub fn never_ran(&self) -> bool {
         self.usage.memory_peak_bytes == 0
     }
 
     /// Returns the users of the last step that passed before one that failed; all users only if the
-    /// whole trial passed. A step that was too short to decide is no failure, and no proof.
+    /// whole trial passed. An undecided step is no failure, and no proof.
     pub fn held_users(&self) -> u32 {
         let goes_on = |s: &&StepResult| matches!(s.verdict, Verdict::Pass | Verdict::Undecided);
         let is_held = |s: &&StepResult| {
@@ -258,7 +257,7 @@ impl Trial {
         self.steps.iter().take_while(goes_on).filter(is_held).last().map_or(0, |s| s.users)
     }
 
-    /// Returns the trial without its whole distributions.
+    /// Returns the trial without its complete distributions.
     #[must_use]
     pub fn without_histograms(&self) -> Self {
         let mut trial = self.clone();
@@ -267,7 +266,7 @@ impl Trial {
         trial
     }
 
-    /// Whether pages were wanted again that the kernel had taken for the limit's sake.
+    /// Returns true if pages that the limit had reclaimed were needed again.
     fn missed_pages(&self) -> bool {
         misses_pages(&self.usage, self.spec.point)
     }
@@ -275,7 +274,7 @@ impl Trial {
 
 impl Reading {
     /// Returns the violation rate of the worst part of the objective as a multiple of what is
-    /// allowed: above 1 where the window failed for any part of it, infinite without a request.
+    /// allowed: above 1 if the window failed, infinite without a request.
     pub fn violation_ratio(&self) -> f64 {
         if self.requests == 0 {
             return f64::INFINITY;
@@ -284,7 +283,7 @@ impl Reading {
         self.violation_rates.iter().map(|rate| rate.share / rate.allowed).fold(least, f64::max)
     }
 
-    /// Returns whether memory was short under these limits.
+    /// Returns true if memory was short under these limits.
     pub fn lacked_memory(&self, replicas: u32) -> bool {
         let point = super::Point { replicas, limits: self.limits };
         self.refused.is_some() || self.usage.oom_kills > 0 || misses_pages(&self.usage, point)

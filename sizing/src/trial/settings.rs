@@ -1,10 +1,10 @@
-//! What a sweep searches, and how its trials are made.
+//! Settings of a sweep and its trials.
 
 use loadtest::{slo::Objective, workload::WaitTime};
 
 use super::{Ladder, Point};
 
-/// What a sweep is for.
+/// Mode of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
     /// Find the smallest limits that hold all users.
@@ -20,7 +20,7 @@ pub enum Mode {
     Grid,
 }
 
-/// What the cheapest of several answers has least of.
+/// Quantity to minimize among several answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Cheapest {
     /// Cost, by the prices of CPU and memory.
@@ -30,16 +30,16 @@ pub enum Cheapest {
     Cpu,
     /// Memory of all replicas together.
     Memory,
-    /// Replicas.
+    /// Number of replicas.
     Replicas,
 }
 
-/// What a sweep searches, and how its trials are made.
+/// Settings of a sweep and its trials.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Purpose of the sweep.
+    /// Mode of the sweep.
     pub mode: Mode,
-    /// Objective that has to hold.
+    /// Objective to hold.
     pub objective: Objective,
     /// Users to hold.
     pub max_users: u32,
@@ -53,50 +53,50 @@ pub struct Settings {
     pub cpus: Ladder,
     /// Memory limits of one replica, in bytes.
     pub memory: Ladder,
-    /// CPU that all replicas together may have, in thousandths of a processor.
+    /// CPU limit of all replicas together, in thousandths of a processor.
     pub host_cpus: u64,
-    /// Memory that all replicas together may have.
+    /// Memory limit of all replicas together, in bytes.
     pub host_memory_bytes: u64,
     /// Share of fresh starts that has to hold the objective at the answer.
     pub confidence: f64,
-    /// Whether limits of running replicas can be changed in place, so that there are probes.
+    /// True if limits of running replicas can be changed in place, which probes need.
     pub can_probe: bool,
-    /// Room above the minimum in the manifests.
+    /// Headroom above the minimum in the manifests.
     pub headroom: Headroom,
-    /// What the cheapest of several answers has least of.
+    /// Quantity to minimize among several answers.
     pub cheapest: Cheapest,
     /// Price of a processor.
     pub cpu_price: f64,
     /// Price of a GiB of memory, in the same unit.
     pub memory_price: f64,
-    /// Largest share of the machine's processor time that a hypervisor may take in a window that
-    /// fails a trial.
+    /// Largest CPU steal, as a share of the machine's processor time, in a valid window that misses
+    /// the objective.
     pub max_steal: f64,
-    /// Seed of what users do: trials with the same load have the same think times.
+    /// Seed of the users' behaviour: trials with the same load have the same think times.
     pub seed: u64,
 }
 
-/// Room above the minimum, as shares of it.
+/// Headroom above the minimum, as shares of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Headroom {
-    /// More CPU by this share.
+    /// Share of additional CPU.
     pub cpu: f64,
-    /// More memory by this share.
+    /// Share of additional memory.
     pub memory: f64,
 }
 
 /// Indices of a point's limits on their ladders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rungs {
-    /// On the ladder of CPU limits.
+    /// Index on the ladder of CPU limits.
     pub cpu: usize,
-    /// On the ladder of memory limits.
+    /// Index on the ladder of memory limits.
     pub memory: usize,
 }
 
 impl Settings {
-    /// Settings of the default sweep on a machine with one processor beside the generator: for
-    /// tests and benchmarks.
+    /// Returns the settings of the default sweep on a machine with one processor beside the
+    /// generator, for tests and benchmarks.
     #[doc(hidden)]
     pub fn example() -> Self {
         let ladder = |given: Result<Ladder, super::LadderError>| {
@@ -129,8 +129,8 @@ impl Settings {
         Point::new(replicas, self.cpus.rung(rungs.cpu), self.memory.rung(rungs.memory))
     }
 
-    /// Returns the largest limits that so many replicas can have on this host; `None` if not even
-    /// the smallest.
+    /// Returns the largest limits that this many replicas can have on this host; `None` if not even
+    /// the smallest fit.
     pub fn top(&self, replicas: u32) -> Option<Rungs> {
         let each = u64::from(replicas.max(1));
         Some(Rungs {
@@ -139,8 +139,8 @@ impl Settings {
         })
     }
 
-    /// Returns the rungs of a point; `None` of one whose limits are on no rung, as of a sweep with
-    /// other ladders.
+    /// Returns the rungs of a point; `None` if its limits are on no rung, as in a sweep with other
+    /// ladders.
     pub fn rungs(&self, point: Point) -> Option<Rungs> {
         let rung = |ladder: &Ladder, value: u64| {
             ladder.at_most(value).filter(|rung| ladder.rung(*rung) == value)
@@ -151,8 +151,8 @@ impl Settings {
         })
     }
 
-    /// Returns what all replicas of a point cost, in what is to be the least: for money, replicas x
-    /// (CPU price x processors + memory price x GiB).
+    /// Returns the cost of all replicas of a point, in the quantity to minimize: for money,
+    /// replicas x (CPU price x processors + memory price x GiB).
     pub fn cost(&self, point: Point) -> f64 {
         let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
         match self.cheapest {
@@ -163,8 +163,8 @@ impl Settings {
         }
     }
 
-    /// Returns the point that manifests recommend: the minimum with headroom, rounded up to rungs;
-    /// `None` without headroom.
+    /// Returns the point for the manifests: the minimum with headroom, rounded up to rungs; `None`
+    /// without headroom.
     pub fn recommended(&self, minimum: Point) -> Option<Point> {
         if self.headroom == Headroom::default() {
             return None;

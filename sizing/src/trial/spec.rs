@@ -1,4 +1,4 @@
-//! A trial to make: where, and why.
+//! Specification of a trial.
 
 use orchestrator::{Cpus, Limits};
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 pub struct Point {
     /// Number of replicas.
     pub replicas: u32,
-    /// Limits of each.
+    /// Limits of each replica.
     pub limits: Limits,
 }
 
 impl Point {
-    /// Returns a point with limits from the ladders.
+    /// Creates a point from limits of the ladders.
     pub fn new(replicas: u32, cpu_millis: u64, memory_bytes: u64) -> Self {
         let cpus = Cpus::from_millis(u32::try_from(cpu_millis).unwrap_or(u32::MAX));
         Self { replicas, limits: Limits { cpus, memory_bytes } }
@@ -24,12 +24,13 @@ impl Point {
         f64::from(self.replicas) * self.limits.cpus.as_f64()
     }
 
-    /// Returns the memory of all replicas together.
+    /// Returns the memory of all replicas together, in bytes.
     pub fn total_memory_bytes(&self) -> u64 {
         u64::from(self.replicas) * self.limits.memory_bytes
     }
 
-    /// Returns whether the other point has at least as much of everything, with as many replicas.
+    /// Returns true if `other` has the same replicas, limits that are not smaller, and one that is
+    /// larger.
     pub fn is_within(&self, other: Self) -> bool {
         let (mine, theirs) = (self.limits, other.limits);
         self.replicas == other.replicas
@@ -50,21 +51,21 @@ impl std::fmt::Display for Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// A few users without think time under the largest limits: the cost of a request, and the most
-    /// that the service takes.
+    /// A few users without think time under the largest limits, to measure the cost of a request
+    /// and the highest request rate.
     Calibrate,
-    /// One service that keeps its users while its limits are lowered in place.
+    /// A running service that keeps its users while its limits are lowered in place.
     Probe,
     /// A cold start under fixed limits with all users.
     Fresh,
     /// A cold start under fixed limits with users added step by step.
     Ramp,
-    /// A cold start with all users, one of whose replicas is killed.
+    /// A cold start with all users, in which one of the replicas is killed.
     ReplicaFailure,
 }
 
 impl Purpose {
-    /// Returns the name that files use.
+    /// Returns the name used in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Calibrate => "calibrate",
@@ -75,20 +76,20 @@ impl Purpose {
         }
     }
 
-    /// Returns whether the trial ends as soon as its verdict is known.
+    /// Returns true if the trial ends as soon as its verdict is known.
     pub fn is_judged_early(self) -> bool {
         matches!(self, Self::Fresh | Self::Ramp)
     }
 }
 
-/// A trial to make.
+/// Specification of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TrialSpec {
     /// Kind of the trial.
     pub purpose: Purpose,
-    /// Replicas and limits; of a probe, those that it begins with.
+    /// Replicas and limits; for a probe, its first limits.
     #[serde(flatten)]
     pub point: Point,
-    /// Users of the last step; of a calibration, which has users of its own, those of the sweep.
+    /// Users of the last step; for a calibration, which has users of its own, those of the sweep.
     pub users: u32,
 }

@@ -1,4 +1,4 @@
-//! From the windows of a trial to verdicts.
+//! Verdicts from the windows of a trial.
 
 use loadtest::{
     measure::Window,
@@ -9,7 +9,7 @@ use loadtest::{
 
 use super::{Purpose, StepResult, TrialUsage, futility::Futility, record::Histograms};
 
-/// Judges one step's window of a plan by itself.
+/// Judges the window of one step by itself.
 pub(super) fn judge_step(
     plan: &Plan,
     due_per_second: &[Option<f64>],
@@ -74,8 +74,8 @@ fn step_result(
     }
 }
 
-/// Fails the last step for a replica that ended, however late the generator was when all its users
-/// came back at once.
+/// Fails the last step if a replica ended, however late the generator was when the lost users came
+/// back at once.
 pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
     if let Some(step) =
         steps.last_mut().filter(|step| !ended.is_empty() && step.verdict != Verdict::Fail)
@@ -85,9 +85,9 @@ pub(super) fn charge_ends(steps: &mut [StepResult], ended: &[String]) {
     }
 }
 
-/// Returns the judgement, unless it is a miss during which the hypervisor took more than this share
-/// of the machine's time: steal can only make a service look worse. A replica that ended did so on
-/// its own.
+/// Returns the judgement, or an invalid one for a miss in which the hypervisor took more than this
+/// share of the machine's time: steal can only make a service look worse. A replica that ended, or
+/// was killed for memory, still fails.
 pub(super) fn without_steal(judgement: Judgement, usage: &TrialUsage, max_steal: f64) -> Judgement {
     let is_excused = |share: &f64| {
         *share > max_steal
@@ -122,13 +122,13 @@ pub(super) fn overall(
         return Judgement { verdict: Verdict::Invalid, reasons: at(step) };
     }
     if purpose == Purpose::Calibrate {
-        // There is no rate to keep and no think time: what went through is the result.
+        // Without a rate to keep and without think time, the throughput is the result.
         let answered = steps.iter().any(|s| s.requests > s.failures);
         let verdict = if answered { Verdict::Pass } else { Verdict::Fail };
         return Judgement { verdict, reasons: Vec::new() };
     }
     if let (Purpose::ReplicaFailure, Some(after)) = (purpose, steps.last()) {
-        // The requests of the killed one are told apart; the verdict is on those that are left.
+        // The verdict is on the replicas that are left, after the kill.
         return Judgement { verdict: after.verdict, reasons: at(after) };
     }
     match stopped_early {
@@ -140,7 +140,8 @@ pub(super) fn overall(
             let verdict = if is_proved { Verdict::Fail } else { Verdict::Undecided };
             return Judgement { verdict, reasons: vec![why.clone()] };
         }
-        // Its step was seen above; where that fails, a replica ended in it.
+        // The check above covers an invalid step; if that step fails instead, a replica ended in
+        // it.
         Some(Futility::Unmeasured(_) | Futility::Open(_)) | None => {}
     }
     if let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Fail) {
@@ -229,7 +230,7 @@ mod tests {
         let together = Judgement { verdict: Verdict::Pass, reasons: Vec::new() };
         let judged = |over: u32, futile: &Futility| {
             let slice = |over| Slice { requests: 50, over: [over, 0, 0, 0], ..Slice::default() };
-            // All of it in one slice: it may be chance.
+            // All of them in one slice: it may be chance.
             let slices: Vec<Slice> =
                 (0..10).map(|i| slice(if i == 3 { over } else { 0 })).collect();
             let window = Window {

@@ -1,4 +1,4 @@
-//! From what a trial measured to what it says.
+//! Summary of a trial from its measurements.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::{
     TrialUsage, UsageLog, bottleneck, monitor::Watched, probe::Probed, steps,
 };
 
-/// What a trial measured.
+/// Measurements of a trial.
 #[derive(Debug)]
 pub struct Measurements {
-    /// Of the engine.
+    /// Outcome of the load engine.
     pub outcome: Outcome,
-    /// Of the replicas.
+    /// Usage of the replicas.
     pub log: UsageLog,
     /// Memory of the largest replica before its users came.
     pub idle: Idle,
@@ -26,12 +26,12 @@ pub struct Measurements {
     pub server_ms: Option<(f64, f64)>,
 }
 
-/// Memory of a replica that does nothing.
+/// Memory of an idle replica.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Idle {
-    /// Charged to it.
+    /// Memory charged to the replica.
     pub bytes: u64,
-    /// Anonymous part of that.
+    /// Anonymous part of it.
     pub anon_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ impl Monitor {
     }
 }
 
-/// Sums up a trial that was watched to its end.
+/// Summarizes a trial that was monitored to its end.
 pub fn summarize(
     settings: &Settings,
     spec: TrialSpec,
@@ -93,8 +93,9 @@ pub fn summarize(
         step.bottleneck = Some(bottleneck(&usage, spec.point));
     }
     let (from, to) = judged_span(&times, &probed);
-    // A guest of the hypervisor that shares the core makes a request cost up to twice as much, for
-    // seconds and untold. Without it a saturated service answers most: that is the machine.
+    // Another guest on the same core makes a request cost up to twice as much for seconds, without
+    // being reported as steal. A saturated service answers most in seconds without it, so the
+    // fastest second shows the machine.
     let rate = match spec.purpose {
         Purpose::Calibrate => deciding
             .seconds()
@@ -133,7 +134,8 @@ pub fn summarize(
     }
 }
 
-/// The time over which a trial's own usage is taken: its last step; of a probe, its first limits.
+/// Returns the interval over which a trial's own usage is taken: its last step, or a probe's first
+/// limits.
 fn judged_span(times: &[StepTimes], probed: &[Probed]) -> (Duration, Duration) {
     match (probed.first(), times.last()) {
         (Some(first), _) => (first.from, first.to),
@@ -169,7 +171,8 @@ fn reading(settings: &Settings, spec: TrialSpec, probed: &Probed, log: &UsageLog
     }
 }
 
-/// A probe passes if its first limits hold; what it is for is in its readings.
+/// Returns the judgement of a probe, which passes if its first limits hold; its result is in its
+/// readings.
 fn probe_judgement(readings: &[Reading]) -> Judgement {
     match readings.first() {
         Some(first) if first.verdict == Verdict::Fail => Judgement {
@@ -184,7 +187,7 @@ fn probe_judgement(readings: &[Reading]) -> Judgement {
     }
 }
 
-/// Returns the trial of a replica that did not start under its limits, which tells something about
+/// Returns the trial of a replica that did not start under its limits, which is evidence about
 /// them.
 pub fn not_started(spec: TrialSpec, error: &orchestrator::Error) -> Trial {
     let mut usage = TrialUsage::default();
@@ -198,7 +201,7 @@ pub fn not_started(spec: TrialSpec, error: &orchestrator::Error) -> Trial {
     }
     let slow = usage.ended.is_empty() && usage.oom_kills == 0;
     let trial = without_load(spec, usage, error.to_string());
-    // It ran, and did not become ready in time: with the largest limits it had.
+    // The replica ran and was not ready in time, so CPU was the bottleneck.
     let bottleneck = if slow { Some(Bottleneck::Cpu) } else { trial.bottleneck };
     Trial { bottleneck, warm_because: Some("no replica lived to tell".to_owned()), ..trial }
 }

@@ -1,8 +1,8 @@
-//! How long the parts of a trial take.
+//! Lengths of the parts of a trial.
 //!
-//! Set for the default think time; users who think longer send fewer requests a second, so
-//! everything that waits for requests is stretched by as much. With the times of the default a user
-//! who thinks for 10 s would not send one in a step.
+//! They are set for the default think time. Users who think longer send fewer requests per second,
+//! so all times that wait for requests are stretched by the same factor. With the default times a
+//! user who thinks for 10 s would not send one request in a step.
 
 use std::time::Duration;
 
@@ -13,58 +13,58 @@ use loadtest::{
 
 use super::{Mode, Purpose, Settings};
 
-/// Longest think time for which the times are right.
+/// Longest think time for which the times need no stretching.
 const DEFAULT_LONGEST: Duration = Duration::from_millis(2500);
-/// Users that a fresh trial starts a second: gently, for at low quotas the start breaks a service
-/// before the load does.
+/// Spawn rate of a fresh trial in users per second: low, because at low quotas the start breaks a
+/// service before the load does.
 const SPAWN_RATE: u32 = 500;
-/// But however few the users are, and however many, starting them takes between these times.
+/// Shortest and longest time in which a fresh trial starts its users.
 const SPAWN_TIME: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// Not measured after all users were started: the service works off what that left behind.
+/// Time not measured after all users were started, in which the service works off the backlog.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// A step of a ramp: its users are started in at least this time,
+/// Shortest time in which the users of a step are started.
 const STEP_RAMP: Duration = Duration::from_secs(1);
-/// and so many a second, of so many in all: a new connection costs a service as much as a few
-/// requests, so that few users who came as fast as many would be another load.
+/// Lowest and highest spawn rate of a step, in users per second; between them it is this part of
+/// all users. A new connection costs a service as much as a few requests, so a faster start of few
+/// users would be another load.
 const STEP_SPAWN_RATE: (u32, u32) = (100, SPAWN_RATE);
 const STEP_SPAWN_SHARE: u32 = 20;
-/// Then they are held, the first second unmeasured. The last step alone can prove a pass, and is
-/// held for longer.
+/// Hold of a step and its warm-up. The last step alone can prove a pass, and is held for longer.
 const STEP_HOLD: Duration = Duration::from_secs(5);
 const STEP_WARM_UP: Duration = Duration::from_secs(1);
-/// The window that decides is looked at after so many seconds, and after the first look that
-/// decides the trial is over. Near the edge more requests are needed than far from it; few looks,
-/// since each is one more chance to err.
+/// Seconds after which the deciding window is looked at; the first look that decides ends the
+/// trial. Near the edge more requests are needed than far from it. The looks are few, since each is
+/// one more chance to err.
 const LOOKS: [u32; 4] = [15, 25, 40, 60];
 const RAMP_LOOKS: [u32; 4] = [20, 30, 45, 60];
-/// A window restarts after steal: for so much longer than to the last look users may be held.
+/// Time added to the hold beyond the last look, for restarts of the window after steal.
 const STEAL_RESTARTS: Duration = Duration::from_secs(60);
-/// Users without think time: enough to keep a server busy, few enough to keep queues short.
+/// Users of a calibration, without think time: enough to keep a server busy, few enough to keep
+/// queues short.
 const CALIBRATION_USERS: u32 = 64;
 const CALIBRATION_HOLD: Duration = Duration::from_secs(9);
-/// Before one of the replicas is killed, and after.
+/// Hold before one of the replicas is killed, and after.
 const FAILURE_HOLD: Duration = Duration::from_secs(15);
-/// A probe's rung: seconds that it settles, and seconds that it is measured.
+/// Time that a probe's rung settles, and time that it is measured.
 const PROBE_SETTLE: Duration = Duration::from_secs(2);
 const PROBE_WINDOW: Duration = Duration::from_secs(4);
-/// Longest time that a probe may take once its users are there, and the time that one usually
-/// takes.
+/// Longest time for a probe once its users are there, and its usual time.
 const PROBE_LONGEST: Duration = Duration::from_secs(240);
 const PROBE_USUAL: Duration = Duration::from_secs(70);
-/// The same of a demand probe, at each step of users, of which it measures several limits.
+/// Times of a demand probe's rung, and the rungs that it measures at each step of users.
 const DEMAND_SETTLE: Duration = Duration::from_secs(1);
 const DEMAND_WINDOW: Duration = Duration::from_secs(3);
 const DEMAND_RUNGS: u32 = 4;
-/// Deploying and tearing down, for estimates.
+/// Time for deploying and tearing down, for estimates.
 const OVERHEAD: Duration = Duration::from_secs(3);
 
-/// Users of the plans that tell one version's from another's.
+/// Users of the example plans in `Timing::loads`.
 const EXAMPLE_USERS: u32 = 10_000;
 
-/// Times of a sweep's trials.
+/// Lengths of a sweep's trials.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// How many times longer users think than with the default.
+    /// Factor of the users' think time over the default.
     pub patience: f64,
 }
 
@@ -84,13 +84,12 @@ impl Timing {
         Looks::after(stretched).give_up_below(LEAST_CHANCE)
     }
 
-    /// Returns how long is not measured after users were started, or after steal, while they are
-    /// held.
+    /// Returns the unmeasured time after users were started, or after steal.
     pub fn settle(self) -> Duration {
         self.stretch(WARM_UP)
     }
 
-    /// Returns how long a probe's rung settles, and how long it is measured.
+    /// Returns the time that a probe's rung settles, and the time that it is measured.
     pub fn probe_rung(self, mode: Mode) -> (Duration, Duration) {
         let (settle, window) = match mode {
             Mode::Demand => (DEMAND_SETTLE, DEMAND_WINDOW),
@@ -119,8 +118,8 @@ impl Timing {
             }
             Purpose::ReplicaFailure => {
                 let before = self.straight(users, self.stretch(FAILURE_HOLD));
-                // Nothing of the second one is left out: the requests that the killed one had are
-                // to be counted.
+                // The second step has no warm-up: failures of the killed replica's requests must
+                // count.
                 let after = Step { ramp: Duration::ZERO, warm_up: Duration::ZERO, ..before };
                 (vec![before, after], settings.wait_time)
             }
@@ -138,7 +137,8 @@ impl Timing {
         Plan { start: 0.0, steps, traffic: Traffic::Closed(wait_time), seed: settings.seed }
     }
 
-    /// Returns a name for all that users do in the trials of a sweep: its trials belong together.
+    /// Returns a fingerprint of the load of a sweep's trials; trials with the same one belong
+    /// together.
     pub fn loads(self, settings: &Settings) -> String {
         let all = [
             Purpose::Calibrate,
@@ -151,7 +151,7 @@ impl Timing {
         format!("{:?}", (all.map(plan), LEAST_CHANCE))
     }
 
-    /// Returns about how long a trial takes, deploying included, if the first look decides.
+    /// Returns the approximate length of a trial, including deployment, if the first look decides.
     pub fn length(self, settings: &Settings, purpose: Purpose, users: u32) -> Duration {
         let whole = self.plan(settings, purpose, users).duration() + OVERHEAD;
         match purpose {
@@ -166,7 +166,7 @@ impl Timing {
         }
     }
 
-    /// A step that goes straight to so many users; `hold` is without its warm-up.
+    /// Returns a step straight to `users` users; `hold` does not include its warm-up.
     fn straight(self, users: u32, hold: Duration) -> Step {
         let ramp = Duration::from_secs(u64::from(users / SPAWN_RATE));
         let warm_up = self.settle();
@@ -178,7 +178,7 @@ impl Timing {
         }
     }
 
-    /// Steps to so many users.
+    /// Returns the steps of a ramp to `max` users.
     fn ramp(self, step: u32, max: u32, hold: Duration, last_hold: Duration) -> Vec<Step> {
         let step = step.clamp(1, max);
         let counts = (1..=max.div_ceil(step)).map(|i| (i * step).min(max));
@@ -191,7 +191,7 @@ impl Timing {
         counts.map(one).collect()
     }
 
-    /// How long users are held at most where looks decide.
+    /// Returns the longest hold of a trial that looks decide.
     fn longest_hold(self, purpose: Purpose) -> Duration {
         Duration::from_secs(self.looks(purpose).longest()) + self.stretch(STEAL_RESTARTS)
     }
@@ -201,7 +201,7 @@ impl Timing {
     }
 }
 
-/// How long it takes to start the users of a step, of so many in all.
+/// Returns the time in which a step's users are started, given the number of all users.
 fn step_ramp(step: u32, max: u32) -> Duration {
     let rate = (max / STEP_SPAWN_SHARE).clamp(STEP_SPAWN_RATE.0, STEP_SPAWN_RATE.1);
     (Duration::from_secs(step.into()) / rate).max(STEP_RAMP)

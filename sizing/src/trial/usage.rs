@@ -1,4 +1,4 @@
-//! What the replicas used, logged while a trial ran.
+//! Log of the replicas' usage during a trial.
 
 use std::time::Duration;
 
@@ -6,20 +6,19 @@ use orchestrator::Usage;
 
 use super::{Growth, TrialUsage};
 
-/// Where a window was not reached, what was used in the last seconds before the trial was given up
-/// is what tells why.
+/// Length of the last part of the load, whose usage explains a trial that ended before its window.
 const LAST: Duration = Duration::from_secs(6);
 
 /// Readings of all replicas and of the machine, in time from the start of the load.
 #[derive(Debug, Default)]
 pub struct UsageLog {
     usage: Vec<(Duration, Vec<Usage>)>,
-    /// When users were told to stop, where they were.
+    /// Time at which users were told to stop, if they were.
     load_ended: Option<Duration>,
-    /// The share of the machine's processor time since the reading before that a hypervisor gave to
-    /// others.
+    /// Shares of the machine's processor time that a hypervisor gave to others, each since the
+    /// reading before it.
     steal: Vec<(Duration, f64)>,
-    /// The replica that was killed on purpose, by name.
+    /// Name of the replica that was killed on purpose.
     killed: Option<String>,
 }
 
@@ -29,26 +28,26 @@ impl UsageLog {
         self.usage.push((at, usage));
     }
 
-    /// This replica was killed on purpose: that it ends is no finding.
+    /// Records that a replica was killed on purpose, so that its end is no finding.
     pub fn kill(&mut self, replica: &str) {
         self.killed = Some(replica.to_owned());
     }
 
-    /// Adds the share that was stolen since the last one was added; none is added where the kernel
-    /// does not tell.
+    /// Adds the stolen share since the last one was added; adds nothing if the kernel does not
+    /// report it.
     pub fn add_steal(&mut self, at: Duration, share: Option<f64>) {
         self.steal.extend(share.map(|share| (at, share)));
     }
 
-    /// Users were told to stop. What is waited for from then on is no load: a replica that is done
-    /// with it does nothing.
+    /// Records that users were told to stop. Later readings are not under load: a replica that has
+    /// worked off its requests is idle.
     pub fn end_load(&mut self, at: Duration) {
         self.load_ended.get_or_insert(at);
     }
 
-    /// Sums up. Counters are taken over the readings under load within `from..to`, or over the last
-    /// seconds of the load where that has not two; memory and endings over all.
-    /// `requests_per_second` were answered meanwhile.
+    /// Summarizes the usage. Counters are taken over the readings under load within `from..to`, or
+    /// over the last seconds of the load if there are fewer than two; memory and endings over all
+    /// readings. `requests_per_second` is the rate of answers in that time.
     pub fn summary(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
         let under_load =
             || self.usage.iter().filter(|(at, _)| self.load_ended.is_none_or(|ended| *at <= ended));
@@ -94,7 +93,7 @@ impl UsageLog {
         usage.sock_bytes = all().map(|u| u.memory.sock_bytes).max().unwrap_or(0);
         let last_seconds = || span.and_then(|(first, last)| self.steal_share(first.0, last.0));
         usage.steal_share = self.steal_share(from, to).or_else(last_seconds);
-        // A probe goes on after a window: what happened later is not its doing.
+        // A probe goes on after a window: later events do not belong to it.
         let by_then = self.usage.iter().rev().find(|(at, _)| *at <= to).or(self.usage.first());
         if let Some((_, last)) = by_then {
             usage.oom_kills = last.iter().map(|u| u.oom_kills).sum();
@@ -105,8 +104,8 @@ impl UsageLog {
         usage
     }
 
-    /// Sums up a window of a probe, which goes on: as [`Self::summary`], with the memory and the
-    /// endings of that window alone.
+    /// Summarizes a window of a probe: as [`Self::summary`], with the memory and the endings of
+    /// that window alone.
     pub fn window(&self, from: Duration, to: Duration, requests_per_second: f64) -> TrialUsage {
         let is_within = |at: &Duration| *at >= from && *at <= to;
         let usage = self.usage.iter().filter(|(at, _)| is_within(at)).cloned().collect();
@@ -120,8 +119,8 @@ impl UsageLog {
         TrialUsage { oom_kills: summary.oom_kills.saturating_sub(kills(before)), ..summary }
     }
 
-    /// The share of the machine's processor time within `from..=to` that a hypervisor gave to
-    /// others; `None` if nothing is known.
+    /// Returns the mean share of the machine's processor time within `from..=to` that a hypervisor
+    /// gave to others; `None` if it is unknown.
     pub fn steal_share(&self, from: Duration, to: Duration) -> Option<f64> {
         let stolen: Vec<f64> = self
             .steal
@@ -132,8 +131,8 @@ impl UsageLog {
         (!stolen.is_empty()).then(|| stolen.iter().sum::<f64>() / stolen.len() as f64)
     }
 
-    /// Returns the growth of memory that goes on at the end of a hold, under a limit of so many
-    /// bytes for each replica.
+    /// Returns the growth of memory at the end of a hold, under a limit of `limit_bytes` for each
+    /// replica.
     pub fn growth(&self, from: Duration, to: Duration, limit_bytes: u64) -> Option<Growth> {
         let until = self.load_ended.map_or(to, |ended| ended.min(to));
         let within = self.usage.iter().filter(|(at, _)| *at >= from && *at <= until);
@@ -145,12 +144,12 @@ impl UsageLog {
         self.usage.last().map_or(&[], |(_, usage)| usage)
     }
 
-    /// Replicas that have ended by themselves, and how.
+    /// Returns the replicas that ended by themselves, with the way they ended.
     pub fn ended(&self) -> Vec<String> {
         self.endings().filter(|u| self.killed.as_ref() != Some(&u.replica)).map(ending).collect()
     }
 
-    /// The replica that was killed on purpose, and how it ended.
+    /// Returns the replica that was killed on purpose, with the way it ended.
     fn killed(&self) -> Option<String> {
         self.endings().find(|u| self.killed.as_ref() == Some(&u.replica)).map(ending)
     }

@@ -1,5 +1,4 @@
-//! `GET /openapi.json`, and `GET /docs`, where a person tries what it describes. Nothing comes from
-//! elsewhere.
+//! `GET /openapi.json`, and `GET /docs` with Swagger UI. All assets are served from this binary.
 
 mod openapi;
 mod schemas;
@@ -21,8 +20,7 @@ const STYLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz
 const BUNDLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz"));
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page may load what this server has, and Swagger UI's own inline pictures and styles; nothing
-/// else.
+/// Content security policy: this server's resources, and Swagger UI's inline images and styles.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 
 pub(super) fn routes() -> Router<SharedWorker> {
@@ -51,14 +49,14 @@ async fn file(Path(file): Path<String>, headers: HeaderMap) -> Result<Response, 
     }
 }
 
-/// As it is for those who take gzip, which all browsers do.
+/// Returns the asset compressed if the client accepts gzip, as all browsers do, else decompressed.
 fn compressed(media: &'static str, gzip: &'static [u8], headers: &HeaderMap) -> Response {
     if super::body::takes_gzip(headers) {
         return ([(header::CONTENT_TYPE, media), (header::CONTENT_ENCODING, "gzip")], gzip)
             .into_response();
     }
     let mut plain = Vec::new();
-    // Our own bytes, compressed when this was built.
+    // The bytes were compressed at build time, so decompression cannot fail.
     let _ = GzDecoder::new(gzip).read_to_end(&mut plain);
     let mut response = plain.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

@@ -1,5 +1,4 @@
-//! The OpenAPI document: every path, what it takes and every status that it answers with, for the
-//! models that are served.
+//! OpenAPI document: every path, its parameters and all its statuses, for the served models.
 
 use serde_json::{Map, Value, json};
 
@@ -17,17 +16,17 @@ struct Operation {
     id: &'static str,
     summary: &'static str,
     tag: &'static str,
-    /// By media type.
+    /// Request bodies by media type.
     body: Vec<(&'static str, Value)>,
-    /// What a 200 holds, by media type; nothing for an empty body.
+    /// Bodies of a 200 response by media type; none for an empty body.
     ok: Vec<(&'static str, Value)>,
-    /// Statuses beside 200.
+    /// Statuses besides 200.
     errors: Vec<u16>,
-    /// The name of the schema that those have.
+    /// Name of the schema of the error responses.
     error: &'static str,
 }
 
-/// The document for what is served now.
+/// Returns the document for the models served now.
 pub(super) fn document(catalog: &Catalog, server: &Server) -> Value {
     let default = catalog.default_model().ok().map(|served| served.signature.as_ref());
     let queue_full = server.queue_full.as_u16();
@@ -117,7 +116,7 @@ fn failure(status: u16, schema: &str) -> Value {
         _ => "The server failed",
     };
     let mut failure = json!({ "description": reason });
-    // What comes in parts is not read far enough to be answered in any protocol's words.
+    // A 408 has no JSON: the request was not read far enough for a protocol-specific error.
     if status == 408 {
         return failure;
     }

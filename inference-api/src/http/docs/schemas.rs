@@ -1,15 +1,15 @@
-//! The JSON schemas of the document; those of `/predict` are made for the model that it runs.
+//! JSON schemas of the OpenAPI document; those of `/predict` are built from its model.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::{Element, Feature, Layout, Signature};
 
-/// Bytes, described.
+/// Returns the schema of a binary body.
 pub(super) fn bytes(description: &str) -> Value {
     json!({ "type": "string", "format": "binary", "description": description })
 }
 
-/// All schemas by name.
+/// Returns all schemas by name.
 pub(super) fn all(default: Option<&Signature>) -> Value {
     let mut schemas = fixed();
     if let Some(signature) = default {
@@ -57,7 +57,7 @@ fn invocation(signature: &Signature) -> Value {
     json!({ "anyOf": forms })
 }
 
-/// A row without names.
+/// Returns the schema of a row without names.
 fn row(signature: &Signature) -> Value {
     let values: Vec<Value> = signature.features.iter().map(|f| value(signature, f)).collect();
     match (signature.layout, values.into_iter().next()) {
@@ -70,7 +70,7 @@ fn row(signature: &Signature) -> Value {
     }
 }
 
-/// A row with names.
+/// Returns the schema of a row with names.
 fn named(signature: &Signature) -> Value {
     let properties: Map<_, _> =
         signature.features.iter().map(|f| (f.name.clone(), value(signature, f))).collect();
@@ -134,7 +134,7 @@ fn predict_answer(signature: &Signature) -> Value {
     object(&[what, ("model", text.clone()), ("version", text)])
 }
 
-/// An object with exactly these fields.
+/// Returns the schema of an object with exactly these fields.
 fn object(fields: &[(&str, Value)]) -> Value {
     let properties: Map<_, _> =
         fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
@@ -142,7 +142,7 @@ fn object(fields: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-/// Those that no model changes.
+/// Returns the schemas that do not depend on a model.
 fn fixed() -> Value {
     let text = || json!({ "type": "string" });
     let count = || json!({ "type": "integer", "minimum": 0 });

@@ -1,4 +1,4 @@
-//! Which column of a table is which feature, found out once for all of its rows.
+//! Assignment of table columns to features, computed once for all rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,22 @@ use crate::{
     predict::{Batch, Fault, decode_rows, shorten},
 };
 
-/// Where a table's cells go.
+/// Assignment of a table's columns to the model's features.
 pub(super) struct Order {
-    /// For each feature, the column that it is in; none for one that may be missing and is.
+    /// Column of each feature; `None` for a nullable feature without a column.
     columns: Vec<Option<usize>>,
-    /// What the table calls its columns.
+    /// Column names of the table.
     names: Vec<String>,
 }
 
-/// Finds the features among a table's columns: by their names or, where the names mean nothing to
-/// the model, by position. Where all features are there by name, further columns are passed over,
-/// as MLflow's schema enforcement does.
+/// Matches a table's columns to features by name, or by position if the model has no names.
+///
+/// If all features are present by name, further columns are ignored, as MLflow does.
+/// Names are checked once here, not in each row.
 ///
 /// # Errors
-/// When a column is no feature and could be a misspelt one, or a feature has no column or two.
-/// Names are checked here and not in each row: a row's cells are all that a table may multiply.
+/// Returns an error if a column is not a feature and could be misspelt.
+/// Returns an error if a feature has no column or two.
 pub(super) fn order(
     signature: &Signature,
     field: &str,
@@ -70,14 +71,14 @@ pub(super) fn order(
     Ok(Order { columns: order, names })
 }
 
-/// Columns that nobody named, or whose names a model without names of its own cannot know.
+/// Returns true if columns are unnamed, or named for a model that has no feature names.
 fn is_positional(signature: &Signature, columns: &[String]) -> bool {
     let are_numbers = columns.iter().enumerate().all(|(i, name)| *name == i.to_string());
     are_numbers || (!signature.has_names && signature.layout != Layout::Columns)
 }
 
 impl Order {
-    /// Reads rows whose cells are JSON, in the order of the columns.
+    /// Reads rows of JSON cells, in the order of the table's columns.
     pub(super) fn read<'a>(
         &self,
         signature: &Signature,
@@ -87,7 +88,7 @@ impl Order {
         let mut json = String::from("[");
         for (i, row) in rows.enumerate() {
             json.push_str(if i == 0 { "" } else { "," });
-            // A tensor is a row by itself.
+            // A row of this layout is the tensor itself.
             let (open, close) =
                 if signature.layout == Layout::Tensor { ("", "") } else { ("[", "]") };
             json.push_str(open);
@@ -105,8 +106,7 @@ impl Order {
             .map_err(|fault| if is_row { fault } else { self.as_sent(field, fault) })
     }
 
-    /// A fault with the name of its column: rows are read in the features' order, which the sender
-    /// does not see.
+    /// Renames a fault's field to the sender's column: rows are read in the features' order.
     fn as_sent(&self, field: &str, fault: Fault) -> Fault {
         let place = fault.field.strip_prefix(field).and_then(|rest| {
             let (row, rest) = rest.strip_prefix('[')?.split_once(']')?;
@@ -117,7 +117,7 @@ impl Order {
         Fault { field: place.unwrap_or(fault.field), ..fault }
     }
 
-    /// The feature that is in a column.
+    /// Returns the feature of a column.
     pub(super) fn feature(&self, column: usize) -> Option<usize> {
         self.columns.iter().position(|c| *c == Some(column))
     }

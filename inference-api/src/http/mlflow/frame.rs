@@ -1,4 +1,4 @@
-//! Data frames: columns that have names, as JSON or CSV.
+//! Data frames: tables with named columns, as JSON or CSV.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ struct Split<'a> {
     data: &'a RawValue,
 }
 
-/// `{"columns": […], "index": […], "data": [[…], …]}`; the index says nothing to a model.
+/// Reads `{"columns": […], "index": […], "data": [[…], …]}`; the index is ignored.
 pub(super) fn split(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     const FIELD: &str = "dataframe_split.data";
     let wanted = |e: serde_json::Error| Fault {
@@ -40,7 +40,7 @@ pub(super) fn split(signature: &Signature, json: &RawValue) -> Result<Batch, Fau
     order.read(signature, FIELD, rows.iter().map(|row| row.iter().map(|cell| cell.get()).collect()))
 }
 
-/// `[{column: value, …}, …]`.
+/// Reads `[{column: value, …}, …]`.
 pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     const FIELD: &str = "dataframe_records";
     let records: Vec<Record<'_>> = serde_json::from_str(json.get()).map_err(|e| Fault {
@@ -54,7 +54,7 @@ pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, F
     if records.iter().all(|record| record.0.iter().all(|(name, _)| known.contains(name.as_str()))) {
         return decode_rows(signature, FIELD, json.get());
     }
-    // Names that the model does not know: the first record says in which order they are meant.
+    // Some names are unknown to the model: the first record sets the order of the columns.
     let columns: Vec<String> = first.0.iter().map(|(name, _)| name.clone()).collect();
     let order = columns::order(signature, FIELD, &columns)?;
     let mut rows = Vec::with_capacity(records.len());
@@ -81,7 +81,7 @@ pub(super) fn records(signature: &Signature, json: &RawValue) -> Result<Batch, F
     order.read(signature, FIELD, rows.into_iter())
 }
 
-/// A header line with the columns' names, then a line a row. An empty cell is a missing value.
+/// Reads a header line with column names, then one line per row. An empty cell is a missing value.
 pub(super) fn csv(signature: &Signature, body: &[u8]) -> Result<Batch, Fault> {
     let wanted = |e: csv::Error| Fault {
         field: "body".to_owned(),
@@ -120,7 +120,7 @@ fn cell_json(cell: &str, is_text: bool) -> String {
         "" => Value::Null,
         "true" | "True" => true.into(),
         "false" | "False" => false.into(),
-        // What is no number is left as it is, and refused with its place.
+        // A cell that is not a number stays text; decoding rejects it with its position.
         _ => {
             serde_json::from_str(cell).ok().filter(Value::is_number).unwrap_or_else(|| cell.into())
         }
@@ -137,12 +137,12 @@ fn width(field: String, expected: usize, got: usize) -> Fault {
     }
 }
 
-/// pandas numbers columns that were not named.
+/// Returns a column's name; pandas numbers unnamed columns.
 fn column_name(column: &Value) -> String {
     column.as_str().map_or_else(|| column.to_string(), str::to_owned)
 }
 
-/// An object's fields in the order in which they were written.
+/// Fields of an object in their written order.
 struct Record<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Record<'a> {

@@ -1,4 +1,4 @@
-//! Tensors, as TensorFlow Serving's protocol names them.
+//! Tensors in the forms of TensorFlow Serving's protocol.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::{
     predict::{Batch, Fault, decode_rows, shaped},
 };
 
-/// A list of rows.
+/// Reads a list of rows.
 pub(super) fn instances(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     decode_rows(signature, "instances", json.get())
 }
 
-/// A tensor for a model's one input, or an object with a tensor for each input or a list for each
-/// feature.
+/// Reads a tensor for a model's only input, or an object.
+/// The object has a tensor for each input or a list for each feature.
 pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fault> {
     const FIELD: &str = "inputs";
     if !json.get().starts_with('{') {
@@ -80,7 +80,7 @@ pub(super) fn inputs(signature: &Signature, json: &RawValue) -> Result<Batch, Fa
     Ok(Batch { rows, inputs: tensors })
 }
 
-/// `{feature: [value, …], …}`: the columns of a table, turned into its rows.
+/// Reads `{feature: [value, …], …}`: the columns of a table, transposed into rows.
 fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Result<Batch, Fault> {
     let mut columns: Vec<(&str, Vec<&RawValue>)> = Vec::with_capacity(named.len());
     for (name, json) in named {
@@ -107,8 +107,7 @@ fn features(signature: &Signature, named: &BTreeMap<String, &RawValue>) -> Resul
     order.read(signature, "inputs", (0..rows).map(row)).map_err(by_column)
 }
 
-/// A fault's place in a table that was sent column by column: `inputs[1].name` is its
-/// `inputs.name[1]`.
+/// Rewrites a fault's field for a table sent by column: `inputs[1].name` becomes `inputs.name[1]`.
 fn by_column(fault: Fault) -> Fault {
     let place = fault
         .field
@@ -118,7 +117,7 @@ fn by_column(fault: Fault) -> Fault {
     Fault { field: place.unwrap_or(fault.field), ..fault }
 }
 
-/// A fault's place within a tensor: nothing for the whole of it.
+/// Returns a fault's position within a tensor; empty for the whole tensor.
 fn rest(field: &str) -> &str {
     if field == "body" { "" } else { field }
 }

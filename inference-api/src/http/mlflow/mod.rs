@@ -1,4 +1,4 @@
-//! MLflow's scoring protocol: what `mlflow models serve` answers.
+//! MLflow's scoring protocol, as served by `mlflow models serve`.
 
 mod columns;
 mod frame;
@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) const INVOCATIONS: &str = "/invocations";
 
-/// All of its paths but `/health`; scoring goes by without them.
+/// Returns all routes of the protocol except `/health`; scoring bypasses the router.
 pub(super) fn routes() -> Router<SharedWorker> {
     Router::new()
         .route("/ping", get(health::ready))
@@ -32,16 +32,16 @@ pub(super) fn routes() -> Router<SharedWorker> {
         .route(INVOCATIONS, any(errors::method_not_allowed))
 }
 
-/// What was sent, and so in which form the answer is.
+/// Form of the request, which determines the form of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Rows of a data frame: the answer is one too.
+    /// Rows of a data frame; the response is a data frame too.
     Frame,
     /// Tensors.
     Tensors,
 }
 
-/// Scores with the default model, and counts the answer.
+/// Scores with the default model and counts the response.
 pub(super) async fn invocations<B>(worker: &Worker, parts: &Parts, body: B) -> Response
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
@@ -65,9 +65,9 @@ where
     }
 }
 
-/// An error in this protocol's words.
+/// Returns the error in this protocol's format.
 pub(super) fn refusal(error: &ApiError) -> Response {
-    // The scoring protocol has no 422: what it cannot take is a bad request.
+    // The scoring protocol has no 422: invalid input is a 400.
     let status = match error.status() {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         other => other,
@@ -122,7 +122,7 @@ pub(super) fn csv_body(signature: &Signature, body: &[u8]) -> Result<Batch, Faul
     frame::csv(signature, body)
 }
 
-/// In lower case and without parameters.
+/// Returns the media type in lower case, without parameters.
 fn media_type(parts: &Parts) -> String {
     let whole =
         parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -138,7 +138,7 @@ pub(super) fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Fo
         got,
         malformed,
     };
-    // MLflow's own client is Python's.
+    // MLflow's own client is written in Python, so accept Python's numbers.
     let rewritten = crate::predict::without_python_numbers(body);
     let body = rewritten.as_deref().unwrap_or(body);
     let one_of =
@@ -150,8 +150,7 @@ pub(super) fn json_body(signature: &Signature, body: &[u8]) -> Result<(Batch, Fo
         let names: Vec<_> = fields.keys().map(|name| crate::predict::shorten(name)).collect();
         return Err(fault(one_of, format!("{names:?}"), false));
     };
-    // Parameters are for models that generate; an ONNX graph has none. As MLflow does, they are
-    // passed over.
+    // Parameters are for generative models; an ONNX graph has none. They are ignored, as in MLflow.
     if let Some(other) = fields.keys().find(|name| *name != way && *name != "params") {
         return Err(fault(
             one_of,

@@ -1,4 +1,4 @@
-//! What a model puts out, to the body of an inference answer.
+//! Encoder from a model's outputs to the body of an inference response.
 
 use axum::{
     body::Body,
@@ -15,7 +15,7 @@ use crate::{
     with_elements,
 };
 
-/// Length of the JSON part of a body that has tensors as bytes behind it.
+/// Header with the length of the JSON part of a body, which binary tensors follow.
 pub(super) const HEADER_LENGTH: HeaderName =
     HeaderName::from_static("inference-header-content-length");
 
@@ -33,7 +33,7 @@ struct Output<'a> {
     name: &'a str,
     datatype: &'static str,
     shape: &'a [usize],
-    /// Only with a size in it: the C++ client refuses any other.
+    /// Present only with a size: the C++ client refuses empty parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<Parameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,16 +45,16 @@ struct Parameters {
     binary_data_size: usize,
 }
 
-/// The answer's body, and the length of its JSON part if bytes follow it.
+/// Body of a response, and the length of its JSON part if bytes follow it.
 pub(super) struct Encoded {
     pub(super) body: Vec<u8>,
     pub(super) json_length: Option<usize>,
 }
 
-/// Writes the outputs that were asked for.
+/// Writes the requested outputs.
 ///
 /// # Errors
-/// When one cannot be written as a tensor.
+/// Returns an error if an output is not a tensor or memory is insufficient.
 pub(super) fn write(
     signature: &Signature,
     inference: &Inference,
@@ -103,7 +103,7 @@ pub(super) fn write(
 }
 
 impl Encoded {
-    /// The answer without its coding.
+    /// Creates the response with these headers; the caller sets the content coding.
     pub(super) fn into_response(self, body: Body) -> Response {
         let mut response = Response::new(body);
         let content_type = match self.json_length {
@@ -118,8 +118,8 @@ impl Encoded {
     }
 }
 
-/// Maps as the numbers in them, one row each, in the order of the classes: the protocol has tensors
-/// only.
+/// Converts maps to one row of numbers each, in the order of the classes.
+/// The protocol has only tensors.
 fn as_tensor(value: &Value) -> Result<std::borrow::Cow<'_, Tensor>, V2Error> {
     Ok(match value {
         Value::Tensor(tensor) => std::borrow::Cow::Borrowed(tensor),

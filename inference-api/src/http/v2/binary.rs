@@ -1,10 +1,10 @@
-//! Tensors as raw bytes: little-endian, row-major; each string behind its length in four bytes.
+//! Binary tensors: little-endian and row-major; a four-byte length precedes each string.
 
 use half::{bf16, f16};
 
 use crate::model::{Buffer, Element};
 
-/// Bytes of one element; `None` for strings, whose lengths vary.
+/// Returns the bytes of one element; `None` for strings, whose lengths vary.
 pub(super) fn size_of(element: Element) -> Option<usize> {
     match element {
         Element::Bool | Element::Int8 | Element::Uint8 => Some(1),
@@ -15,10 +15,10 @@ pub(super) fn size_of(element: Element) -> Option<usize> {
     }
 }
 
-/// Reads all of `bytes` as elements of this type.
+/// Decodes all of `bytes` as elements of this type.
 ///
 /// # Errors
-/// What is wrong with them.
+/// Returns the reason why the bytes are invalid.
 pub(super) fn decode(element: Element, bytes: &[u8]) -> Result<Buffer, String> {
     if let Some(size) = size_of(element).filter(|size| !bytes.len().is_multiple_of(*size)) {
         return Err(format!(
@@ -69,7 +69,7 @@ fn strings(mut bytes: &[u8]) -> Result<Vec<String>, String> {
     Ok(strings)
 }
 
-/// One string. The runtime ends its strings at a NUL.
+/// Decodes one string. NUL is refused because the runtime ends its strings there.
 pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
     let wrong =
         |why: String| format!("an element of BYTES is a string here, UTF-8 without NUL: {why}");
@@ -80,7 +80,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
     }
 }
 
-/// Writes the elements to the end of `out`, and returns how many bytes they took.
+/// Appends the elements to `out` and returns their length in bytes.
 pub(super) fn encode(buffer: &Buffer, out: &mut Vec<u8>) -> usize {
     let before = out.len();
     macro_rules! numbers {
@@ -104,7 +104,7 @@ pub(super) fn encode(buffer: &Buffer, out: &mut Vec<u8>) -> usize {
         Buffer::Float64(v) => numbers!(v),
         Buffer::Text(v) => {
             for text in v {
-                // Longer strings than 4 GB do not fit into any body.
+                // A string longer than 4 GB does not fit into any body.
                 out.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
                 out.extend_from_slice(text.as_bytes());
             }

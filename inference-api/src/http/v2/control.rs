@@ -1,4 +1,4 @@
-//! The model repository extension: what there is, and loading and unloading at run time.
+//! Model repository extension: the index, and loading and unloading at run time.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ struct LoadRequest {
     parameters: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What a load request may ask for beside the load; neither means anything here.
+/// Parameters of a load request that are accepted and ignored.
 const HARMLESS: [&str; 1] = ["unload_dependents"];
 
 pub(super) async fn index(
@@ -100,14 +100,13 @@ pub(super) async fn unload(
     if blocking(move || server.repository.unload(&name)).await? {
         tracing::info!(model, "unloaded");
     }
-    // As Triton has it: what is not there is unloaded.
+    // As in Triton, unloading an absent model succeeds.
     Ok(StatusCode::OK.into_response())
 }
 
-/// Whether models may be loaded and unloaded by request, and whether this is a request that can be
-/// followed.
+/// Returns an error unless explicit control is on and the request is supported and same-origin.
 fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), V2Error> {
-    // A page from elsewhere can make a browser send this without being asked for leave.
+    // A browser sends such a cross-origin request without a preflight.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     if let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
         && origin.split_once("://").is_none_or(|(_, authority)| authority != host)
@@ -132,7 +131,7 @@ fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), 
     }
 }
 
-/// Clients send an empty body as often as `{}`.
+/// Parses a body as JSON; clients send an empty body as often as `{}`.
 fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, V2Error> {
     if body.is_empty() {
         return Ok(T::default());
@@ -141,7 +140,7 @@ fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, V2Err
         .map_err(|e| V2Error::bad_request(format!("failed to parse the request JSON buffer: {e}")))
 }
 
-/// A worker answers thousands of requests in the time that a model takes to load.
+/// Runs `work` off the worker, which answers thousands of requests while a model loads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, V2Error> {

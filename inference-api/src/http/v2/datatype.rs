@@ -1,8 +1,8 @@
-//! The protocol's names of element types.
+//! Element type names of the protocol.
 
 use crate::model::Element;
 
-/// As in `"datatype": "FP32"`.
+/// Returns the name used in `"datatype": "FP32"`.
 pub(super) fn name(element: Element) -> &'static str {
     match element {
         Element::Bool => "BOOL",
@@ -22,7 +22,7 @@ pub(super) fn name(element: Element) -> &'static str {
     }
 }
 
-/// As in a model configuration's `"data_type": "TYPE_FP32"`.
+/// Returns the name used in a model configuration's `"data_type": "TYPE_FP32"`.
 pub(super) fn config_name(element: Element) -> String {
     match element {
         Element::Text => "TYPE_STRING".to_owned(),

@@ -1,4 +1,4 @@
-//! What is wrong, as the protocol's clients read it: `{"error": "…"}`.
+//! Errors in the protocol's format: `{"error": "…"}`.
 
 use axum::{
     Json,
@@ -13,12 +13,12 @@ use crate::{
     repository::{RepositoryError, Unknown},
 };
 
-/// A status and what the client is told.
+/// Status and message for the client.
 #[derive(Debug)]
 pub(in crate::http) struct V2Error {
     pub(in crate::http) status: StatusCode,
     pub(in crate::http) message: String,
-    /// Whether the same request may succeed a little later.
+    /// True if the same request may succeed a little later.
     pub(in crate::http) retry: bool,
 }
 
@@ -40,7 +40,7 @@ impl From<Unknown> for V2Error {
 
 impl From<ApiError> for V2Error {
     fn from(error: ApiError) -> Self {
-        // The protocol's clients know 400 for whatever a request has wrong.
+        // The protocol's clients expect 400 for every invalid request.
         let status = match error.status() {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
             other => other,

@@ -1,5 +1,5 @@
-//! What is asked for under `/v2` and is not there, in the protocol's words: its clients read
-//! `{"error": "…"}` and nothing else.
+//! Responses for missing paths and methods under `/v2`.
+//! The protocol's clients read only `{"error": "…"}`.
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, header},
@@ -9,17 +9,17 @@ use percent_encoding::percent_decode_str;
 
 use super::error::V2Error;
 
-/// Whether a path is this protocol's.
+/// Returns true if the path belongs to this protocol.
 pub(in crate::http) fn is_ours(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
 }
 
-/// Whether a path under `/v2` names something that no name can be.
+/// Returns true if a path under `/v2` does not decode to UTF-8, so that it names nothing.
 pub(in crate::http) fn is_unreadable(path: &str) -> bool {
     is_ours(path) && percent_decode_str(path).decode_utf8().is_err()
 }
 
-/// The answer where there is no such path.
+/// Returns the response for a path that does not exist.
 pub(in crate::http) fn no_path(path: &str) -> Response {
     let message = match extension(path) {
         Some((name, instead)) => {
@@ -30,7 +30,7 @@ pub(in crate::http) fn no_path(path: &str) -> Response {
     V2Error::new(StatusCode::NOT_FOUND, message).into_response()
 }
 
-/// The answer where the path has another method.
+/// Returns the response for a path that has another method.
 pub(in crate::http) fn no_method(method: &Method, path: &str, allowed: &'static str) -> Response {
     let message = format!("{path} has no {method}, only {allowed}");
     let mut response = V2Error::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
@@ -38,7 +38,7 @@ pub(in crate::http) fn no_method(method: &Method, path: &str, allowed: &'static 
     response
 }
 
-/// The extension of Triton's that a path belongs to, and what there is in its place.
+/// Returns the Triton extension that a path belongs to, and its replacement here.
 fn extension(path: &str) -> Option<(&'static str, &'static str)> {
     let rest = path.strip_prefix("/v2/")?;
     let in_model = rest

@@ -1,4 +1,4 @@
-//! What the server and its models say about themselves.
+//! Metadata of the server and its models.
 
 use axum::{
     Json,
@@ -16,7 +16,7 @@ use crate::{
     repository::Unknown,
 };
 
-/// A model and, where the path names one, its version.
+/// Model and, if the path has one, version.
 #[derive(Deserialize)]
 pub(super) struct Target {
     model: String,
@@ -39,7 +39,7 @@ struct TensorMetadata<'a> {
     shape: Vec<i64>,
 }
 
-/// Rows that clients are told to send at once, at most; more are taken too.
+/// Batch size announced to clients; larger batches are accepted too.
 const MAX_BATCH_SIZE: usize = 64;
 const PLATFORM: &str = "onnxruntime_onnx";
 
@@ -124,14 +124,14 @@ pub(super) async fn config(
     .into_response())
 }
 
-/// Whether every input and output has a first dimension that is open: the batch.
+/// Returns true if every input and output has a variable first dimension: the batch.
 fn has_batch(signature: &Signature) -> bool {
     signature.inputs.iter().all(|port| port.dims.first() == Some(&None))
         && tensors_out(signature)
             .all(|port| port.kind == Kind::Maps || port.dims.first() == Some(&None))
 }
 
-/// What the protocol can name: a sequence is no tensor.
+/// Returns the outputs that the protocol can represent: a sequence is not a tensor.
 fn tensors_out(signature: &Signature) -> impl Iterator<Item = &Port> {
     signature.outputs.iter().filter(|port| port.kind.is_tensor_like())
 }
@@ -140,7 +140,7 @@ fn tensor(port: &Port) -> TensorMetadata<'_> {
     TensorMetadata { name: &port.name, datatype: datatype::name(port.element), shape: dims(port) }
 }
 
-/// -1 where a dimension may vary. Maps are given as one row of numbers for each.
+/// Returns the dimensions; -1 for a variable one. A map counts as one row of numbers.
 fn dims(port: &Port) -> Vec<i64> {
     if port.kind == Kind::Maps {
         return vec![-1, -1];

@@ -1,5 +1,5 @@
-//! The Open Inference Protocol (KServe V2) with Triton's binary tensors, configuration, statistics
-//! and repository.
+//! Open Inference Protocol (KServe V2) with Triton's binary tensors, configuration, statistics and
+//! repository extensions.
 
 mod answer;
 mod binary;
@@ -32,7 +32,7 @@ use crate::{
     model::{Signature, Tensor},
 };
 
-/// All of its paths; inference goes by without them.
+/// Returns all routes of the protocol; inference bypasses the router.
 pub(super) fn routes() -> Router<SharedWorker> {
     let of_model = |rest: &str| {
         [
@@ -66,7 +66,7 @@ pub(super) fn routes() -> Router<SharedWorker> {
     router
 }
 
-/// The model and version that `POST` on this path runs, if it is one that runs a model.
+/// Returns the model and version that a `POST` to this path runs; `None` for other paths.
 pub(super) fn infer_target(path: &str) -> Option<(&str, Option<&str>)> {
     let middle = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
     let mut parts = middle.split('/');
@@ -77,12 +77,12 @@ pub(super) fn infer_target(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// An error in this protocol's words.
+/// Returns the error in this protocol's format.
 pub(super) fn refusal(error: ApiError) -> Response {
     V2Error::from(error).into_response()
 }
 
-/// Runs a model, and counts the answer.
+/// Runs a model and counts the response.
 pub(super) async fn infer<B>(worker: &Worker, parts: &Parts, body: B) -> Response
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
@@ -113,7 +113,7 @@ where
     drop(body);
     let parse = begun.elapsed();
     let inputs = std::mem::take(&mut inference.inputs);
-    // Where the file fixes a batch size, the shapes were checked against it: it is run once.
+    // A fixed batch size was checked against the shapes, so the model runs once.
     let given = inputs.first().and_then(|t| t.shape.first()).copied().unwrap_or(1);
     let rows = served.signature.fixed_batch.unwrap_or(given);
     let run = worker.run(&served, inputs, rows).await?;
@@ -126,7 +126,7 @@ where
     Ok(response)
 }
 
-/// Reads a request's inputs and no more of it.
+/// Reads only the inputs of a request.
 pub(super) fn read_inputs(
     signature: &Signature,
     body: &[u8],

@@ -1,14 +1,13 @@
-//! A body that is one tensor's bytes and nothing else, as Triton takes it: what the bytes are is
-//! worked out from the model.
+//! Raw bodies, as in Triton: the bytes of one tensor, whose shape follows from the model.
 
 use super::{binary, datatype, error::V2Error, request::Inference};
 use crate::model::{Buffer, Element, Port, Signature, Tensor};
 
-/// Reads the whole body as the model's one input. All outputs are answered as bytes.
+/// Reads the whole body as the model's only input. All tensor outputs are returned as bytes.
 ///
 /// # Errors
-/// When the model does not tell what the bytes are: it has several inputs, or more than one
-/// dimension is open.
+/// Returns an error if the model has several inputs or more than one variable dimension.
+/// Returns an error if the bytes do not fit the input.
 pub(super) fn read(signature: &Signature, body: &[u8]) -> Result<Inference, V2Error> {
     let refused = |why: String| {
         V2Error::bad_request(format!(
@@ -40,7 +39,7 @@ pub(super) fn read(signature: &Signature, body: &[u8]) -> Result<Inference, V2Er
     Ok(Inference { id: None, inputs: vec![Tensor { shape, data }], outputs })
 }
 
-/// A string's length is not told, so that all of the body is one.
+/// Returns the shape of a single string: the body has no lengths, so it is one element.
 fn one_element(port: &Port) -> Result<Vec<usize>, String> {
     match port.dims.iter().all(|dim| dim.is_none_or(|dim| dim == 1)) {
         true => Ok(vec![1; port.dims.len()]),
@@ -52,7 +51,7 @@ fn one_element(port: &Port) -> Result<Vec<usize>, String> {
     }
 }
 
-/// The shape that so many elements have.
+/// Returns the shape of `count` elements.
 fn shape(port: &Port, count: usize) -> Result<Vec<usize>, String> {
     if port.dims.iter().filter(|dim| dim.is_none()).count() > 1 {
         return Err(format!(

@@ -1,4 +1,4 @@
-//! The body of an inference request, to tensors.
+//! Decoder from the body of an inference request to tensors.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use crate::{
     predict::flat,
 };
 
-/// A request that the model can run.
+/// Request that the model can run.
 #[derive(Debug)]
 pub(super) struct Inference {
-    /// Given back with the answer.
+    /// Identifier that the response repeats.
     pub(super) id: Option<String>,
-    /// In the model's order.
+    /// Tensors in the model's order.
     pub(super) inputs: Vec<Tensor>,
-    /// Which outputs are wanted, by index, and whether as bytes.
+    /// Requested outputs: index, and true for bytes.
     pub(super) outputs: Vec<(usize, bool)>,
 }
 
@@ -69,7 +69,7 @@ struct TensorParameters {
     classification: Option<serde::de::IgnoredAny>,
 }
 
-/// A field that is null is one that is not there: clients in typed languages write all of them.
+/// Reads null as a missing field: clients in typed languages write all fields.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -78,11 +78,13 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a body whose first `header` bytes are JSON, and whose rest are tensors as bytes. With
-/// `one_batch` all inputs have to have as many rows.
+/// Reads a body whose first `header` bytes are JSON and whose rest is binary tensors.
+///
+/// Without `header` all of the body is JSON.
+/// With `one_batch`, all inputs must have the same number of rows.
 ///
 /// # Errors
-/// With what is wrong, and where.
+/// Returns what is wrong, and where.
 pub(super) fn read(
     signature: &Signature,
     body: &[u8],
@@ -145,7 +147,7 @@ fn inputs(
     slots.into_iter().zip(&signature.inputs).map(missing).collect()
 }
 
-/// The first dimension of every input is the batch, and there is one batch.
+/// Checks that the first dimension, the batch, is the same in every input.
 fn same_batch(signature: &Signature, tensors: &[Tensor]) -> Result<(), V2Error> {
     let mut sizes = tensors.iter().filter_map(|t| t.shape.first());
     let first = sizes.next();
@@ -207,10 +209,10 @@ fn tensor(
     Ok(Tensor { shape, data })
 }
 
-/// What the other dimensions of a tensor may come to in which one is 0.
+/// Largest product of the non-zero dimensions of an empty tensor.
 const MOST_OF_NOTHING: usize = 1 << 16;
 
-/// The shape, if the model takes it, and the number of its elements.
+/// Returns the shape and its number of elements if the model accepts it.
 fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize), V2Error> {
     let refused = || {
         let wanted: Vec<i64> =
@@ -235,8 +237,7 @@ fn shape(port: &Port, given: &[i64], model: &str) -> Result<(Vec<usize>, usize),
         extent = extent.checked_mul(size.max(1)).ok_or_else(refused)?;
         shape.push(size);
     }
-    // A tensor of nothing costs its sender nothing, and may make the model put out what its other
-    // dimensions say.
+    // An empty tensor costs its sender nothing but may make the model allocate the other sizes.
     if count == 0 && extent > MOST_OF_NOTHING {
         return Err(refused());
     }
@@ -278,7 +279,7 @@ fn outputs(signature: &Signature, request: &Body<'_>) -> Result<Vec<(usize, bool
     };
     let outputs: Vec<(usize, bool)> =
         request.outputs.iter().map(wanted).collect::<Result<_, _>>()?;
-    // Else a small request could ask for a large answer many times over.
+    // Repeated outputs would let a small request produce a huge response.
     let mut seen = vec![false; signature.outputs.len()];
     match outputs.iter().find(|(index, _)| std::mem::replace(&mut seen[*index], true)) {
         Some((index, _)) => Err(V2Error::bad_request(format!(

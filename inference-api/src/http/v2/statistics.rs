@@ -13,7 +13,7 @@ use crate::{
     repository::{Served, Tally, Unknown},
 };
 
-/// A model and, where the path names one, its version.
+/// Model and, if the path has one, version.
 #[derive(Deserialize)]
 pub(super) struct Target {
     model: String,
@@ -44,7 +44,7 @@ struct InferenceStatistics {
     compute_input: Count,
     compute_infer: Count,
     compute_output: Count,
-    /// There is no cache.
+    /// Always zero: the server has no cache.
     cache_hit: Count,
     cache_miss: Count,
 }
@@ -108,7 +108,7 @@ fn of(served: &Served) -> ModelStatistics {
             cache_hit: Count::default(),
             cache_miss: Count::default(),
         },
-        // Reading and writing are done request by request here, and so have no batch.
+        // Decoding and encoding are done per request, so they have no batch times.
         batch_stats: statistics
             .batches
             .into_iter()

@@ -1,9 +1,10 @@
-//! The one place that names `ort`.
+//! ONNX Runtime: the only module that uses `ort`.
 //!
-//! Intra-op threads are always 1 and never spin: a worker is a thread with a session of its own, so
-//! parallelism comes from workers, whose number follows the CPU quota. Left alone, ONNX Runtime
-//! sizes its pool by the host's cores and ignores quotas (onnxruntime#29510), which under a quota
-//! burns each period in its first milliseconds.
+//! Each session has one intra-op thread, which never spins.
+//! Parallelism comes from workers, each a thread with its own session.
+//! Their number follows the CPU quota.
+//! By default, ONNX Runtime sizes a pool by host cores and ignores quotas (onnxruntime#29510).
+//! Under a quota, such a pool uses up each period in its first milliseconds.
 
 mod values;
 
@@ -20,59 +21,59 @@ use ort::{
 
 use super::{Element, LoadError, RunError, Tensor, Value, kind_of_file::stranger};
 
-/// ONNX Runtime, loaded.
+/// Loaded ONNX Runtime library.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
     library: PathBuf,
 }
 
-/// An input or output of a model; a dimension that may vary is `None`.
+/// Input or output of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Port {
-    /// Its name in the ONNX file.
+    /// Name in the ONNX file.
     pub name: String,
-    /// What it holds.
+    /// Kind of value.
     pub kind: Kind,
-    /// Type of its elements; for `Maps` of their values, and text for a `Map`.
+    /// Element type; for `Maps` that of the values, for a `Map` text.
     pub element: Element,
-    /// Dimensions, the batch first; for a `Sequence` those of its tensors, for a `Map` that one is
-    /// all a run takes, and none for `Maps`.
+    /// Dimensions, the batch first; `None` for a variable one.
+    ///
+    /// A `Sequence` has those of its tensors, a `Map` the fixed batch of 1, `Maps` none.
     pub dims: Vec<Option<usize>>,
 }
 
-/// What an input or output holds.
+/// Kind of value of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A tensor.
+    /// Tensor.
     Tensor,
-    /// One map from a key to a number, an input of scikit-learn's `DictVectorizer`: it travels as
-    /// JSON text.
+    /// Map from a key to a number, the input of scikit-learn's `DictVectorizer`, sent as JSON text.
     Map {
-        /// Whether keys are whole numbers, and not names.
+        /// True if keys are integers, not names.
         by_number: bool,
-        /// The type of the values.
+        /// Type of the values.
         value: Element,
     },
-    /// A map a row: an output of `ZipMap`.
+    /// One map per row, the output of `ZipMap`.
     Maps,
-    /// Tensors in a row, as several labels' probabilities are put out.
+    /// Sequence of tensors, as multi-label classifiers return probabilities.
     Sequence,
 }
 
 impl Kind {
-    /// Whether what it holds is a tensor to clients that know nothing else.
+    /// Returns true if clients that know only tensors can receive this kind.
     pub fn is_tensor_like(self) -> bool {
         self != Self::Sequence
     }
 }
 
-/// A model loaded for one worker.
+/// Model loaded for one worker.
 pub struct LoadedModel {
     session: Session,
-    /// In the file's order.
+    /// Inputs in the file's order.
     pub inputs: Vec<Port>,
-    /// In the file's order.
+    /// Outputs in the file's order.
     pub outputs: Vec<Port>,
 }
 
@@ -89,7 +90,7 @@ impl Runtime {
         Ok(Self { environment, library: library.to_owned() })
     }
 
-    /// Where it was loaded from.
+    /// Returns the path of the loaded library.
     pub fn library(&self) -> &Path {
         &self.library
     }
@@ -97,11 +98,11 @@ impl Runtime {
     /// Loads a model into a session of its own.
     pub fn open(&self, model: &Path) -> Result<LoadedModel, LoadError> {
         let failed = |reason: String| LoadError::Model { path: model.to_owned(), reason };
-        // The runtime would say "system error number 13".
+        // Check first: the runtime would only report "system error number 13".
         if let Err(source) = std::fs::File::open(model) {
             return Err(LoadError::unreadable(model, source));
         }
-        // Of a file that is something else the runtime says that parsing it failed.
+        // For a file of another type, the runtime would only report that parsing failed.
         let session = open_session(&self.environment, model)
             .map_err(|e| failed(stranger(model).unwrap_or_else(|| plain(&e))))?;
         let inputs = ports(session.inputs(), input_kind, "input").map_err(failed)?;
@@ -111,8 +112,7 @@ impl Runtime {
 }
 
 impl LoadedModel {
-    /// Runs the model once. `tensors` are in the order of `inputs`; the answer is in the order of
-    /// `outputs`.
+    /// Runs the model once; `tensors` are in the order of `inputs`, results in that of `outputs`.
     pub fn run(&mut self, tensors: Vec<Tensor>) -> Result<Vec<Value>, RunError> {
         let inputs = self
             .inputs
@@ -136,7 +136,7 @@ impl LoadedModel {
     }
 }
 
-/// What the runtime says where it gets no memory; it has no code for that.
+/// Messages of the runtime for failed allocations, which have no error code.
 const NO_MEMORY: [&str; 3] = ["Failed to allocate memory", "bad_alloc", "bad allocation"];
 
 fn run_error(error: &ort::Error) -> RunError {
@@ -147,13 +147,15 @@ fn run_error(error: &ort::Error) -> RunError {
     }
 }
 
-/// The runtime's words without the places in its source code, which mean nothing to who reads them.
+/// Returns the runtime's message without its source locations, which do not help users.
 fn plain(error: &ort::Error) -> String {
     in_words(&error.to_string())
 }
 
-/// A place is a path, a line and, as far as the end of its parameters, a function:
-/// `/onnxruntime_src/a.cc:85 f(const x&) The words`. Lines become one.
+/// Removes source locations and line breaks from a message.
+///
+/// A location is a path, a line and a function up to the end of its parameters:
+/// `/onnxruntime_src/a.cc:85 f(const x&) The message`.
 fn in_words(text: &str) -> String {
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     while let Some(from) = text.find("/onnxruntime_src/") {
@@ -169,7 +171,7 @@ fn in_words(text: &str) -> String {
     }
 }
 
-/// What models of texts need, whose tokens the runtime compares by a locale.
+/// Advice for text models, whose tokens the runtime compares by locale.
 const LOCALE: &str = "models of texts need the locale en_US.UTF-8: localedef -i en_US -f UTF-8 \
     en_US.UTF-8 (of Debian's locales and libc-bin), or \
                       LOCPATH for a folder that has it";
@@ -178,7 +180,7 @@ fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session>
     Session::builder(environment)?
         .with_intra_threads(1)?
         .with_intra_op_spinning(false)?
-        // Batch sizes vary from request to request, and a plan is kept for each size that was seen.
+        // Batch sizes vary between requests, and the runtime would keep a plan for each size.
         .with_memory_pattern(false)?
         .commit_from_file(model)
 }

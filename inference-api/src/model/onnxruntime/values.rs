@@ -1,4 +1,4 @@
-//! Tensors, maps and sequences, to the runtime's values and back.
+//! Conversion of tensors, maps and sequences to and from the runtime's values.
 
 use ort::{
     session::SessionInputValue,
@@ -8,7 +8,7 @@ use ort::{
 use super::{Kind, Port};
 use crate::model::{Buffer, Element, Key, RunError, Tensor, Value, room};
 
-/// What the input takes, made of a tensor.
+/// Converts a tensor to the value of an input.
 pub(super) fn to_ort(port: &Port, tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
     if let Kind::Map { by_number, value } = port.kind {
         return map(&port.name, (by_number, value), &tensor);
@@ -39,7 +39,7 @@ pub(super) fn to_ort(port: &Port, tensor: Tensor) -> ort::Result<SessionInputVal
     }
 }
 
-/// What the output holds.
+/// Converts the value of an output.
 pub(super) fn from_ort(port: &Port, value: &DynValue) -> Result<Value, RunError> {
     let failed = |e: ort::Error| super::run_error(&e);
     match port.kind {
@@ -86,8 +86,7 @@ fn tensor(element: Element, value: &DynValue) -> Result<Tensor, RunError> {
     })
 }
 
-/// A copy that fails where there is no room for it: a model may put out more than a request has any
-/// right to.
+/// Copies `data`, or fails if memory is insufficient: a model's output may be unreasonably large.
 fn copy<T: Copy>(data: &[T]) -> Result<Vec<T>, RunError> {
     let mut copy = room(data.len())?;
     copy.extend_from_slice(data);
@@ -98,8 +97,9 @@ fn dims(shape: &Shape) -> Vec<usize> {
     shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect()
 }
 
-/// In the order of the keys, which is that of the classes: converters sort both, and the runtime's
-/// order is its own.
+/// Returns the maps sorted by key, which is the order of the classes.
+///
+/// Converters sort both; the runtime returns keys in an order of its own.
 fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(Key, f32)>>> {
     let rows = value.try_extract_sequence::<ort::value::DynValueTypeMarker>()?;
     rows.iter()
@@ -117,7 +117,7 @@ fn maps(value: &DynValue) -> ort::Result<Vec<Vec<(Key, f32)>>> {
         .collect()
 }
 
-/// A map from the JSON text of an object: `{"name": 1.5}`.
+/// Parses a map from the JSON text of an object: `{"name": 1.5}`.
 fn map(
     name: &str,
     (by_number, value): (bool, Element),

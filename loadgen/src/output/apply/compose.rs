@@ -1,12 +1,12 @@
-//! `compose.yaml` with the limits that were found.
+//! `compose.yaml` with the limits of the result.
 
 use orchestrator::MOST_PIDS;
 use sizing::trial::Point;
 
 use super::{NO_HEALTH_CHECK, Source, comments, memory, quoted};
 
-/// A Compose file that starts what was measured with the limits of `point`. One replica is
-/// published on 8000 of the loopback interface, several on a range from there.
+/// Returns a Compose file that starts the measured service with the limits of `point`. One replica
+/// is published on port 8000 of the loopback interface, several on a range from there.
 pub fn file(source: &Source, point: Point) -> String {
     if let Some(service) = &source.service {
         return beside(service, point);
@@ -58,9 +58,9 @@ pub fn file(source: &Source, point: Point) -> String {
     text
 }
 
-/// What is to be said beside the file of the project whose service was varied. That may say limits
-/// in either of Compose's two ways, and Compose refuses a project in which the two differ, and an
-/// Engine one with both of its ways for CPU: all are said.
+/// Returns an override for the Compose file of a service that was varied in place. That file may
+/// set limits in either of Compose's two ways. Compose refuses a project in which they differ, and
+/// an Engine refuses both of its ways for CPU, so the override sets all of them.
 fn beside(service: &str, point: Point) -> String {
     format!(
         "# Written by loadgen sweep: the smallest limits found, to be said beside the project's \
@@ -76,7 +76,7 @@ fn beside(service: &str, point: Point) -> String {
     )
 }
 
-/// Limits; trials swap nothing.
+/// Returns the limits, without swap as in the trials.
 fn deploy(point: Point) -> String {
     let memory = memory(point.limits.memory_bytes, "M");
     format!(
@@ -87,7 +87,7 @@ fn deploy(point: Point) -> String {
     )
 }
 
-/// A string in which Compose finds no variables.
+/// Quotes a string without variables of Compose.
 fn literal(text: &str) -> String {
     quoted(&text.replace('$', "$$"))
 }

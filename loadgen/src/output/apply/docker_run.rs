@@ -1,12 +1,12 @@
-//! The command that starts one replica.
+//! Command line that starts one replica.
 
 use orchestrator::MOST_PIDS;
 use sizing::trial::Point;
 
 use super::{NO_HEALTH_CHECK, Source, comments, memory};
 
-/// `docker run …` with the limits of `point`, for one replica, published on 8000 of the loopback
-/// interface; before it, as comments of a shell's, what is to be known of it.
+/// Returns `docker run …` for one replica with the limits of `point`, published on port 8000 of the
+/// loopback interface, after shell comments with warnings.
 pub fn line(source: &Source, point: Point) -> String {
     let limits = point.limits;
     let memory = memory(limits.memory_bytes, "m");
@@ -31,7 +31,7 @@ pub fn line(source: &Source, point: Point) -> String {
     format!("{}{}{}", source.warning(), comments("", &NO_HEALTH_CHECK), words.join(" "))
 }
 
-/// A word of a shell's.
+/// Quotes a word for a shell.
 fn shell(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {

@@ -1,19 +1,20 @@
-//! A Kubernetes manifest.
+//! Kubernetes manifest with the limits of the result.
 
 use sizing::trial::{Point, Trial};
 
 use super::{Source, comments, memory, quoted};
 
-/// Of the limit: where nothing was measured, and at most. The smallest limits are used up with all
-/// users, and an autoscaler that waits for all of a request never acts.
+/// Target utilization of the limit if none was measured, and its maximum. All users use up the
+/// smallest limits, and an autoscaler that waits for the whole request never acts.
 const UTILIZATION: f64 = 0.8;
-/// Replicas that the autoscaler may make of each one that was needed.
+/// Factor from the minimum to the maximum of the autoscaler's replicas.
 const MOST: u32 = 4;
 
-/// A Deployment with requests and limits, a Service and a HorizontalPodAutoscaler that keeps the
-/// utilization at which the objective was held, as `confirmation` measured it, or somewhat less.
-/// Pods on nodes of their own do not share their files' pages: each gets `alone_bytes` of memory,
-/// what fewer replicas needed each, where that is known and more.
+/// Returns a Deployment with requests and limits, a Service and a HorizontalPodAutoscaler.
+///
+/// The autoscaler keeps the utilization at which the objective held, as `confirmation` measured it,
+/// or somewhat less. Pods on nodes of their own do not share file pages. So each gets `alone_bytes`
+/// of memory, the need of each of fewer replicas, if it is known and larger.
 pub fn file(
     source: &Source,
     point: Point,
@@ -134,8 +135,8 @@ pub fn file(
     text
 }
 
-/// The image by its digest, or with a tag: of one without either Kubernetes takes the latest, and
-/// asks for it at every start.
+/// Returns the image by its digest, or with a tag. For an image with neither, Kubernetes would use
+/// the latest one and ask for it at every start.
 fn pinned(source: &Source) -> String {
     let image = source.image();
     let name = image.rsplit('/').next().unwrap_or(image);
@@ -146,7 +147,7 @@ fn pinned(source: &Source) -> String {
     }
 }
 
-/// Lines that say who runs, where that is a number: Kubernetes takes no names.
+/// Returns the lines that set a numeric user and group; Kubernetes accepts no names.
 fn run_as(user: &str) -> String {
     let (user, group) =
         user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
@@ -160,7 +161,7 @@ fn run_as(user: &str) -> String {
     line("runAsUser", user) + &group.map(|group| line("runAsGroup", group)).unwrap_or_default()
 }
 
-/// A string in which Kubernetes finds no `$(NAME)`.
+/// Quotes a string without `$(NAME)` references of Kubernetes.
 fn literal(text: &str) -> String {
     quoted(&text.replace("$(", "$$("))
 }

@@ -1,5 +1,5 @@
-//! What was found, ready to be applied: as a Compose file, a Kubernetes manifest and a command
-//! line. Each starts what the trials started, the way they started it.
+//! Manifests for the result: a Compose file, a Kubernetes manifest and a command line. Each starts
+//! replicas in the same way as the trials.
 
 pub mod compose;
 pub mod docker_run;
@@ -9,47 +9,48 @@ use std::path::{Path, PathBuf};
 
 use orchestrator::Rights;
 
-/// For files of a sweep over processes: what is to be known before they are used.
+/// Warning in manifests from a sweep over processes.
 const OF_PROCESSES: [&str; 2] = [
     "The limits were found for processes on the host. In a container the pages of program and \
         library count too:",
     "sweep the image itself (--image) before relying on them here.",
 ];
-/// Why the image's health check is off.
+/// Reason why the image's health check is off.
 const NO_HEALTH_CHECK: [&str; 2] = [
     "As it was measured, without the image's health check: that runs inside the container, every \
         few seconds, and is",
     "charged to these limits. At a tenth of a processor it is most of what is used.",
 ];
 
-/// What was measured.
+/// Workload that was measured.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
-    /// The image; none where processes were measured.
+    /// Image; none for processes.
     pub image: Option<String>,
-    /// What registries call that image, `name@sha256:…`; none of one that was never in a registry.
+    /// Registry digest of the image, `name@sha256:…`; none for an image that was never in a
+    /// registry.
     pub digest: Option<String>,
     /// Capabilities and user of the containers.
     pub rights: Rights,
-    /// What the program in it was told; nothing where that was left to the image.
+    /// Arguments of the program; empty for the image's own.
     pub args: Vec<String>,
-    /// The port that the program in it listens on.
+    /// Port of the program.
     pub port: u16,
-    /// Variables of the replicas.
+    /// Environment variables of the replicas.
     pub env: Vec<(String, String)>,
-    /// What was mounted, read-only: here, and inside.
+    /// Read-only mounts: the path here and the path in the container.
     pub mounts: Vec<(PathBuf, PathBuf)>,
-    /// How many files a replica might have open; 0 where that was left to the machine.
+    /// Open-file limit of a replica; 0 for the machine's own.
     pub open_files: u64,
-    /// Where a replica says that it is ready.
+    /// Path of the readiness check.
     pub ready_path: String,
-    /// The Compose service that was varied in place: its own file says all but the limits.
+    /// Compose service that was varied in place; its own file sets everything except the limits.
     pub service: Option<String>,
 }
 
 impl Source {
-    /// The files that start it. None is for Kubernetes where a service was varied in place: its
-    /// image may be known by its id alone.
+    /// Returns the names of the manifests. There is none for Kubernetes if a service was varied in
+    /// place, since its image may be known only by id.
     pub fn files(&self) -> &'static [&'static str] {
         match self.service {
             Some(_) => &["compose.yaml"],
@@ -57,41 +58,41 @@ impl Source {
         }
     }
 
-    /// The image that is to be started: of processes, the one that has the same program.
+    /// Returns the image to start; for processes, the one with the same program.
     fn image(&self) -> &str {
         self.image.as_deref().unwrap_or("inference-api")
     }
 
-    /// Comments on where the limits come from, if that is not where they go.
+    /// Returns comments with a warning, if the limits were found for processes.
     fn warning(&self) -> String {
         if self.image.is_none() { comments("", &OF_PROCESSES) } else { String::new() }
     }
 }
 
-/// A model and, where it has one, its sidecar: here, and where containers find them.
+/// Returns the mounts for a model and its sidecar, if it has one: the path here and the path in the
+/// container.
 pub fn model_mounts(model: &Path) -> Vec<(PathBuf, PathBuf)> {
     let sidecar = Some(model.with_extension("json")).filter(|sidecar| sidecar.is_file());
     let files = std::iter::once(model.to_owned()).chain(sidecar);
     files.map(|file| (file.clone(), inside(&file).into())).collect()
 }
 
-/// Where a container finds a file that is mounted for it.
+/// Returns the path of a mounted file in the container.
 pub fn inside(file: &Path) -> String {
     format!("/mounted/{}", file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
 }
 
-/// Lines of comment, in YAML as in a shell.
+/// Formats comment lines, in YAML and in a shell.
 fn comments(indent: &str, lines: &[&str]) -> String {
     lines.iter().map(|line| format!("{indent}# {line}\n")).collect()
 }
 
-/// Memory as people write it, `32Mi`, with the unit that a tool has for 2^20 bytes; in bytes where
-/// it is no whole number of them.
+/// Formats memory like `32Mi`, with a tool's unit for 2^20 bytes; in bytes if it is not a multiple.
 fn memory(bytes: u64, mebi: &str) -> String {
     if bytes.is_multiple_of(1 << 20) { format!("{}{mebi}", bytes >> 20) } else { bytes.to_string() }
 }
 
-/// A JSON string is a YAML string, whatever is in it.
+/// Quotes a string for YAML, in which every JSON string is valid.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -113,7 +114,8 @@ mod tests {
         assert_eq!(varied.files(), ["compose.yaml"]);
     }
 
-    /// `--model "/data/my model.onnx" --port 9000`, of an image or of a process.
+    /// Returns the source of `--model "/data/my model.onnx" --port 9000`, for an image or a
+    /// process.
     pub(super) fn model_at_9000(image: Option<&str>) -> Source {
         let args = ["serve", "--model", "/mounted/my model.onnx", "--bind", "0.0.0.0:9000"];
         Source {

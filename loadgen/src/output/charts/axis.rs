@@ -1,6 +1,6 @@
-//! Axes: from values to places in a picture, and where their ticks are.
+//! Axes: mapping of values to coordinates, and ticks.
 
-/// An axis, logarithmic or linear, between two places of a picture.
+/// An axis, logarithmic or linear, between two coordinates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Axis {
     low: f64,
@@ -21,7 +21,7 @@ impl Axis {
         Self { low, high, from, to, is_log: false }
     }
 
-    /// Returns the place of a value; of one beyond the axis, its end.
+    /// Returns the coordinate of a value, limited to the axis.
     pub fn at(&self, value: f64) -> f64 {
         let scaled = if self.is_log { value.max(f64::MIN_POSITIVE).ln() } else { value };
         let share = (scaled - self.low) / (self.high - self.low).max(f64::MIN_POSITIVE);
@@ -29,7 +29,7 @@ impl Axis {
     }
 
     /// Returns round values within the axis: 1, 2 and 5 times powers of ten, or about six steps of
-    /// a linear one.
+    /// a linear axis.
     pub fn ticks(&self) -> Vec<f64> {
         let (low, high) =
             if self.is_log { (self.low.exp(), self.high.exp()) } else { (self.low, self.high) };

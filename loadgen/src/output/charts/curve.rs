@@ -14,13 +14,13 @@ use super::{
 const SIZE: (f64, f64) = (900.0, 720.0);
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 870.0;
-/// Violation rates below this are drawn at it.
+/// Lowest violation rate on the chart; smaller rates are drawn at it.
 const LEAST_RATE: f64 = 1e-5;
 
-/// CPU limits up to so many times the edge are drawn.
+/// Highest CPU limit on the chart, as a multiple of the edge.
 const SHOWN: f64 = 3.0;
 
-/// A measurement that is drawn.
+/// A measurement on the chart.
 struct Mark {
     cpus: f64,
     ms: f64,
@@ -29,8 +29,8 @@ struct Mark {
     what: String,
 }
 
-/// Draws the curve of the cheapest replica count, or else of the first one that was measured;
-/// `None` where nothing was.
+/// Draws the curve of the cheapest replica count, or else of the first measured one; `None` without
+/// measurements.
 pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Option<String> {
     let cheapest = answer.cheapest(settings).map(|minimum| minimum.point.replicas);
     let known = answer
@@ -42,7 +42,7 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
             trial.spec.point.replicas == known.replicas && trial.spec.users == settings.max_users
         })
     };
-    // Far above the edge there is nothing to see.
+    // Points far above the edge carry no information.
     let lowest = mine().flat_map(|trial| {
         let readings = trial.readings.iter().map(|reading| reading.limits.cpus);
         readings.chain([trial.spec.point.limits.cpus]).map(orchestrator::Cpus::as_f64)
@@ -226,7 +226,7 @@ fn readings(probe: &Trial) -> Vec<Mark> {
     cpus.map(mark).collect()
 }
 
-/// The time at the objective's percentile; p95 without one.
+/// Returns the latency at the objective's percentile, or p95 without a latency limit.
 fn percentile(rates: &[ViolationRate], ms: &loadtest::measure::Percentiles) -> f64 {
     rates.iter().find_map(|rate| rate.quantile_ms).unwrap_or(ms.p95)
 }

@@ -1,4 +1,4 @@
-//! Demand: the least CPU by users.
+//! Demand chart: the least CPU by users.
 
 use loadtest::verdict::Verdict;
 use sizing::{sweep::Answer, trial::Settings};
@@ -10,7 +10,7 @@ use super::{
 
 const SIZE: (f64, f64) = (900.0, 520.0);
 
-/// Draws the least CPU by users; `None` where it was not measured.
+/// Draws the least CPU by users; `None` if it was not measured.
 pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
     let last = answer.demand.last()?;
     let most = answer.demand.iter().map(|point| point.cpus).fold(0.0, f64::max);
@@ -61,7 +61,7 @@ pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
     Some(frame.finish())
 }
 
-/// Without the noise of binary fractions.
+/// Formats a number without the noise of binary fractions.
 fn number(value: f64) -> String {
     format!("{}", (value * 1e4).round() / 1e4)
 }

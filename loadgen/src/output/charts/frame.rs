@@ -1,10 +1,11 @@
-//! What every picture has: a card, a title, panels with axes, and marks.
+//! Common parts of all charts: card, title, panels with axes, and marks.
 
 use loadtest::verdict::Verdict;
 
 use super::axis::Axis;
 
-/// Colours that are told apart by everybody (Okabe and Ito, 2008), each with a shape of its own.
+/// Style sheet with colours for colour-blind readers (Okabe and Ito, 2008); each colour also has
+/// its own shape.
 const STYLE: &str = "\
     .card{fill:#fcfcfd;stroke:#c9d1d9}.t{fill:#24292f;font:13px system-ui,sans-serif}.h{font-size:16px;font-weight:600}\
     .s{fill:#57606a;font-size:12px}.g{stroke:#d8dee4;stroke-width:1}.a{stroke:#8c959f;stroke-width:1}\
@@ -15,14 +16,14 @@ const STYLE: &str = "\
     .a{stroke:#6e7681}.probe{stroke:#b392f0}.dot,.edge{fill:#b392f0}.pass,.band{fill:#56b4e9}.fail{fill:#e69f00}.answer{stroke:#3fb950}\
     .slo{stroke:#ff7b72}}";
 
-/// A picture that grows.
+/// A chart under construction.
 pub(super) struct Frame {
     body: String,
     width: f64,
     height: f64,
 }
 
-/// A part of a picture with axes of its own.
+/// A part of a chart with axes of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel {
     pub x: Axis,
@@ -84,7 +85,7 @@ impl Frame {
         ));
     }
 
-    /// A trial: a filled circle if it passed, a cross if it failed, a ring otherwise.
+    /// Draws a trial: a filled circle if it passed, a cross if it failed, a ring otherwise.
     pub fn trial(&mut self, verdict: Verdict, (x, y): (f64, f64), what: &str) {
         let mark = match verdict {
             Verdict::Pass => {
@@ -120,7 +121,7 @@ impl Frame {
         for (value, label) in xs {
             let x = panel.x.at(*value);
             self.line("g", (x, panel.top), (x, panel.bottom));
-            // Labels that would touch are left out.
+            // Skip labels that would overlap.
             if x - last >= 8.0 * label.len() as f64 {
                 self.text(x, panel.bottom + 16.0, "s", "middle", label);
                 last = x;

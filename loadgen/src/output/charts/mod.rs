@@ -1,5 +1,5 @@
-//! Pictures as SVG: without scripts, readable on dark and light backgrounds, and by those who do
-//! not tell red from green.
+//! Charts as SVG: without scripts, readable on dark and light backgrounds and without telling red
+//! from green.
 
 mod axis;
 mod curve;

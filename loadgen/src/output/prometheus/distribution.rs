@@ -1,4 +1,4 @@
-//! A histogram with Prometheus' fixed buckets, filled from HDR histograms a second at a time.
+//! A histogram with fixed Prometheus buckets, filled from HDR histograms each second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,8 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// Upper bounds in seconds: 10 us to 50 s. Fixed, so that runs can be added and compared.
+/// Upper bounds of the buckets in seconds, 10 us to 50 s; fixed, so that runs can be added and
+/// compared.
 pub(super) const BOUNDS: [f64; 21] = [
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0,
@@ -16,7 +17,7 @@ pub(super) const BOUNDS: [f64; 21] = [
 
 const US_PER_SECOND: f64 = 1e6;
 
-/// Latencies since the start of the run. Clones are the same histogram.
+/// Latencies since the start of the run; clones share the histogram.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Distribution(Arc<Mutex<Counts>>);
 
@@ -24,12 +25,12 @@ pub(super) struct Distribution(Arc<Mutex<Counts>>);
 struct Counts {
     sum_s: f64,
     count: u64,
-    /// For each bound how many are above the bound before it and not above this one.
+    /// Counts by bucket: above the bound before, and not above this one.
     within: [u64; BOUNDS.len()],
 }
 
 impl Distribution {
-    /// Adds all of these. Their three digits decide which bucket a latency near a bound falls into.
+    /// Adds latencies. Their three digits decide the bucket of a latency near a bound.
     pub(super) fn add(&self, latencies: &Latencies) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let histogram = latencies.histogram();

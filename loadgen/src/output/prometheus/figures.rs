@@ -1,4 +1,4 @@
-//! What Prometheus is told of a run, under the words of Locust and k6: method, name, error.
+//! Prometheus metrics of a run, with the labels of Locust and k6: method, name, error.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ pub(super) struct Figures {
     registry: Registry,
     plan: Plan,
     scenario: Arc<Scenario>,
-    /// In the scenario's order.
+    /// Metrics of each task, in the scenario's order.
     tasks: Vec<TaskFigures>,
     failures: Family<FailureLabels, Counter>,
     users: Gauge,
@@ -63,7 +63,8 @@ struct TaskFigures {
 }
 
 impl Figures {
-    /// All zero, with every task of the scenario there already: a rate begins with a zero.
+    /// Creates all metrics at zero, with every task of the scenario, because a rate needs an
+    /// initial zero.
     pub(super) fn new(plan: Plan, scenario: Arc<Scenario>) -> Self {
         let mut registry = Registry::with_prefix("loadgen");
         let requests = Family::<TaskLabels, Counter>::default();
@@ -155,7 +156,7 @@ impl Figures {
         figures
     }
 
-    /// Takes an event in.
+    /// Updates the metrics from an event.
     pub(super) fn see(&self, event: &Event) {
         match event {
             Event::Load(LoadEvent::StepStarted { index, .. }) => self.begin_step(*index),
@@ -164,7 +165,7 @@ impl Figures {
         }
     }
 
-    /// The exposition, in OpenMetrics' text.
+    /// Renders the metrics in the OpenMetrics text format.
     pub(super) fn render(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;

@@ -1,5 +1,5 @@
-//! `GET /metrics` of a run that is under way, for Prometheus. A view like the others: it reads
-//! events, in a thread of its own.
+//! Prometheus endpoint `GET /metrics` of a running load test. It reads events like the other views,
+//! in a thread of its own.
 
 mod distribution;
 mod figures;
@@ -26,17 +26,17 @@ use tokio::task::JoinSet;
 use self::figures::Figures;
 use crate::{Error, event::Event};
 
-/// An address that is ours, and is served once there is a run.
+/// A bound address that serves metrics once a run starts.
 #[derive(Debug)]
 pub struct Prometheus {
     listener: TcpListener,
     addr: SocketAddr,
 }
 
-/// What serves a run's figures; it ends when this is dropped.
+/// Server of a run's metrics, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Served {
-    /// Ends its tasks when it is dropped.
+    /// Tasks of the server, which end when this is dropped.
     _server: JoinSet<()>,
 }
 
@@ -45,10 +45,10 @@ type Shared = Arc<Mutex<Figures>>;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Prometheus {
-    /// Takes the address, so that a wrong one is known before the run.
+    /// Binds the address, so that an invalid one fails before the run.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// Returns an error if the address cannot be bound.
     pub fn bind(addr: SocketAddr) -> Result<Self, Error> {
         let bound = TcpListener::bind(addr).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -62,11 +62,11 @@ impl Prometheus {
         })
     }
 
-    /// Serves what the events of a run come to, and tells on standard error where. Must be called
-    /// in a runtime.
+    /// Serves the metrics of a run's events, and prints the address on standard error. Must be
+    /// called in a runtime.
     ///
     /// # Errors
-    /// When the runtime does not take the address.
+    /// Returns an error if the runtime does not accept the listener.
     pub fn serve(
         self,
         plan: Plan,
@@ -80,7 +80,7 @@ impl Prometheus {
         let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(&figures));
         let mut server = JoinSet::new();
         server.spawn(async move {
-            // It accepts until it is dropped, whatever becomes of single connections.
+            // It accepts connections until it is dropped, whatever happens to single ones.
             let _ = axum::serve(listener, router).await;
         });
         let (events, inbox) = mpsc::channel();
@@ -89,7 +89,7 @@ impl Prometheus {
                 lock(&figures).see(&event);
             }
         });
-        // Not eprintln!: it panics where standard error has gone away.
+        // Not eprintln!, which panics if standard error is closed.
         let _ = writeln!(std::io::stderr(), "metrics are on http://{}/metrics", self.addr);
         Ok((Served { _server: server }, events))
     }
@@ -103,8 +103,8 @@ async fn metrics(State(figures): State<Shared>) -> Response {
     }
 }
 
-/// A thread that panicked while it held the lock leaves figures behind that are at most a second
-/// old.
+/// Locks the metrics, ignoring poison: a thread that panicked left metrics that are at most a
+/// second old.
 fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
     figures.lock().unwrap_or_else(PoisonError::into_inner)
 }

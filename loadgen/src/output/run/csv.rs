@@ -1,8 +1,7 @@
 //! Locust's four CSV files, with its names and columns.
 //!
-//! One thing is different: percentiles of the history are those of the second, and not of
-//! everything since the start, so that the percentiles of one step are not contaminated by the
-//! steps before it.
+//! One thing differs: the history's percentiles are those of each second, and not of everything
+//! since the start. So the percentiles of a step do not contain earlier steps.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use loadtest::measure::{Latencies, Second, Window};
 
 use super::RunReport;
 
-/// Locust's, with the column names that it gives them.
+/// Locust's percentiles, with their column names.
 const PERCENTILES: [(f64, &str); 11] = [
     (0.5, "50%"),
     (0.66, "66%"),
@@ -25,7 +24,7 @@ const PERCENTILES: [(f64, &str); 11] = [
     (1.0, "100%"),
 ];
 
-/// Name suffixes and contents.
+/// Returns the files' name suffixes and contents.
 pub(super) fn files(report: &RunReport) -> [(&'static str, Vec<u8>); 4] {
     [
         ("_stats.csv", stats(report)),
@@ -69,7 +68,7 @@ fn stats(report: &RunReport) -> Vec<u8> {
     table(&header(&fixed, &[]), &rows)
 }
 
-/// Count, failures, median, mean, least, most and mean size.
+/// Returns count, failures, median, mean, minimum, maximum and mean size.
 fn totals(requests: u64, failures: u64, bytes: u64, service: &Latencies) -> [String; 7] {
     let ms = service.percentiles();
     [
@@ -145,7 +144,7 @@ fn header(before: &[&str], after: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// In milliseconds, to the microsecond.
+/// Returns percentiles in milliseconds, to the microsecond.
 fn percentiles(latencies: &Latencies) -> impl Iterator<Item = String> {
     let is_empty = latencies.count() == 0;
     PERCENTILES
@@ -161,7 +160,7 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Vec<u8> {
     let written = writer
         .write_record(header)
         .and_then(|()| rows.iter().try_for_each(|row| writer.write_record(row)));
-    // Into memory nothing can fail but a row of another length than the header's.
+    // Writing into memory fails only for a row of another length than the header's.
     debug_assert!(written.is_ok(), "{written:?}");
     writer.into_inner().unwrap_or_default()
 }

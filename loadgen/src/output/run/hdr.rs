@@ -1,5 +1,5 @@
-//! The latencies of every second as an HdrHistogram interval log, which its tools and other
-//! generators' viewers read.
+//! HdrHistogram interval log of every second's latencies, as read by its tools and the viewers of
+//! other generators.
 
 use std::{io, time::Duration};
 
@@ -10,13 +10,13 @@ use hdrhistogram::serialization::{
 
 use super::RunReport;
 
-/// Values are microseconds; the log's maximum column is in milliseconds.
+/// Divisor of the log's maximum column: values are microseconds, that column is in milliseconds.
 const US_PER_MS: f64 = 1000.0;
 
-/// The log; its histograms are compressed and in the V2 encoding.
+/// Returns the log with compressed histograms in the V2 encoding.
 ///
 /// # Errors
-/// When a histogram cannot be encoded.
+/// Returns an error if a histogram cannot be encoded.
 pub(super) fn log(report: &RunReport) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();

@@ -1,4 +1,4 @@
-//! A page with tables and charts, in one file that needs no network.
+//! HTML page with tables and charts, in one file that needs no network.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;mar
  th:first-child,td:first-child,td.words{text-align:left}svg{width:100%;height:auto;border:1px solid #ccc;margin:.3rem 0 1rem}\
  .fail{color:#b00}.pass{color:#070}h2{margin-top:2rem}text{font:11px system-ui,sans-serif;fill:#555}";
 
-/// Width and height of a chart's inside, in SVG's own units, and its left margin.
+/// Width, height and left margin of a chart, in SVG units.
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 180.0;
 const MARGIN: f64 = 50.0;
@@ -152,7 +152,7 @@ fn failures(report: &RunReport, window: &Window) -> String {
     )
 }
 
-/// Lines over the seconds of the run.
+/// Draws lines over the seconds of the run.
 fn chart(lines: &[(&str, &str, Vec<f64>)]) -> String {
     let most =
         lines.iter().flat_map(|line| &line.2).copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
@@ -181,7 +181,7 @@ fn chart(lines: &[(&str, &str, Vec<f64>)]) -> String {
     svg + "</svg>"
 }
 
-/// Text from servers and command lines must stay text.
+/// Escapes text from servers and command lines.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

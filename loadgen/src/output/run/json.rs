@@ -1,4 +1,4 @@
-//! The file of `loadgen run --json`: a contract that others read.
+//! Result file of `loadgen run --json`, a stable interface.
 
 use loadtest::{
     measure::{FailureKind, Percentiles, Window},
@@ -14,7 +14,7 @@ const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Summary {
-    /// Users, or arrivals a second.
+    /// Users, or arrivals per second.
     target: Option<f64>,
     users: u32,
     window_seconds: f64,
@@ -22,7 +22,7 @@ struct Summary {
     failures: u64,
     requests_per_second: f64,
     planned_per_second: Option<f64>,
-    /// What the users of the step were due to send in its window.
+    /// Requests per second due in the step's window.
     due_per_second: Option<f64>,
     service_ms: Percentiles,
     intended_ms: Percentiles,
@@ -47,11 +47,11 @@ struct Failure {
     last_seconds: f64,
     mean_ms: f64,
     max_ms: f64,
-    /// What the server said of the first one.
+    /// The server's response text for the first failure.
     words: Option<String>,
 }
 
-/// The results, as JSON.
+/// Returns the results as JSON.
 pub(super) fn text(report: &RunReport) -> String {
     let judged =
         |index: usize| report.objective.as_ref().and_then(|_| report.judged.steps.get(index));

@@ -1,4 +1,4 @@
-//! The results of `loadgen run`, as files that other tools read.
+//! Result files of `loadgen run`.
 
 mod csv;
 mod hdr;
@@ -23,38 +23,38 @@ use loadtest::{
 
 use crate::Error;
 
-/// A run that is over.
+/// Report of a completed run.
 #[derive(Debug, Clone)]
 pub struct RunReport {
-    /// What was loaded.
+    /// Loaded hosts.
     pub hosts: Vec<String>,
-    /// What was sent.
+    /// Scenario that was sent.
     pub scenario: Arc<Scenario>,
-    /// What was to be sent.
+    /// Plan of the load.
     pub plan: Plan,
-    /// Requests a second that were due in each step's window.
+    /// Requests per second due in each step's window.
     pub due_per_second: Vec<Option<f64>>,
-    /// What had to hold, if anything had.
+    /// Objective, if one was set.
     pub objective: Option<Objective>,
-    /// Whether it did; without an objective, whether the generator kept up.
+    /// Verdicts on the objective; without one, on the generator's lateness.
     pub judged: StepsJudgement,
-    /// Why it was ended early for having failed, if it was.
+    /// Failure that ended the run early, if one did.
     pub aborted: Option<Judgement>,
-    /// Requests a second that the generator had answered by a null server before, with 64
-    /// connections and no think time.
+    /// Calibrated requests per second of the generator against a null server, with 64 connections
+    /// and no think time.
     pub calibrated: Option<f64>,
-    /// When it began.
+    /// Start of the run.
     pub began: SystemTime,
-    /// Its seconds, in order, if a file was wanted that tells of them.
+    /// Seconds in order, if a result file needs them.
     pub seconds: Vec<Second>,
-    /// What was measured.
+    /// Outcome of the load engine.
     pub outcome: Outcome,
 }
 
-/// Where results go.
+/// Options for result files.
 #[derive(Debug, Args)]
 pub struct FileOptions {
-    /// Write the results to this file, as JSON.
+    /// Write the results as JSON to this file.
     #[arg(long)]
     json: Option<PathBuf>,
 
@@ -63,7 +63,7 @@ pub struct FileOptions {
     #[arg(long, value_name = "PREFIX")]
     csv: Option<PathBuf>,
 
-    /// Write a page with tables and charts.
+    /// Write an HTML page with tables and charts to this file.
     #[arg(long)]
     html: Option<PathBuf>,
 
@@ -73,22 +73,22 @@ pub struct FileOptions {
     hdr_log: Option<PathBuf>,
 }
 
-/// A load thread that computes for more of a second than this is the limit, and so is a generator
-/// that gets more of the answers that it could get.
+/// Limit of the generator: share of a second that a load thread computes, or share of the
+/// calibrated rate.
 const BUSY: f64 = 0.9;
-/// A plan beyond this share of what the generator reached against a null server is worth a word.
+/// Share of the calibrated rate beyond which a plan gets a warning.
 const AMBITIOUS: f64 = 0.7;
 
 impl FileOptions {
-    /// Whether a file is wanted that tells of every second.
+    /// Returns true if a file needs the seconds.
     pub fn tell_of_seconds(&self) -> bool {
         self.csv.is_some() || self.html.is_some() || self.hdr_log.is_some()
     }
 
-    /// Whether the files can be written, which is better known before the run than after.
+    /// Checks before the run that the files can be written.
     ///
     /// # Errors
-    /// When a folder is missing.
+    /// Returns an error if a folder is missing.
     pub fn check(&self) -> Result<(), Error> {
         for path in [&self.json, &self.csv, &self.html, &self.hdr_log].into_iter().flatten() {
             let folder = path
@@ -106,10 +106,10 @@ impl FileOptions {
         Ok(())
     }
 
-    /// Writes what was asked for.
+    /// Writes the requested files.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Returns an error if a file cannot be written.
     pub fn write(&self, report: &RunReport) -> Result<(), Error> {
         if let Some(path) = &self.json {
             write(path, json::text(report).as_bytes())?;
@@ -133,7 +133,7 @@ impl FileOptions {
     }
 }
 
-/// Why a request of a scenario failed, in words.
+/// Returns a text for a failure of a scenario's request.
 pub(super) fn failure_text(scenario: &Scenario, kind: FailureKind) -> String {
     match kind {
         FailureKind::Check(number) => match scenario.check(number) {
@@ -149,7 +149,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 impl RunReport {
-    /// The addresses that were loaded, each with its host and what became of its requests.
+    /// Returns the loaded addresses, each with its host and its requests.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr, &AddressRequests)> {
         let host = |index: usize| self.hosts.get(index).map_or("", String::as_str);
         self.outcome
@@ -158,15 +158,14 @@ impl RunReport {
             .map(move |(address, of)| (host(address.host), address.addr, of))
     }
 
-    /// The line that says how many addresses took load; none where there was one, as there should
-    /// be.
+    /// Returns a line with the number of addresses that answered; `None` for a single address.
     fn spread(&self) -> Option<String> {
         let all = self.outcome.addresses.len();
         let loaded = self.addresses().filter(|(.., of)| of.requests > of.failures).count();
         (all > 1).then(|| format!("{loaded} of {all} addresses answered requests."))
     }
 
-    /// `closed` or `open`.
+    /// Returns `closed` or `open`.
     pub fn model(&self) -> &'static str {
         match self.plan.traffic {
             Traffic::Closed(_) => "closed",
@@ -174,7 +173,7 @@ impl RunReport {
         }
     }
 
-    /// What makes requests come, in the words of the command line.
+    /// Returns the traffic model, in the terms of the command line.
     pub fn traffic(&self) -> String {
         match self.plan.traffic {
             Traffic::Closed(wait_time) => format!("closed model, think time {wait_time}"),
@@ -184,17 +183,17 @@ impl RunReport {
         }
     }
 
-    /// Why a request failed, in words.
+    /// Returns a text for a failure.
     pub fn failure(&self, kind: FailureKind) -> String {
         failure_text(&self.scenario, kind)
     }
 
-    /// What the server said of the first failure of a kind; none where it said nothing.
+    /// Returns the server's response text for the first failure of a kind; `None` if it is empty.
     pub fn words(&self, kind: FailureKind) -> Option<&str> {
         self.outcome.words.get(&kind).map(String::as_str).filter(|words| !words.is_empty())
     }
 
-    /// What intended times are from.
+    /// Returns the reference of intended times.
     pub fn due(&self) -> &'static str {
         match self.plan.traffic {
             Traffic::Closed(wait_time) if !wait_time.is_scheduled() => {
@@ -204,7 +203,7 @@ impl RunReport {
         }
     }
 
-    /// What is to be said of the run, apart from its figures.
+    /// Returns remarks on the run beside its figures.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let overall = &self.judged.overall;
@@ -246,9 +245,8 @@ impl RunReport {
         remarks
     }
 
-    /// Whether the generator was the limit. With no rate to keep that is what was asked for: it is
-    /// when its threads computed all the time, or it got nearly as many answers as from a server
-    /// that does nothing.
+    /// Returns true if the generator was the limit. Without a rate to keep, that is when its
+    /// threads computed all the time, or when it reached nearly the calibrated rate.
     pub fn is_generator_limited(&self) -> bool {
         let has_rate = self.plan.planned_per_second(0).is_some();
         let rate = self

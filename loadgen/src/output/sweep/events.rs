@@ -1,4 +1,4 @@
-//! Events of a sweep as JSON, one a line.
+//! Events of a sweep as JSON lines.
 
 use std::{
     fs::File,
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{Error, event::Event};
 
-/// Version of the lines.
+/// Version of the format.
 const VERSION: u32 = 1;
 
-/// Writes events to a file or to standard output.
+/// Writer of events to a file or to standard output.
 pub struct EventLog {
     to: Box<dyn Write + Send>,
 }
@@ -26,7 +26,7 @@ impl EventLog {
     /// Opens a file; `-` is standard output.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path.as_os_str() == "-" {
             return Ok(Self { to: Box::new(io::stdout()) });
@@ -40,7 +40,7 @@ impl EventLog {
     pub fn watch(mut self, events: Receiver<Event>) -> JoinHandle<()> {
         std::thread::spawn(move || {
             for event in events {
-                // A reader that has gone away does not end the sweep.
+                // A closed reader does not end the sweep.
                 if let Some(value) = line(&event) {
                     let _ = writeln!(self.to, "{value}").and_then(|()| self.to.flush());
                 }
@@ -49,7 +49,7 @@ impl EventLog {
     }
 }
 
-/// An event as JSON; `None` of one that its trial's end tells again.
+/// Returns an event as JSON; `None` for one that the end of the trial repeats.
 fn line(event: &Event) -> Option<Value> {
     let (name, data) = match event {
         Event::Next { planned, number } => (

@@ -1,4 +1,4 @@
-//! The files of a sweep at its end.
+//! Result files of a sweep.
 
 use std::{
     fs, io,
@@ -23,7 +23,7 @@ use crate::{
     runner::Pinning,
 };
 
-/// What stands behind the figures.
+/// Conditions of the measurements.
 #[derive(Debug, Clone, Serialize)]
 pub struct Environment {
     run: String,
@@ -32,7 +32,7 @@ pub struct Environment {
     objective: String,
     model: &'static str,
     wait_time: String,
-    /// Of every plan: the same schedule each time.
+    /// Seed of every plan, which repeats its schedule.
     seed: u64,
     orchestrator: String,
     image: Option<String>,
@@ -46,14 +46,14 @@ pub struct Environment {
     generator_cores: Vec<usize>,
     replica_cores: Option<Vec<usize>>,
     busy_poll: bool,
-    /// Largest share of the machine's processor time that a hypervisor may take in a window that
-    /// fails a trial.
+    /// Largest CPU steal, as a share of the machine's processor time, in a valid window that misses
+    /// the objective.
     max_steal: f64,
     network: &'static str,
 }
 
 impl Environment {
-    /// Of this machine and run.
+    /// Returns the conditions on this machine and of this run.
     pub fn new(
         run: &str,
         settings: &Settings,
@@ -104,7 +104,7 @@ impl Environment {
     }
 }
 
-/// A command line without the values of variables: results are shown around.
+/// Hides the values of variables in a command line, because results are published.
 fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut is_variable = false;
     let hidden = |pair: &str| format!("{}=…", pair.split('=').next().unwrap_or_default());
@@ -122,12 +122,12 @@ fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
-/// The kernel's release.
+/// Returns the kernel's release.
 pub fn kernel() -> String {
     read("/proc/sys/kernel/osrelease").unwrap_or_default()
 }
 
-/// The processors' name, as the kernel tells it.
+/// Returns the processors' name, as the kernel reports it.
 fn processor() -> Option<String> {
     let text = read("/proc/cpuinfo")?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -138,21 +138,21 @@ fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
-/// The folder of a sweep's results.
+/// Folder with a sweep's results.
 #[derive(Debug)]
 pub struct Report {
     dir: PathBuf,
     environment: Environment,
     prices: Option<Prices>,
-    /// What was measured.
+    /// Workload that was measured.
     pub source: Source,
 }
 
 impl Report {
-    /// Creates the folder.
+    /// Creates the folder before the sweep begins.
     ///
     /// # Errors
-    /// When it cannot be written, which is better known before the sweep than after.
+    /// Returns an error if it cannot be written.
     pub fn create(
         dir: &Path,
         environment: Environment,
@@ -163,11 +163,11 @@ impl Report {
         Ok(Self { dir: dir.to_owned(), environment, prices, source })
     }
 
-    /// Writes `sweep.json`, `REPORT.md`, pictures and, if there is a minimum, manifests; `is_whole`
-    /// says whether the sweep came to its end.
+    /// Writes `sweep.json`, `REPORT.md`, charts and, if there is a minimum, manifests; `is_whole`
+    /// is true for a completed sweep.
     ///
     /// # Errors
-    /// When one cannot be written.
+    /// Returns an error if a file cannot be written.
     pub fn finish(
         &self,
         settings: &Settings,
@@ -192,7 +192,7 @@ impl Report {
     pub fn text(&self, settings: &Settings, trials: &[Trial], is_whole: bool) -> String {
         let answer = answer(settings, trials);
         let words = Words::new(settings, &answer, trials, is_whole);
-        // Not a sum: of nothing that is -0.
+        // `sum` of nothing is -0.
         let seconds = trials.iter().fold(0.0, |sum, trial| sum + trial.wall_seconds);
         let table = tables::minima(settings, &answer, trials, self.prices.as_ref()).to_string();
         let questions = [
@@ -248,7 +248,7 @@ impl Report {
         let (Some(minimum), Some(point)) =
             (answer.cheapest(settings), answer.recommended(settings))
         else {
-            // Those of an earlier sweep in this folder would be taken for this one's.
+            // Manifests of an earlier sweep in this folder would be mistaken for this one's.
             return ["compose.yaml", "kubernetes.yaml"]
                 .into_iter()
                 .try_for_each(|name| self.remove(name));
@@ -260,7 +260,7 @@ impl Report {
             .map(|minimum: Minimum| minimum.point.limits.memory_bytes);
         self.write("compose.yaml", &compose::file(&self.source, point))?;
         match self.source.service {
-            // Its image may be known by its id alone.
+            // Its image may be known only by id.
             Some(_) => self.remove("kubernetes.yaml"),
             None => {
                 let manifest = kubernetes::file(&self.source, point, alone.max(), confirmation);
@@ -288,7 +288,7 @@ impl Report {
 
     fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let path = self.dir.join(name);
-        // Beside it and then renamed: a reader sees the whole file or the one before.
+        // Writes a temporary file and renames it, so that a reader sees a complete file.
         let staged = self.dir.join(format!(".{name}.new"));
         fs::write(&staged, text)
             .and_then(|()| fs::rename(&staged, &path))

@@ -16,7 +16,7 @@ const SCHEMA_VERSION: u32 = 2;
 /// Confidence of the estimate's interval.
 const INTERVAL: f64 = 0.9;
 
-/// How the figures of `sweep.json` came to be.
+/// Origin of the figures in `sweep.json`.
 pub(super) const PROVENANCE: [(&str, &str); 5] = [
     ("trials: limits, rates, times, memory, CPU", "measured"),
     ("p_hold, estimate: by the model, from all trials", "interpolated"),
@@ -28,7 +28,7 @@ pub(super) const PROVENANCE: [(&str, &str); 5] = [
     ("prices of processors and memory", "assumed"),
 ];
 
-/// What is written of a sweep.
+/// Content of a sweep's result files.
 pub(super) struct Written<'a> {
     pub settings: &'a Settings,
     pub answer: &'a Answer<'a>,
@@ -39,7 +39,7 @@ pub(super) struct Written<'a> {
     pub is_whole: bool,
 }
 
-/// Returns the file's content.
+/// Returns the content of `sweep.json`.
 pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
     let Written { settings, answer, trials, words, environment, is_whole, .. } = written;
     let minimal = answer.cheapest(settings);
@@ -130,7 +130,7 @@ fn minimum_json(minimum: &Minimum) -> Value {
     })
 }
 
-/// How quiet the machine was: what its hypervisor gave to others, by trial.
+/// Returns the noise of the machine: CPU steal by trial.
 fn noise(trials: &[Trial]) -> Value {
     let mut stolen: Vec<f64> = trials.iter().filter_map(|t| t.usage.steal_share).collect();
     stolen.sort_by(f64::total_cmp);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::output::{Source, apply::docker_run, tables};
 
-/// Returns the file's content.
+/// Returns the content of `REPORT.md`.
 pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     let Written { settings, answer, trials, words, environment, prices, .. } = written;
     let mut text =

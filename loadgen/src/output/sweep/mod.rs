@@ -1,4 +1,4 @@
-//! The results of a sweep: its files, its table on the terminal, its answers in words.
+//! Results of a sweep: its files, its table on the terminal, its summary.
 
 mod events;
 mod files;

@@ -1,10 +1,10 @@
-//! What CPU and memory cost.
+//! Prices of CPU and memory.
 
 use std::{fmt, str::FromStr};
 
 use sizing::trial::Point;
 
-/// A price of a processor or of a GiB of memory: `31.5 USD/month`.
+/// Price of a processor or of a GiB of memory: `31.5 USD/month`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Price {
     /// Amount.
@@ -23,7 +23,7 @@ enum Period {
     Year,
 }
 
-/// A price that cannot be read.
+/// Error for a price that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "price {given:?}: {reason}; write an amount, a currency and a period, for instance \"31.5 \
@@ -35,11 +35,11 @@ pub struct PriceError {
 }
 
 const HOUR: f64 = 3600.0;
-/// A twelfth of a year of 365.25 days.
+/// Seconds of a month: a twelfth of a year of 365.25 days.
 const MONTH: f64 = 730.5 * HOUR;
 
 impl Price {
-    /// Returns the amount for a second.
+    /// Returns the amount per second.
     pub fn per_second(&self) -> f64 {
         self.amount
             / match self.period {
@@ -105,7 +105,7 @@ impl Prices {
     /// Joins two prices; `None` if there are none.
     ///
     /// # Errors
-    /// When there is only one, or they are in different currencies.
+    /// Returns an error if only one is given, or if their currencies differ.
     pub fn new(cpu: Option<Price>, memory: Option<Price>) -> Result<Option<Self>, String> {
         match (cpu, memory) {
             (None, None) => Ok(None),
@@ -121,13 +121,12 @@ impl Prices {
         }
     }
 
-    /// Returns the prices of a processor and of a GiB for a month.
+    /// Returns the prices of a processor and of a GiB per month.
     pub fn per_month(&self) -> (f64, f64) {
         (self.cpu.per_second() * MONTH, self.memory.per_second() * MONTH)
     }
 
-    /// Returns the cost of a point: for a month, and for a million requests at a rate; with the
-    /// currency.
+    /// Returns the cost of a point: per month, and per million requests at a rate.
     pub fn cost(&self, point: Point, requests_per_second: f64) -> Cost<'_> {
         let gib = point.total_memory_bytes() as f64 / f64::from(1 << 30);
         let per_second =
@@ -145,9 +144,9 @@ impl Prices {
 pub struct Cost<'a> {
     /// Currency, as it was written.
     pub currency: &'a str,
-    /// For a month.
+    /// Cost per month.
     pub per_month: f64,
-    /// For a million requests at the tested rate.
+    /// Cost per million requests at the tested rate.
     pub per_million_requests: f64,
 }
 

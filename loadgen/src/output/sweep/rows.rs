@@ -1,14 +1,14 @@
-//! A trial as a row of the terminal's table: at most 110 columns.
+//! Rows of the terminal's table, one per trial: at most 110 columns.
 
 use sizing::{
     sweep::ReplicaAnswer,
     trial::{Bottleneck, Purpose, Trial},
 };
 
-/// The table's header.
+/// Header of the table.
 pub const HEADER: &str = "  #  kind       limits                  verdict           p95      rate  throttled  p_hold  notes";
 
-/// Returns a trial's row; `known` is what is known of its replica count with it.
+/// Returns a trial's row; `known` is the answer for its replica count so far.
 pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> String {
     let last = trial.steps.last();
     let reading = trial.readings.first();
@@ -74,7 +74,7 @@ fn notes(trial: &Trial) -> String {
     }
 }
 
-/// A whole number with commas between thousands.
+/// Formats a whole number with commas between thousands.
 pub(super) fn thousands(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A sweep on the terminal: a row for each trial, and below them a progress bar that is redrawn in
+//! Terminal view of a sweep: a row for each trial, and below them a progress bar that is redrawn in
 //! place.
 //!
 //! Without a terminal the same rows are plain lines, and a progress line is written once a minute.
@@ -21,10 +21,10 @@ use sizing::{
 use super::{HEADER, count_line, row};
 use crate::event::Event;
 
-/// How often a progress line is written where lines cannot be redrawn.
+/// Interval of progress lines if lines cannot be redrawn.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// An interval whose ends differ by at least so many times says no more than its upper end.
+/// Smallest ratio of an interval's ends from which only the upper end is shown.
 const BRACKETED: f64 = 2.0;
 
 /// Shows a sweep's progress until its events end.
@@ -60,7 +60,7 @@ impl Terminal {
         let target =
             if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(100), target);
-        // A template that is fixed is right or wrong for everybody.
+        // The template is constant, so it cannot fail for some users only.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {wide_msg}") {
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         }
@@ -107,7 +107,7 @@ impl Terminal {
         }
     }
 
-    /// Tells of an answer when it is confirmed.
+    /// Shows an answer when it is confirmed.
     fn answer(&mut self, known: Option<&ReplicaAnswer>) {
         let Some(known) = known else { return };
         let (mark, how) = match known.finding {
@@ -158,7 +158,7 @@ impl Terminal {
             } else {
                 format!("{} × ", estimate.replicas)
             };
-            // Before anything broke, all that is known is what held.
+            // Until a rung breaks, the readings give only an upper bound.
             match high / low < BRACKETED {
                 true => format!(" · edge ≈ {each}{:.3} CPU, {low:.3}–{high:.3}", estimate.cpus),
                 false => format!(" · edge below {each}{high:.3} CPU"),

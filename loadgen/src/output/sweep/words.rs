@@ -1,4 +1,4 @@
-//! Answers in words.
+//! Summary of a sweep in sentences.
 
 use loadtest::verdict::Verdict;
 use sizing::{
@@ -8,32 +8,33 @@ use sizing::{
 
 use crate::output::sweep::rows::thousands;
 
-/// The answers of a sweep, a sentence or two each.
+/// Summary of a sweep, with a sentence or two on each question.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Words {
     /// Smallest limits that hold the objective.
     pub minimum: String,
-    /// Whether more replicas let limits shrink.
+    /// Effect of more replicas on the limits.
     pub replicas_shrink: String,
-    /// The most that the service takes.
+    /// Highest request rate of the service.
     pub capacity: String,
-    /// One instance or several.
+    /// Comparison of one instance with several.
     pub instances: String,
-    /// What a sweep that ended early had left to do; empty for a whole one.
+    /// Remaining work of a sweep that ended early; empty for a complete one.
     pub remaining: String,
-    /// Whether the machine was quiet.
+    /// Noise of the machine.
     pub machine: String,
-    /// Whether memory limits hold for a cold start.
+    /// Validity of the memory limits for a cold start.
     pub cold_start: String,
-    /// What the trials show for a stricter objective.
+    /// Evidence for a stricter objective.
     pub stricter: String,
 }
 
-/// With a limit of 100 ms on the 95th percentile, a stop of a quota's period of 100 ms hides.
+/// Limit of a stricter objective's p99. A p95 limit of 100 ms can hide a stop of a whole quota
+/// period (100 ms).
 const STRICTER_P99_MS: f64 = 50.0;
 
 impl Words {
-    /// Puts answers into words; `is_whole` says whether the sweep came to its end.
+    /// Summarizes answers; `is_whole` is true for a completed sweep.
     pub fn new(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], is_whole: bool) -> Self {
         Self {
             minimum: minimum(settings, answer, is_whole),
@@ -108,7 +109,7 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
     }
 }
 
-/// A probability in percent, never rounded to certainty.
+/// Formats a probability in percent, never rounded to certainty.
 pub fn percent(p: f64) -> String {
     match p {
         p if p > 0.99 => ">99%".to_owned(),
@@ -140,13 +141,14 @@ fn holds(minimum: &Minimum, settings: &Settings) -> String {
     )
 }
 
-/// The rungs beside a minimum, with their probabilities, and what is known of less memory.
+/// Returns the rungs beside a minimum with their probabilities, and the evidence on less memory.
 fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
     let at =
         answer.rungs.iter().position(|rung| rung.cpus == minimum.point.limits.cpus).unwrap_or(0);
     let below = &answer.rungs[at.saturating_sub(2)..at];
     let above = answer.rungs.iter().skip(at + 1).take(2);
-    // A cheaper limit under which a start passed is no contradiction, and looks like one.
+    // A smaller limit under which a start passed looks like a contradiction, so its counts are
+    // shown.
     let passed = |rung: &RungAnswer| match (rung.passed, rung.passed + rung.failed) {
         (0, _) => String::new(),
         (passed, all) if rung.cpus < minimum.point.limits.cpus => {
@@ -216,7 +218,7 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
     }
 }
 
-/// What the manifests have, where headroom was asked for.
+/// Returns the sentence on the manifests, if headroom is set.
 fn headroom(settings: &Settings, known: &ReplicaAnswer) -> String {
     match (settings.headroom == Headroom::default(), known.recommended) {
         (true, _) => String::new(),
@@ -231,7 +233,7 @@ fn headroom(settings: &Settings, known: &ReplicaAnswer) -> String {
     }
 }
 
-/// Whether limits with headroom have less of it than was asked for.
+/// Returns true if limits with headroom have less of it than requested.
 fn is_cut(settings: &Settings, known: &ReplicaAnswer, point: Point) -> bool {
     let Some(minimum) = known.minimum() else { return false };
     let share = |of: fn(Point) -> f64| of(point) / of(minimum.point) - 1.0 + 1e-6;
@@ -324,8 +326,8 @@ fn replicas_shrink(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -
     )
 }
 
-/// At which count CPU throttling breaks the objective, though the work would fit: limits that are
-/// together no less than those with which fewer replicas hold.
+/// Returns the smallest count at which CPU throttling breaks the objective, although the work would
+/// fit: its total CPU is no less than that with which fewer replicas hold.
 fn throttling(settings: &Settings, one: Point, trials: &[Trial]) -> Option<String> {
     let is_broken = |trial: &&Trial| {
         trial.spec.point.replicas > one.replicas
@@ -395,7 +397,7 @@ fn instances(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Stri
     format!("{cost}{loss}.")
 }
 
-/// What became of requests when one of several replicas was killed, of each count the last time.
+/// Returns the effect of a killed replica on requests, from the last trial of each replica count.
 fn losses(trials: &[Trial]) -> Vec<String> {
     let lost = trials
         .iter()
@@ -443,7 +445,7 @@ fn cold_start(trials: &[Trial]) -> String {
     match judged().find_map(|t| t.warm_because.as_ref()) {
         None if judged().count() == 0 => "No trial tells of cold starts.".to_owned(),
         None if judged().any(|t| t.spec.point.replicas > 1) => {
-            // A page is charged to the cgroup that touches it first.
+            // The kernel charges a page to the cgroup that touches it first.
             "Every fresh trial began cold. Replicas on one machine share the pages of their files; \
                 one on a machine of its own needs as much \
              memory for them as a single replica."

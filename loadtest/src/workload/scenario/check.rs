@@ -1,4 +1,4 @@
-//! What an answer has to be, beyond being one.
+//! Checks on answers beyond the transport.
 
 use std::fmt;
 
@@ -9,37 +9,37 @@ use super::{Sender, data::Data};
 /// A check on an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Check {
-    /// The status is one of these; without such a check, any 2xx.
+    /// The status is one of these; without such a check, any 2xx passes.
     Status(Vec<u16>),
-    /// The value at a JSON pointer (RFC 6901; empty for the whole) is the wanted one.
+    /// The value at a JSON pointer (RFC 6901; empty for the whole document) equals the wanted one.
     Json {
-        /// Where.
+        /// JSON pointer.
         pointer: String,
-        /// What has to be there.
+        /// Expected value.
         wanted: Wanted,
-        /// How far numbers may be from those that are wanted.
+        /// Largest allowed difference between numbers.
         tolerance: f64,
     },
-    /// The body has this text in it.
+    /// The body contains this text.
     Contains(String),
 }
 
-/// What an answer is compared with.
+/// Expected value of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wanted {
-    /// This.
+    /// A fixed value.
     Value(Value),
-    /// A column of the row that the request was filled in from; by the number of its data file.
+    /// A column of the row that filled in the request, with the index of its data file.
     Data(usize, String),
 }
 
 impl Check {
-    /// Whether it needs the body.
+    /// Returns true if the check needs the body.
     pub fn reads_body(&self) -> bool {
         !matches!(self, Self::Status(_))
     }
 
-    /// Whether an answer to what the sender sent passes.
+    /// Returns true if the answer to this sender's request passes.
     pub(super) fn passes(
         &self,
         status: u16,
@@ -55,7 +55,7 @@ impl Check {
                 match wanted {
                     Wanted::Value(wanted) => is_same(got, wanted, *tolerance),
                     Wanted::Data(file, column) => match data[*file].value(sender, column) {
-                        // Cells of a CSV file are text, whatever they stand for.
+                        // Cells of a CSV file are text, also where they hold numbers.
                         Some(Value::String(text)) if !got.is_string() => serde_json::from_str(text)
                             .is_ok_and(|wanted| is_same(got, &wanted, *tolerance)),
                         Some(wanted) => is_same(got, wanted, *tolerance),
@@ -70,7 +70,7 @@ impl Check {
     }
 }
 
-/// The same values, numbers within the tolerance: 1 and 1.0 are one number.
+/// Compares two values, numbers within the tolerance: 1 and 1.0 are equal.
 fn is_same(got: &Value, wanted: &Value, tolerance: f64) -> bool {
     match (got, wanted) {
         (Value::Number(got), Value::Number(wanted)) => {

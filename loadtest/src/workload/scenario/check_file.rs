@@ -1,4 +1,4 @@
-//! A check as a scenario file has it.
+//! A check in a scenario file.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ const FORMS: &str = "a check has status = [200], or json = \"/a/b\" and equals =
     \"answer.json\" (both with tolerance = \
      0.001, where numbers may differ), or contains = \"…\"";
 
-/// Makes a check; golden files are found in `folder`.
+/// Builds a check; golden files are relative to `folder`.
 pub(super) fn build(
     check: Spanned<CheckFile>,
     folder: &Path,
@@ -72,7 +72,7 @@ pub(super) fn build(
     }
 }
 
-/// A value, or a place that stands for one: `"{{rows.label}}"`.
+/// Parses an expected value or a placeholder for one: `"{{rows.label}}"`.
 fn wanted(value: toml::Value, data: &[(String, Data)]) -> Result<Wanted, String> {
     if let toml::Value::String(text) = &value
         && text.contains("{{")

@@ -1,4 +1,4 @@
-//! Rows that requests are filled in from: a CSV file with a header, or one JSON object a line.
+//! Rows that fill in requests: a CSV file with a header, or one JSON object per line.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use serde_json::{Map, Value};
 
 use super::Sender;
 
-/// A data file.
+/// Rows of a data file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Data {
     rows: Vec<Map<String, Value>>,
     order: Order,
 }
 
-/// Which row a request gets.
+/// Order in which requests use the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Order {
-    /// Each user goes through all rows, and begins with one of its own.
+    /// Each user goes through all rows, beginning with a different one.
     #[default]
     Sequential,
-    /// Any.
+    /// Each request uses a random row.
     Random,
 }
 
 impl Data {
-    /// Reads a file.
+    /// Reads a data file.
     ///
     /// # Errors
-    /// With the line, where a line is wrong.
+    /// Returns the line that is wrong.
     pub(super) fn read(path: &Path, order: Order) -> Result<Self, String> {
         let wrong = |why: String| format!("{}: {why}", path.display());
         let rows = if path.extension().is_some_and(|extension| extension == "csv") {
@@ -58,7 +58,7 @@ impl Data {
         Ok(Self { rows, order })
     }
 
-    /// Of the first row.
+    /// Returns the columns of the first row.
     pub(super) fn columns(&self) -> Vec<String> {
         self.rows.first().map(|row| row.keys().cloned().collect()).unwrap_or_default()
     }
@@ -71,13 +71,13 @@ impl Data {
         &self.rows[(wanted % self.rows.len() as u64) as usize]
     }
 
-    /// A column of the sender's row, if that has it.
+    /// Returns a column of the sender's row, if the row has it.
     pub(super) fn value(&self, sender: Sender<'_>, column: &str) -> Option<&Value> {
         self.row(sender).get(column)
     }
 
-    /// A value of the sender's row as it stands in JSON, strings without their quotes: the template
-    /// has those. A column that a row lacks is empty.
+    /// Writes a value of the sender's row as JSON, strings without their quotes, which the template
+    /// has. A column that the row lacks is empty.
     pub(super) fn write(&self, sender: Sender<'_>, column: Option<&str>, out: &mut Vec<u8>) {
         let row = self.row(sender);
         let text = match column {

@@ -1,4 +1,4 @@
-//! A scenario as a TOML file.
+//! Scenario files in TOML.
 
 use std::{
     collections::BTreeMap,
@@ -18,12 +18,12 @@ use super::{
 };
 use crate::workload::Payload;
 
-/// A scenario file that cannot be used.
+/// Error for a scenario file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{place}: {reason}", path.display())]
 pub struct ScenarioError {
     path: PathBuf,
-    /// `:line:column`, or nothing.
+    /// `:line:column`, or empty.
     place: String,
     reason: String,
 }
@@ -78,7 +78,7 @@ struct TaskFile {
 
 const MAX_WEIGHT: u32 = 1_000_000;
 const MAX_TASKS: usize = 1000;
-/// A failed check is told by its number, of 16 bits.
+/// Most checks of a task: a failed check is reported by its number, which has 16 bits.
 const MAX_CHECKS: usize = 60;
 
 fn post() -> Spanned<String> {
@@ -86,10 +86,10 @@ fn post() -> Spanned<String> {
 }
 
 impl Scenario {
-    /// Reads a scenario; data files are found beside it.
+    /// Reads a scenario; data files are relative to its folder.
     ///
     /// # Errors
-    /// With the line and column at which something is wrong.
+    /// Returns the line and column of the problem.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let error = |place, reason| ScenarioError { path: path.to_owned(), place, reason };
         if path.extension().is_some_and(|extension| extension == "py") {
@@ -110,7 +110,7 @@ impl Scenario {
     }
 }
 
-/// Where in the file, in bytes, and what is wrong there.
+/// Byte range of a problem in the file, and its description.
 pub(super) type Wrong = (Range<usize>, String);
 
 fn build(file: File, folder: &Path) -> Result<Scenario, Wrong> {
@@ -186,7 +186,7 @@ fn build_login(
 
 fn build_task(task: TaskFile, folder: &Path, data: &[(String, Data)]) -> Result<Task, Wrong> {
     let template = |text: &Spanned<String>| {
-        // Behind the quote that opens it; exact in strings without escapes.
+        // Skips the opening quote; exact in strings without escapes.
         let wrong = |(at, why): (usize, String)| (text.span().start + 1 + at..text.span().end, why);
         Template::parse(text.get_ref(), data).map_err(wrong)
     };
@@ -437,8 +437,8 @@ mod tests {
             let request: serde_json::Value = serde_json::from_slice(&out[end..end + json]).unwrap();
             assert_eq!(request["inputs"][0]["shape"], serde_json::json!([3, 4]));
             assert_eq!(request["inputs"][1]["shape"], serde_json::json!([3]));
-            // FP32 x 12, three texts of 8 behind their lengths, and two FP16, which JSON has no
-            // numbers for.
+            // 12 FP32, three texts of 8 bytes behind their lengths, and two FP16, for which JSON
+            // has no numbers.
             assert_eq!(raw, 48 + 36 + 4);
             assert_eq!(request["parameters"]["binary_data_output"] == true, binary);
         }

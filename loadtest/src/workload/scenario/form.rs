@@ -1,4 +1,4 @@
-//! Forms in a scenario file.
+//! Forms in scenario files.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::file::Wrong;
 use crate::workload::{Field, Payload};
 
-/// A form of these fields, with values as curl's `-F` has them.
+/// Builds a form from fields whose values have the syntax of curl's `-F`.
 pub(super) fn form(
     fields: &BTreeMap<String, Spanned<String>>,
     folder: &Path,

@@ -1,5 +1,4 @@
-//! What users send: tasks with weights, filled in for each request, and what the answers have to
-//! be.
+//! Scenarios: weighted tasks, filled in for each request, and checks on the answers.
 
 mod check;
 mod check_file;
@@ -19,76 +18,76 @@ pub use tensors::{ModelMetadata, Tensors};
 use self::{data::Data, template::Template};
 use super::{Payload, Request, WaitTime};
 
-/// What users do, again and again.
+/// Tasks that users repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     tasks: Vec<Task>,
-    /// The sum of weights up to and with each task.
+    /// Cumulative weights up to and including each task.
     weights: Vec<u32>,
-    /// Whether the last task is done first, once, by every user, and where its answer has the
-    /// token.
+    /// JSON pointer to the token in the login's answer. With a login, every user first sends the
+    /// last task once.
     login: Option<String>,
     data: Vec<Data>,
-    /// The users' think time, if the scenario says.
+    /// Think time of the users, if the scenario sets it.
     pub wait_time: Option<WaitTime>,
 }
 
 /// A kind of request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// What results call it.
+    /// Name in the results.
     pub name: String,
-    /// `POST`, `GET`, …
+    /// HTTP method: `POST`, `GET`, …
     pub method: String,
     path: Template,
-    /// The `Host` header, where it is not to be the host's own name.
+    /// Value of the `Host` header, if it differs from the host's own name.
     host: Option<String>,
     headers: Vec<(String, Template)>,
     body: Body,
     content_type: String,
-    /// All have to pass.
+    /// Checks, all of which must pass.
     pub checks: Vec<Check>,
 }
 
-/// What a request carries.
+/// Body of a request.
 #[derive(Debug, Clone, PartialEq)]
 enum Body {
     Nothing,
     Text(Template),
-    /// Tensors whose shape the server has yet to be asked for.
+    /// Tensors whose shape is not yet known from the server.
     Wanted(Tensors),
-    /// Any of these.
+    /// One of these bodies, drawn at random.
     Any(Vec<Vec<u8>>),
-    /// One after the other: each user goes through all, and begins with one of its own.
+    /// Payloads in turn: each user goes through all, beginning with a different one.
     InTurn(Vec<Payload>),
 }
 
-/// Who sends, which time, and what chance gave it.
+/// Values that fill in one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    /// The user's number in the plan.
+    /// Number of the user in the plan.
     pub user: u32,
-    /// How many requests it has sent before.
+    /// Number of requests that the user sent before.
     pub iteration: u64,
-    /// What its login gave it.
+    /// Token from the user's login.
     pub token: &'a str,
-    /// Drawn for the request.
+    /// Random number drawn for the request.
     pub random: u64,
 }
 
-/// Where a request goes: what its head says of that.
+/// Destination of a request, as its head names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// The Host header.
+    /// Value of the Host header.
     pub host: String,
-    /// In front of the task's path.
+    /// Prefix of the task's path.
     pub base_path: String,
 }
 
 impl Scenario {
-    /// One request, the same for everybody.
+    /// Returns a scenario of one request, the same for every user.
     pub fn single(request: &Request) -> Self {
-        // A body may have braces of its own: it is no template here.
+        // A body may contain braces of its own, so it is not parsed as a template.
         let body = if request.payloads.is_empty() {
             Body::Nothing
         } else {
@@ -109,14 +108,13 @@ impl Scenario {
         Self::of(task)
     }
 
-    /// Random tensors for a model, which the server has yet to be asked for
-    /// ([`Scenario::draw_tensors`]).
+    /// Returns a scenario of random tensors for a model, whose shape [`Scenario::draw_tensors`]
+    /// sets.
     pub fn tensors(tensors: Tensors) -> Self {
         Self::of(Task::of_tensors(tensors))
     }
 
-    /// Gives every task the headers and the host name of a request, where it does not name them
-    /// itself.
+    /// Adds the headers and the host name of a request to every task that does not set them itself.
     pub fn ask_as(&mut self, request: &Request) {
         for task in &mut self.tasks {
             for header in &request.headers {
@@ -135,7 +133,7 @@ impl Scenario {
         Self { tasks: vec![task], weights: vec![1], login: None, data: Vec::new(), wait_time: None }
     }
 
-    /// The models whose shapes are wanted, by task.
+    /// Returns the models whose shapes are still unknown, by task.
     pub fn wanted_tensors(&self) -> Vec<(usize, Tensors)> {
         let wanted = |(index, task): (usize, &Task)| match &task.body {
             Body::Wanted(tensors) => Some((index, tensors.clone())),
@@ -147,7 +145,7 @@ impl Scenario {
     /// Draws the bodies of a task that sends tensors.
     ///
     /// # Errors
-    /// When the model takes what cannot be drawn.
+    /// Returns an error if the model has an input that cannot be drawn.
     pub fn draw_tensors<R: Rng>(
         &mut self,
         task: usize,
@@ -167,17 +165,17 @@ impl Scenario {
         Ok(())
     }
 
-    /// The tasks; with a login, that is the last one.
+    /// Returns the tasks; a login is the last one.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
     }
 
-    /// The login's number among the tasks, if there is one.
+    /// Returns the index of the login among the tasks, if there is one.
     pub fn login(&self) -> Option<u16> {
         self.login.as_ref().map(|_| self.tasks.len() as u16 - 1)
     }
 
-    /// The token in a login's answer.
+    /// Returns the token in a login's answer.
     pub fn token(&self, body: &[u8]) -> Option<String> {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
         value
@@ -187,8 +185,8 @@ impl Scenario {
             .map(str::to_owned)
     }
 
-    /// The number of the first check that an answer to a task does not pass: over all tasks, in
-    /// their order.
+    /// Returns the number of the first check that an answer fails, counted over all tasks in their
+    /// order.
     pub fn failed_check(
         &self,
         task: u16,
@@ -205,7 +203,7 @@ impl Scenario {
         u16::try_from(before + failed).ok()
     }
 
-    /// The check with a number, and its task.
+    /// Returns the check with this number, and its task.
     pub fn check(&self, number: u16) -> Option<(&Task, &Check)> {
         let checks =
             self.tasks.iter().flat_map(|task| task.checks.iter().map(move |check| (task, check)));
@@ -224,7 +222,7 @@ impl Scenario {
         }
     }
 
-    /// The bytes of a task's request, if they are the same each time.
+    /// Returns the bytes of a task's request, if they never change.
     pub fn fixed(&self, task: u16, to: &Authority) -> Option<Vec<u8>> {
         let task = &self.tasks[usize::from(task)];
         let is_same = match &task.body {
@@ -240,7 +238,7 @@ impl Scenario {
         })
     }
 
-    /// Writes a task's request into `out`, head and body in one piece; `room` is room to work in.
+    /// Writes a task's request into `out`, head and body in one piece; `room` is a scratch buffer.
     pub fn render(
         &self,
         task: u16,
@@ -324,17 +322,17 @@ impl Task {
         out.extend_from_slice(body.map_or(&[], |(body, _)| body));
     }
 
-    /// Whether a check says which statuses are good.
+    /// Returns true if a check names the accepted statuses.
     pub fn names_statuses(&self) -> bool {
         self.checks.iter().any(|check| matches!(check, Check::Status(_)))
     }
 
-    /// Whether it says itself which cookies it sends.
+    /// Returns true if the task sets its own cookie header.
     pub fn names_cookies(&self) -> bool {
         self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"))
     }
 
-    /// Whether its answers' bodies are read.
+    /// Returns true if a check reads the answers' bodies.
     pub fn reads_body(&self) -> bool {
         self.checks.iter().any(Check::reads_body)
     }

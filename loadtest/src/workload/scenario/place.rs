@@ -1,6 +1,6 @@
-//! Places in a file, as editors have them.
+//! Positions in a file, as editors show them.
 
-/// `:line:column`, both from 1.
+/// Returns `:line:column`, both from 1.
 pub(super) fn place(text: &str, byte: usize) -> String {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

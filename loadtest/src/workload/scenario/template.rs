@@ -1,9 +1,9 @@
-//! Text with places that are filled in for each request: `{{user}}`, `{{iteration}}`, `{{token}}`,
-//! `{{rows.column}}`, `{{rows}}`.
+//! Text with placeholders that are filled in for each request: `{{user}}`, `{{iteration}}`,
+//! `{{token}}`, `{{rows.column}}`, `{{rows}}`.
 
 use super::{Sender, data::Data};
 
-/// A text, taken apart.
+/// A parsed text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Template(Vec<Part>);
 
@@ -19,10 +19,10 @@ pub(super) enum Part {
 }
 
 impl Template {
-    /// Takes a text apart.
+    /// Parses a text into its pieces.
     ///
     /// # Errors
-    /// With where in the text, in bytes, and what is wrong there.
+    /// Returns the byte position of the problem, and its description.
     pub(super) fn parse(text: &str, data: &[(String, Data)]) -> Result<Self, (usize, String)> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -44,17 +44,17 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Bytes as they are.
+    /// Returns a template of these bytes without placeholders.
     pub(super) fn literal(bytes: &[u8]) -> Self {
         Self(vec![Part::Literal(bytes.to_vec())])
     }
 
-    /// Whether nothing is to be filled in.
+    /// Returns true if there is no placeholder.
     pub(super) fn is_fixed(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
-    /// The part that it is, if it is one alone.
+    /// Returns the only piece, if there is exactly one.
     pub(super) fn only_part(&self) -> Option<&Part> {
         match &self.0[..] {
             [part] => Some(part),
@@ -66,7 +66,7 @@ impl Template {
         self.0.contains(&Part::Token)
     }
 
-    /// Fills the places in.
+    /// Writes the text with its placeholders filled in.
     pub(super) fn render(&self, sender: Sender<'_>, data: &[Data], out: &mut Vec<u8>) {
         for part in &self.0 {
             match part {

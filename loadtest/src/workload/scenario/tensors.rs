@@ -8,29 +8,29 @@ use rand::{Rng, RngExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What a task sends to a model, before the model was asked for its shape.
+/// Tensors of a task, before the server was asked for the model's shape.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tensors {
-    /// The model's name on the server.
+    /// Name of the model on the server.
     pub model: String,
-    /// Its version; without one, the server's choice.
+    /// Version of the model; none for the server's choice.
     pub version: Option<String>,
-    /// Rows in a request, where the model leaves that open.
+    /// Rows per request, if the model leaves the batch dimension open.
     #[serde(default = "one")]
     pub batch_size: u32,
-    /// Whether tensors are sent, and asked for, as bytes behind the JSON.
+    /// True to send and request tensors as bytes behind the JSON.
     #[serde(default)]
     pub binary: bool,
-    /// Whole shapes of inputs, the batch included, instead of what the model leaves open.
+    /// Full shapes of inputs, including the batch, for dimensions that the model leaves open.
     #[serde(default)]
     pub shapes: BTreeMap<String, Vec<u64>>,
-    /// From which number up to which values of inputs are drawn.
+    /// Ranges of the values of inputs, from the lowest to the highest.
     #[serde(default)]
     pub ranges: BTreeMap<String, (f64, f64)>,
 }
 
-/// What a server tells of a model at `GET /v2/models/NAME`.
+/// Metadata of a model, as served at `GET /v2/models/NAME`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ModelMetadata {
     inputs: Vec<Input>,
@@ -43,18 +43,18 @@ struct Input {
     shape: Vec<i64>,
 }
 
-/// Bodies that differ in nothing but their random values.
+/// Bodies that differ only in their random values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bodies {
     pub(super) bodies: Vec<Vec<u8>>,
-    /// Length of each one's JSON, if bytes follow it.
+    /// Length of each body's JSON, if bytes follow it.
     pub(super) json_length: Option<usize>,
 }
 
 const MOST_BODIES: usize = 64;
 const MOST_BYTES: usize = 16 << 20;
 const MOST_ELEMENTS: u64 = 4 << 20;
-/// Length of a random text.
+/// Length of a random text, in bytes.
 const TEXT_BYTES: usize = 8;
 
 fn one() -> u32 {
@@ -62,7 +62,7 @@ fn one() -> u32 {
 }
 
 impl Tensors {
-    /// Where the server tells of the model, below the host.
+    /// Returns the path of the model's metadata, below the host.
     pub fn metadata_path(&self) -> String {
         match &self.version {
             Some(version) => format!("/v2/models/{}/versions/{version}", self.model),
@@ -70,20 +70,20 @@ impl Tensors {
         }
     }
 
-    /// Where it infers.
+    /// Returns the path of inference requests.
     pub fn infer_path(&self) -> String {
         format!("{}/infer", self.metadata_path())
     }
 
-    /// Draws up to 64 bodies, of 16 MiB at most together, that requests then choose from: drawing
-    /// for each of them would make the generator pay for the server's tensors.
+    /// Draws up to 64 bodies, about 16 MiB together, from which requests then choose: drawing for
+    /// each request would make the generator pay for the server's tensors.
     ///
     /// Floats are from 0 to 1, integers from 0 to 9, unless the input has a range; texts are 8
-    /// letters. A dimension that is open is the batch if it is the first, else 1, unless the input
-    /// has a shape.
+    /// letters. An open dimension is the batch if it is the first, else 1, unless the input has a
+    /// shape.
     ///
     /// # Errors
-    /// When the model has an input that cannot be drawn.
+    /// Returns an error if the model has an input that cannot be drawn.
     pub(super) fn draw<R: Rng>(
         &self,
         metadata: &ModelMetadata,
@@ -106,8 +106,8 @@ impl Tensors {
         metadata: &ModelMetadata,
         rng: &mut R,
     ) -> Result<(Vec<u8>, Option<usize>), String> {
-        // JSON has no numbers of 16 bits in V2: only bytes do. All inputs then, or bodies would
-        // have JSON of different lengths.
+        // V2 has no 16-bit numbers in JSON, only as bytes. All inputs are then sent as bytes,
+        // because the JSON of all bodies must have the same length.
         let has_16_bits =
             metadata.inputs.iter().any(|input| ["FP16", "BF16"].contains(&input.datatype.as_str()));
         let as_bytes = self.binary || has_16_bits;
@@ -151,7 +151,7 @@ impl Tensors {
         Ok((body, json_length))
     }
 
-    /// Whether the shapes and ranges that were given are of inputs of the model, and fit them.
+    /// Checks that the given shapes and ranges belong to inputs of the model, and fit them.
     fn check(&self, metadata: &ModelMetadata) -> Result<(), String> {
         if metadata.inputs.is_empty() {
             return Err("the model has no inputs: there is nothing to send".to_owned());
@@ -189,7 +189,7 @@ impl Tensors {
     }
 }
 
-/// A random element: as JSON, and its bytes, little-endian, at the end of `raw`.
+/// Returns a random element as JSON, and appends its little-endian bytes to `raw`.
 fn element<R: Rng>(
     datatype: &str,
     range: Option<(f64, f64)>,
@@ -204,8 +204,8 @@ fn element<R: Rng>(
         }};
     }
     let (low, high) = range.unwrap_or((0.0, 9.0));
-    // Bounds of a range are checked where it is read; one without a whole number in it has its
-    // lower bound.
+    // The parser checks the bounds of a range. A range without a whole number yields its lower
+    // bound, rounded up.
     let whole = rng.random_range(low.ceil() as i64..=(high.floor() as i64).max(low.ceil() as i64));
     let (low, high) = range.unwrap_or((0.0, 1.0));
     let real = low + (high - low) * rng.random::<f64>();

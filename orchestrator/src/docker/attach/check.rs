@@ -1,13 +1,13 @@
-//! What a container of others must not be, looked at before anything is touched.
+//! Checks of a foreign container before anything is changed.
 
 use bollard::models::ContainerInspectResponse;
 
 use crate::{Error, Result};
 
-/// Checks that a container can be stopped, copied and put back.
+/// Checks that a container can be stopped, copied and restored.
 ///
 /// # Errors
-/// With what stands against it, and what helps.
+/// Returns the obstacle, and advice.
 pub(super) fn check(container: &ContainerInspectResponse) -> Result<()> {
     let name = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
     let host = container.host_config.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A container that is as the service's first one.
+//! Copies of the service's first container.
 
 use std::sync::atomic::Ordering;
 
@@ -11,21 +11,20 @@ use super::Attached;
 use crate::{Deployment, Result, docker::connection::engine};
 
 impl Attached {
-    /// Makes and starts a container that is as the first one.
+    /// Creates and starts a copy of the first container; returns its id and name.
     pub(super) async fn copy(&self, deployment: &Deployment) -> Result<(String, String)> {
         let like = self.engine.inspect(&self.originals[0].id).await?;
         let number = self.engine.next_number();
         let name = format!("loadgen-{}-{}-{number}", self.engine.owner.run, deployment.name);
         let config = like.config.unwrap_or_default();
         let mut host = like.host_config.unwrap_or_default();
-        // A port of the host can be published once.
+        // A host port can be published only once.
         host.port_bindings = None;
-        // Nor may it outlive the run with the machine's next start.
+        // A restart policy would let the copy outlive the run when the machine restarts.
         host.restart_policy = None;
         let networks =
             like.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        // An Engine before 25 makes a container with one network: the one that its network mode
-        // names.
+        // Engines before 25 create a container with one network: that of its network mode.
         let first = host.network_mode.clone().filter(|mode| networks.contains_key(mode));
         let first = first.or_else(|| networks.keys().min().cloned());
         let others: Vec<String> =
@@ -40,8 +39,7 @@ impl Attached {
             working_dir: config.working_dir,
             exposed_ports: config.exposed_ports,
             labels: Some(self.engine.owner.labels().into_iter().collect()),
-            // What runs in production is measured, with the processor time that its health check
-            // takes.
+            // Keep the health check: the measurement includes its processor time, as in production.
             healthcheck: config.healthcheck,
             stop_signal: config.stop_signal,
             tty: config.tty,
@@ -51,7 +49,7 @@ impl Attached {
         };
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let (docker, create) = (self.engine.docker.clone(), format!("create container {name}"));
-        // For a caller that gives up without closing.
+        // Lets `Drop` clean up for a caller that gives up without closing.
         self.engine.has_objects.store(true, Ordering::Relaxed);
         let created = self.engine.finish_before_close(async move {
             let created = docker

@@ -1,10 +1,10 @@
-//! A service that goes on running under other limits.
+//! Changes of a running service's limits.
 
 use super::{Attached, Original, update};
 use crate::{Deployment, PageCache, Replica, Result, Service};
 
 impl Attached {
-    /// Gives containers the limits of a deployment while they run.
+    /// Gives running containers the limits of a deployment.
     pub(super) async fn update_all(
         &self,
         replicas: &[Replica],
@@ -17,7 +17,7 @@ impl Attached {
         Ok(())
     }
 
-    /// Returns whether just so many of the service's containers run now.
+    /// Returns true if exactly the first `replicas` of the service's containers run now.
     pub(super) async fn runs_as(&self, replicas: u32) -> Result<bool> {
         let mut running = Vec::new();
         for original in &self.originals {
@@ -28,7 +28,7 @@ impl Attached {
             && running.iter().enumerate().all(|(index, runs)| *runs == (index < wanted)))
     }
 
-    /// Lets the service's containers run on, with other limits.
+    /// Keeps the service's containers running, under other limits.
     pub(super) async fn go_on(&self, deployment: &Deployment) -> Result<Service> {
         let mut replicas = Vec::new();
         for Original { id, name, .. } in &self.originals[..deployment.replicas as usize] {

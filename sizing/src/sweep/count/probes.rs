@@ -1,26 +1,26 @@
-//! Which probe a replica count needs, if one.
+//! The probe that a replica count needs, if any.
 
 use super::{Count, Planned, planned};
 use crate::trial::{Purpose, Rungs, Trial};
 
-/// A seeded probe begins so much above the edge that is expected, as a logarithm.
+/// Distance of a seeded probe's first limits above the expected edge, as a logarithm.
 const PROBE_ABOVE: f64 = 0.5;
-/// Probes of a replica count: from the next whole processor, or from the largest limits, where one
-/// did not reach the edge.
+/// Most probes of a replica count. Further ones start from the next whole processor, or from the
+/// largest limits, if one did not reach the edge.
 const MOST_PROBES: usize = 3;
-/// Probes that begin alike and bring nothing.
+/// Most probes with the same first limits and without a reading.
 const MOST_ALIKE: usize = 2;
-/// CPU above what was used with room, from which a probe goes down.
+/// Factor on the CPU used with headroom, from which a further probe goes down.
 const PROBE_ROOM: f64 = 1.25;
 
 impl Count<'_> {
-    /// The probe that is to be made, if one is.
+    /// Returns the next probe, if one is needed.
     pub(super) fn probe(&self) -> Option<Planned> {
         let probes = || self.all.iter().filter(|trial| trial.spec.purpose == Purpose::Probe);
         if !self.settings.can_probe || probes().count() >= MOST_PROBES {
             return None;
         }
-        // Of several, the one that began lowest: the others did not reach the edge.
+        // The probe that began lowest counts: the others did not reach the edge.
         let read = probes().filter(|trial| !trial.readings.is_empty());
         let start = match read.min_by_key(|trial| trial.spec.point.limits.cpus) {
             Some(probe) => self.next_start(probe)?,
@@ -40,8 +40,8 @@ impl Count<'_> {
         is_new.then(|| planned(self.settings, spec, reason))
     }
 
-    /// Where another probe begins, if this one did not reach the edge: at the top, where its first
-    /// limits broke; in the whole processor that the service needs, where that is another one.
+    /// Returns the first rung of another probe if this one did not reach the edge. That is the top
+    /// if the first limits broke, else the whole processor that the service needs, if it is lower.
     fn next_start(&self, probe: &Trial) -> Option<usize> {
         let cpus: Vec<_> = probe.readings.iter().filter(|reading| !reading.is_memory).collect();
         let first = cpus.first()?;
@@ -55,8 +55,8 @@ impl Count<'_> {
         (!is_edge_passed && needed < start).then_some(needed)
     }
 
-    /// The highest rung within the whole processor that so many thousandths are in, or the lowest
-    /// that is so many.
+    /// Returns the highest rung within the whole processor that `millis` falls into, or else the
+    /// lowest rung of at least `millis`.
     fn whole(&self, millis: f64) -> usize {
         let cpus = &self.settings.cpus;
         let within = cpus.at_most(((millis / 1000.0).ceil() * 1000.0) as u64);

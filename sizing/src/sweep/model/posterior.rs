@@ -1,9 +1,8 @@
-//! The posterior of edge, steepness and spread on a grid.
+//! Posterior of edge, steepness and spread on a grid.
 
 use super::{Observation, Start, observation::Seen};
 
-/// What is known of the edge before any start of a service was measured: normal, in the logarithm
-/// of the limit.
+/// Prior of the edge before any measured start: normal in the logarithm of the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
     /// Mean.
@@ -12,18 +11,18 @@ pub struct Prior {
     pub sd: f64,
 }
 
-/// The posterior.
+/// Posterior of the model.
 #[derive(Debug, Clone)]
 pub struct Posterior {
     thetas: Vec<f64>,
-    /// Probability of each θ and σ, β summed out.
+    /// Probability of each θ and σ, summed over γ.
     weights: Vec<[f64; SPREADS.len()]>,
 }
 
-/// What a fresh start under a limit is worth.
+/// Worth of a fresh trial under a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Worth {
-    /// By how much the entropy is expected to fall of which limit is the answer, in nats.
+    /// Expected decrease in the entropy of which limit is the answer, in nats.
     pub information: f64,
     /// Probability that this limit is the answer.
     pub is_answer: f64,
@@ -35,12 +34,12 @@ const STEEPNESS: [f64; 8] = [1.5, 2.5, 4.0, 6.0, 10.0, 16.0, 26.0, 40.0];
 const SPREADS: [f64; 7] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13];
 /// Medians and standard deviations of these priors.
 const PRIORS: [(f64, f64); 2] = [(5.0, 0.8), (0.03, 0.8)];
-/// Distance of neighbouring edges on the grid; of θ, twice that.
+/// Distance of neighbouring edges on the grid; for θ it is twice that.
 const GRID: f64 = 0.0125;
 /// Standard deviation of a censored measurement.
 const CENSORED: f64 = 0.1;
-/// Probability that a start is like none of the model's: it keeps one odd start from outweighing
-/// all others.
+/// Probability that a start does not fit the model, which keeps one odd start from outweighing all
+/// others.
 const ODD: f64 = 1e-4;
 
 impl Posterior {
@@ -48,7 +47,7 @@ impl Posterior {
     pub fn new(prior: Prior, starts: &[Start]) -> Self {
         let grid = Grid::covering(prior, starts);
         let mut tables: Vec<Table> = starts.iter().map(|start| Table::new(&grid, start)).collect();
-        // Sums of floating-point numbers depend on their order.
+        // Sums of floating-point numbers depend on their order, so it is fixed here.
         tables.sort_by(|a, b| a.order().total_cmp(&b.order()));
         let mut log = vec![[[0.0; SPREADS.len()]; STEEPNESS.len()]; grid.thetas.len()];
         for (theta, cells) in grid.thetas.iter().zip(&mut log) {
@@ -92,7 +91,7 @@ impl Posterior {
             .sum()
     }
 
-    /// Returns the room at which the edge of the usual start is no higher with this probability.
+    /// Returns the quantile of the edge of the usual start, as room.
     pub fn quantile(&self, probability: f64) -> f64 {
         let mut sum = 0.0;
         for (theta, weights) in self.thetas.iter().zip(&self.weights) {
@@ -112,8 +111,8 @@ impl Posterior {
         (mean, variance.sqrt())
     }
 
-    /// Returns what a fresh start is worth under each of the ascending `rooms`, if the answer is
-    /// the first of them that holds in a share `confidence` of all starts.
+    /// Returns the worth of a fresh trial under each of the ascending `rooms`, if the answer is the
+    /// first of them that holds in a share `confidence` of all starts.
     pub fn worth(&self, rooms: &[f64], confidence: f64) -> Vec<Worth> {
         let quantile = student_t4_quantile(confidence);
         let answer = |theta: f64, spread: f64| {
@@ -150,7 +149,7 @@ impl Posterior {
     }
 }
 
-/// The sum of unnormalised probabilities, and the entropy of the normalised ones in nats.
+/// Returns the sum of unnormalised probabilities, and the entropy of the normalised ones in nats.
 fn entropy(weights: &[f64]) -> (f64, f64) {
     let sum: f64 = weights.iter().sum();
     let terms = weights.iter().filter(|p| **p > 0.0).map(|p| -p / sum * (p / sum).ln());
@@ -164,11 +163,11 @@ struct Grid {
 }
 
 impl Grid {
-    /// Covers what the prior and the measurements leave possible.
+    /// Creates a grid over the range that the prior and the measurements leave possible.
     fn covering(prior: Prior, starts: &[Start]) -> Self {
         let (mut low, mut high) = (prior.mean - 3.0 * prior.sd, prior.mean + 3.0 * prior.sd);
         for Observation { room, seen } in starts.iter().flat_map(|start| &start.observations) {
-            // The edge is near where violations begin.
+            // A measured value places the edge near its room.
             if let Seen::Value(..) = seen {
                 (low, high) = (low.min(room - 0.5), high.max(room + 0.5));
             }
@@ -185,7 +184,7 @@ impl Grid {
     }
 }
 
-/// The likelihood of a start's measurements, by its edge and by the steepness.
+/// Likelihood of a start's measurements, by its edge and by the steepness.
 struct Table {
     likelihood: [Vec<f64>; STEEPNESS.len()],
     spread: f64,
@@ -206,14 +205,14 @@ impl Table {
             };
             grid.edges.iter().map(at).collect::<Vec<f64>>()
         });
-        // Relative to what explains the start best, so that an odd one is odd however many readings
-        // it has.
+        // Relative to the best explanation of the start, so that an odd start stays odd however
+        // many readings it has.
         let most = likelihood.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
         likelihood.iter_mut().flatten().for_each(|value| *value /= most);
         Self { likelihood, spread: start.spread }
     }
 
-    /// A number by which equal tables are equal.
+    /// Returns a sort key that is the same for equal tables.
     fn order(&self) -> f64 {
         self.likelihood
             .iter()
@@ -224,13 +223,13 @@ impl Table {
             + self.spread
     }
 
-    /// Adds the logarithm of the likelihood of each cell: that of the edges which its starts have.
+    /// Adds the log likelihood to each cell, averaged over the edges that its starts may have.
     fn add_to(&self, grid: &Grid, log: &mut [[[f64; SPREADS.len()]; STEEPNESS.len()]]) {
         let count = grid.edges.len();
         for (s, spread) in SPREADS.into_iter().enumerate() {
             let spread = f64::hypot(spread, self.spread);
             let cumulated = |steps: f64| student_t4(steps * GRID / spread);
-            // Probability of an edge that is so many steps of the grid away.
+            // Probability of an edge at each distance, in steps of the grid.
             let kernel: Vec<f64> =
                 (0..count).map(|d| cumulated(d as f64 + 0.5) - cumulated(d as f64 - 0.5)).collect();
             let reach = kernel.iter().position(|p| *p < 1e-5).unwrap_or(count);
@@ -259,7 +258,7 @@ fn order(seen: Seen) -> f64 {
     }
 }
 
-/// Likelihood of a measurement, if its start has this edge.
+/// Returns the likelihood of a measurement, given the edge of its start.
 fn likelihood(observation: &Observation, steepness: f64, edge: f64) -> f64 {
     let expected = -steepness * (observation.room - edge);
     match observation.seen {
@@ -269,24 +268,25 @@ fn likelihood(observation: &Observation, steepness: f64, edge: f64) -> f64 {
     }
 }
 
-/// Logarithm of the density of a lognormal variable relative to its median, up to a constant.
+/// Returns the log density of a lognormal variable relative to its median, up to a constant.
 fn log_normal(ratio: f64, sd: f64) -> f64 {
     -0.5 * (ratio.ln() / sd).powi(2)
 }
 
-/// The standard normal distribution, by the logistic one that is never more than 0.01 from it.
+/// Returns the standard normal distribution function, by a logistic approximation that is never off
+/// by more than 0.01.
 fn normal(z: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * z).exp())
 }
 
-/// Student's t distribution with 4 degrees of freedom.
+/// Returns the distribution function of Student's t with 4 degrees of freedom.
 fn student_t4(t: f64) -> f64 {
     let scaled = 1.0 + t * t / 4.0;
     let x = t / scaled.sqrt();
     0.5 + 0.375 * x * (1.0 - x * x / 12.0)
 }
 
-/// Its quantiles, by bisection.
+/// Returns the quantile of Student's t with 4 degrees of freedom, by bisection.
 fn student_t4_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (-100.0, 100.0);
     for _ in 0..60 {
@@ -312,7 +312,7 @@ mod tests {
         Start { observations, spread: 0.0 }
     }
 
-    /// A probe that held above an edge and was overloaded below it.
+    /// Returns a probe that held above an edge and was overloaded below it.
     fn probe(edge: f64) -> Start {
         let rungs = (0..8).map(|i| edge + 0.35 - 0.1 * f64::from(i));
         let seen = |room: f64| if room > edge { Seen::AtMost(-0.8) } else { Seen::AtLeast(0.0) };
@@ -391,7 +391,7 @@ mod tests {
         }
     }
 
-    /// Quantiles of the tables (Student, 1908).
+    /// Compares quantiles with the tables (Student, 1908).
     #[test]
     fn students_distribution_is_that_of_the_tables() {
         for (t, p) in [(0.0, 0.5), (2.132, 0.95), (3.747, 0.99), (-2.132, 0.05)] {

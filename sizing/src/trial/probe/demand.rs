@@ -7,15 +7,15 @@ use orchestrator::Limits;
 use super::{Phase, Probe, Probed, millis};
 use crate::trial::TrialUsage;
 
-/// Quotas of a demand probe at a step of users, as a multiple of the expected edge, and what each
-/// next one is of the one before.
+/// First quota of a step of users as a multiple of the expected edge, and each next quota as a
+/// multiple of the one before.
 const DEMAND_FIRST: f64 = 1.4;
 const DEMAND_NEXT: f64 = 0.82;
-/// Share of the CPU that a step of users uses unlimited that is expected at its edge, before
-/// anything is known.
+/// Expected edge of the first step, as a share of the CPU that it uses under the first limits.
 const DEMAND_GUESS: f64 = 0.8;
 impl Probe {
-    /// The next quota at this step of users; the same until its next step once the edge is passed.
+    /// Returns the next quota at this step of users. Past the edge it goes back up and stays until
+    /// the next step.
     pub(super) fn demand_rung(&mut self, usage: &TrialUsage) -> Option<Limits> {
         let ratio = self.last_ratio();
         if self.phase == Phase::First {
@@ -30,7 +30,7 @@ impl Probe {
         Some(self.with_cpus(millis(self.quota() * DEMAND_NEXT)))
     }
 
-    /// Begins the next step of users with a quota above what it is expected to need.
+    /// Begins the next step of users with a quota above its expected need.
     pub(super) fn next_step(&mut self, at: Duration, since: Duration) -> Option<Limits> {
         self.seconds.clear();
         let grown = f64::from(self.users[self.step + 1]) / f64::from(self.users[self.step].max(1));
@@ -42,7 +42,8 @@ impl Probe {
         Some(self.limits)
     }
 
-    /// Between the lowest quota that held at this step of users and the highest that did not.
+    /// Returns the geometric mean of the lowest quota that held at this step of users and the
+    /// highest that did not.
     fn edge_millis(&self) -> Option<f64> {
         let users = self.users[self.step];
         let here = || self.readings.iter().filter(|probed| probed.users == users);

@@ -1,4 +1,4 @@
-//! What must be true of every probe, on a simulated service.
+//! Properties of every probe, on a simulated service.
 
 use crate::{
     simulator::{KINDS, World},
