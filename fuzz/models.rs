@@ -32,21 +32,32 @@ static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
     ];
     let columns = scalars.map(|(name, element)| named(name, element, &[None, Some(1)]));
     let outputs = [named("y", Element::Float32, &[None, Some(3)])];
-    let sidecar = Sidecar::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/iris.onnx")))
-        .expect("iris.json is read");
+    let sidecar =
+        Sidecar::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/iris.onnx")))
+            .expect("iris.json is read");
     assert!(sidecar.is_some(), "models/iris.json is missing");
-    let iris_outputs =
-        [named("label", Element::Text, &[None]), named("probabilities", Element::Float32, &[None, Some(3)])];
+    let iris_outputs = [
+        named("label", Element::Text, &[None]),
+        named("probabilities", Element::Float32, &[None, Some(3)]),
+    ];
     let new = |inputs: &[Port], outputs: &[Port], sidecar| {
         let name = ("fuzz".to_owned(), "1".to_owned());
-        Signature::new(Path::new("fuzz.onnx"), name, (inputs, outputs), sidecar).expect("a signature")
+        Signature::new(Path::new("fuzz.onnx"), name, (inputs, outputs), sidecar)
+            .expect("a signature")
     };
     vec![
         new(&[named("x", Element::Float32, &[None, Some(4)])], &iris_outputs, sidecar),
         new(&columns, &outputs, None),
         new(&[named("image", Element::Float32, &[None, None, Some(2), Some(3)])], &outputs, None),
         new(&[named("pair", Element::Int64, &[Some(2), Some(2)])], &outputs, None),
-        new(&[named("words", Element::Text, &[None]), named("x", Element::Float64, &[None, Some(2)])], &outputs, None),
+        new(
+            &[
+                named("words", Element::Text, &[None]),
+                named("x", Element::Float64, &[None, Some(2)]),
+            ],
+            &outputs,
+            None,
+        ),
     ]
 });
 
@@ -67,10 +78,23 @@ pub fn check(signature: &Signature, rows: usize, tensors: &[Tensor]) {
 pub fn check_shapes(signature: &Signature, tensors: &[Tensor]) {
     assert_eq!(tensors.len(), signature.inputs.len());
     for (tensor, port) in tensors.iter().zip(&signature.inputs) {
-        assert_eq!(tensor.shape.iter().product::<usize>(), tensor.data.len(), "{}: {:?}", port.name, tensor.shape);
-        assert_eq!(std::mem::discriminant(&tensor.data), std::mem::discriminant(&Buffer::new(port.element)));
+        assert_eq!(
+            tensor.shape.iter().product::<usize>(),
+            tensor.data.len(),
+            "{}: {:?}",
+            port.name,
+            tensor.shape
+        );
+        assert_eq!(
+            std::mem::discriminant(&tensor.data),
+            std::mem::discriminant(&Buffer::new(port.element))
+        );
         assert_eq!(tensor.shape.len(), port.dims.len());
-        let fits = tensor.shape.iter().zip(&port.dims).all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
+        let fits = tensor
+            .shape
+            .iter()
+            .zip(&port.dims)
+            .all(|(size, dim)| dim.is_none_or(|dim| dim == *size));
         // Missing rows of a fixed batch are filled in when the model runs.
         assert!(fits || signature.fixed_batch.is_some(), "{:?} for {:?}", tensor.shape, port.dims);
     }

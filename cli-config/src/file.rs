@@ -21,9 +21,8 @@ pub const FLAG: &str = "config";
 /// # Errors
 /// Returns the file, the line and the key that are wrong.
 pub fn with_file(command: &Command, args: Vec<OsString>) -> Result<Vec<OsString>, ConfigError> {
-    let named = parsed(command, &args).and_then(|(_, _, given)| {
-        given.try_get_one::<PathBuf>(FLAG).ok().flatten().cloned()
-    });
+    let named = parsed(command, &args)
+        .and_then(|(_, _, given)| given.try_get_one::<PathBuf>(FLAG).ok().flatten().cloned());
     let Some(path) = named else { return Ok(args) };
     let text = std::fs::read_to_string(&path)
         .map_err(|source| ConfigError::Read { path: path.clone(), source })?;

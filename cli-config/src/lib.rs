@@ -11,7 +11,7 @@
 //!         clap::Command::new("run").arg(clap::Arg::new("users").long("users").required(true)),
 //!     )
 //! };
-//! let command = cli_config::with_variables(command(), "APP");
+//! let command = cli_config::configurable(command(), "APP");
 //! let table = "users = 5".parse()?;
 //! let args = cli_config::with_table(&command, ["app", "run"].map(OsString::from).to_vec(), &table)?;
 //! let matches = command.get_matches_from(args);
@@ -30,4 +30,4 @@ mod variables;
 pub use error::ConfigError;
 pub use file::{FLAG, with_file};
 pub use table::with_table;
-pub use variables::with_variables;
+pub use variables::configurable;

@@ -27,8 +27,7 @@ pub fn with_table(
             return Err(ConfigError::UnknownKey { key: key.clone(), known: known.join(", ") });
         };
         let source = given.value_source(arg.get_id().as_str());
-        let is_given =
-            matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+        let is_given = matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable));
         let words = words(arg, &long, value)
             .map_err(|kind| ConfigError::Value { key: key.clone(), kind })?;
         if !is_given {
@@ -67,7 +66,11 @@ fn words(arg: &Arg, long: &str, value: &Value) -> Result<Vec<String>, &'static s
     let flag = |text: String| format!("--{long}={text}");
     Ok(match value {
         Value::Boolean(is_on) if !arg.get_action().takes_values() => {
-            if *is_on { vec![format!("--{long}")] } else { Vec::new() }
+            if *is_on {
+                vec![format!("--{long}")]
+            } else {
+                Vec::new()
+            }
         }
         Value::Array(values) if arg.get_value_delimiter().is_some() => {
             vec![flag(values.iter().map(text).collect::<Result<Vec<_>, _>>()?.join(","))]

@@ -1,17 +1,30 @@
-//! Environment variables of flags.
+//! Environment variables of flags, and the flag of the configuration file.
 
-use clap::{Arg, Command};
+use std::path::PathBuf;
 
-/// Gives every flag of every subcommand the variable `PREFIX_FLAG`, unless it has one already. An
-/// empty variable counts as not set: Compose files and CI systems set variables to nothing where
+use clap::{Arg, Command, value_parser};
+
+use crate::FLAG;
+
+/// Gives every flag of every subcommand the variable `PREFIX_FLAG`, unless it has one already, and
+/// every subcommand with flags the flag `--config`.
+///
+/// An empty variable counts as not set: Compose files and CI systems set variables to nothing where
 /// nobody chose a value.
-pub fn with_variables(command: Command, prefix: &str) -> Command {
+pub fn configurable(command: Command, prefix: &str) -> Command {
     command.mut_subcommands(|subcommand| {
-        subcommand.mut_args(|arg| {
-            let name = variable(&arg, prefix);
+        if !subcommand.get_arguments().any(|arg| arg.get_long().is_some()) {
+            return subcommand;
+        }
+        let file = Arg::new(FLAG)
+            .long(FLAG)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("TOML file whose keys are these flags; a flag wins over it");
+        subcommand.arg(file).mut_args(|arg| {
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            match name {
-                Some(name) if is_set(&name) => arg.env(name).hide_env_values(true),
+            match variable(&arg, prefix) {
+                Some(name) if is_set(&name) => arg.env(name).hide_env(true),
                 _ => arg.env(None::<&'static str>),
             }
         })
@@ -22,6 +35,6 @@ fn variable(arg: &Arg, prefix: &str) -> Option<String> {
     if let Some(name) = arg.get_env() {
         return name.to_str().map(str::to_owned);
     }
-    let long = arg.get_long().filter(|long| !["help", "version"].contains(long))?;
+    let long = arg.get_long()?;
     Some(format!("{prefix}_{}", long.to_ascii_uppercase().replace('-', "_")))
 }

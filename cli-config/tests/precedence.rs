@@ -1,12 +1,11 @@
 //! What wins, and what is wrong.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
 fn command() -> Command {
     let run = Command::new("run").args([
-        Arg::new("config").long("config").value_parser(value_parser!(PathBuf)),
         Arg::new("users").long("users").required(true).value_parser(value_parser!(u32)),
         Arg::new("max_batch").long("max-batch").default_value("1"),
         Arg::new("replicas").long("replicas").value_delimiter(','),
@@ -25,7 +24,7 @@ fn expanded(text: &str, args: &[&str]) -> Result<Vec<String>, String> {
     std::fs::write(file.path(), text).unwrap();
     let path = file.path().display().to_string();
     let args = ["app", "run", "--config", &path].iter().chain(args).map(OsString::from).collect();
-    let command = cli_config::with_variables(command(), "CLI_CONFIG_TEST");
+    let command = cli_config::configurable(command(), "CLI_CONFIG_TEST");
     let words = cli_config::with_file(&command, args)
         .map_err(|error| error.to_string().replace(&path, "FILE"))?;
     command.try_get_matches_from(&words).map_err(|error| error.to_string())?;
@@ -40,7 +39,8 @@ fn a_file_fills_what_the_command_line_leaves_open() {
     for word in ["--users=5", "--replicas=1,2", "--quiet", "--header=X-Tenant: 7"] {
         assert!(words.iter().any(|w| w == word), "{word} is not in {words:?}");
     }
-    let is_from_file = |word: &String| word.starts_with("--max-batch=") || word.starts_with("--env=");
+    let is_from_file =
+        |word: &String| word.starts_with("--max-batch=") || word.starts_with("--env=");
     assert!(!words.iter().any(is_from_file), "flags win, lists as a whole: {words:?}");
     let words = expanded("users = 5\nenv = ['A=1', 'B=2']", &[]).unwrap();
     assert!(words.contains(&"--env=A=1".to_owned()) && words.contains(&"--env=B=2".to_owned()));

@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use load_engine::{http1::{Progress, Reader}};
+use load_engine::http1::{Progress, Reader};
 
 /// Largest input, in bytes: the engine's read size.
 const READ_BYTES: usize = 64 << 10;

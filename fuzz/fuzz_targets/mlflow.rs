@@ -12,7 +12,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let Some((&first, body)) = data.split_first() else { return };
     let signature = models::signature(first);
-    let read = if first >= 128 { bodies::mlflow_csv(signature, body) } else { bodies::mlflow_json(signature, body) };
+    let read = if first >= 128 {
+        bodies::mlflow_csv(signature, body)
+    } else {
+        bodies::mlflow_json(signature, body)
+    };
     match read {
         Ok(batch) => models::check(signature, batch.rows, &batch.inputs),
         Err(fault) => assert!(!fault.to_string().is_empty()),

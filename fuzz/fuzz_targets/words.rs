@@ -9,15 +9,21 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
+use load_engine::null_server::{Delay, Freeze};
+use loadtest::{
+    slo::Slo,
+    workload::{Arrivals, Host, Level, Pace, Shape, WaitTime, parse_run_time},
+};
 use rand::SeedableRng;
-use load_engine::{null_server::{Delay, Freeze}};
-use loadtest::{slo::Objective, workload::{Arrivals, Host, Level, Pace, Shape, WaitTime, parse_run_time}};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fuzz_target!(|text: &str| {
-    if let Some(objective) = again::<Objective>(text) {
-        assert!(objective.latency.iter().all(|limit| (0.0..1.0).contains(&limit.allowed_over())), "{text}");
+    if let Some(objective) = again::<Slo>(text) {
+        assert!(
+            objective.latency.iter().all(|limit| (0.0..1.0).contains(&limit.allowed_over())),
+            "{text}"
+        );
     }
     if let Some(wait_time) = again::<WaitTime>(text) {
         let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
@@ -30,7 +36,12 @@ fuzz_target!(|text: &str| {
         assert!(level.highest() > 0.0, "{text}");
     }
     if let Ok(shape) = text.parse::<Shape>() {
-        let pace = Pace { run_time: MINUTE, step_duration: MINUTE, spawn_rate: Some(10.0), warm_up: Duration::ZERO };
+        let pace = Pace {
+            run_time: MINUTE,
+            step_duration: MINUTE,
+            spawn_rate: Some(10.0),
+            warm_up: Duration::ZERO,
+        };
         if let Ok(steps) = shape.steps(&pace) {
             assert!(!steps.is_empty(), "{text}: a shape without a step");
         }

@@ -82,22 +82,9 @@ pub enum ControlMode {
     Explicit,
 }
 
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// Options of `inference-api serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeOptions {
-    /// TOML file whose keys are these flags. Flags override variables, variables override the file.
-    #[arg(long, env = "INFERENCE_CONFIG")]
-    pub config: Option<PathBuf>,
-
     /// Models to serve: an ONNX file, a folder of versions (1/model.onnx, 2/model.onnx, …), a
     /// folder of such folders, or a model of an MLflow registry (MLFLOW_TRACKING_URI):
     /// models:/NAME/3, models:/NAME@ALIAS or models:/NAME/latest.
@@ -105,85 +92,85 @@ pub struct ServeOptions {
     /// NAME= before a source serves it under another name. Several sources may be given; POST
     /// /predict uses the first. A sidecar beside an ONNX file (same name, .json) adds feature
     /// names, class labels and an example.
-    #[arg(long, env = "INFERENCE_MODEL", required = true, value_delimiter = ',')]
+    #[arg(long, required = true, value_delimiter = ',')]
     pub model: Vec<Source>,
 
     /// Versions of a folder to serve: all, latest, or latest:N.
-    #[arg(long, env = "INFERENCE_VERSION_POLICY", default_value = "latest")]
+    #[arg(long, default_value = "latest")]
     pub version_policy: VersionPolicy,
 
     /// Trigger for changing the served models: nothing (none), changes of their sources (poll), or
     /// client requests to /v2/repository/models/NAME/load and unload (explicit).
-    #[arg(long, env = "INFERENCE_MODEL_CONTROL_MODE", default_value = "none")]
+    #[arg(long, default_value = "none")]
     pub model_control_mode: ControlMode,
 
     /// Seconds between two checks of the sources, with --model-control-mode poll.
-    #[arg(long, env = "INFERENCE_REPOSITORY_POLL_SECS", default_value = "15")]
+    #[arg(long, default_value = "15")]
     pub repository_poll_secs: NonZeroU64,
 
     /// Address or name, and port, to listen on. In a container, set the variable instead: the
     /// image's health check reads it, not this flag.
-    #[arg(long, env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
+    #[arg(long, default_value = "127.0.0.1:8000", value_parser = address::parse)]
     pub bind: SocketAddr,
 
     /// Largest batch, in rows, formed from several requests; 1 disables batching [default: 64 for
     /// models that gain from it, measured at load; 1 for others].
-    #[arg(long, env = "INFERENCE_MAX_BATCH_SIZE")]
+    #[arg(long)]
     pub max_batch_size: Option<NonZeroUsize>,
 
     /// Longest time that the oldest request of a batch waits for others, in microseconds. At 0, a
     /// batch holds the requests that arrived while the model ran.
-    #[arg(long, env = "INFERENCE_MAX_QUEUE_DELAY_MICROSECONDS", default_value_t = 0)]
+    #[arg(long, default_value_t = 0)]
     pub max_queue_delay_microseconds: u64,
 
     /// Largest number of requests that wait for one worker; a further one is answered with
     /// --queue-full-status [default: no limit].
-    #[arg(long, env = "INFERENCE_MAX_QUEUE_SIZE")]
+    #[arg(long)]
     pub max_queue_size: Option<NonZeroUsize>,
 
     /// Status for a request that finds the queue full: 503 or 429.
-    #[arg(long, env = "INFERENCE_QUEUE_FULL_STATUS", default_value_t = 503, value_parser = queue_full_status)]
+    #[arg(long, default_value_t = 503, value_parser = queue_full_status)]
     pub queue_full_status: u16,
 
     /// Longest time from reading a request to its response, in milliseconds; a request still
     /// waiting then is answered with 504. Time that a request waits unread while a model runs does
     /// not count, and a started run is not aborted [default: no limit].
-    #[arg(long, env = "INFERENCE_REQUEST_TIMEOUT_MS")]
+    #[arg(long)]
     pub request_timeout_ms: Option<NonZeroU64>,
 
     /// Number of worker threads, each with its own session [default: min(ceil(CPU quota), CPU
     /// affinity), at least 1].
-    #[arg(long, env = "INFERENCE_WORKERS")]
+    #[arg(long)]
     pub workers: Option<NonZeroUsize>,
 
     /// Largest request body, in bytes; a larger one is answered with 413.
-    #[arg(long, env = "INFERENCE_MAX_BODY_BYTES", default_value_t = 8 << 20)]
+    #[arg(long, default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
 
     /// Key that clients must send, as Authorization: Bearer KEY or X-API-Key: KEY. Health checks,
     /// server metadata and API documentation need no key [default: no key].
-    #[arg(long, env = "INFERENCE_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
 
     /// Distribution of a synthetic service time for queueing experiments: expovariate(RATE),
     /// uniform(A,B) or constant(SECONDS).
-    #[arg(long, env = "INFERENCE_SERVICE_TIME")]
+    #[arg(long)]
     pub service_time: Option<Distribution>,
 
     /// Resource occupied during the synthetic service time: a worker (sync) or nothing (async).
-    #[arg(long, env = "INFERENCE_SERVICE_MODE", default_value = "sync")]
+    #[arg(long, default_value = "sync")]
     pub service_mode: Mode,
 
     /// Seed of the synthetic service times [default: random].
-    #[arg(long, env = "INFERENCE_SERVICE_SEED")]
+    #[arg(long)]
     pub service_seed: Option<u64>,
 
     /// Longest time for a client to send the head of a request, in seconds from its first byte.
-    #[arg(long, env = "INFERENCE_HEAD_SECONDS", default_value_t = 10)]
+    #[arg(long, default_value_t = 10)]
     pub head_seconds: u64,
 
     /// Longest time for a client to send a body or accept a part of a response, in seconds.
-    #[arg(long, env = "INFERENCE_BODY_SECONDS", default_value_t = 30)]
+    #[arg(long, default_value_t = 30)]
     pub body_seconds: u64,
 
     /// Value of the x-replica response header [default: $REPLICA_NAME, else the host name].
@@ -191,22 +178,22 @@ pub struct ServeOptions {
     pub replica_name: Option<String>,
 
     /// Longest time for requests in flight to finish after SIGTERM, in seconds.
-    #[arg(long, env = "INFERENCE_DRAIN_SECONDS", default_value_t = 10)]
+    #[arg(long, default_value_t = 10)]
     pub drain_seconds: u64,
 
     /// Restart the server when a signal ends it: a request can make a model crash the process or
     /// exhaust memory. Runs the server in a child process.
-    #[arg(long, env = "INFERENCE_RESPAWN", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    #[arg(long)]
     pub respawn: bool,
 
     /// Log level: off, error, warn, info, debug or trace, also per part. For example,
     /// info,access=debug logs every request.
-    #[arg(long, env = "INFERENCE_LOG", default_value = "info", value_parser = logging::filter)]
+    #[arg(long, default_value = "info", value_parser = logging::filter)]
     pub log: String,
 
     /// Log format: lines for people, or one JSON object per line.
-    #[arg(long, env = "INFERENCE_LOG_FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+    #[arg(long, default_value = "text")]
+    pub log_format: logging::LogFormat,
 }
 
 /// Largest batch by default, in rows: enough for the gain that models have from batching.

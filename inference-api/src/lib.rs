@@ -13,7 +13,6 @@
 
 pub mod address;
 pub mod config;
-pub mod file;
 pub mod http;
 pub mod logging;
 pub mod metrics;

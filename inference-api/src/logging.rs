@@ -5,14 +5,21 @@ use std::io::IsTerminal;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
-
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Log targets that a filter may name: requests, this program, ONNX Runtime and registry access.
-const PARTS: [&str; 5] = ["access", "inference_api", "ort", "ureq", "rustls"];
+const PARTS: [&str; 5] = ["access", "inference_api", "ort", "reqwest", "rustls"];
 
 /// Largest number of buffered lines; further lines are dropped.
 const MOST_LINES: usize = 8192;
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Starts logging to standard error on its own thread: a stalled reader cannot stop the server.
 ///

@@ -6,7 +6,7 @@ use clap::{CommandFactory, FromArgMatches};
 use inference_api::{
     address,
     config::{Cli, Command, RuntimeCommand},
-    file, logging, repository, runtime,
+    logging, repository, runtime,
     serve::{self, guardian},
 };
 
@@ -27,23 +27,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses the arguments. Precedence: command line, environment, configuration file, defaults.
-fn arguments() -> Result<Cli, file::FileError> {
-    let args: Vec<_> = std::env::args_os().collect();
-    let command = without_empty_variables(Cli::command());
-    let matches = file::apply(command, &args)?.get_matches_from(args);
+/// Parses the command line, together with environment variables and the file that `--config` names.
+fn arguments() -> Result<Cli, cli_config::ConfigError> {
+    let command = cli_config::configurable(Cli::command(), "INFERENCE");
+    let args = cli_config::with_file(&command, std::env::args_os().collect())?;
+    let matches = command.get_matches_from(args);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
-}
-
-/// Ignores empty variables: Compose files and CI systems set an unset variable to the empty string.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    command.mut_subcommands(|subcommand| {
-        subcommand.mut_args(|arg| {
-            let is_empty =
-                arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-            if is_empty { arg.env(None::<&'static str>) } else { arg }
-        })
-    })
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -63,7 +52,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         Command::Check { model, workers, expendable } => {
             if expendable {
-                repository::be_expendable()?;
+                repository::prefer_for_oom_kill()?;
             }
             let checked = serve::check(&model, workers.get())?;
             println!("{}", checked.said);

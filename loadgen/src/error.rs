@@ -2,7 +2,7 @@
 
 use load_engine::EngineError;
 use loadtest::{
-    slo::ObjectiveError,
+    slo::SloError,
     workload::{HostError, ScenarioError, WaitTimeError},
 };
 use sizing::trial::LadderError;
@@ -77,8 +77,8 @@ impl From<WaitTimeError> for Error {
     }
 }
 
-impl From<ObjectiveError> for Error {
-    fn from(error: ObjectiveError) -> Self {
+impl From<SloError> for Error {
+    fn from(error: SloError) -> Self {
         Self::Usage(error.to_string())
     }
 }

@@ -12,8 +12,8 @@ fn main() {
     let services: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
     println!(
         "{services} services for each row; p95<100ms; a window of 15 s, extended to 25, 40 and 60 \
-            s while undecided; in brackets while that \
-         has a chance of {:.0}% to decide it, as sweeps do\n",
+            s while undecided; in brackets while that has a chance of {:.0}% to decide it, as \
+            sweeps do\n",
         LEAST_CHANCE * 100.0
     );
     println!(

@@ -4,9 +4,9 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use crate::measure::Window;
 
-/// Objective such as `p95<100ms,failures<0.1%,rate>=95%`.
+/// Slo such as `p95<100ms,failures<0.1%,rate>=95%`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Objective {
+pub struct Slo {
     /// Latency limits: each requires a share of the requests to end within a time.
     pub latency: Vec<LatencyLimit>,
     /// Share of requests that may fail.
@@ -27,12 +27,12 @@ pub struct LatencyLimit {
 /// Error for an objective that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("objective {given:?}: {reason}; write for instance p95<100ms,failures<0.1%,rate>=95%")]
-pub struct ObjectiveError {
+pub struct SloError {
     given: String,
     reason: String,
 }
 
-impl Objective {
+impl Slo {
     /// Returns the latency limits, for counting in slices.
     pub fn limits(&self) -> Vec<Duration> {
         self.latency.iter().map(|l| l.limit).collect()
@@ -40,7 +40,7 @@ impl Objective {
 }
 
 /// Returns `p95<100ms,failures<0.1%,rate>=95%`.
-impl Default for Objective {
+impl Default for Slo {
     fn default() -> Self {
         let p95 = LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) };
         Self { latency: vec![p95], failures: Some(0.001), rate: Some(0.95) }
@@ -54,11 +54,11 @@ impl LatencyLimit {
     }
 }
 
-impl FromStr for Objective {
-    type Err = ObjectiveError;
+impl FromStr for Slo {
+    type Err = SloError;
 
-    fn from_str(text: &str) -> Result<Self, ObjectiveError> {
-        let wrong = |reason: String| ObjectiveError { given: text.to_owned(), reason };
+    fn from_str(text: &str) -> Result<Self, SloError> {
+        let wrong = |reason: String| SloError { given: text.to_owned(), reason };
         let mut objective = Self { latency: Vec::new(), failures: None, rate: None };
         for part in text.split(',').map(str::trim) {
             let at = part
@@ -96,7 +96,7 @@ impl FromStr for Objective {
     }
 }
 
-impl fmt::Display for Objective {
+impl fmt::Display for Slo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let latency = self.latency.iter().map(|l| format!("{l}"));
         let failures = self.failures.map(|share| format!("failures<{}%", round(share * 100.0)));
@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn the_default_objective_reads_and_shows_the_same() {
         let text = "p95<100ms,failures<0.1%,rate>=95%";
-        let objective: Objective = text.parse().unwrap();
+        let objective: Slo = text.parse().unwrap();
         assert_eq!(objective.to_string(), text);
-        assert_eq!(Objective::default().to_string(), text);
+        assert_eq!(Slo::default().to_string(), text);
         assert_eq!(objective.limits(), [Duration::from_millis(100)]);
-        assert_eq!("p99.9<1.5s".parse::<Objective>().unwrap().to_string(), "p99.9<1500ms");
+        assert_eq!("p99.9<1.5s".parse::<Slo>().unwrap().to_string(), "p99.9<1500ms");
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             "p95<0.0001us",
             "rate>=9%,rate>=8%",
         ] {
-            assert!(wrong.parse::<Objective>().is_err(), "{wrong} was taken");
+            assert!(wrong.parse::<Slo>().is_err(), "{wrong} was taken");
         }
     }
 }

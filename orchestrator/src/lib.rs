@@ -10,9 +10,9 @@
 //! Every created object names its [`Owner`]: run, boot, and the owner's process id and start time.
 //! [`Orchestrator::clean`] can therefore remove what a killed run left and spare live runs.
 
+mod backend;
 pub mod cgroup;
 mod checks;
-mod copies;
 mod deployment;
 pub mod docker;
 mod error;

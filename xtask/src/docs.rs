@@ -51,9 +51,9 @@ fn references() -> Result<Vec<(PathBuf, String)>, Failed> {
 fn reference(binary: &str, subcommands: &[&str]) -> Result<(PathBuf, String), Failed> {
     let prefix = if binary == "loadgen" { "LOADGEN" } else { "INFERENCE" };
     let mut page = format!(
-        "# Flags of {binary}\n\nGenerated from `--help` by `cargo xtask docs`.\nEvery flag is also a \
-         variable, for instance `{prefix}_BIND`, and a key of the file that `--config` names: \
-         [configuration](configuration.md).\n"
+        "# Flags of {binary}\n\nGenerated from `--help` by `cargo xtask docs`.\nEvery flag is also \
+            a variable, for instance `{prefix}_BIND`, and a key of the file that `--config` names: \
+            [configuration](configuration.md).\n"
     );
     for subcommand in subcommands {
         let help = help(binary, subcommand)?;

@@ -1,7 +1,9 @@
 //! Commands of the README (`cargo xtask sweep`, `cargo xtask test`) and the checks before a commit.
 
+mod check;
 mod docs;
 mod fuzz;
+mod python;
 
 use std::{
     path::{Path, PathBuf},
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
         Task::Clients => clients(),
         Task::Test => test(),
         Task::Fuzz { seconds } => fuzz::run(seconds),
-        Task::Check => check(),
+        Task::Check => check::run_all(),
         Task::Docs => docs::build(),
     };
     match done {
@@ -109,22 +111,10 @@ fn sweep(args: &[String]) -> Done {
     run(sweep.args(args))
 }
 
-/// Installs the clients into a Python environment, once for each version of their list.
+/// Installs the protocol clients of the tests into `target/clients`.
 fn clients() -> Done {
-    let requirements = root().join("inference-api/tests/clients/requirements.txt");
-    let dir = target().join("clients");
-    let wanted = read(&requirements)?;
-    let installed = dir.join("requirements.txt");
-    if read(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    say("installing the clients that the tests use");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
-    run(Command::new(dir.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-        .arg(&requirements))?;
-    std::fs::write(&installed, wanted)
-        .map_err(|e| Failed::Say(format!("{}: {e}", installed.display())))
+    let requirements = read(&root().join("inference-api/tests/clients/requirements.txt"))?;
+    python::environment("clients", &requirements).map(drop)
 }
 
 fn read(path: &Path) -> Result<String, Failed> {
@@ -134,15 +124,20 @@ fn read(path: &Path) -> Result<String, Failed> {
 fn test() -> Done {
     clients()?;
     say("building the workspace and its tests");
-    // Build everything at once: single packages would be rebuilt with other features.
-    run(cargo(["test", "--workspace", "--no-run"]))?;
+    let nextest = || cargo(["nextest", "run", "--workspace"]);
+    run(nextest().arg("--no-run")).map_err(|_| {
+        Failed::Say(
+            "cannot build the tests\n  help: cargo install --locked cargo-nextest".to_owned(),
+        )
+    })?;
+    // The tests start both servers and this program.
+    run(cargo(["build", "--workspace"]))?;
     say("looking for ONNX Runtime");
-    // The tests start both servers, which are built because their packages have tests of their own.
     run(Command::new(target().join("debug/inference-api")).args(["runtime", "install"]))?;
     let engine = engine();
-    let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
+    let mut tests = nextest();
     if let Err(why) = &engine {
-        tests.args(["--skip", "docker::"]);
+        tests.args(["--filterset", "not test(/^docker::/)"]);
         say(&format!("no Docker Engine answers ({why}): the tests that need one are left out"));
     } else {
         say("a Docker Engine answers: all tests run; building the images that they need");
@@ -153,21 +148,13 @@ fn test() -> Done {
         }
     }
     run(&mut tests)?;
+    // nextest runs no examples of the documentation.
+    run(cargo(["test", "--workspace", "--doc", "--quiet"]))?;
     say(match engine {
         Ok(()) => "passed: all tests, those with a Docker Engine included",
         Err(_) => "passed: the tests that need no Docker Engine; the others were left out",
     });
     Ok(())
-}
-
-fn check() -> Done {
-    run(cargo(["fmt", "--all", "--check"]))?;
-    run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    // `fuzz` is a separate workspace that nothing else builds. With the same profile and target
-    // folder, its dependencies are already checked.
-    let mut fuzz = cargo(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
-    run(fuzz.arg(target()).args(["--", "-D", "warnings"]))?;
-    run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Checks with Docker's own client that an Engine answers.

@@ -1,4 +1,4 @@
-//! The one place that maps errors to statuses and JSON.
+//! Errors of requests, as JSON.
 //!
 //! Client errors are 4xx and name the field, the expected value and the received one.
 //! A 500 has a single cause: metrics that fail to render.
@@ -7,16 +7,13 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    http::{Method, StatusCode, Uri, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::v2;
+use super::status::{Cause, RETRY_AFTER};
 use crate::{model::RunError, predict::Fault, repository::Unknown};
-
-/// `Retry-After`, in seconds, of a response to a temporary overload.
-pub(super) const RETRY_AFTER: &str = "1";
 
 /// Reasons for a response other than 200.
 #[derive(Debug)]
@@ -59,30 +56,36 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Returns the cause, which determines the status.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::TooLarge { .. } => Cause::TooLarge,
+            Self::Unreadable(_) => Cause::Malformed,
+            Self::Coding(_) | Self::Media(_) => Cause::Media,
+            Self::Fault(fault) if fault.malformed => Cause::Malformed,
+            Self::Fault(_) | Self::Refused(_) => Cause::Invalid,
+            Self::NotFound(_) | Self::Unknown(_) => Cause::NotFound,
+            Self::Method(..) => Cause::Method,
+            Self::QueueFull(status, _) => Cause::QueueFull(*status),
+            Self::Timeout(_) => Cause::Timeout,
+            Self::Memory(_) => Cause::Memory,
+            Self::Loading | Self::Unread => Cause::Unavailable,
+            Self::Internal(_) => Cause::Internal,
+        }
+    }
+
     /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Self::Coding(_) | Self::Media(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Fault(fault) if fault.malformed => StatusCode::BAD_REQUEST,
-            Self::Fault(_) | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotFound(_) | Self::Unknown(_) => StatusCode::NOT_FOUND,
-            Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::QueueFull(status, _) => *status,
-            Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-            // Not 503: a retry, here or elsewhere, would need as much memory.
-            Self::Memory(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Loading | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.cause().status()
     }
 }
 
 impl ApiError {
     /// Returns the error as JSON; client errors have a field, the expected and the received value.
     fn details(&self) -> serde_json::Value {
-        let of = |field: &str, expected: &str, got: &str, message: &str| json!({ "field": field, "expected": expected, "got": got, "message": message });
+        let of = |field: &str, expected: &str, got: &str, message: &str| {
+            json!({ "field": field, "expected": expected, "got": got, "message": message })
+        };
         match self {
             Self::TooLarge { limit, got } => of(
                 "body",
@@ -123,7 +126,8 @@ impl ApiError {
                 json!({ "message": format!("not answered within {} ms", limit.as_millis()) })
             }
             Self::Memory(reason) => {
-                json!({ "message": format!("there is not enough memory for this request: {reason}") })
+                let message = format!("there is not enough memory for this request: {reason}");
+                json!({ "message": message })
             }
             Self::Loading => json!({ "message": "the models are being loaded" }),
             Self::Unread => {
@@ -174,7 +178,7 @@ impl IntoResponse for ApiError {
             Self::Method(_, path) => {
                 (self.status(), [(header::ALLOW, allowed(path))], error).into_response()
             }
-            Self::QueueFull(..) | Self::Loading | Self::Unread => {
+            _ if self.cause().is_temporary() => {
                 (self.status(), [(header::RETRY_AFTER, RETRY_AFTER)], error).into_response()
             }
             _ => (self.status(), error).into_response(),
@@ -183,24 +187,10 @@ impl IntoResponse for ApiError {
 }
 
 /// Returns the allowed method of a path.
-fn allowed(path: &str) -> &'static str {
+pub(super) fn allowed(path: &str) -> &'static str {
     let posted = path == "/predict"
         || path == "/invocations"
         || path.ends_with("/infer")
         || path.starts_with("/v2/repository");
     if posted { "POST" } else { "GET" }
-}
-
-pub(super) async fn not_found(uri: Uri) -> Response {
-    match v2::is_ours(uri.path()) {
-        true => v2::no_path(uri.path()),
-        false => ApiError::NotFound(uri.path().to_owned()).into_response(),
-    }
-}
-
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    match v2::is_ours(uri.path()) {
-        true => v2::no_method(&method, uri.path(), allowed(uri.path())),
-        false => ApiError::Method(method, uri.path().to_owned()).into_response(),
-    }
 }

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{ApiError, SharedWorker};
+use super::{ApiError, SharedWorker, status::Cause};
 use crate::metrics::Exposition;
 
 /// Returns true if the path is answered while models are loading.
@@ -22,7 +22,7 @@ pub(super) fn tells_of_loading(path: &str) -> bool {
 
 pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
     let phase = &worker.server.phase;
-    let status = if phase.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if phase.is_ready() { StatusCode::OK } else { Cause::Unavailable.status() };
     (status, Json(json!({ "status": phase.word() }))).into_response()
 }
 

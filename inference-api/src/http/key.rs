@@ -2,12 +2,14 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use super::status::Cause;
 
 /// Digest of the key that clients must send.
 ///
@@ -46,7 +48,7 @@ impl ApiKey {
         let message = "this server wants its key: Authorization: Bearer KEY, or X-API-Key: KEY";
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         Some(
-            (StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": message })))
+            (Cause::Unauthorized.status(), challenge, Json(json!({ "error": message })))
                 .into_response(),
         )
     }

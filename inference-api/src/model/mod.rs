@@ -176,8 +176,7 @@ fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
                 Ok(())
             } else {
                 Err(RunError::Refused(
-                    "an output changed \
-                its type"
+                    "an output changed its type"
                         .to_owned(),
                 ))
             }
@@ -187,8 +186,7 @@ fn join(so_far: &mut Value, more: Value) -> Result<(), RunError> {
             Ok(())
         }
         _ => Err(RunError::Refused(
-            "an output cannot be put together from several runs; send the rows of one run a \
-                request"
+            "an output cannot be put together from several runs; send the rows of one run a request"
                 .to_owned(),
         )),
     }

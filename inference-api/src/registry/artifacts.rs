@@ -89,8 +89,7 @@ fn fetch_file(
     target: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<(), RegistryError> {
-    let mut response = client.get(&joined(root, &file.path), file.bytes)?;
-    let mut body = response.body_mut().as_reader();
+    let mut body = client.get(&joined(root, &file.path), file.bytes)?;
     let mut out = File::create(target).map_err(|e| written(target, &e))?;
     let mut buffer = vec![0; CHUNK];
     let mut came = 0;
@@ -125,7 +124,8 @@ impl Progress<'_> {
         self.done += bytes;
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
-            tracing::info!(model = %self.uri, megabytes = megabytes(self.done), of = megabytes(self.total), "downloading");
+            let (done, total) = (megabytes(self.done), megabytes(self.total));
+            tracing::info!(model = %self.uri, megabytes = done, of = total, "downloading");
         }
     }
 }

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use axum::http::{Response, Uri};
+use axum::http::Uri;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::blocking::{self, Response};
 use serde::{Deserialize, de::DeserializeOwned};
-use ureq::{
-    Agent, Body,
-    tls::{RootCerts, TlsConfig},
-};
 
 use super::{ModelUri, RegistryError, uri::Selector};
 
@@ -28,7 +25,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Client of one registry.
 pub(super) struct Client {
-    agent: Agent,
+    http: blocking::Client,
     /// Base address without a trailing slash.
     base: String,
     /// Host and port, which distinguish models of the same name in two registries.
@@ -131,21 +128,16 @@ impl Client {
             };
         let insecure = variable("MLFLOW_TRACKING_INSECURE_TLS")
             .is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .disable_verification(insecure)
-            .build();
-        let agent = Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(ANSWER))
-            .timeout_recv_body(Some(ANSWER))
-            .http_status_as_error(false)
+        // Fails only where a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = blocking::Client::builder()
+            .connect_timeout(CONNECT)
             .user_agent(concat!("inference-api/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
+            .tls_danger_accept_invalid_certs(insecure)
             .build()
-            .new_agent();
+            .map_err(|e| unreachable(&e))?;
         let base = address.trim_end_matches('/').to_owned();
-        Ok(Self { agent, base, authority, authorization })
+        Ok(Self { http, base, authority, authorization })
     }
 
     /// Returns the version that an address currently refers to.
@@ -198,7 +190,7 @@ impl Client {
         &self,
         file: &str,
         bytes: Option<u64>,
-    ) -> Result<Response<Body>, RegistryError> {
+    ) -> Result<Response, RegistryError> {
         let patience = bytes.map_or(UNKNOWN_SIZE, |bytes| {
             ANSWER + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
         });
@@ -210,11 +202,8 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, RegistryError> {
-        let mut response = self.send(path, query, ANSWER)?;
-        let body = response
-            .body_mut()
-            .read_to_vec()
-            .map_err(|e| RegistryError::Unreachable(e.to_string()))?;
+        let response = self.send(path, query, ANSWER)?;
+        let body = response.bytes().map_err(|e| unreachable(&e))?;
         serde_json::from_slice(&body)
             .map_err(|e| RegistryError::Answer { path: path.to_owned(), reason: e.to_string() })
     }
@@ -224,22 +213,17 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         patience: Duration,
-    ) -> Result<Response<Body>, RegistryError> {
-        let mut request = self
-            .agent
-            .get(self.url(path, query))
-            .config()
-            .timeout_recv_body(Some(patience))
-            .build();
+    ) -> Result<Response, RegistryError> {
+        let mut request = self.http.get(self.url(path, query)).timeout(patience);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        let mut response = request.call().map_err(|e| RegistryError::Unreachable(e.to_string()))?;
+        let response = request.send().map_err(|e| unreachable(&e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let text = response.body_mut().read_to_string().unwrap_or_default();
+        let text = response.text().unwrap_or_default();
         let message = serde_json::from_str(&text).map_or(text, |refusal: Refusal| refusal.message);
         let message = crate::predict::shorten(message.trim());
         Err(RegistryError::Refused { status: status.as_u16(), path: path.to_owned(), message })
@@ -260,4 +244,15 @@ impl Client {
         }
         url
     }
+}
+
+/// Returns the error with its causes: reqwest's own words name only the address.
+fn unreachable(error: &reqwest::Error) -> RegistryError {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    RegistryError::Unreachable(text)
 }

@@ -88,10 +88,9 @@ mod tests {
     use super::*;
 
     const HEAD: &str = "artifact_path: model\nflavors:\n  onnx:\n    code: null\n    data: \
-        model.onnx\n    onnx_version: 1.19.0\n    \
-                        providers:\n    - \
-                        CPUExecutionProvider\n  python_function:\n    loader_module: \
-                        mlflow.onnx\nmlflow_version: 3.1.0\n";
+        model.onnx\n    onnx_version: 1.19.0\n    providers:\n    - \
+        CPUExecutionProvider\n  python_function:\n    loader_module: mlflow.onnx\nmlflow_version: \
+        3.1.0\n";
 
     fn names(signature: &str) -> Vec<(String, bool)> {
         let description = parse(&format!("{HEAD}{signature}")).unwrap();
@@ -114,8 +113,7 @@ mod tests {
 "#;
         assert_eq!(names(columns), [("length (cm)".to_owned(), false), ("width".to_owned(), true)]);
         let tensor = "signature:\n  inputs: \
-            '[{\"type\": \"tensor\", \"tensor-spec\": \
-                {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n";
+            '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n";
         assert_eq!(names(tensor), []);
     }
 }

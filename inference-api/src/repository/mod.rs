@@ -6,11 +6,11 @@
 
 mod catalog;
 mod changes;
-mod crowd;
+mod admission;
 mod folder;
-mod lane;
-mod probe;
-mod rehearsal;
+mod batcher;
+mod batch_gain;
+mod load_check;
 mod served;
 mod source;
 mod statistics;
@@ -25,15 +25,15 @@ use arc_swap::ArcSwap;
 
 pub use catalog::{Catalog, Entry, Unknown};
 pub use changes::{Changes, Refusal};
-pub use crowd::room;
-pub use lane::{Queueing, Run, RunFailure};
-pub use rehearsal::be_expendable;
+pub use admission::wait_for_room;
+pub use batcher::{Queueing, Run, RunFailure};
+pub use load_check::prefer_for_oom_kill;
 pub use served::Served;
 pub use source::{Source, SourceError, VersionPolicy};
 pub use statistics::{BATCH_BOUNDS, Statistics, Tally};
 pub use watch::watch;
 
-use self::{lane::lock, source::Found};
+use self::{batcher::lock, source::Found};
 use crate::model::{LoadError, Model, Runtime};
 
 /// Reasons why a model is not served.
@@ -228,10 +228,10 @@ impl Repository {
             {
                 continue;
             }
-            let rehearsed =
-                rehearsal::rehearse(&wanted.file, self.runtime.library(), self.settings.workers);
+            let checked =
+                load_check::check_load(&wanted.file, self.runtime.library(), self.settings.workers);
             let loaded =
-                rehearsed.and_then(|()| self.load_version(wanted).map_err(|e| e.to_string()));
+                checked.and_then(|()| self.load_version(wanted).map_err(|e| e.to_string()));
             match loaded {
                 Ok(served) => {
                     lock(&self.refused).remove(&key);

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    lane::{Lane, Queueing, Run, lock},
-    probe,
+    batcher::{Batcher, Queueing, Run, lock},
+    batch_gain,
     statistics::Statistics,
 };
 use crate::model::{Model, RunError, Signature, Tensor};
@@ -18,7 +18,7 @@ pub struct Served {
     /// Stamp of the files that it was loaded from.
     pub(super) stamp: u64,
     /// One batcher for each worker.
-    pub(super) lanes: Vec<Lane>,
+    pub(super) batchers: Vec<Batcher>,
 }
 
 impl fmt::Display for Served {
@@ -40,9 +40,9 @@ impl Served {
     ) -> Self {
         let batch = match (max_batch_size, models.first_mut()) {
             (Some(1), _) | (_, None) => 1,
-            (asked, Some(model)) => match probe::can_batch(model) {
+            (asked, Some(model)) => match batch_gain::can_batch(model) {
                 Some(_) if asked.is_some() => asked.unwrap_or(1),
-                Some(row) if probe::gains(model, &row) => queueing.max_batch_size,
+                Some(row) if batch_gain::gains(model, &row) => queueing.max_batch_size,
                 _ => 1,
             },
         };
@@ -52,7 +52,7 @@ impl Served {
             signature,
             queueing: (batch > 1 || has_bounds).then_some(queueing),
             stamp,
-            lanes: models.into_iter().map(Lane::new).collect(),
+            batchers: models.into_iter().map(Batcher::new).collect(),
         }
     }
 
@@ -61,11 +61,11 @@ impl Served {
     /// # Errors
     /// Returns an error if the runtime refuses the values.
     pub fn run_alone(&self, inputs: Vec<Tensor>, rows: usize) -> Result<Run, RunError> {
-        let lane = self
-            .lanes
+        let batcher = self
+            .batchers
             .first()
             .ok_or_else(|| RunError::Refused("there is no session".to_owned()))?;
-        lane.run(inputs, rows, Duration::ZERO)
+        batcher.run(inputs, rows, Duration::ZERO)
     }
 
     /// Returns true if rows of several requests run together.
@@ -75,24 +75,24 @@ impl Served {
 
     /// Counts a response and the durations of its stages.
     pub fn answered(&self, worker: usize, parse: Duration, run: &Run, write: Duration) {
-        lock(&self.lanes[worker].statistics).succeeded(parse, run.queued, run.inference, write);
+        lock(&self.batchers[worker].statistics).succeeded(parse, run.queued, run.inference, write);
     }
 
     /// Counts a request that never ran because the queue was full or its wait too long.
     pub fn turned_away(&self, worker: usize, waited: Duration) {
-        lock(&self.lanes[worker].statistics).failed(waited);
+        lock(&self.batchers[worker].statistics).failed(waited);
     }
 
     /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().map(Lane::waiting).sum()
+        self.batchers.iter().map(Batcher::waiting).sum()
     }
 
     /// Returns the statistics summed over all workers.
     pub fn statistics(&self) -> Statistics {
         let mut all = Statistics::default();
-        for lane in &self.lanes {
-            all.add(&lock(&lane.statistics));
+        for batcher in &self.batchers {
+            all.add(&lock(&batcher.statistics));
         }
         all
     }

@@ -86,7 +86,7 @@ fn library_in(dir: &Path) -> Option<PathBuf> {
 fn python_library() -> Result<PathBuf, String> {
     // find_spec does not import the package: an import would load the library and take a second.
     const FIND: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); \
-                        print(s.submodule_search_locations[0] if s else '')";
+        print(s.submodule_search_locations[0] if s else '')";
     let output = std::process::Command::new("python3")
         .args(["-c", FIND])
         .stdin(std::process::Stdio::null())

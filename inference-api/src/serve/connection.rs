@@ -30,47 +30,17 @@
 //! - The socket is hyper's own during a request: from a short read, tokio then knows that it is
 //!   empty. A read through a shared handle would ask the system again.
 
-use std::{io::ErrorKind, mem::MaybeUninit, sync::Arc, task::Poll, time::Duration};
+use std::{io::ErrorKind, mem::MaybeUninit, sync::Arc, task::Poll};
 
-use axum::http::HeaderValue;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::{
-    access::Access,
     live::{self, Ended},
+    shared::Connections,
     stop::Stop,
-    unread::Unread,
 };
-use crate::{
-    http::{Routes, Server},
-    metrics::Metrics,
-    repository,
-};
-
-/// State shared by the connections of a worker.
-pub(super) struct Connections {
-    pub(super) routes: Routes,
-    pub(super) server: Arc<Server>,
-    pub(super) access: Access,
-    /// Value of the `x-replica` header.
-    pub(super) replica: HeaderValue,
-    /// Time limits for clients; a slow loris is cut off here.
-    pub(super) patience: Patience,
-    /// Account of the bytes that clients have not read yet.
-    pub(super) unread: Arc<Unread>,
-    /// Stop signal of the server.
-    pub(super) stop: Stop,
-}
-
-/// Time limits for clients.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Time for the head of a request, from its first byte.
-    pub(super) head: Duration,
-    /// Time for a body after its head, and for a client to accept a part of a response.
-    pub(super) body: Duration,
-}
+use crate::{metrics::Metrics, repository};
 
 /// Serves one connection until the client closes it, breaks the protocol, or the server stops.
 ///
@@ -84,7 +54,7 @@ pub(super) async fn serve(shared: Arc<Connections>, mut stream: TcpStream) {
         if first_byte(&stream, &shared.stop).await.is_err() {
             return;
         }
-        repository::room().await;
+        repository::wait_for_room().await;
         match Box::pin(live::serve(&shared, stream, Bytes::new())).await {
             Ended::Idle(idle) => stream = idle,
             Ended::Closed => return,

@@ -29,7 +29,7 @@ use tokio::{
 
 use super::{
     bodies::{RequestBody, ResponseBody},
-    connection::{Connections, Patience},
+    shared::{Connections, Patience},
     socket::{Owed, Progress, Socket},
     unread::LARGE,
 };

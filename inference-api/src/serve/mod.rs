@@ -8,6 +8,7 @@ mod connection;
 pub mod guardian;
 mod healthcheck;
 mod live;
+mod shared;
 mod socket;
 mod stop;
 mod unread;
@@ -104,7 +105,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
             index,
             server: Arc::clone(&server),
             replica: replica.clone(),
-            patience: connection::Patience {
+            patience: shared::Patience {
                 head: Duration::from_secs(options.head_seconds),
                 body: Duration::from_secs(options.body_seconds),
             },

@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 use super::{
     accept::Failures,
     access::Access,
-    connection::{self, Connections, Patience},
+    connection,
+    shared::{Connections, Patience},
     stop::Stop,
     told_to_stop,
     unread::Unread,

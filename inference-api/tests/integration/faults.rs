@@ -248,7 +248,7 @@ fn a_body_over_the_limit_is_a_413_that_arrives() {
     let mut client = server.client();
     client.send(
         "POST /predict HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: \
-        2000\r\n\r\n",
+            2000\r\n\r\n",
     );
     is_fault(&client.read(), 413, "body", "1000 bytes", "2000 bytes");
 }

@@ -6,17 +6,8 @@ mod interrupt;
 mod null_server;
 mod payload;
 mod run;
-mod run_plan;
-mod run_target;
-mod run_watch;
 mod sources;
 mod sweep;
-mod sweep_contents;
-mod sweep_context;
-mod sweep_options;
-mod sweep_place;
-mod sweep_plan;
-mod sweep_words;
 mod ui;
 
 use std::ffi::OsString;
@@ -35,9 +26,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 objective met, 1 missed, 2 usage, 3 the generator was the \
-    limit, 4 target \
-                          unreachable, 5 Engine, cgroup or image missing, 130 interrupted (partial \
-                          results are written).";
+    limit, 4 target unreachable, 5 Engine, cgroup or image missing, 130 interrupted (partial \
+    results are written).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -58,18 +48,23 @@ enum Command {
 }
 
 impl Cli {
-    /// Parses a command line, including the options that a sweep reads from files. Ends the process
-    /// like clap for invalid options and for --help.
+    /// Parses a command line, together with environment variables, the file that `--config` names
+    /// and the sweep that `--resume` names. Ends the process like clap for invalid options and for
+    /// `--help`.
     ///
     /// # Errors
     /// Returns an error if a file with options cannot be used.
     pub fn read(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
-        let matches = Self::command().get_matches_from(sweep_words::expand(words.collect())?);
+        let command = cli_config::configurable(Self::command(), "LOADGEN");
+        let args = cli_config::with_file(&command, words.collect())
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        let args = sweep::with_kept_options(&command, args)?;
+        let matches = command.get_matches_from(args);
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         if let (Command::Sweep(options), Some(("sweep", matches))) =
             (&mut cli.command, matches.subcommand())
         {
-            options.words = sweep_words::given(matches);
+            options.set = sweep::set_options(matches);
         }
         Ok(cli)
     }

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use clap::Args;
 use loadtest::{
-    slo::Objective,
+    slo::Slo,
     workload::{Field, Header, Payload, Request, Targets},
 };
 
@@ -84,7 +84,7 @@ impl PayloadOptions {
     ///
     /// # Errors
     /// Returns an error if it is: the objective could not be judged.
-    pub(super) fn check(&self, objective: &Objective) -> Result<(), Error> {
+    pub(super) fn check(&self, objective: &Slo) -> Result<(), Error> {
         let timeout = self.timeout();
         match objective.limits().into_iter().find(|limit| *limit > timeout) {
             Some(limit) => Err(Error::Usage(format!(

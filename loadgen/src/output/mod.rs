@@ -1,18 +1,18 @@
 //! Views of results; they measure and decide nothing.
 
-mod apply;
 mod charts;
 mod compare;
 pub mod console;
 mod journal;
+mod manifests;
 mod prometheus;
 mod run;
 mod sweep;
 mod tables;
 
-pub use apply::{Source, inside, model_mounts};
 pub use compare::{RunFile, compare};
 pub use journal::{Context, JOURNAL_VERSION, Journal, digest, hexadecimal};
+pub use manifests::{Source, inside, model_mounts};
 pub use prometheus::Prometheus;
 use run::failure_text;
 pub use run::{FileOptions, RunReport};

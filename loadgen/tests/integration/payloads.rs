@@ -122,8 +122,8 @@ fn a_refusal_before_the_body_was_read_is_heard() {
                 let mut head = [0; 1024];
                 let _ = stream.read(&mut head);
                 let _ = stream.write_all(
-                    b"HTTP/1.1 413 Too Large\r\nconnection: \
-                        close\r\ncontent-length: 5\r\n\r\nlarge",
+                    b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: \
+                        5\r\n\r\nlarge",
                 );
                 // Closed with the rest unread, which resets the connection.
             });

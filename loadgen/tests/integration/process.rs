@@ -78,7 +78,6 @@ fn own_model(dir: &Path, name: &str) -> String {
 
 #[test]
 fn a_small_sweep_ends_with_an_answer_and_leaves_nothing() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "small-sweep");
@@ -151,7 +150,6 @@ fn a_small_sweep_ends_with_an_answer_and_leaves_nothing() {
 
 #[test]
 fn ctrl_c_ends_a_sweep_in_order() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "interrupted-sweep");
@@ -172,7 +170,6 @@ fn ctrl_c_ends_a_sweep_in_order() {
 
 #[test]
 fn a_killed_sweep_goes_on_without_repeating_a_trial() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "resumed-sweep");
@@ -222,7 +219,6 @@ fn a_killed_sweep_goes_on_without_repeating_a_trial() {
 /// As other guests of a hypervisor leave it that were busy for long.
 #[test]
 fn trials_that_were_invalid_are_made_again_by_the_next_command() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "invalid-sweep");
@@ -257,7 +253,6 @@ fn trials_that_were_invalid_are_made_again_by_the_next_command() {
 /// A trial that the Engine ended before its users came does not show that the request is right.
 #[test]
 fn a_request_that_was_never_answered_is_an_error_and_no_failed_trial() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "unanswered-sweep");
@@ -284,7 +279,6 @@ fn a_request_that_was_never_answered_is_an_error_and_no_failed_trial() {
 
 #[test]
 fn clean_removes_what_a_killed_sweep_left() {
-    let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let model = own_model(dir.path(), "killed-sweep");
@@ -315,7 +309,6 @@ fn clean_removes_what_a_killed_sweep_left() {
 
 #[test]
 fn limits_beyond_the_host_are_refused_before_anything_starts() {
-    let _turn = crate::turn();
     let output =
         loadgen(&["sweep", "--orchestrator", "process", "--cpus", "1:512:1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

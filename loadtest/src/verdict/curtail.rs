@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 use super::bounds::{Bounds, Z};
-use crate::{measure::Window, slo::Objective};
+use crate::{measure::Window, slo::Slo};
 
 /// Smallest chance of a decision that justifies more seconds; below it, another trial is better.
 pub const LEAST_CHANCE: f64 = 0.1;
 
 /// Returns the approximate chance that the window has passed or failed by the length `longest`.
-pub fn chance_to_decide(window: &Window, objective: &Objective, longest: Duration) -> f64 {
+pub fn chance_to_decide(window: &Window, objective: &Slo, longest: Duration) -> f64 {
     let elapsed = (window.length.as_secs_f64() / longest.as_secs_f64()).min(1.0);
     let latency = objective.latency.iter().enumerate().map(|(i, limit)| {
         Chances::of(

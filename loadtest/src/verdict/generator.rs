@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     measure::{GeneratorLoad, Window},
-    slo::Objective,
+    slo::Slo,
 };
 
 /// Largest p99 lateness of the generator in a valid window, as a share of the tightest latency
@@ -25,7 +25,7 @@ const MAX_BUSY: f64 = 0.97;
 /// think time), a limiting generator is what the plan asks for, and the result is `None`.
 pub fn generator_limited(
     window: &Window,
-    objective: &Objective,
+    objective: &Slo,
     planned_per_second: Option<f64>,
 ) -> Option<String> {
     planned_per_second?;
@@ -55,16 +55,14 @@ fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
     if let Some(share) = beyond(generator.steal_share) {
         return Some(format!(
             "the hypervisor gave {:.0}% of the generator's processor time to others (steal): use a \
-                machine of its own, or other \
-             processors (--pin)",
+                machine of its own, or other processors (--pin)",
             share * 100.0
         ));
     }
     beyond(generator.run_delay_share).map(|share| {
         format!(
             "a load thread was ready to run but waited for a processor for {:.0}% of the time \
-                (run-queue delay): give it one that \
-             nothing else uses (--pin)",
+                (run-queue delay): give it one that nothing else uses (--pin)",
             share * 100.0
         )
     })
@@ -72,7 +70,7 @@ fn kept_waiting(generator: &GeneratorLoad) -> Option<String> {
 
 /// Returns true if a lag of the generator is too large for the tightest latency limit (100 ms if
 /// there is none).
-pub fn is_late(lag: Duration, objective: &Objective) -> bool {
+pub fn is_late(lag: Duration, objective: &Slo) -> bool {
     let tightest =
         objective.latency.iter().map(|l| l.limit).min().unwrap_or(Duration::from_millis(100));
     lag.as_secs_f64() > MAX_LAG_SHARE * tightest.as_secs_f64()

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Judgement, Scope, Verdict, chance_to_decide, judge};
-use crate::{measure::Window, slo::Objective};
+use crate::{measure::Window, slo::Slo};
 
 /// Schedule of the looks at an open window, and the threshold for futility stopping.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ impl Looks {
     pub fn look(
         &self,
         window: &Window,
-        objective: &Objective,
+        objective: &Slo,
         planned_per_second: Option<f64>,
         scope: Scope,
     ) -> Look {

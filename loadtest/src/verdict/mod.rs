@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     measure::{FailureKind, Window},
-    slo::Objective,
+    slo::Slo,
 };
 
 use bounds::Bounds;
@@ -149,7 +149,7 @@ pub enum Scope {
 /// lateness cannot explain.
 pub fn judge(
     window: &Window,
-    objective: &Objective,
+    objective: &Slo,
     planned_per_second: Option<f64>,
     scope: Scope,
 ) -> Judgement {
@@ -171,7 +171,7 @@ pub fn judge(
 /// Judges a window as if the generator had been on time.
 fn judge_service(
     window: &Window,
-    objective: &Objective,
+    objective: &Slo,
     planned_per_second: Option<f64>,
     scope: Scope,
 ) -> Judgement {

@@ -1,7 +1,7 @@
 //! Verdict of several steps, of a run or of a sweep's ramp.
 
 use super::{Judgement, Scope, Verdict, judge};
-use crate::{measure::Window, slo::Objective, workload::Plan};
+use crate::{measure::Window, slo::Slo, workload::Plan};
 
 /// Overall verdict of several steps, and the verdict of each.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub fn judge_steps(
     plan: &Plan,
     due_per_second: &[Option<f64>],
     windows: &[&Window],
-    objective: &Objective,
+    objective: &Slo,
     decided: Option<&Judgement>,
 ) -> StepsJudgement {
     let scope = scope_of(plan);
@@ -47,12 +47,7 @@ pub fn judge_steps(
     StepsJudgement { steps, overall }
 }
 
-fn overall(
-    plan: &Plan,
-    windows: &[&Window],
-    objective: &Objective,
-    steps: &[Judgement],
-) -> Judgement {
+fn overall(plan: &Plan, windows: &[&Window], objective: &Slo, steps: &[Judgement]) -> Judgement {
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let most = plan.steps.iter().map(|step| step.target).fold(0.0, f64::max);
     let is_largest = |index: usize| plan.steps[index].target >= most;
@@ -89,8 +84,8 @@ fn overall(
 }
 
 /// Judges the failures of all windows together.
-fn judge_failures(windows: &[&Window], objective: &Objective) -> Judgement {
-    let failures_only = Objective { latency: Vec::new(), failures: objective.failures, rate: None };
+fn judge_failures(windows: &[&Window], objective: &Slo) -> Judgement {
+    let failures_only = Slo { latency: Vec::new(), failures: objective.failures, rate: None };
     let mut all = Window::default();
     for window in windows {
         all.requests += window.requests;

@@ -13,7 +13,7 @@ use rand_pcg::Pcg64;
 use super::{Look, Looks, Scope, Verdict};
 use crate::{
     measure::{SLICE, Slice, Window},
-    slo::{LatencyLimit, Objective},
+    slo::{LatencyLimit, Slo},
 };
 
 /// Truth about a service: its share of requests over the limit, relative to the allowed share.
@@ -73,7 +73,7 @@ pub fn judge_services(services: u32, ratio: f64, least_chance: f64, seed: u64) -
 
 fn verdict_on(ratio: f64, least_chance: f64, rng: &mut Pcg64) -> (Verdict, u64) {
     let limit = LatencyLimit { quantile: 1.0 - ALLOWED, limit: Duration::from_millis(100) };
-    let objective = Objective { latency: vec![limit], failures: None, rate: None };
+    let objective = Slo { latency: vec![limit], failures: None, rate: None };
     // Stalls range from single periods to runs of four periods.
     let persistence = rng.random_range(0.0..0.75);
     let mut periods = Periods::new(ratio * ALLOWED / OVER_IN_STALL, persistence, rng);

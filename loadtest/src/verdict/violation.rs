@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::Bounds;
 use crate::{
     measure::{Slice, Window},
-    slo::Objective,
+    slo::Slo,
 };
 
 /// Share of a window's requests that violated one part of the objective.
@@ -26,7 +26,7 @@ pub struct ViolationRate {
 
 impl ViolationRate {
     /// Returns the rate of each part of the objective, latency limits first.
-    pub fn of(window: &Window, objective: &Objective) -> Vec<Self> {
+    pub fn of(window: &Window, objective: &Slo) -> Vec<Self> {
         let of = |over_ms, allowed, quantile_ms, count: &dyn Fn(&Slice) -> u32| {
             let Bounds { share, standard_error, .. } = Bounds::of(&window.slices, count);
             Self { over_ms, allowed, share, standard_error, quantile_ms }

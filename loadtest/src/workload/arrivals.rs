@@ -41,8 +41,7 @@ pub enum Gaps {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "arrivals {given:?}: {reason}; write poisson(500), constant(500), uniform(0.001, 0.003) or \
-        gamma(500, 2); a rate may be \
-     500, 100..1000 (rising) or 500:5000:500 (steps)"
+        gamma(500, 2); a rate may be 500, 100..1000 (rising) or 500:5000:500 (steps)"
 )]
 pub struct ArrivalsError {
     given: String,

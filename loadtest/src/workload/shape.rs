@@ -68,8 +68,7 @@ impl Shape {
             if ramp + pace.warm_up >= length {
                 return Err(format!(
                     "going to {target} takes {:.0} s, which leaves no time to measure them in \
-                        {:.0} s: raise the spawn rate \
-                     or the run time",
+                        {:.0} s: raise the spawn rate or the run time",
                     (ramp + pace.warm_up).as_secs_f64(),
                     length.as_secs_f64()
                 ));

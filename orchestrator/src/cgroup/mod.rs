@@ -10,9 +10,9 @@
 //!
 //! `tests/vm/run` tests the version that a developer's machine lacks.
 
-mod base;
-mod help;
+mod advice;
 mod mounts;
+mod root_group;
 mod v1;
 mod v2;
 
@@ -27,8 +27,8 @@ use nix::{
     unistd::Pid,
 };
 
-pub use base::{Base, find_base};
 pub use mounts::Hierarchies;
+pub use root_group::{RootGroup, find_root_group};
 
 use crate::{Error, Limits, MOST_PIDS, Result, Usage};
 

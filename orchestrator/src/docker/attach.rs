@@ -25,10 +25,11 @@ use futures_util::future::join_all;
 use super::{
     Engine, clean,
     connection::{engine, remove_container},
-    container, image,
+    container,
+    foreign::{Mounted, configuration, mounts},
+    image,
     ledger::{self, Entry},
-    made_as::{Mounted, made_as, mounts},
-    original::{Original, put_back_all, start, stop},
+    saved_state::{SavedState, put_back_all, start, stop},
 };
 use crate::{
     Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service,
@@ -81,8 +82,8 @@ impl std::fmt::Display for Attachment {
 /// Attached service.
 pub struct Attached {
     engine: Engine,
-    originals: Vec<Original>,
-    /// Path of the ledger entry with the originals, from the first change on.
+    saved: Vec<SavedState>,
+    /// Path of the ledger entry with the saved, from the first change on.
     ledger: Mutex<Option<PathBuf>>,
 }
 
@@ -108,28 +109,27 @@ impl Attached {
         let filters = HashMap::from([("label", labels)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let found = docker.docker.list_containers(Some(options)).await;
-        let mut originals = Vec::new();
+        let mut saved = Vec::new();
         for id in found.map_err(|e| engine("list containers", &e))?.into_iter().filter_map(|c| c.id)
         {
             let container = docker.inspect(&id).await?;
             check::check(&container)?;
-            originals.push(Original::of(&container));
+            saved.push(SavedState::of(&container));
         }
         // Running containers come first: they are certainly intact.
-        originals.sort_by(|a, b| b.is_running.cmp(&a.is_running).then_with(|| a.name.cmp(&b.name)));
-        if !originals.iter().any(|original| original.is_running) {
+        saved.sort_by(|a, b| b.is_running.cmp(&a.is_running).then_with(|| a.name.cmp(&b.name)));
+        if !saved.iter().any(|original| original.is_running) {
             return Err(Error::Unsatisfiable(format!(
                 "{to}: no container of it runs\n  help: docker compose up -d starts them"
             )));
         }
-        if let Some(other) = ledger::live().into_iter().find(|entry| entry.names_one_of(&originals))
-        {
+        if let Some(other) = ledger::live().into_iter().find(|entry| entry.names_one_of(&saved)) {
             return Err(Error::Unsatisfiable(format!(
                 "{to}: run {} of process {} varies it now",
                 other.owner.run, other.owner.pid
             )));
         }
-        Ok(Self { engine: docker, originals, ledger: Mutex::default() })
+        Ok(Self { engine: docker, saved, ledger: Mutex::default() })
     }
 
     /// Returns the image's id, and the first container's exposed port if there is exactly one.
@@ -137,7 +137,7 @@ impl Attached {
     /// # Errors
     /// Returns an error if the container is gone.
     pub async fn image(&self) -> Result<(String, Option<u16>)> {
-        let first = self.engine.inspect(&self.originals[0].id).await?;
+        let first = self.engine.inspect(&self.saved[0].id).await?;
         let config = first.config.unwrap_or_default();
         let mut ports = config.exposed_ports.unwrap_or_default().into_iter();
         let port =
@@ -149,8 +149,8 @@ impl Attached {
     ///
     /// # Errors
     /// Returns an error if the container is gone.
-    pub async fn made_as(&self) -> Result<String> {
-        Ok(made_as(&self.engine.inspect(&self.originals[0].id).await?))
+    pub async fn configuration(&self) -> Result<String> {
+        Ok(configuration(&self.engine.inspect(&self.saved[0].id).await?))
     }
 
     /// Returns the first container's mounts from the Engine's file system.
@@ -158,7 +158,7 @@ impl Attached {
     /// # Errors
     /// Returns an error if the container is gone.
     pub async fn mounts(&self) -> Result<Vec<Mounted>> {
-        Ok(mounts(&self.engine.inspect(&self.originals[0].id).await?))
+        Ok(mounts(&self.engine.inspect(&self.saved[0].id).await?))
     }
 
     /// Returns the files that replicas read at the start.
@@ -171,15 +171,14 @@ impl Attached {
 
     /// Returns true if the service's containers can get other limits and be restored exactly.
     fn is_restorable(&self, deployment: &Deployment) -> bool {
-        self.originals.iter().all(|original| original.is_restorable(deployment.cpuset.is_some()))
+        self.saved.iter().all(|original| original.is_restorable(deployment.cpuset.is_some()))
     }
 
-    /// Writes the ledger entry with the originals, once.
+    /// Writes the ledger entry with the saved, once.
     fn write_down(&self) -> Result<()> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if ledger.is_none() {
-            let entry =
-                Entry { owner: self.engine.owner.clone(), containers: self.originals.clone() };
+            let entry = Entry { owner: self.engine.owner.clone(), containers: self.saved.clone() };
             *ledger = Some(ledger::write(&entry)?);
         }
         Ok(())
@@ -188,9 +187,8 @@ impl Attached {
     async fn start_all(&self, deployment: &Deployment) -> Result<Vec<Replica>> {
         let wanted = deployment.replicas as usize;
         // Containers that cannot be restored exactly stay stopped, and copies run instead.
-        let changed =
-            if self.is_restorable(deployment) { wanted.min(self.originals.len()) } else { 0 };
-        let used = &self.originals[..changed];
+        let changed = if self.is_restorable(deployment) { wanted.min(self.saved.len()) } else { 0 };
+        let used = &self.saved[..changed];
         let mut started = Vec::new();
         for original in used {
             self.change_and_start(&original.id, &original.name, deployment).await?;
@@ -219,7 +217,7 @@ impl Attached {
 
     /// Returns the update of a container to the limits of a deployment.
     async fn body(&self, id: &str, deployment: &Deployment) -> Result<ContainerUpdateBody> {
-        let now = Original::of(&self.engine.inspect(id).await?);
+        let now = SavedState::of(&self.engine.inspect(id).await?);
         let cpuset = deployment
             .cpuset
             .as_ref()
@@ -255,9 +253,9 @@ impl Attached {
 
     /// Stops the service's containers and forgets their readings, which belong to the ended trial.
     async fn stop_all(&self) -> Result<()> {
-        self.originals.iter().for_each(|original| self.engine.readings.forget(&original.id));
+        self.saved.iter().for_each(|original| self.engine.readings.forget(&original.id));
         let running = self
-            .originals
+            .saved
             .iter()
             .map(|original| stop(&self.engine.docker, &original.id, &original.name));
         join_all(running).await.into_iter().collect()
@@ -349,7 +347,7 @@ impl Orchestrator for Attached {
     /// Removes copies; stops the service's own containers unless they run on (`in_place`).
     async fn tear_down(&self, service: Service) -> Result<()> {
         for replica in service.replicas {
-            if !self.originals.iter().any(|original| original.id == replica.id) {
+            if !self.saved.iter().any(|original| original.id == replica.id) {
                 self.engine.readings.forget(&replica.id);
                 remove_container(&self.engine.docker, &replica.id).await?;
             }
@@ -362,7 +360,7 @@ impl Orchestrator for Attached {
         let closed = self.engine.close().await;
         let changed = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(path) = changed else { return closed };
-        put_back_all(&self.originals, &self.engine).await?;
+        put_back_all(&self.saved, &self.engine).await?;
         ledger::remove(&path)?;
         *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = None;
         closed

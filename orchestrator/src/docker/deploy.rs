@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Deployment, Error, Orchestrator, Pull, Replica, Result,
-    copies::Copies,
+    backend::Backend,
     machine,
     page_cache::all_here,
     ready::{self, Outcome},
@@ -37,7 +37,7 @@ const GRACE_SECONDS: i32 = 5;
 const LOG_LINES: usize = 20;
 
 #[async_trait]
-impl Copies for Engine {
+impl Backend for Engine {
     async fn prepare(&self, deployment: &Deployment) -> Result<()> {
         image::fetch(&self.docker, image_of(deployment)?.reference, Pull::Missing).await?;
         self.has_objects.store(true, Ordering::Relaxed);

@@ -7,16 +7,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::original::Original;
+use super::saved_state::SavedState;
 use crate::{Error, Owner, Result};
 
-/// Original state of the containers that a run has changed.
+/// State of the containers that a run has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Owner of the run.
     pub(super) owner: Owner,
     /// Containers before the change.
-    pub(super) containers: Vec<Original>,
+    pub(super) containers: Vec<SavedState>,
 }
 
 /// Writes an entry and syncs it to disk.
@@ -50,7 +50,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 
 impl Entry {
     /// Returns true if the entry has one of these containers.
-    pub(super) fn names_one_of(&self, containers: &[Original]) -> bool {
+    pub(super) fn names_one_of(&self, containers: &[SavedState]) -> bool {
         self.containers.iter().any(|mine| containers.iter().any(|other| other.id == mine.id))
     }
 }

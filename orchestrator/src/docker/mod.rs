@@ -14,13 +14,13 @@ mod container;
 mod credentials;
 mod deploy;
 mod find;
+mod foreign;
 mod hints;
 mod image;
 mod ledger;
-mod made_as;
 mod network;
-mod original;
 mod readings;
+mod saved_state;
 
 use std::{
     sync::{
@@ -42,7 +42,7 @@ use tokio::sync::RwLock;
 
 pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
-pub use made_as::Mounted;
+pub use foreign::Mounted;
 
 use self::{
     clean::Scope,
@@ -53,8 +53,8 @@ use self::{
 use crate::{
     Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result, Service,
     Usage,
+    backend::Backend,
     checks::{check_deployment, check_in_use, check_limits},
-    copies::Copies,
 };
 
 /// Longest time for a live Engine to answer a ping.
@@ -102,7 +102,7 @@ impl Engine {
             return Err(Error::NoCgroup {
                 cause: format!("the Engine at {at} has no CPU or memory controller"),
                 help: "run a rootful Engine, or delegate the controllers: \
-                       https://docs.docker.com/engine/security/rootless/tips/#limiting-resources"
+                    https://docs.docker.com/engine/security/rootless/tips/#limiting-resources"
                     .to_owned(),
             });
         }
@@ -127,7 +127,7 @@ impl Engine {
         let mut done = Vec::new();
         let mut all = Ok(());
         for (path, entry) in ledger::left() {
-            match original::put_back_all(&entry.containers, self).await {
+            match saved_state::put_back_all(&entry.containers, self).await {
                 Ok(()) => ledger::remove(&path)?,
                 Err(error) => {
                     all = all.and(Err(error));

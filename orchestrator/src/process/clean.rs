@@ -1,9 +1,9 @@
 //! Removal of objects that dead runs left.
 
-use crate::{Owner, Result, cgroup::Base};
+use crate::{Owner, Result, cgroup::RootGroup};
 
 /// Kills and removes the groups of runs whose owner is dead; returns a line for each.
-pub(super) fn clean(base: &Base) -> Result<Vec<String>> {
+pub(super) fn clean(base: &RootGroup) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for (name, group) in base.all().into_iter().flat_map(|base| base.children()) {
         let Some(owner) = Owner::from_dir_name(&name) else { continue };

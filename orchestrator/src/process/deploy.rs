@@ -16,7 +16,7 @@ use super::{
     spawn::{Spawn, free_addr},
 };
 use crate::{
-    Deployment, Error, Orchestrator, Program, Replica, Result, Workload, copies::Copies,
+    Deployment, Error, Orchestrator, Program, Replica, Result, Workload, backend::Backend,
     page_cache::mapped_files, ready,
 };
 
@@ -26,7 +26,7 @@ const PORT_TRIES: u32 = 3;
 const LOG_LINES: usize = 20;
 
 #[async_trait]
-impl Copies for Processes {
+impl Backend for Processes {
     async fn prepare(&self, _: &Deployment) -> Result<()> {
         self.create_run().map_err(|error| self.base.explain(&error))
     }

@@ -27,16 +27,16 @@ use self::replica::Running;
 use crate::{
     Cpus, Deployment, Error, Host, ImageId, Limits, Orchestrator, Owner, Pull, Replica, Result,
     Service, Usage,
-    cgroup::{Base, Group, find_base},
+    backend::Backend,
+    cgroup::{Group, RootGroup, find_root_group},
     checks::{check_deployment, check_in_use, check_limits},
-    copies::Copies,
     machine,
 };
 
 /// Child processes of this process.
 pub struct Processes {
     owner: Owner,
-    base: Base,
+    base: RootGroup,
     run: Group,
     next: AtomicU32,
     running: Mutex<BTreeMap<String, Running>>,
@@ -50,7 +50,7 @@ impl Processes {
     /// # Errors
     /// Returns [`Error::NoCgroup`], with the command that helps, if they cannot.
     pub fn new(owner: Owner) -> Result<Self> {
-        let base = find_base()?;
+        let base = find_root_group()?;
         base.create()?;
         let run = base.group.child(&owner.dir_name());
         let processes = Self {

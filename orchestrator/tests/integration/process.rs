@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use orchestrator::{
     Error, Limits, Owner, Program, Workload,
-    cgroup::{Group, Hierarchies, find_base},
+    cgroup::{Group, Hierarchies, find_root_group},
     process::Processes,
     select,
 };
@@ -31,7 +31,7 @@ fn backend() -> Backend {
 /// Groups of the run and processes that carry its id in their environment.
 fn residue(run: &str) -> Vec<String> {
     let mark = format!("run-{run}-");
-    let groups = find_base().unwrap().group.children().into_iter().map(|(name, _)| name);
+    let groups = find_root_group().unwrap().group.children().into_iter().map(|(name, _)| name);
     let mut left: Vec<String> = groups.filter(|name| name.starts_with(&mark)).collect();
     let mark = format!("LOADGEN_RUN={run}\0");
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadtest::{measure::Second, slo::Objective, verdict::is_late};
+use loadtest::{measure::Second, slo::Slo, verdict::is_late};
 
 /// Seconds in a row, while users are still being started, in which nearly all requests failed or
 /// exceeded a limit. A ramp is harder on a service than the load that follows, so much is needed to
@@ -20,7 +20,7 @@ const SILENT: u32 = 6;
 #[derive(Debug, Clone)]
 pub struct Expectation {
     /// The objective.
-    pub objective: Objective,
+    pub objective: Slo,
     /// Beginning of the measurement, once all users have been started.
     pub held_from: Duration,
     /// Requests in the longest window at the planned rate.

@@ -24,7 +24,7 @@ pub use growth::Growth;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};
 pub use monitor::{Action, Monitor};
 pub use record::{Histograms, Reading, StepResult, Trial, TrialUsage};
-pub use settings::{Cheapest, Headroom, Mode, Rungs, Settings};
+pub use settings::{Headroom, Minimize, Mode, Rungs, Settings};
 pub use spec::{Point, Purpose, TrialSpec};
 pub use summary::{Idle, Measurements, not_started, summarize, without_load};
 pub use timing::Timing;

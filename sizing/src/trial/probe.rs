@@ -26,10 +26,10 @@ const OVERLOADED: f64 = 2.0;
 const CLEAR: f64 = 0.5;
 /// Futility stopping of a rung: its window ends after this many seconds in a row in which more than
 /// this share of the requests violates the objective.
-const HOPELESS_SECONDS: usize = 2;
-const HOPELESS_SHARE: f64 = 0.5;
+const FUTILE_SECONDS: usize = 2;
+const FUTILE_SHARE: f64 = 0.5;
 /// Smallest number of requests in such a second: with fewer, half may be two.
-const HOPELESS_REQUESTS: u64 = 20;
+const FUTILE_REQUESTS: u64 = 20;
 /// Smallest share of the planned rate that may be missing if the objective allows none.
 const LEAST_SHARE: f64 = 0.01;
 /// Longest time for the service to recover.
@@ -146,7 +146,7 @@ impl Probe {
         }
         self.seconds.push(second.totals());
         let is_complete =
-            Duration::from_secs(self.seconds.len() as u64) >= self.length || self.is_hopeless();
+            Duration::from_secs(self.seconds.len() as u64) >= self.length || self.is_futile();
         if !is_complete {
             return None;
         }
@@ -358,14 +358,14 @@ impl Probe {
             })
     }
 
-    fn is_hopeless(&self) -> bool {
+    fn is_futile(&self) -> bool {
         let bad = |second: &Second| {
-            second.requests >= HOPELESS_REQUESTS
-                && violated(second) as f64 > HOPELESS_SHARE * second.requests as f64
+            second.requests >= FUTILE_REQUESTS
+                && violated(second) as f64 > FUTILE_SHARE * second.requests as f64
         };
         self.phase != Phase::First
-            && self.seconds.len() >= HOPELESS_SECONDS
-            && self.seconds.iter().rev().take(HOPELESS_SECONDS).all(bad)
+            && self.seconds.len() >= FUTILE_SECONDS
+            && self.seconds.iter().rev().take(FUTILE_SECONDS).all(bad)
     }
 
     /// Returns true if a second after the overload meets the objective again, or the time to

@@ -1,6 +1,6 @@
 //! Settings of a sweep and its trials.
 
-use loadtest::{slo::Objective, workload::WaitTime};
+use loadtest::{slo::Slo, workload::WaitTime};
 
 use super::{Ladder, Point};
 
@@ -22,7 +22,7 @@ pub enum Mode {
 
 /// Quantity to minimize among several answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Cheapest {
+pub enum Minimize {
     /// Cost, by the prices of CPU and memory.
     #[default]
     Cost,
@@ -40,7 +40,7 @@ pub struct Settings {
     /// Mode of the sweep.
     pub mode: Mode,
     /// Objective to hold.
-    pub objective: Objective,
+    pub objective: Slo,
     /// Users to hold.
     pub max_users: u32,
     /// Users that a ramp adds at a time.
@@ -64,7 +64,7 @@ pub struct Settings {
     /// Headroom above the minimum in the manifests.
     pub headroom: Headroom,
     /// Quantity to minimize among several answers.
-    pub cheapest: Cheapest,
+    pub minimize: Minimize,
     /// Price of a processor.
     pub cpu_price: f64,
     /// Price of a GiB of memory, in the same unit.
@@ -104,7 +104,7 @@ impl Settings {
         };
         Self {
             mode: Mode::Minimal,
-            objective: Objective::default(),
+            objective: Slo::default(),
             max_users: 10_000,
             step: 500,
             wait_time: WaitTime::default(),
@@ -116,7 +116,7 @@ impl Settings {
             confidence: 0.95,
             can_probe: true,
             headroom: Headroom::default(),
-            cheapest: Cheapest::Cost,
+            minimize: Minimize::Cost,
             cpu_price: 1.0,
             memory_price: 0.11,
             max_steal: 0.02,
@@ -155,11 +155,11 @@ impl Settings {
     /// replicas x (CPU price x processors + memory price x GiB).
     pub fn cost(&self, point: Point) -> f64 {
         let gib = point.total_memory_bytes() as f64 / (1u64 << 30) as f64;
-        match self.cheapest {
-            Cheapest::Cost => self.cpu_price * point.total_cpus() + self.memory_price * gib,
-            Cheapest::Cpu => point.total_cpus(),
-            Cheapest::Memory => gib,
-            Cheapest::Replicas => f64::from(point.replicas),
+        match self.minimize {
+            Minimize::Cost => self.cpu_price * point.total_cpus() + self.memory_price * gib,
+            Minimize::Cpu => point.total_cpus(),
+            Minimize::Memory => gib,
+            Minimize::Replicas => f64::from(point.replicas),
         }
     }
 

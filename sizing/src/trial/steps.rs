@@ -2,7 +2,7 @@
 
 use loadtest::{
     measure::Window,
-    slo::Objective,
+    slo::Slo,
     verdict::{Judgement, StepsJudgement, Verdict, ViolationRate, judge_steps},
     workload::Plan,
 };
@@ -15,7 +15,7 @@ pub(super) fn judge_step(
     due_per_second: &[Option<f64>],
     index: usize,
     window: &Window,
-    objective: &Objective,
+    objective: &Slo,
 ) -> StepResult {
     let scope = loadtest::verdict::scope_of(plan);
     let judged = loadtest::verdict::judge(window, objective, due_per_second[index], scope);
@@ -28,7 +28,7 @@ pub(super) fn judge_all(
     plan: &Plan,
     due_per_second: &[Option<f64>],
     windows: &[&Window],
-    objective: &Objective,
+    objective: &Slo,
     decided: Option<&Judgement>,
 ) -> (Vec<StepResult>, Judgement) {
     let StepsJudgement { steps, overall } =
@@ -44,7 +44,7 @@ fn step_result(
     users: u32,
     planned_per_second: Option<f64>,
     window: &Window,
-    objective: &Objective,
+    objective: &Slo,
     judged: Judgement,
 ) -> StepResult {
     StepResult {
@@ -101,8 +101,7 @@ pub(super) fn without_steal(judgement: Judgement, usage: &TrialUsage, max_steal:
             verdict: Verdict::Invalid,
             reasons: vec![format!(
                 "the hypervisor gave {:.1}% of the machine's processor time to others (steal), \
-                    more than --max-steal {:.0}%: a miss may be \
-                 its doing",
+                    more than --max-steal {:.0}%: a miss may be its doing",
                 share * 100.0,
                 max_steal * 100.0
             )],

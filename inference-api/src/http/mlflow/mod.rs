@@ -9,13 +9,13 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     BoxError, Json, Router,
     body::{Bytes, HttpBody},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
 use serde_json::{json, value::RawValue};
 
-use super::{ApiError, SharedWorker, Worker, body, errors, health};
+use super::{ApiError, SharedWorker, Worker, body, fallback, health, status};
 use crate::{
     metrics::Endpoint,
     model::Signature,
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<SharedWorker> {
     Router::new()
         .route("/ping", get(health::ready))
         .route("/version", get(async || env!("CARGO_PKG_VERSION")))
-        .route(INVOCATIONS, any(errors::method_not_allowed))
+        .route(INVOCATIONS, any(fallback::method_not_allowed))
 }
 
 /// Form of the request, which determines the form of the response.
@@ -67,13 +67,7 @@ where
 
 /// Returns the error in this protocol's format.
 pub(super) fn refusal(error: &ApiError) -> Response {
-    // The scoring protocol has no 422: invalid input is a 400.
-    let status = match error.status() {
-        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-        other => other,
-    };
-    let is_temporary =
-        matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread);
+    let (status, is_temporary) = (error.cause().protocol_status(), error.cause().is_temporary());
     let code = match status.is_client_error() {
         _ if is_temporary => "TEMPORARILY_UNAVAILABLE",
         true => "BAD_REQUEST",
@@ -84,7 +78,7 @@ pub(super) fn refusal(error: &ApiError) -> Response {
     if is_temporary {
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static(errors::RETRY_AFTER));
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(status::RETRY_AFTER));
     }
     response
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::V2Error;
 use crate::{
-    http::SharedWorker,
+    http::{SharedWorker, status::Cause},
     repository::{Indexed, RepositoryError},
 };
 
@@ -79,11 +79,7 @@ pub(super) async fn load(
                 }
                 other => tracing::error!(model, reason = %other, "REFUSED: it was not loaded"),
             }
-            let error = V2Error::from(error);
-            Err(V2Error {
-                message: format!("failed to load '{model}': {}", error.message),
-                ..error
-            })
+            Err(V2Error::from(error).prefixed(&format!("failed to load '{model}': ")))
         }
     }
 }
@@ -112,7 +108,7 @@ fn check(worker: &SharedWorker, headers: &HeaderMap, body: &[u8]) -> Result<(), 
         && origin.split_once("://").is_none_or(|(_, authority)| authority != host)
     {
         return Err(V2Error::new(
-            StatusCode::FORBIDDEN,
+            Cause::Forbidden,
             format!("pages of {origin} may not load or unload models here"),
         ));
     }
@@ -145,5 +141,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, V2Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| V2Error::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))
+    done.map_err(|e| V2Error::new(Cause::Internal, e.to_string()))
 }

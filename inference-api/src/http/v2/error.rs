@@ -9,69 +9,76 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    http::errors::{ApiError, RETRY_AFTER},
+    http::{
+        errors::ApiError,
+        status::{Cause, RETRY_AFTER},
+    },
     repository::{RepositoryError, Unknown},
 };
 
-/// Status and message for the client.
+/// Cause and message for the client.
 #[derive(Debug)]
 pub(in crate::http) struct V2Error {
-    pub(in crate::http) status: StatusCode,
+    cause: Cause,
     pub(in crate::http) message: String,
-    /// True if the same request may succeed a little later.
-    pub(in crate::http) retry: bool,
 }
 
 impl V2Error {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry: false }
+    pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
+        Self::new(Cause::Malformed, message)
+    }
+
+    /// Returns the error with words in front of its message.
+    pub(super) fn prefixed(self, words: &str) -> Self {
+        Self { message: words.to_owned() + &self.message, ..self }
+    }
+
+    /// Returns the status of the response.
+    pub(super) fn status(&self) -> StatusCode {
+        self.cause.protocol_status()
     }
 }
 
 impl From<Unknown> for V2Error {
     fn from(unknown: Unknown) -> Self {
-        Self::new(StatusCode::NOT_FOUND, unknown.to_string())
+        Self::new(Cause::NotFound, unknown.to_string())
     }
 }
 
 impl From<ApiError> for V2Error {
     fn from(error: ApiError) -> Self {
-        // The protocol's clients expect 400 for every invalid request.
-        let status = match error.status() {
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-            other => other,
-        };
-        Self {
-            retry: matches!(error, ApiError::QueueFull(..) | ApiError::Loading | ApiError::Unread),
-            ..Self::new(status, error.message())
-        }
+        Self::new(error.cause(), error.message())
     }
 }
 
 impl From<BytesRejection> for V2Error {
     fn from(rejection: BytesRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        let cause = match rejection.status() {
+            status if status == Cause::TooLarge.status() => Cause::TooLarge,
+            _ => Cause::Malformed,
+        };
+        Self::new(cause, rejection.body_text())
     }
 }
 
 impl From<RepositoryError> for V2Error {
     fn from(error: RepositoryError) -> Self {
-        let status = match error {
-            RepositoryError::NoSuchModel(_) => StatusCode::NOT_FOUND,
-            _ => StatusCode::BAD_REQUEST,
+        let cause = match error {
+            RepositoryError::NoSuchModel(_) => Cause::NotFound,
+            _ => Cause::Malformed,
         };
-        Self::new(status, error.to_string())
+        Self::new(cause, error.to_string())
     }
 }
 
 impl IntoResponse for V2Error {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "error": self.message }))).into_response();
-        if self.retry {
+        let mut response = (self.status(), Json(json!({ "error": self.message }))).into_response();
+        if self.cause.is_temporary() {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));

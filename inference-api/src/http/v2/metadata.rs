@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{datatype, error::V2Error};
 use crate::{
-    http::SharedWorker,
+    http::{SharedWorker, status::Cause},
     model::{Kind, Port, Signature},
     repository::Unknown,
 };
@@ -58,7 +58,7 @@ pub(super) async fn live(State(worker): State<SharedWorker>) -> Response {
 
 pub(super) async fn ready(State(worker): State<SharedWorker>) -> Response {
     let ready = worker.server.phase.is_ready();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready { StatusCode::OK } else { Cause::Unavailable.status() };
     (status, Json(json!({ "ready": ready }))).into_response()
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn model_ready(
         Ok(served) if worker.server.phase.is_ready() => {
             Json(json!({ "name": served.signature.name, "ready": true })).into_response()
         }
-        Ok(_) => V2Error::new(StatusCode::SERVICE_UNAVAILABLE, "the server drains").into_response(),
+        Ok(_) => V2Error::new(Cause::Unavailable, "the server drains").into_response(),
         Err(unknown) => V2Error::from(unknown).into_response(),
     }
 }

@@ -6,7 +6,7 @@ mod binary;
 mod control;
 mod datatype;
 mod error;
-mod lacking;
+mod unsupported;
 mod metadata;
 mod raw;
 mod request;
@@ -24,9 +24,9 @@ use axum::{
 
 use percent_encoding::percent_decode_str;
 
-pub(super) use self::lacking::{is_ours, is_unreadable, no_method, no_path};
+pub(super) use self::unsupported::{is_ours, is_unreadable, no_method, no_path};
 use self::{answer::HEADER_LENGTH, error::V2Error};
-use super::{ApiError, SharedWorker, Worker, body, errors};
+use super::{ApiError, SharedWorker, Worker, body, fallback};
 use crate::{
     metrics::Endpoint,
     model::{Signature, Tensor},
@@ -61,7 +61,7 @@ pub(super) fn routes() -> Router<SharedWorker> {
         router = router.route(&path, get(statistics::one));
     }
     for path in of_model("/infer") {
-        router = router.route(&path, any(errors::method_not_allowed));
+        router = router.route(&path, any(fallback::method_not_allowed));
     }
     router
 }
@@ -90,7 +90,7 @@ where
     match answer(worker, parts, body).await {
         Ok(response) => response,
         Err(error) => {
-            worker.server.metrics.answered(Endpoint::Infer.path(), error.status.as_u16());
+            worker.server.metrics.answered(Endpoint::Infer.path(), error.status().as_u16());
             error.into_response()
         }
     }

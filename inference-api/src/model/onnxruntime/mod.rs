@@ -173,8 +173,7 @@ fn in_words(text: &str) -> String {
 
 /// Advice for text models, whose tokens the runtime compares by locale.
 const LOCALE: &str = "models of texts need the locale en_US.UTF-8: localedef -i en_US -f UTF-8 \
-    en_US.UTF-8 (of Debian's locales and libc-bin), or \
-                      LOCPATH for a folder that has it";
+    en_US.UTF-8 (of Debian's locales and libc-bin), or LOCPATH for a folder that has it";
 
 fn open_session(environment: &Environment, model: &Path) -> ort::Result<Session> {
     Session::builder(environment)?

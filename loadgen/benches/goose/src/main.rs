@@ -13,7 +13,8 @@ async fn predict(user: &mut GooseUser) -> TransactionResult {
 async fn main() -> Result<(), GooseError> {
     let mut scenario = scenario!("predict").register_transaction(transaction!(predict));
     if std::env::var_os("THINK").is_some() {
-        scenario = scenario.set_wait_time(Duration::from_millis(1000), Duration::from_millis(2500))?;
+        scenario =
+            scenario.set_wait_time(Duration::from_millis(1000), Duration::from_millis(2500))?;
     }
     GooseAttack::initialize()?.register_scenario(scenario).execute().await?;
     Ok(())

@@ -137,7 +137,7 @@ impl Frame {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
                 width=\"{width}\" height=\"{height}\" \
-             role=\"img\"><style>{STYLE}</style>{}</svg>\n",
+                role=\"img\"><style>{STYLE}</style>{}</svg>\n",
             self.body
         )
     }

@@ -16,7 +16,7 @@ use clap::Args;
 use loadtest::{
     measure::Outcome,
     measure::{AddressRequests, FailureKind, Second},
-    slo::Objective,
+    slo::Slo,
     verdict::{Judgement, StepsJudgement, Verdict},
     workload::{Plan, Scenario, Traffic},
 };
@@ -35,7 +35,7 @@ pub struct RunReport {
     /// Requests per second due in each step's window.
     pub due_per_second: Vec<Option<f64>>,
     /// Objective, if one was set.
-    pub objective: Option<Objective>,
+    pub objective: Option<Slo>,
     /// Verdicts on the objective; without one, on the generator's lateness.
     pub judged: StepsJudgement,
     /// Failure that ended the run early, if one did.
@@ -231,8 +231,7 @@ impl RunReport {
         {
             remarks.push(format!(
                 "{planned:.0} requests/s are planned, and this generator gets {calibrated:.0} from \
-                    a server that does nothing: give it \
-                 more processors (--pin)."
+                    a server that does nothing: give it more processors (--pin)."
             ));
         }
         remarks.extend(self.spread());
@@ -240,7 +239,7 @@ impl RunReport {
             remarks.push(format!("Ended early: {}.", aborted.reasons.join("; ")));
         }
         if let Some(objective) = &self.objective {
-            remarks.push(format!("Objective {objective}: {}{reasons}", overall.verdict));
+            remarks.push(format!("Slo {objective}: {}{reasons}", overall.verdict));
         }
         remarks
     }

@@ -16,9 +16,9 @@ use super::{Prices, Words, json, json::Written, markdown};
 use crate::{
     Error,
     output::{
-        Journal, Source,
-        apply::{compose, kubernetes},
-        charts, tables,
+        Journal, Source, charts,
+        manifests::{compose, kubernetes},
+        tables,
     },
     runner::Pinning,
 };
@@ -90,9 +90,8 @@ impl Environment {
     /// Returns the conditions as a sentence.
     pub(super) fn sentence(&self) -> String {
         format!(
-            "Objective `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; \
-                network: {}. Times are from when a request was \
-             due (intended) to its last byte.",
+            "Slo `{}`; closed model, think time `{}`; {}, cgroup v{}, {} CPUs, Linux {}; network: \
+                {}. Times are from when a request was due (intended) to its last byte.",
             self.objective,
             self.wait_time,
             self.orchestrator,

@@ -7,7 +7,7 @@ use super::{
     json::{PROVENANCE, Written},
     row,
 };
-use crate::output::{Source, apply::docker_run, tables};
+use crate::output::{Source, manifests::docker_run, tables};
 
 /// Returns the content of `REPORT.md`.
 pub(super) fn file(written: &Written<'_>, source: &Source) -> String {

@@ -6,11 +6,11 @@ mod json;
 mod markdown;
 mod price;
 mod rows;
+mod summary;
 pub mod terminal;
-mod words;
 
 pub use events::EventLog;
 pub use files::{Environment, Report, kernel};
 pub use price::{Price, PriceError, Prices};
 pub use rows::{HEADER, row};
-pub use words::{Words, count_line, percent};
+pub use summary::{Words, count_line, percent};

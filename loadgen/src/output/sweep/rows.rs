@@ -25,7 +25,7 @@ pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> Strin
     let p_hold = known
         .filter(|_| matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp))
         .and_then(|known| known.rungs.iter().find(|rung| rung.cpus == trial.spec.point.limits.cpus))
-        .map_or_else(|| "-".to_owned(), |rung| super::words::percent(rung.p_hold));
+        .map_or_else(|| "-".to_owned(), |rung| super::summary::percent(rung.p_hold));
     let (kind, limits, verdict) =
         (kind(trial.spec.purpose), trial.spec.point.to_string(), verdict(trial));
     let row = format!(

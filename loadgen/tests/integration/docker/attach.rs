@@ -65,7 +65,6 @@ impl Drop for Project {
 
 #[test]
 fn a_compose_service_is_varied_in_place_and_put_back() {
-    let _turn = crate::turn();
     let project = Project::up("attached", "    cpus: 0.7\n    mem_limit: 200m\n");
     let out = project.1.path().join("out");
     let (before, id) = (project.state(), project.container());
@@ -105,7 +104,6 @@ fn a_compose_service_is_varied_in_place_and_put_back() {
 
 #[test]
 fn clean_puts_back_what_a_killed_sweep_had_changed() {
-    let _turn = crate::turn();
     let project = Project::up("killed", "");
     let out = project.1.path().join("out");
     let mut child =

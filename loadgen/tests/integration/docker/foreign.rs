@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{SMALL_SLO, apply, docker};
+use super::{SMALL_SLO, docker, manifests};
 use crate::server::loadgen;
 
 /// FastAPI and onnxruntime, as people who never heard of us run them.
@@ -23,8 +23,8 @@ fn a_container_that_is_not_ours_is_sized() {
         30\nreplicas = [1]\ncpus = 0.4\nmemory = '256Mi'\n\
         [env]\nOMP_NUM_THREADS = 1\n";
     std::fs::write(&file, format!("slo = '{SMALL_SLO}'\n{text}")).unwrap();
-    let _turn = crate::turn();
-    let output = loadgen(&["sweep", "--file"]).arg(&file).arg("--out").arg(&out).output().unwrap();
+    let output =
+        loadgen(&["sweep", "--config"]).arg(&file).arg("--out").arg(&out).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let result: Value =
         serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
@@ -33,10 +33,11 @@ fn a_container_that_is_not_ours_is_sized() {
     assert!(compose.contains("OMP_NUM_THREADS: \"1\"") && compose.contains(":9000\""), "{compose}");
     let manifest = std::fs::read_to_string(out.join("kubernetes.yaml")).unwrap();
     assert!(manifest.contains("path: \"/ready\"") && manifest.contains("cpu: 400m"), "{manifest}");
-    let request = apply::Request { path: "/infer", body: r#"{"rows": [[5.1, 3.5, 1.4, 0.2]]}"# };
+    let request =
+        manifests::Request { path: "/infer", body: r#"{"rows": [[5.1, 3.5, 1.4, 0.2]]}"# };
     let limits = "400000000 268435456 268435456 512";
-    apply::compose_file_starts(&out, 1, limits, &request);
-    apply::command_line_starts(&out, limits, &request);
+    manifests::compose_file_starts(&out, 1, limits, &request);
+    manifests::command_line_starts(&out, limits, &request);
 }
 
 /// The limits hold for as long as a trial lasts, and not for an hour.
@@ -46,7 +47,6 @@ fn a_server_that_leaks_has_no_minimum() {
     docker(&["build", "--quiet", "-t", "loadgen-test-leaky", &context.display().to_string()]);
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let _turn = crate::turn();
     let output = loadgen(&[
         "sweep",
         "--image",

@@ -1,8 +1,9 @@
 //! Sweeps over containers of a real Engine, and what people do with the image.
 
-mod apply;
 mod attach;
+mod documents;
 mod foreign;
+mod manifests;
 mod restart;
 mod scale;
 
@@ -40,7 +41,6 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     need_image();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let _turn = crate::turn();
     let output = loadgen(&[
         "sweep",
         "--image",
@@ -83,8 +83,8 @@ fn a_small_sweep_over_containers_leaves_nothing() {
     assert_eq!(docker(&["ps", "-aq", "--filter", &filter]), "");
     assert_eq!(docker(&["network", "ls", "-q", "--filter", &filter]), "");
     let request =
-        apply::Request { path: "/predict", body: r#"{"instances": [[5.1, 3.5, 1.4, 0.2]]}"# };
-    apply::compose_file_starts(&out, 2, "200000000 67108864 67108864 512", &request);
+        manifests::Request { path: "/predict", body: r#"{"instances": [[5.1, 3.5, 1.4, 0.2]]}"# };
+    manifests::compose_file_starts(&out, 2, "200000000 67108864 67108864 512", &request);
 }
 
 #[test]
@@ -150,7 +150,6 @@ fn containers_are_found_by_their_labels() {
 
 #[test]
 fn an_image_that_is_nowhere_is_exit_code_5_and_says_how_to_build_it() {
-    let _turn = crate::turn();
     let output =
         loadgen(&["sweep", "--image", "127.0.0.1:9/nobody/nothing:1", "--max-users", "10"])
             .output()
@@ -215,7 +214,6 @@ fn an_image_is_pushed_to_a_registry_and_a_sweep_pulls_it_with_progress() {
     // The layers are still there under the other name; what is asked for here is the name and the
     // manifest.
     let dir = tempfile::tempdir().unwrap();
-    let _turn = crate::turn();
     let output = loadgen(&[
         "sweep",
         "--image",

@@ -105,7 +105,6 @@ fn an_engine_that_is_started_again_makes_a_trial_invalid_and_not_the_sweep_fail(
     let loaded = engine.docker(&["load", "--input", &image.display().to_string()]);
     assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
     let out = engine.path("out");
-    let _turn = crate::turn();
     let words = [
         "sweep",
         "--image",

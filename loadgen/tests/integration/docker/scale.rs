@@ -61,7 +61,6 @@ fn users_reach_every_replica_also_those_that_come_later() {
         .status
         .success();
     assert!(there, "the image loadgen is missing: run docker build -t loadgen --target loadgen .");
-    let _turn = crate::turn();
     let project = Project::up(2);
     let network = format!("{}_default", project.0);
     let words =

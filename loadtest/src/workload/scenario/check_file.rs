@@ -25,8 +25,7 @@ pub(super) struct CheckFile {
 }
 
 const FORMS: &str = "a check has status = [200], or json = \"/a/b\" and equals = …, or golden = \
-    \"answer.json\" (both with tolerance = \
-     0.001, where numbers may differ), or contains = \"…\"";
+    \"answer.json\" (both with tolerance = 0.001, where numbers may differ), or contains = \"…\"";
 
 /// Builds a check; golden files are relative to `folder`.
 pub(super) fn build(

@@ -115,7 +115,7 @@ impl Scenario {
     }
 
     /// Adds the headers and the host name of a request to every task that does not set them itself.
-    pub fn ask_as(&mut self, request: &Request) {
+    pub fn with_headers(&mut self, request: &Request) {
         for task in &mut self.tasks {
             for header in &request.headers {
                 if !task.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)) {

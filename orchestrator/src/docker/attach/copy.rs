@@ -1,4 +1,4 @@
-//! Copies of the service's first container.
+//! Backend of the service's first container.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use crate::{Deployment, Result, docker::connection::engine};
 impl Attached {
     /// Creates and starts a copy of the first container; returns its id and name.
     pub(super) async fn copy(&self, deployment: &Deployment) -> Result<(String, String)> {
-        let like = self.engine.inspect(&self.originals[0].id).await?;
+        let like = self.engine.inspect(&self.saved[0].id).await?;
         let number = self.engine.next_number();
         let name = format!("loadgen-{}-{}-{number}", self.engine.owner.run, deployment.name);
         let config = like.config.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Changes of a running service's limits.
 
-use super::{Attached, Original, update};
+use super::{Attached, SavedState, update};
 use crate::{Deployment, PageCache, Replica, Result, Service};
 
 impl Attached {
@@ -20,8 +20,8 @@ impl Attached {
     /// Returns true if exactly the first `replicas` of the service's containers run now.
     pub(super) async fn runs_as(&self, replicas: u32) -> Result<bool> {
         let mut running = Vec::new();
-        for original in &self.originals {
-            running.push(Original::of(&self.engine.inspect(&original.id).await?).is_running);
+        for original in &self.saved {
+            running.push(SavedState::of(&self.engine.inspect(&original.id).await?).is_running);
         }
         let wanted = replicas as usize;
         Ok(wanted <= running.len()
@@ -31,7 +31,7 @@ impl Attached {
     /// Keeps the service's containers running, under other limits.
     pub(super) async fn go_on(&self, deployment: &Deployment) -> Result<Service> {
         let mut replicas = Vec::new();
-        for Original { id, name, .. } in &self.originals[..deployment.replicas as usize] {
+        for SavedState { id, name, .. } in &self.saved[..deployment.replicas as usize] {
             update(&self.engine.docker, id, name, self.body(id, deployment).await?).await?;
             replicas.push(self.ready(deployment, id.clone(), name.clone()).await?);
         }

@@ -7,7 +7,7 @@ use loadtest::workload::{Balance, Scenario, Targets, Tensors, Trust};
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
-use super::{payload::PayloadOptions, sources::SourceOptions};
+use crate::cli::{payload::PayloadOptions, sources::SourceOptions};
 use crate::{Error, runner::Reached};
 
 /// Options for the targets and the requests.
@@ -96,7 +96,7 @@ impl TargetOptions {
             return Ok(Scenario::single(&host.complete(self.payload.request(None)?).await?));
         };
         let asked_as = self.payload.request(None)?;
-        scenario.ask_as(&asked_as);
+        scenario.with_headers(&asked_as);
         let mut rng = Pcg32::seed_from_u64(seed);
         for (task, tensors) in scenario.wanted_tensors() {
             let path = tensors.metadata_path();

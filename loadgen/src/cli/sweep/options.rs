@@ -4,18 +4,18 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use loadtest::{
-    slo::Objective,
+    slo::Slo,
     workload::{WaitTime, parse_run_time},
 };
 use orchestrator::{Choice, Pull, docker::Attachment};
-use sizing::trial::{Cheapest, Headroom, Mode};
+use sizing::trial::{Headroom, Minimize, Mode};
 
-use super::payload::PayloadOptions;
+use crate::cli::payload::PayloadOptions;
 use crate::{output::Price, runner::Pin};
 
 /// `loadgen sweep …`.
 #[derive(Debug, Args)]
-pub(super) struct SweepOptions {
+pub(in crate::cli) struct SweepOptions {
     /// Mode of the sweep. minimal: smallest limits that hold --max-users; demand: least CPU for
     /// each step of users, in one service; capacity: most users, up to --max-users, that the
     /// largest limits hold; frontier: smallest limits, and the CPU that less memory costs; grid:
@@ -96,7 +96,7 @@ pub(super) struct SweepOptions {
 
     /// Objective to hold.
     #[arg(long, default_value = "p95<100ms,failures<0.1%,rate>=95%")]
-    pub(super) slo: Objective,
+    pub(super) slo: Slo,
 
     /// Think time between a user's requests.
     #[arg(long, default_value = "between(1, 2.5)")]
@@ -117,7 +117,7 @@ pub(super) struct SweepOptions {
 
     /// Quantity to minimize among several answers: cost (by the prices), cpu, memory or replicas.
     #[arg(long, value_enum, default_value_t)]
-    pub(super) objective: Cheapest,
+    pub(super) minimize: Minimize,
 
     /// Share of fresh starts that hold the objective at the answer, above 0.5 and below 1.
     #[arg(long, default_value_t = 0.95, value_parser = parse_confidence)]
@@ -171,17 +171,13 @@ pub(super) struct SweepOptions {
     #[arg(long)]
     pub(super) out: Option<PathBuf>,
 
-    /// TOML file with options, named as here; options given here override it.
-    #[arg(short = 'f', long)]
-    pub(super) file: Option<PathBuf>,
-
     /// Continue the sweep in this folder with its options; options given here override them.
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 
-    /// Given options, one word each.
+    /// Options that were set by flag, variable or file.
     #[arg(skip)]
-    pub(super) words: Vec<String>,
+    pub(in crate::cli) set: toml::Table,
 }
 
 fn parse_pull(text: &str) -> Result<Pull, String> {

@@ -34,7 +34,7 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> Vec<Mounted> {
 /// Returns command, user, variables and mounts as text, equal for containers made alike.
 ///
 /// Limits are not part of it.
-pub(super) fn made_as(container: &ContainerInspectResponse) -> String {
+pub(super) fn configuration(container: &ContainerInspectResponse) -> String {
     let config = container.config.clone().unwrap_or_default();
     let host = container.host_config.clone().unwrap_or_default();
     let mounts = host.mounts.iter().flatten().map(|mount| json!(mount).to_string());
@@ -74,7 +74,7 @@ mod tests {
                 memory: Some(memory),
                 ..Default::default()
             };
-            made_as(&ContainerInspectResponse {
+            configuration(&ContainerInspectResponse {
                 config: Some(config),
                 host_config: Some(host),
                 ..Default::default()

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// Returns the reason why the file would not be served.
-pub(super) fn rehearse(file: &Path, library: &Path, workers: usize) -> Result<(), String> {
+pub(super) fn check_load(file: &Path, library: &Path, workers: usize) -> Result<(), String> {
     // This executable, even if its file was replaced since.
     let mut child = Command::new("/proc/self/exe")
         .args(["check", "--expendable", "--workers", &workers.to_string()])
@@ -67,6 +67,6 @@ fn reason(text: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if the system refuses.
-pub fn be_expendable() -> std::io::Result<()> {
+pub fn prefer_for_oom_kill() -> std::io::Result<()> {
     std::fs::write("/proc/self/oom_score_adj", "1000")
 }

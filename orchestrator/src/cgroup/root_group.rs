@@ -1,4 +1,4 @@
-//! Base cgroup, which contains all groups of this program.
+//! Root cgroup of this program, which contains all groups of this program.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use nix::unistd::geteuid;
 
 use super::{
     Group, Hierarchies,
-    help::help,
+    advice::advice,
     subdirectories,
     v2::{step_aside, without_supervisor},
 };
@@ -16,10 +16,10 @@ const NAME: &str = "loadgen";
 
 /// Location of this program's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base {
+pub struct RootGroup {
     /// Mounted hierarchies.
     pub hierarchies: Hierarchies,
-    /// Base group; it may not exist yet.
+    /// Root group; it may not exist yet.
     pub group: Group,
     must_step_aside: bool,
 }
@@ -28,7 +28,7 @@ pub struct Base {
 ///
 /// # Errors
 /// Returns [`Error::NoCgroup`] if no hierarchy can contain it.
-pub fn find_base() -> Result<Base> {
+pub fn find_root_group() -> Result<RootGroup> {
     let hierarchies = Hierarchies::find()?;
     let (parent, must_step_aside) = match hierarchies.root() {
         // Only the hierarchy's real root has no `cgroup.type`; a container's root is ordinary.
@@ -40,15 +40,15 @@ pub fn find_base() -> Result<Base> {
             Ok(Group::V2(own)) => (Group::V2(without_supervisor(own)), true),
             Ok(v1 @ Group::V1(_)) => (v1, false),
             Err(e) => {
-                return Err(Error::NoCgroup { cause: e.to_string(), help: help(&hierarchies) });
+                return Err(Error::NoCgroup { cause: e.to_string(), help: advice(&hierarchies) });
             }
         },
         v1 @ Group::V1(_) => (v1, false),
     };
-    Ok(Base { group: parent.child(NAME), hierarchies, must_step_aside })
+    Ok(RootGroup { group: parent.child(NAME), hierarchies, must_step_aside })
 }
 
-impl Base {
+impl RootGroup {
     /// Creates the base. In a delegated subtree, first moves the processes there into a leaf.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Base {
 
     /// Returns `error` with the command that helps on this host.
     pub fn explain(&self, error: &Error) -> Error {
-        Error::NoCgroup { cause: error.to_string(), help: help(&self.hierarchies) }
+        Error::NoCgroup { cause: error.to_string(), help: advice(&self.hierarchies) }
     }
 
     /// Returns every base, in all delegated subtrees, that may have groups of this user's runs.
@@ -87,14 +87,14 @@ mod tests {
 
     #[test]
     fn the_base_of_this_machine_is_found() {
-        let base = find_base().unwrap();
+        let base = find_root_group().unwrap();
         assert!(base.group.path().ends_with(NAME));
         assert!(base.all().contains(&base.group));
     }
 
     #[test]
     fn an_error_says_what_helps() {
-        let base = find_base().unwrap();
+        let base = find_root_group().unwrap();
         let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         let text =
             base.explain(&Error::file("create", "/sys/fs/cgroup/loadgen", denied)).to_string();
@@ -109,7 +109,7 @@ mod tests {
         }
         let mount = super::super::mounts::Mount { at: slice.path().to_owned(), root: "/".into() };
         let group = Group::V2(slice.path().join("run-a.scope/loadgen"));
-        let base = Base { hierarchies: Hierarchies::V2(mount), group, must_step_aside: true };
+        let base = RootGroup { hierarchies: Hierarchies::V2(mount), group, must_step_aside: true };
         let all = base.all();
         assert_eq!(all.len(), 2);
         assert!(all.contains(&Group::V2(slice.path().join("run-b.scope/loadgen"))));

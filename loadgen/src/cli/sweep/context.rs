@@ -4,9 +4,7 @@ use loadtest::workload::Request;
 use orchestrator::{Host, Workload};
 use sizing::trial::Timing;
 
-use super::{
-    sweep::Planned, sweep_contents::contents, sweep_options::SweepOptions, sweep_place::Place,
-};
+use super::{backend::Backend, file_digests::contents, options::SweepOptions, planned::Planned};
 use crate::{
     Error,
     output::{Context, JOURNAL_VERSION, Source, digest, kernel},
@@ -21,7 +19,7 @@ pub(super) fn context(
     host: &Host,
     planned: &Planned,
     source: &Source,
-    place: &Place,
+    backend: &Backend,
 ) -> Result<Context, Error> {
     let Planned { settings, deployment, request, pinning, .. } = planned;
     let (workload, port, command) = match &deployment.workload {
@@ -41,8 +39,8 @@ pub(super) fn context(
         command,
         rights: deployment.rights.clone(),
         port,
-        service: place.made_as.as_ref().map(|service| digest(service.as_bytes())),
-        files: contents(source.mounts.iter().chain(&place.mounts))?,
+        service: backend.configuration.as_ref().map(|service| digest(service.as_bytes())),
+        files: contents(source.mounts.iter().chain(&backend.mounts))?,
         environment: source
             .env
             .iter()

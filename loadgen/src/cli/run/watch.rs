@@ -5,7 +5,7 @@ use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 use load_engine::{Control, LoadEvent};
 use loadtest::{
     measure::{Second, Window},
-    slo::Objective,
+    slo::Slo,
     verdict::{Judgement, Look, Looks, Scope, Verdict, judge, scope_of},
     workload::{Plan, StepTimes},
 };
@@ -26,7 +26,7 @@ pub(super) struct Watch {
     pub(super) times: Vec<StepTimes>,
     /// Requests per second due in each step's window.
     pub(super) due_per_second: Vec<Option<f64>>,
-    pub(super) objective: Option<Objective>,
+    pub(super) objective: Option<Slo>,
     /// True if a failed step ends the run.
     pub(super) aborts: bool,
     /// Time added to the last step in case it is undecided.
@@ -96,13 +96,8 @@ impl Watch {
     }
 
     /// Returns the judgement of a step that has failed so far.
-    fn failure(
-        &self,
-        event: &Event,
-        seconds: &[Second],
-        objective: &Objective,
-    ) -> Option<Judgement> {
-        let failed = |window: &Window, step: usize, objective: &Objective| {
+    fn failure(&self, event: &Event, seconds: &[Second], objective: &Slo) -> Option<Judgement> {
+        let failed = |window: &Window, step: usize, objective: &Slo| {
             let judged = judge(window, objective, self.due_per_second[step], Scope::Step);
             (judged.verdict == Verdict::Fail).then_some(judged)
         };
@@ -115,7 +110,7 @@ impl Watch {
                 let step = self.times.iter().position(|t| now > t.measured_from && now <= t.end)?;
                 let held = held(seconds, self.times[step]);
                 // The rate of an open window is not final.
-                let objective = Objective { rate: None, ..objective.clone() };
+                let objective = Slo { rate: None, ..objective.clone() };
                 Looks::doubling(FIRST_LOOK)
                     .is_due(held.clone().count() as u64)
                     .then(|| failed(&Window::so_far(held), step, &objective))?
@@ -125,12 +120,7 @@ impl Watch {
     }
 
     /// Returns the decision on the last step once it was held for its planned time.
-    fn decided(
-        &self,
-        second: &Second,
-        seconds: &[Second],
-        objective: &Objective,
-    ) -> Option<Judgement> {
+    fn decided(&self, second: &Second, seconds: &[Second], objective: &Slo) -> Option<Judgement> {
         let last = self.times.last().filter(|_| self.extension > Duration::ZERO)?;
         let asked = last.end - self.extension;
         let at = |look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64;

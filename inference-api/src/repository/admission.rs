@@ -34,47 +34,47 @@ struct Crowd {
 }
 
 /// Waits until another request may be read; returns at once if there is capacity and no waiter.
-pub async fn room() {
-    let crowd = CROWD.with(Arc::clone);
-    if crowd.has_room() && crowd.outside.load(Relaxed) == 0 {
+pub async fn wait_for_room() {
+    let admission = CROWD.with(Arc::clone);
+    if admission.has_room() && admission.outside.load(Relaxed) == 0 {
         return;
     }
-    let _outside = Outside::of(&crowd);
+    let _outside = Outside::of(&admission);
     loop {
-        crowd.left.notified().await;
-        if crowd.has_room() {
+        admission.left.notified().await;
+        if admission.has_room() {
             // Wake the next connection too, in case this one has nothing to read.
             // If it has, its request takes its place before the next connection checks.
-            crowd.left.notify_one();
+            admission.left.notify_one();
             return;
         }
     }
 }
 
 /// Capacity held by a waiting request until dropped.
-pub(super) struct Place {
-    crowd: Arc<Crowd>,
+pub(super) struct Permit {
+    admission: Arc<Crowd>,
     share: usize,
 }
 
-impl Place {
+impl Permit {
     /// Takes capacity for a request; `None` if the queue has limits, as rejecting needs reading.
     pub(super) fn take(queueing: &Queueing) -> Option<Self> {
         if queueing.max_queue_size.is_some() || queueing.timeout.is_some() {
             return None;
         }
-        let crowd = CROWD.with(Arc::clone);
+        let admission = CROWD.with(Arc::clone);
         let share = (ROOM / queueing.max_batch_size.saturating_mul(BATCHES)).max(1);
-        crowd.taken.fetch_add(share, Relaxed);
-        Some(Self { crowd, share })
+        admission.taken.fetch_add(share, Relaxed);
+        Some(Self { admission, share })
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.crowd.taken.fetch_sub(self.share, Relaxed);
-        if self.crowd.outside.load(Relaxed) > 0 {
-            self.crowd.left.notify_one();
+        self.admission.taken.fetch_sub(self.share, Relaxed);
+        if self.admission.outside.load(Relaxed) > 0 {
+            self.admission.left.notify_one();
         }
     }
 }
@@ -88,9 +88,9 @@ impl Crowd {
 struct Outside<'a>(&'a AtomicUsize);
 
 impl<'a> Outside<'a> {
-    fn of(crowd: &'a Crowd) -> Self {
-        crowd.outside.fetch_add(1, Relaxed);
-        Self(&crowd.outside)
+    fn of(admission: &'a Crowd) -> Self {
+        admission.outside.fetch_add(1, Relaxed);
+        Self(&admission.outside)
     }
 }
 

@@ -1,5 +1,13 @@
 //! `loadgen sweep`.
 
+mod backend;
+mod context;
+mod file_digests;
+mod options;
+mod planned;
+mod resume;
+mod settings;
+
 use std::{
     path::{Path, PathBuf},
     sync::mpsc,
@@ -8,54 +16,46 @@ use std::{
 };
 
 use load_engine::Control;
-use loadtest::workload::Request;
-use orchestrator::{Deployment, Host, ImageId, Orchestrator};
+use orchestrator::{Host, ImageId, Orchestrator};
 use sizing::{
     sweep::{Answer, Finding, answer},
     trial::Settings,
 };
 
-pub(super) use super::sweep_options::SweepOptions;
-
-use super::{
-    interrupt::stop_on_signal,
-    sweep_context::context,
-    sweep_place::{Place, place},
-    sweep_plan::{DEFAULT_MODEL, deployment, prices, settings, source},
-    sweep_words,
+use self::{
+    backend::{Backend, backend},
+    context::context,
+    planned::Planned,
+    settings::{DEFAULT_MODEL, deployment, prices, settings, source},
 };
+pub(super) use self::{
+    options::SweepOptions,
+    resume::{set_options, with_kept_options},
+};
+use super::interrupt::stop_on_signal;
 use crate::{
     Error, ExitStatus,
     event::Event,
     output::{Environment, EventLog, Journal, Report, Source, watch_sweep},
-    runner::{Budget, Ending, Pinning, Sweep},
+    runner::{Budget, Ending, Sweep},
 };
-
-/// Plan of a sweep, complete before its first trial.
-pub(super) struct Planned {
-    pub(super) settings: Settings,
-    pub(super) deployment: Deployment,
-    pub(super) image: Option<ImageId>,
-    pub(super) request: Request,
-    pub(super) pinning: Pinning,
-}
 
 pub(super) async fn run(options: SweepOptions) -> Result<ExitStatus, Error> {
     // Checks the options before any change.
     prices(&options)?;
     options.payload.check(&options.slo)?;
     let run = run_id();
-    let place = place(&options, &run).await?;
-    let done = swept(&options, &run, &place).await;
+    let backend = backend(&options, &run).await?;
+    let done = swept(&options, &run, &backend).await;
     // Removes the deployment even if the sweep failed.
-    let closed = place.orchestrator.close().await;
+    let closed = backend.orchestrator.close().await;
     let status = done?;
     closed?;
     Ok(status)
 }
 
-async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitStatus, Error> {
-    let Place { orchestrator, image, image_id, port, service, .. } = place;
+async fn swept(options: &SweepOptions, run: &str, backend: &Backend) -> Result<ExitStatus, Error> {
+    let Backend { orchestrator, image, image_id, port, service, .. } = backend;
     let cleaned = clean(orchestrator.as_ref()).await;
     let host = orchestrator.host().await?;
     let planned =
@@ -69,7 +69,7 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         service: service.clone(),
         ..source(options, &planned.deployment, *port)?
     };
-    let context = context(options, &host, &planned, &source, place)?;
+    let context = context(options, &host, &planned, &source, backend)?;
     let Planned { settings, deployment, image: image_id, request, pinning } = planned;
     let environment = Environment::new(run, &settings, &host, &pinning, image.as_deref(), image_id);
     let mut report = Report::create(&out, environment, prices(options)?, source)?;
@@ -77,14 +77,16 @@ async fn swept(options: &SweepOptions, run: &str, place: &Place) -> Result<ExitS
         Some(dir) => Journal::resume(dir, &context)?,
         None => (Journal::create(&out, &context)?, Vec::new()),
     };
-    sweep_words::keep(&out, &options.words)?;
+    resume::keep(&out, &options.set)?;
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
     let views = views(options, &settings, inbox)?;
     if !settings.can_probe {
         let _ = events.send(Event::Log(
-            "limits of running replicas cannot be changed in place here: the sweep makes fresh trials only, which takes longer".to_owned(),
+            "limits of running replicas cannot be changed in place here: the sweep makes fresh \
+                trials only, which takes longer"
+                .to_owned(),
         ));
     }
     cleaned.into_iter().for_each(|line| drop(events.send(Event::Log(line))));

@@ -1,5 +1,9 @@
 //! `loadgen run`.
 
+mod plan;
+mod target;
+mod watch;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, mpsc},
@@ -10,17 +14,17 @@ use clap::Args;
 use load_engine::{Control, EngineError};
 use loadtest::{
     measure::Window,
-    slo::{LatencyLimit, Objective},
+    slo::{LatencyLimit, Slo},
     verdict::{Verdict, explained, judge_steps},
     workload::{Plan, Segment, parse_run_time},
 };
 
-use super::{
-    interrupt::stop_on_signal,
-    run_plan::LoadOptions,
-    run_target::TargetOptions,
-    run_watch::{Watch, Watched},
+use self::{
+    plan::LoadOptions,
+    target::TargetOptions,
+    watch::{Watch, Watched},
 };
+use super::interrupt::stop_on_signal;
 use crate::{
     Error, ExitStatus,
     event::{Event, forward},
@@ -39,7 +43,7 @@ pub(super) struct RunOptions {
 
     /// Objective, for instance 'p95<100ms,failures<0.1%,rate>=95%'; decides the exit code.
     #[arg(long)]
-    slo: Option<Objective>,
+    slo: Option<Slo>,
 
     /// Extend the last step by up to this long while its verdict is undecided; 0 disables [default:
     /// the step's own length, at most 1m].
@@ -222,8 +226,8 @@ fn parse_extension(text: &str) -> Result<Duration, String> {
 }
 
 /// Returns the objective for runs without one.
-fn default_objective() -> Objective {
-    Objective {
+fn default_objective() -> Slo {
+    Slo {
         latency: vec![LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],
         failures: None,
         rate: None,

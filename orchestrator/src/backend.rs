@@ -9,7 +9,7 @@ use crate::{Deployment, Replica, Result, Service, page_cache::make_cold};
 
 /// Operations of a backend on single replicas.
 #[async_trait]
-pub(crate) trait Copies: Sync {
+pub(crate) trait Backend: Sync {
     /// Creates the objects that all replicas share.
     async fn prepare(&self, deployment: &Deployment) -> Result<()>;
 

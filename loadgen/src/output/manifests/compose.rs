@@ -81,8 +81,8 @@ fn deploy(point: Point) -> String {
     let memory = memory(point.limits.memory_bytes, "M");
     format!(
         "    memswap_limit: \"{memory}\"\n    deploy:\n      replicas: \
-            {}\n      resources:\n        limits:\n          \
-         cpus: \"{}\"\n          memory: \"{memory}\"\n",
+            {}\n      resources:\n        limits:\n          cpus: \"{}\"\n          memory: \
+            \"{memory}\"\n",
         point.replicas, point.limits.cpus
     )
 }

@@ -64,8 +64,7 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
         ),
         Finding::Growing { minimum, growth } => format!(
             "{count}: no minimum. Memory still grows by {} a second at the end of a hold: {} MiB \
-                last for {} more. {} CPU holds the objective \
-             until then.",
+                last for {} more. {} CPU holds the objective until then.",
             bytes(growth.bytes_per_second),
             minimum.point.limits.memory_bytes >> 20,
             length(growth.lasts_seconds),
@@ -103,8 +102,8 @@ pub fn count_line(answer: &ReplicaAnswer, settings: &Settings) -> String {
         ),
         Finding::Unmeasurable => format!(
             "{count}: unknown; every attempt at a required trial was invalid, limited by the load \
-                generator or by CPU steal, not by the \
-             server. Use a quieter machine, or more processors."
+                generator or by CPU steal, not by the server. Use a quieter machine, or more \
+                processors."
         ),
     }
 }
@@ -372,8 +371,7 @@ fn capacity(settings: &Settings, answer: &Answer<'_>) -> String {
     };
     format!(
         "{} requests/s with {} ({} users without think time), as many as about {} users with a \
-            mean think time of {think} s send (X = N / (R \
-         + Z)).{limited}",
+            mean think time of {think} s send (X = N / (R + Z)).{limited}",
         thousands(rate),
         trial.spec.point,
         step.users,
@@ -447,8 +445,7 @@ fn cold_start(trials: &[Trial]) -> String {
         None if judged().any(|t| t.spec.point.replicas > 1) => {
             // The kernel charges a page to the cgroup that touches it first.
             "Every fresh trial began cold. Replicas on one machine share the pages of their files; \
-                one on a machine of its own needs as much \
-             memory for them as a single replica."
+                one on a machine of its own needs as much memory for them as a single replica."
                 .to_owned()
         }
         None => "Every fresh trial began cold.".to_owned(),

@@ -108,8 +108,8 @@ pub fn file(
             ));
         }
         text.push_str(
-            "      # Paths of the machine that was measured on: put a ConfigMap or a \
-            volume claim in their place.\n      volumes:\n",
+            "      # Paths of the machine that was measured on: put a ConfigMap or a volume claim \
+                in their place.\n      volumes:\n",
         );
         for (index, (here, _)) in files.iter().enumerate() {
             let here = quoted(&here.display().to_string());
@@ -120,14 +120,13 @@ pub fn file(
     }
     text.push_str(&format!(
         "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: api\nspec:\n  selector: \
-            {{ app: api }}\n  ports:\n    - port: 80\n      \
-         targetPort: {}\n---\napiVersion: autoscaling/v2\nkind: \
-         HorizontalPodAutoscaler\nmetadata:\n  name: api\nspec:\n  \
-         scaleTargetRef: {{ apiVersion: apps/v1, kind: Deployment, name: api }}\n  minReplicas: \
-         {}\n  # Assumed: {MOST} times as many.\n  \
-         maxReplicas: {}\n  metrics:\n    - type: Resource\n      resource:\n        name: \
-         cpu\n        # Of the request, with all users \
-         ({how}).\n        target: {{ type: Utilization, averageUtilization: {utilization} }}\n",
+            {{ app: api }}\n  ports:\n    - port: 80\n      targetPort: {}\n---\napiVersion: \
+            autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: \
+            api\nspec:\n  scaleTargetRef: \
+            {{ apiVersion: apps/v1, kind: Deployment, name: api }}\n  minReplicas: {}\n  # \
+            Assumed: {MOST} times as many.\n  maxReplicas: {}\n  metrics:\n    - type: \
+            Resource\n      resource:\n        name: cpu\n        # Of the request, with all users \
+            ({how}).\n        target: {{ type: Utilization, averageUtilization: {utilization} }}\n",
         source.port,
         point.replicas,
         point.replicas * MOST

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use orchestrator::{Cpus, Deployment, Host, ImageId, Limits, Program, Rights, Workload};
 use sizing::trial::{Mode, Settings, cpu_ladder, memory_ladder};
 
-use super::sweep_options::SweepOptions;
+use super::options::SweepOptions;
 use crate::{
     Error,
     output::{Prices, Source, inside, model_mounts},
@@ -43,9 +43,8 @@ pub(super) fn settings(
     }
     if options.mode == Mode::Demand && !can_probe {
         return Err(Error::Usage(
-            "--mode demand lowers limits of a running service in place, which cannot be done \
-                here\n  help: --mode minimal with \
-             each --max-users makes fresh trials alone"
+            "--mode demand lowers limits of a running service in backend, which cannot be done \
+                here\n  help: --mode minimal with each --max-users makes fresh trials alone"
                 .to_owned(),
         ));
     }
@@ -62,7 +61,7 @@ pub(super) fn settings(
         memory: memory_ladder(options.memory.as_deref(), host_memory_bytes)?,
         host_cpus,
         host_memory_bytes,
-        cheapest: options.objective,
+        minimize: options.minimize,
         cpu_price,
         memory_price,
         confidence: options.confidence,

@@ -1,7 +1,7 @@
 //! Batcher of a worker for one model: its session and its queue of waiting requests.
 //!
 //! A worker is one thread, so it reads no request while a model runs; requests wait in the kernel.
-//! After a run, every readable connection queues its request, within admission control (`crowd`).
+//! After a run, every readable connection queues its request, within admission control (`admission`).
 //! One run then answers all of them: batches grow with the load, a lone request runs at once.
 //! This is the only adaptation. `max_queue_delay` makes a batch wait for more requests, as in
 //! Triton.
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Served, crowd::Place, statistics::Statistics};
+use super::{Served, admission::Permit, statistics::Statistics};
 use crate::model::{Model, RunError, Tensor, Value};
 
 /// Batching and queue limits.
@@ -56,7 +56,7 @@ pub struct Run {
 }
 
 /// Batcher. Its locks are contended only by readers of statistics.
-pub(super) struct Lane {
+pub(super) struct Batcher {
     model: Mutex<Model>,
     pub(super) statistics: Mutex<Statistics>,
     queue: Mutex<Queue>,
@@ -75,10 +75,10 @@ struct Job {
     since: Instant,
     answer: oneshot::Sender<Result<Run, RunError>>,
     /// Admission capacity, released with the job when its response is sent.
-    _place: Option<Place>,
+    _permit: Option<Permit>,
 }
 
-impl Lane {
+impl Batcher {
     pub(super) fn new(model: Model) -> Self {
         Self { model: Mutex::new(model), statistics: Mutex::default(), queue: Mutex::default() }
     }
@@ -130,7 +130,7 @@ impl Lane {
             rows,
             since: Instant::now(),
             answer,
-            _place: Place::take(queueing),
+            _permit: Permit::take(queueing),
         });
         Ok((answered, !std::mem::replace(&mut queue.driven, true)))
     }
@@ -204,7 +204,7 @@ impl Lane {
 /// Guard of the driving task: after a panic it drops the waiting jobs, so that their requests fail.
 ///
 /// The next request drives again.
-struct Driving<'a>(&'a Lane);
+struct Driving<'a>(&'a Batcher);
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
@@ -254,17 +254,17 @@ impl Served {
         inputs: Vec<Tensor>,
         rows: usize,
     ) -> Result<Run, RunFailure> {
-        let lane = &self.lanes[worker];
+        let batcher = &self.batchers[worker];
         let Some(queueing) = &self.queueing else {
-            return Ok(lane.run(inputs, rows, Duration::ZERO)?);
+            return Ok(batcher.run(inputs, rows, Duration::ZERO)?);
         };
-        let (answered, is_first) = lane.push(inputs, rows, queueing)?;
+        let (answered, is_first) = batcher.push(inputs, rows, queueing)?;
         if is_first {
             // Drive in a separate task: the client of the first request may leave at any time.
             let served = Arc::clone(self);
             tokio::spawn(async move {
                 if let Some(queueing) = &served.queueing {
-                    served.lanes[worker].drive(queueing).await;
+                    served.batchers[worker].drive(queueing).await;
                 }
             });
         }

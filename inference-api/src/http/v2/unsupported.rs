@@ -2,12 +2,13 @@
 //! The protocol's clients read only `{"error": "…"}`.
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use percent_encoding::percent_decode_str;
 
 use super::error::V2Error;
+use crate::http::status::Cause;
 
 /// Returns true if the path belongs to this protocol.
 pub(in crate::http) fn is_ours(path: &str) -> bool {
@@ -27,13 +28,13 @@ pub(in crate::http) fn no_path(path: &str) -> Response {
         }
         None => format!("no such path: {path}; GET /openapi.json lists those that there are"),
     };
-    V2Error::new(StatusCode::NOT_FOUND, message).into_response()
+    V2Error::new(Cause::NotFound, message).into_response()
 }
 
 /// Returns the response for a path that has another method.
 pub(in crate::http) fn no_method(method: &Method, path: &str, allowed: &'static str) -> Response {
     let message = format!("{path} has no {method}, only {allowed}");
-    let mut response = V2Error::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
+    let mut response = V2Error::new(Cause::Method, message).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

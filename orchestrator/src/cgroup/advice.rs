@@ -7,7 +7,7 @@ use nix::unistd::{geteuid, getuid};
 use super::{Group, Hierarchies, v2::has_controllers};
 
 /// Returns the advice or command that helps this process on this host.
-pub(super) fn help(hierarchies: &Hierarchies) -> String {
+pub(super) fn advice(hierarchies: &Hierarchies) -> String {
     let mut command = env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let program = command.next().unwrap_or_else(|| "loadgen".to_owned());
     let args: Vec<String> = command.collect();

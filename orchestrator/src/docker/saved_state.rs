@@ -1,4 +1,4 @@
-//! Original state of a foreign container.
+//! State of a foreign container.
 
 use bollard::{
     Docker,
@@ -20,7 +20,7 @@ const PERIOD_MICROS: i64 = 100_000;
 
 /// State of a container before any change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Original {
+pub(super) struct SavedState {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) is_running: bool,
@@ -35,7 +35,7 @@ pub(super) struct Original {
     memory_reservation: i64,
 }
 
-impl Original {
+impl SavedState {
     pub(super) fn of(container: &ContainerInspectResponse) -> Self {
         let config = container.host_config.clone().unwrap_or_default();
         let state = container.state.as_ref();
@@ -137,9 +137,9 @@ impl Original {
 }
 
 /// Restores each container if possible and returns the first error.
-pub(super) async fn put_back_all(originals: &[Original], engine: &Engine) -> Result<()> {
+pub(super) async fn put_back_all(saved: &[SavedState], engine: &Engine) -> Result<()> {
     let mut done = Ok(());
-    for original in originals {
+    for original in saved {
         let put_back = original.put_back(&engine.docker).await;
         done = done.and(put_back);
     }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn limits_are_set_in_the_way_in_which_they_are_there() {
-        let original = |nano_cpus, cpu_period| Original {
+        let original = |nano_cpus, cpu_period| SavedState {
             id: String::new(),
             name: String::new(),
             is_running: true,
@@ -191,14 +191,14 @@ mod tests {
 
     #[test]
     fn limits_are_changed_only_where_they_can_be_taken_back() {
-        let none = Original::of(&ContainerInspectResponse::default());
+        let none = SavedState::of(&ContainerInspectResponse::default());
         assert!(!none.is_restorable(false), "an Engine takes no limit away");
-        let limited = Original { nano_cpus: 1, memory: 1 << 29, memory_swap: 1 << 30, ..none };
+        let limited = SavedState { nano_cpus: 1, memory: 1 << 29, memory_swap: 1 << 30, ..none };
         assert!(limited.is_restorable(false) && !limited.is_restorable(true));
-        assert!(Original { cpuset_cpus: "0".to_owned(), ..limited.clone() }.is_restorable(true));
-        assert!(!Original { memory: 0, ..limited.clone() }.is_restorable(false));
-        let quota = Original { nano_cpus: 0, cpu_quota: 50_000, ..limited };
+        assert!(SavedState { cpuset_cpus: "0".to_owned(), ..limited.clone() }.is_restorable(true));
+        assert!(!SavedState { memory: 0, ..limited.clone() }.is_restorable(false));
+        let quota = SavedState { nano_cpus: 0, cpu_quota: 50_000, ..limited };
         assert!(!quota.is_restorable(false), "a period would remain");
-        assert!(Original { cpu_period: 100_000, ..quota }.is_restorable(false));
+        assert!(SavedState { cpu_period: 100_000, ..quota }.is_restorable(false));
     }
 }

@@ -1,4 +1,4 @@
-//! The place where a sweep's replicas run.
+//! The backend where a sweep's replicas run.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -8,24 +8,24 @@ use orchestrator::{
     select,
 };
 
-use super::sweep_options::SweepOptions;
+use super::options::SweepOptions;
 use crate::Error;
 
 const DEFAULT_IMAGE: &str = "inference-api";
 const DEFAULT_PORT: u16 = 8000;
 
 /// Backend and workload of a sweep.
-pub(super) struct Place {
+pub(super) struct Backend {
     pub(super) orchestrator: Arc<dyn Orchestrator>,
     /// Name of the image.
     pub(super) image: Option<String>,
     /// Id of the image, if it is already known.
     pub(super) image_id: Option<ImageId>,
     pub(super) port: u16,
-    /// Compose service that is varied in place.
+    /// Compose service that is varied in backend.
     pub(super) service: Option<String>,
     /// Configuration of that service's containers.
-    pub(super) made_as: Option<String>,
+    pub(super) configuration: Option<String>,
     /// Its read-only mounts: the path here and the path in the container.
     pub(super) mounts: Vec<(PathBuf, PathBuf)>,
 }
@@ -34,12 +34,12 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// Returns an error if nothing can run there.
-pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Error> {
+pub(super) async fn backend(options: &SweepOptions, run: &str) -> Result<Backend, Error> {
     let owner = Owner::current(run)?;
     if let Some(attachment) = &options.attach {
         let attached = Attached::connect(attachment.clone(), owner).await?;
         let (id, exposed) = attached.image().await?;
-        let made_as = attached.made_as().await?;
+        let configuration = attached.configuration().await?;
         // Writable mounts change with each trial, and the files of another container are not
         // visible here.
         let is_told = |mounted: &Mounted| mounted.is_read_only && mounted.here.exists();
@@ -47,13 +47,13 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
         let mut mounts: Vec<_> = mounts.map(|mounted| (mounted.here, mounted.inside)).collect();
         // The Engine lists mounts in any order, but a resumed sweep compares them.
         mounts.sort();
-        return Ok(Place {
+        return Ok(Backend {
             orchestrator: Arc::new(attached),
             image: Some(id.clone()),
             image_id: Some(ImageId { id, digests: Vec::new() }),
             port: options.port.or(exposed).unwrap_or(DEFAULT_PORT),
             service: Some(attachment.service().to_owned()),
-            made_as: Some(made_as),
+            configuration: Some(configuration),
             mounts,
         });
     }
@@ -65,13 +65,13 @@ pub(super) async fn place(options: &SweepOptions, run: &str) -> Result<Place, Er
     // auto may have chosen Docker because no cgroup is writable.
     let image =
         image.or_else(|| (orchestrator.name() == "docker").then(|| DEFAULT_IMAGE.to_owned()));
-    Ok(Place {
+    Ok(Backend {
         orchestrator,
         image,
         image_id: None,
         port: options.port.unwrap_or(DEFAULT_PORT),
         service: None,
-        made_as: None,
+        configuration: None,
         mounts: Vec::new(),
     })
 }
