@@ -11,10 +11,8 @@ use toml::Table;
 use crate::{
     ConfigError,
     table::{parsed, with_table},
+    variables::FLAG,
 };
-
-/// Flag that names the configuration file; its value is a `PathBuf`.
-pub const FLAG: &str = "config";
 
 /// Returns the command line with the values of the file that `--config`, or its variable, names.
 ///

@@ -13,7 +13,8 @@
 //! };
 //! let command = cli_config::configurable(command(), "APP");
 //! let table = "users = 5".parse()?;
-//! let args = cli_config::with_table(&command, ["app", "run"].map(OsString::from).to_vec(), &table)?;
+//! let args =
+//!     cli_config::with_table(&command, ["app", "run"].map(OsString::from).to_vec(), &table)?;
 //! let matches = command.get_matches_from(args);
 //! let (_, run) = matches.subcommand().expect("run");
 //! assert_eq!(run.get_one::<String>("users").map(String::as_str), Some("5"));
@@ -28,6 +29,6 @@ mod table;
 mod variables;
 
 pub use error::ConfigError;
-pub use file::{FLAG, with_file};
+pub use file::with_file;
 pub use table::with_table;
 pub use variables::configurable;

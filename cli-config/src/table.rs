@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, Command, parser::ValueSource};
 use toml::{Table, Value};
 
-use crate::{ConfigError, file::FLAG};
+use crate::{ConfigError, variables::FLAG};
 
 /// Returns the command line with the table's values as flags, but for those that the command line
 /// or a variable sets. Keys are names of flags of the subcommand that the command line names, with

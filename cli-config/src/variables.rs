@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
 
-use crate::FLAG;
+/// Flag that names the configuration file.
+pub(crate) const FLAG: &str = "config";
 
 /// Gives every flag of every subcommand the variable `PREFIX_FLAG`, unless it has one already, and
 /// every subcommand with flags the flag `--config`.

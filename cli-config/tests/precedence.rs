@@ -20,8 +20,8 @@ fn command() -> Command {
 
 /// The words of the command line with a file of this text.
 fn expanded(text: &str, args: &[&str]) -> Result<Vec<String>, String> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), text).unwrap();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
     let path = file.path().display().to_string();
     let args = ["app", "run", "--config", &path].iter().chain(args).map(OsString::from).collect();
     let command = cli_config::configurable(command(), "CLI_CONFIG_TEST");

@@ -21,7 +21,10 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 static METADATA: LazyLock<ModelMetadata> = LazyLock::new(|| {
-    let inputs = r#"{"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}, {"name": "s", "datatype": "BYTES", "shape": [1]}]}"#;
+    let inputs = r#"{"inputs": [
+        {"name": "x", "datatype": "FP32", "shape": [-1, 2]},
+        {"name": "s", "datatype": "BYTES", "shape": [1]}
+    ]}"#;
     serde_json::from_str(inputs).expect("metadata")
 });
 

@@ -53,7 +53,11 @@ pub enum Command {
     Healthcheck {
         /// Address of the server. For one that listens on all addresses (`0.0.0.0` or `[::]`), the
         /// loopback address is used.
-        #[arg(env = "INFERENCE_BIND", default_value = "127.0.0.1:8000", value_parser = address::parse)]
+        #[arg(
+            env = "INFERENCE_BIND",
+            default_value = "127.0.0.1:8000",
+            value_parser = address::parse,
+        )]
         addr: SocketAddr,
     },
 }

@@ -7,6 +7,26 @@
 //!
 //! [`run`] blocks and owns its threads; no type of this crate is async. [`null_server`] is the peer
 //! that the engine is measured against, and [`calibrate`] does that on this machine.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use load_engine::{
+//!     Control,
+//!     null_server::{Behaviour, NullServer},
+//!     run,
+//! };
+//! use loadtest::workload::{Plan, Request, Segment, Targets};
+//!
+//! let server = NullServer::start(([127, 0, 0, 1], 0).into(), None, Behaviour::default())?;
+//! let plan = Plan::steady(10, 100.0, Duration::from_secs(1), "constant(0.1)".parse()?)?;
+//! let targets = Targets::replicas(&[server.addr()], &Request::post_json("/predict", "{}"));
+//! let segment = Segment::whole(plan, Vec::new());
+//! let outcome =
+//!     run(&segment, &targets, &[], &|event| println!("{event:?}"), &Control::default())?;
+//! assert!(outcome.total.all.requests > 0 && outcome.total.all.failed() == 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

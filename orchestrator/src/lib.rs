@@ -97,7 +97,7 @@ pub trait Orchestrator: Send + Sync {
     ///
     /// # Errors
     /// Returns an error if the backend does not answer now.
-    async fn life(&self) -> Result<String>;
+    async fn incarnation(&self) -> Result<String>;
 
     /// Returns the last `lines` lines of a replica's standard output and error.
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String>;

@@ -76,7 +76,9 @@ pub(crate) async fn wait(
     tokio::select! {
         () = poll => Ok(Outcome::Ready),
         end = ended => end.map(Outcome::Ended),
-        () = sleep(limit) => Ok(Outcome::TimedOut(last.lock().unwrap_or_else(PoisonError::into_inner).clone())),
+        () = sleep(limit) => Ok(Outcome::TimedOut(
+            last.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        )),
     }
 }
 

@@ -115,7 +115,7 @@ fn grid() -> f64 {
     counts.sort_unstable();
     println!("| answer | of {SEARCHES} searches |\n|---|---|");
     answers.iter().for_each(|(name, count)| {
-        println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0)
+        println!("| {name} | {:.1}% |", *count as f64 / SEARCHES as f64 * 100.0);
     });
     let share = near as f64 / SEARCHES as f64;
     println!(

@@ -84,7 +84,12 @@ impl ApiError {
     /// Returns the error as JSON; client errors have a field, the expected and the received value.
     fn details(&self) -> serde_json::Value {
         let of = |field: &str, expected: &str, got: &str, message: &str| {
-            json!({ "field": field, "expected": expected, "got": got, "message": message })
+            json!({
+                "field": field,
+                "expected": expected,
+                "got": got,
+                "message": message,
+            })
         };
         match self {
             Self::TooLarge { limit, got } => of(

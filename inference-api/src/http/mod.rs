@@ -190,8 +190,14 @@ pub fn refusal(path: &str, error: ApiError) -> Response {
 impl Routes {
     /// Creates the routes of a worker.
     pub fn new(worker: SharedWorker) -> Self {
-        let others = Router::new()
-            .route("/predict", any(fallback::method_not_allowed))
+        // Their POST bypasses the router.
+        let bypassing = v2::infer_paths()
+            .into_iter()
+            .chain(["/predict", mlflow::INVOCATIONS].map(str::to_owned));
+        let others = bypassing
+            .fold(Router::new(), |router, path| {
+                router.route(&path, any(fallback::method_not_allowed))
+            })
             .route("/model", get(info::model))
             .route("/health", get(health::ready))
             .route("/metrics", get(health::metrics))

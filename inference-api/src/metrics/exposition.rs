@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn the_form_is_what_is_liked_best() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+            text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, form) in [
             ("", Exposition::Text),
             ("*/*", Exposition::Text),
@@ -87,7 +88,8 @@ mod tests {
             ("text/plain; version=0.0.4", Exposition::Text),
             (prometheus, Exposition::OpenMetrics),
             (
-                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;q=0.7,text/plain;q=0.3",
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;q=0.7,\
+                    text/plain;q=0.3",
                 Exposition::Protobuf,
             ),
             ("application/openmetrics-text;q=0, text/plain;q=0.1", Exposition::Text),

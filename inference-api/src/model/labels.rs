@@ -171,7 +171,7 @@ impl<R: Read + Seek> Reader<R> {
                 (8, Value::Number(number)) if is_ours => numbers.push(number.cast_signed()),
                 (8, Value::Until(end)) if is_ours => reader.packed(end, &mut numbers)?,
                 (9, Value::Until(end)) if is_ours && texts.len() < MOST_LABELS => {
-                    texts.push(reader.text(end)?)
+                    texts.push(reader.text(end)?);
                 }
                 _ => {}
             }
@@ -324,7 +324,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn any_bytes_are_read_without_a_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
             let length = bytes.len() as u64;
             let _ = Reader { inner: BufReader::new(Cursor::new(bytes)), at: 0 }.model(length);
         }

@@ -57,7 +57,8 @@ pub enum LoadError {
     },
     /// File without read permission for this user.
     #[error(
-        "cannot read {path}: permission denied\n  help: it has to be readable by user {user}, whom this server runs as: chmod a+r"
+        "cannot read {path}: permission denied\n  help: it has to be readable by user {user}, \
+            whom this server runs as: chmod a+r"
     )]
     Denied {
         /// Path of the file.

@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
                     rows = Some(1);
                 }
                 "instances" => {
-                    rows = Some(map.next_value_seed(Rows(columns)).map_err(trail.at(here))?)
+                    rows = Some(map.next_value_seed(Rows(columns)).map_err(trail.at(here))?);
                 }
                 _ if rows.is_some() => {
                     return Err(trail.at(here)(trail.fault("no further field", "one")));

@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for Scalar<'_> {
             // A finite JSON number that overflows to infinity in a narrower float is not valid.
             Buffer::Float16(v) if f16::from_f64(value).is_finite() => v.push(f16::from_f64(value)),
             Buffer::Bfloat16(v) if bf16::from_f64(value).is_finite() => {
-                v.push(bf16::from_f64(value))
+                v.push(bf16::from_f64(value));
             }
             Buffer::Float32(v) if (value as f32).is_finite() => v.push(value as f32),
             Buffer::Float64(v) if value.is_finite() => v.push(value),

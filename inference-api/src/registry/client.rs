@@ -186,11 +186,7 @@ impl Client {
     }
 
     /// Starts the download of a proxied artifact of `bytes` bytes.
-    pub(super) fn get(
-        &self,
-        file: &str,
-        bytes: Option<u64>,
-    ) -> Result<Response, RegistryError> {
+    pub(super) fn get(&self, file: &str, bytes: Option<u64>) -> Result<Response, RegistryError> {
         let patience = bytes.map_or(UNKNOWN_SIZE, |bytes| {
             ANSWER + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
         });

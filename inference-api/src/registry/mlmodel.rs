@@ -107,13 +107,14 @@ mod tests {
 
     #[test]
     fn the_signature_names_the_columns() {
-        let columns = r#"signature:
-  inputs: '[{"type": "double", "name": "length (cm)", "required": true}, {"type": "float", "name": "width", "required": false}]'
-  outputs: null
-"#;
+        let columns = "signature:\n  inputs: \
+            '[{\"type\": \"double\", \"name\": \"length (cm)\", \"required\": true}, \
+            {\"type\": \"float\", \"name\": \"width\", \"required\": false}]'\n  \
+            outputs: null\n";
         assert_eq!(names(columns), [("length (cm)".to_owned(), false), ("width".to_owned(), true)]);
         let tensor = "signature:\n  inputs: \
-            '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n";
+            '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \
+            \"shape\": [-1, 4]}}]'\n";
         assert_eq!(names(tensor), []);
     }
 }

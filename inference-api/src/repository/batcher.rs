@@ -1,10 +1,10 @@
 //! Batcher of a worker for one model: its session and its queue of waiting requests.
 //!
 //! A worker is one thread, so it reads no request while a model runs; requests wait in the kernel.
-//! After a run, every readable connection queues its request, within admission control (`admission`).
-//! One run then answers all of them: batches grow with the load, a lone request runs at once.
-//! This is the only adaptation. `max_queue_delay` makes a batch wait for more requests, as in
-//! Triton.
+//! After a run, every readable connection queues its request, within admission control
+//! (`admission`). One run then answers all of them: batches grow with the load, a lone request runs
+//! at once. This is the only adaptation. `max_queue_delay` makes a batch wait for more requests, as
+//! in Triton.
 
 use std::{
     collections::VecDeque,

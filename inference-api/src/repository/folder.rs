@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     catalog::order,
-    source::{Found, Look, SourceError, VersionPolicy, stamp_of, unreadable},
+    found::{Found, Look, SourceError, VersionPolicy, stamp_of, unreadable},
 };
 
 /// File in a version's folder, as in Triton's layout.

@@ -4,12 +4,13 @@
 //! A request therefore ends with the version that it began with.
 //! A version is freed after its last request.
 
+mod admission;
+mod batch_gain;
+mod batcher;
 mod catalog;
 mod changes;
-mod admission;
 mod folder;
-mod batcher;
-mod batch_gain;
+mod found;
 mod load_check;
 mod served;
 mod source;
@@ -23,17 +24,18 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-pub use catalog::{Catalog, Entry, Unknown};
-pub use changes::{Changes, Refusal};
 pub use admission::wait_for_room;
 pub use batcher::{Queueing, Run, RunFailure};
+pub use catalog::{Catalog, Entry, Unknown};
+pub use changes::{Changes, Refusal};
+pub use found::{SourceError, VersionPolicy};
 pub use load_check::prefer_for_oom_kill;
 pub use served::Served;
-pub use source::{Source, SourceError, VersionPolicy};
+pub use source::Source;
 pub use statistics::{BATCH_BOUNDS, Statistics, Tally};
 pub use watch::watch;
 
-use self::{batcher::lock, source::Found};
+use self::{batcher::lock, found::Found};
 use crate::model::{LoadError, Model, Runtime};
 
 /// Reasons why a model is not served.

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    batcher::{Batcher, Queueing, Run, lock},
     batch_gain,
+    batcher::{Batcher, Queueing, Run, lock},
     statistics::Statistics,
 };
 use crate::model::{Model, RunError, Signature, Tensor};

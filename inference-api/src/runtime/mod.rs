@@ -8,7 +8,10 @@ pub use install::{InstallError, VERSION, install};
 
 /// Error if no library was found.
 #[derive(Debug, thiserror::Error)]
-#[error("no ONNX Runtime library found; tried:\n{}\n  help: inference-api runtime install", .tried.iter().map(|t| format!("  - {t}")).collect::<Vec<_>>().join("\n"))]
+#[error(
+    "no ONNX Runtime library found; tried:\n{}\n  help: inference-api runtime install",
+    .tried.iter().map(|t| format!("  - {t}")).collect::<Vec<_>>().join("\n"),
+)]
 pub struct NotFound {
     /// One line for each searched location, with the reason.
     pub tried: Vec<String>,

@@ -69,7 +69,8 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
             Err(reason) => {
                 said.push(format!("  its example is refused: {reason}"));
                 refused.get_or_insert(format!(
-                    "the example of {served} is refused: {reason}\n  help: one that the model takes can be told as \"example\" in a sidecar"
+                    "the example of {served} is refused: {reason}\n  help: one that the model \
+                        takes can be told as \"example\" in a sidecar"
                 ));
             }
         }

@@ -110,7 +110,11 @@ impl Work {
         let _ = tokio::time::timeout(GRACE.min(self.drain), async {
             loop {
                 tokio::select! {
-                    accepted = listener.accept() => if let Ok((stream, _)) = accepted { serve(stream) },
+                    accepted = listener.accept() => {
+                        if let Ok((stream, _)) = accepted {
+                            serve(stream);
+                        }
+                    }
                     () = tasks.wait() => break,
                 }
             }

@@ -94,7 +94,8 @@ fn mlflows_registry() {
 fn a_tester_of_openapi_documents() {
     for name in ["iris", "penguins", "multi"] {
         let server = Server::with(name, &["--model-control-mode", "explicit"]);
-        let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+        let checks = "not_a_server_error,status_code_conformance,content_type_conformance,\
+            response_schema_conformance";
         let said = succeeds(
             client("schemathesis")
                 .args(["run", &format!("http://{}/openapi.json", server.addr), "--checks", checks])

@@ -12,7 +12,13 @@ fn score(server: &Server, body: &Value) -> Answer {
 fn a_frame_is_answered_with_records() {
     let server = Server::of("iris");
     let columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
-    let split = json!({ "dataframe_split": { "columns": columns, "index": [0, 1], "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]] } });
+    let split = json!({
+        "dataframe_split": {
+            "columns": columns,
+            "index": [0, 1],
+            "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]],
+        },
+    });
     let answer = score(&server, &split).ok();
     let predictions = answer["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 2);
@@ -20,7 +26,12 @@ fn a_frame_is_answered_with_records() {
     assert_eq!(predictions[0]["probabilities"].as_array().unwrap().len(), 3);
 
     // Columns are found by name; without names they are in order.
-    let turned = json!({ "dataframe_split": { "columns": ["petal_width", "petal_length", "sepal_width", "sepal_length"], "data": [[0.2, 1.4, 3.5, 5.1], [2.5, 6.0, 3.3, 6.3]] } });
+    let turned = json!({
+        "dataframe_split": {
+            "columns": ["petal_width", "petal_length", "sepal_width", "sepal_length"],
+            "data": [[0.2, 1.4, 3.5, 5.1], [2.5, 6.0, 3.3, 6.3]],
+        },
+    });
     assert_eq!(score(&server, &turned).ok(), answer);
     let unnamed =
         json!({ "dataframe_split": { "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]] } });
@@ -48,7 +59,14 @@ fn tensors_are_answered_with_columns() {
         json!({ "inputs": rows }),
         json!({ "inputs": { "input": rows } }),
         json!({ "inputs": rows, "params": { "temperature": 1 } }),
-        json!({ "inputs": { "sepal_length": [5.1, 6.3], "sepal_width": [3.5, 3.3], "petal_length": [1.4, 6.0], "petal_width": [0.2, 2.5] } }),
+        json!({
+            "inputs": {
+                "sepal_length": [5.1, 6.3],
+                "sepal_width": [3.5, 3.3],
+                "petal_length": [1.4, 6.0],
+                "petal_width": [0.2, 2.5],
+            },
+        }),
     ] {
         assert_eq!(score(&server, &body).ok(), answer, "{body}");
     }
@@ -203,9 +221,17 @@ fn columns_that_the_model_does_not_have_are_passed_over() {
         json!({ "dataframe_split": { "columns": columns, "data": [[5.1, 3.5, 1.4, 0.2]] } });
     let answer = score(&server, &plain).ok();
     let more = ["", "petal_width", "petal_length", "sepal_width", "sepal_length", "species"];
-    let split = json!({ "dataframe_split": { "columns": more, "data": [[0, 0.2, 1.4, 3.5, 5.1, "setosa"]] } });
+    let split = json!({
+        "dataframe_split": { "columns": more, "data": [[0, 0.2, 1.4, 3.5, 5.1, "setosa"]] },
+    });
     assert_eq!(score(&server, &split).ok(), answer);
-    let record = json!({ "id": "a", "petal_width": 0.2, "petal_length": 1.4, "sepal_width": 3.5, "sepal_length": 5.1 });
+    let record = json!({
+        "id": "a",
+        "petal_width": 0.2,
+        "petal_length": 1.4,
+        "sepal_width": 3.5,
+        "sepal_length": 5.1,
+    });
     assert_eq!(score(&server, &json!({ "dataframe_records": [record] })).ok(), answer);
     let csv = |text: &str| server.post_to("/invocations", &[("content-type", "text/csv")], text);
     // As pandas' to_csv writes it, with its index.
@@ -221,8 +247,21 @@ fn columns_that_the_model_does_not_have_are_passed_over() {
 fn what_is_wrong_in_a_cell_is_told_as_it_was_sent() {
     let server = Server::of("iris");
     let columns = ["id", "petal_width", "petal_length", "sepal_width", "sepal_length"];
-    let split = json!({ "dataframe_split": { "columns": columns, "data": [[1, 0.2, 1.4, 3.5, 5.1], [2, "x", 1.4, 3.5, 5.1]] } });
-    let record = |width: Value| json!({ "id": 1, "petal_width": width, "petal_length": 1, "sepal_width": 3, "sepal_length": 5 });
+    let split = json!({
+        "dataframe_split": {
+            "columns": columns,
+            "data": [[1, 0.2, 1.4, 3.5, 5.1], [2, "x", 1.4, 3.5, 5.1]],
+        },
+    });
+    let record = |width: Value| {
+        json!({
+            "id": 1,
+            "petal_width": width,
+            "petal_length": 1,
+            "sepal_width": 3,
+            "sepal_length": 5,
+        })
+    };
     let records = json!({ "dataframe_records": [record(json!(1)), record(json!("x"))] });
     for (body, place) in [
         (split, "dataframe_split.data[1].petal_width"),
@@ -239,7 +278,14 @@ fn what_is_wrong_in_a_cell_is_told_as_it_was_sent() {
         "{}",
         answer.json()
     );
-    let columns = json!({ "inputs": { "sepal_length": [1, 1], "sepal_width": [1, 1], "petal_length": [1, 1], "petal_width": [1, "x"] } });
+    let columns = json!({
+        "inputs": {
+            "sepal_length": [1, 1],
+            "sepal_width": [1, 1],
+            "petal_length": [1, 1],
+            "petal_width": [1, "x"],
+        },
+    });
     let said = score(&server, &columns).json()["message"].as_str().unwrap().to_owned();
     assert!(said.starts_with("inputs.petal_width[1]"), "{said}");
     let unknown = score(&server, &json!({ "instances": [{ "petal": 1 }] }));

@@ -205,7 +205,13 @@ fn several_inputs_are_columns() {
     let server = Server::of("multi");
     let one = json!([2.5, 4, "Oslo", [1, 2]]);
     let named = json!({ "city": "Rome", "window": [3, 4], "count": 2, "price": 1.5 });
-    let outputs = |total: f64, city: &str, area: f64| json!({ "total": [[total]], "where": [[city]], "area": [[area]] });
+    let outputs = |total: f64, city: &str, area: f64| {
+        json!({
+            "total": [[total]],
+            "where": [[city]],
+            "area": [[area]],
+        })
+    };
     answers(&server, &json!({ "features": one }), &outputs(10.0, "Oslo", 3.0));
     answers(&server, &named, &outputs(3.0, "Rome", 7.0));
     let both =
@@ -287,7 +293,9 @@ fn a_map_is_an_object_of_numbers() {
     refuses(&server, &row(json!({ "bread": "much" })), "basket.bread");
     refuses(&server, &row(json!([1])), "basket");
     answers(&server, &row(json!({})), &json!({ "variable": [[0.0, 0.0, 0.0]] }));
-    let text = r#"{"inputs": [{"name": "basket", "shape": [1], "datatype": "BYTES", "data": ["{\"wine\": 3}"]}]}"#;
+    let text = r#"{"inputs": [
+        {"name": "basket", "shape": [1], "datatype": "BYTES", "data": ["{\"wine\": 3}"]}
+    ]}"#;
     let answer = server.post_to("/v2/models/dictionary/infer", &[], text).ok();
     assert_eq!(answer["outputs"][0]["data"], json!([0.0, 0.0, 3.0]));
 }
@@ -396,8 +404,12 @@ fn a_sidecar_names_the_integer_labels_of_a_zipmap() {
     let copy = dir.path().join("copy.onnx");
     fs::copy(model("zipmap_int"), &copy).unwrap();
     let sidecar = json!({
-        "schema_version": 1, "name": "sizes", "version": "7", "classes": ["small", "medium", "large"],
-        "label_output": "output_label", "probability_output": "output_probability",
+        "schema_version": 1,
+        "name": "sizes",
+        "version": "7",
+        "classes": ["small", "medium", "large"],
+        "label_output": "output_label",
+        "probability_output": "output_probability",
     });
     fs::write(copy.with_extension("json"), sidecar.to_string()).unwrap();
     let answer = Server::at(&copy, &[]).post(r#"{"instances": [[0, 0], [5, 0], [9, 1]]}"#).ok();

@@ -120,11 +120,13 @@ fn sidecars_that_do_not_fit_are_refused() {
             "names 1 features",
         ),
         (
-            r#"{"schema_version": 1, "name": "x", "version": "1", "label_output": "a", "probability_output": "b"}"#,
+            r#"{"schema_version": 1, "name": "x", "version": "1",
+                "label_output": "a", "probability_output": "b"}"#,
             "no output",
         ),
         (
-            r#"{"schema_version": 1, "name": "x", "version": "1", "label_output": "probabilities", "probability_output": "label"}"#,
+            r#"{"schema_version": 1, "name": "x", "version": "1",
+                "label_output": "probabilities", "probability_output": "label"}"#,
             "label_output",
         ),
     ] {

@@ -108,22 +108,32 @@ fn any_protocol_body() -> impl Strategy<Value = Vec<u8>> {
     let kind =
         prop::sample::select(vec!["FP32", "INT64", "BYTES", "FP16", "BOOL", "UINT8", "WHAT"]);
     let size = prop_oneof![-1_i64..5, Just(i64::MAX), Just(1 << 40)];
-    let tensor = (name(), kind, prop::collection::vec(size, 0..4), any_json(), prop::option::of(0_u64..40)).prop_map(
-        |(name, kind, shape, data, bytes)| match bytes {
-            Some(bytes) => {
-                json!({ "name": name, "datatype": kind, "shape": shape, "parameters": { "binary_data_size": bytes } })
-            }
-            None => json!({ "name": name, "datatype": kind, "shape": shape, "data": data }),
-        },
-    );
-    let outputs = prop::collection::vec(name().prop_map(|name| json!({ "name": name })), 0..3);
-    let infer =
-        (prop::collection::vec(tensor, 0..4), outputs, any::<bool>(), prop::collection::vec(any::<u8>(), 0..40))
-            .prop_map(|(inputs, outputs, binary, bytes)| {
-                let json =
-                    json!({ "inputs": inputs, "outputs": outputs, "parameters": { "binary_data_output": binary } });
-                [json.to_string().into_bytes(), bytes].concat()
+    let tensor =
+        (name(), kind, prop::collection::vec(size, 0..4), any_json(), prop::option::of(0_u64..40))
+            .prop_map(|(name, kind, shape, data, bytes)| match bytes {
+                Some(bytes) => json!({
+                    "name": name,
+                    "datatype": kind,
+                    "shape": shape,
+                    "parameters": { "binary_data_size": bytes },
+                }),
+                None => json!({ "name": name, "datatype": kind, "shape": shape, "data": data }),
             });
+    let outputs = prop::collection::vec(name().prop_map(|name| json!({ "name": name })), 0..3);
+    let infer = (
+        prop::collection::vec(tensor, 0..4),
+        outputs,
+        any::<bool>(),
+        prop::collection::vec(any::<u8>(), 0..40),
+    )
+        .prop_map(|(inputs, outputs, binary, bytes)| {
+            let json = json!({
+                "inputs": inputs,
+                "outputs": outputs,
+                "parameters": { "binary_data_output": binary },
+            });
+            [json.to_string().into_bytes(), bytes].concat()
+        });
     let way =
         prop::sample::select(vec!["dataframe_split", "dataframe_records", "instances", "inputs"]);
     let score =

@@ -12,7 +12,15 @@ fn infer(server: &Server, model: &str, body: &Value) -> Answer {
 }
 
 fn iris() -> Value {
-    json!({ "id": "a", "inputs": [{ "name": "input", "datatype": "FP32", "shape": [2, 4], "data": [5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5] }] })
+    json!({
+        "id": "a",
+        "inputs": [{
+            "name": "input",
+            "datatype": "FP32",
+            "shape": [2, 4],
+            "data": [5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5],
+        }],
+    })
 }
 
 /// Asserts a 400 whose message has all of these.
@@ -80,7 +88,15 @@ fn tensors_as_json() {
     assert_eq!(answer["outputs"][1]["shape"], json!([2, 3]));
     assert_eq!(answer["outputs"][1]["data"].as_array().unwrap().len(), 6);
     // Nested lists are taken as well, and a version may be named.
-    let nested = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 4], "data": [[5.1, 3.5, 1.4, 0.2]] }], "outputs": [{ "name": "label" }] });
+    let nested = json!({
+        "inputs": [{
+            "name": "input",
+            "datatype": "FP32",
+            "shape": [1, 4],
+            "data": [[5.1, 3.5, 1.4, 0.2]],
+        }],
+        "outputs": [{ "name": "label" }],
+    });
     let answer = server.ask("/v2/models/iris/versions/1/infer", &nested).ok();
     assert_eq!(
         answer["outputs"],
@@ -115,7 +131,12 @@ fn floats(values: &[f32]) -> Vec<u8> {
 #[test]
 fn tensors_as_bytes() {
     let server = Server::of("iris");
-    let input = json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 16 } });
+    let input = json!({
+        "name": "input",
+        "datatype": "FP32",
+        "shape": [1, 4],
+        "parameters": { "binary_data_size": 16 },
+    });
     let path = "/v2/models/iris/infer";
     let bytes = floats(&[5.1, 3.5, 1.4, 0.2]);
     let request = json!({ "inputs": [input], "parameters": { "binary_data_output": true } });
@@ -152,7 +173,14 @@ fn tensors_as_bytes() {
         &with_bytes(&server, path, &short, &[&bytes[..], &[0]].concat()),
         &["additional input data"],
     );
-    let wrong = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 4], "parameters": { "binary_data_size": 15 } }] });
+    let wrong = json!({
+        "inputs": [{
+            "name": "input",
+            "datatype": "FP32",
+            "shape": [1, 4],
+            "parameters": { "binary_data_size": 15 },
+        }],
+    });
     refuses(&with_bytes(&server, path, &wrong, &bytes[..15]), &["15 bytes"]);
     let header = [("inference-header-content-length", "100000")];
     refuses(&server.post_to(path, &header, "{}"), &["100000"]);
@@ -168,7 +196,9 @@ fn every_datatype_goes_in_and_comes_out() {
         ("float16", "FP16", json!([0.5, 2.0]), json!([1.0, 4.0])),
     ] {
         let server = Server::of(model);
-        let body = json!({ "inputs": [{ "name": "x", "datatype": datatype, "shape": [1, 2], "data": data }] });
+        let body = json!({
+            "inputs": [{ "name": "x", "datatype": datatype, "shape": [1, 2], "data": data }],
+        });
         let answer = infer(&server, model, &body).ok();
         assert_eq!(
             answer["outputs"],
@@ -191,7 +221,12 @@ fn every_datatype_goes_in_and_comes_out() {
         .iter()
         .map(|(kind, bytes)| {
             let size = json!({ "binary_data_size": bytes.len() });
-            json!({ "name": format!("{}_in", kind.to_lowercase()), "datatype": kind, "shape": [2], "parameters": size })
+            json!({
+                "name": format!("{}_in", kind.to_lowercase()),
+                "datatype": kind,
+                "shape": [2],
+                "parameters": size,
+            })
         })
         .collect();
     let bytes: Vec<u8> = all.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
@@ -263,7 +298,14 @@ fn what_is_wrong_is_said() {
     refuses(&infer(&server, "multi", &body), &["different batch sizes"]);
     // Nothing, and ten thousand million rows of it.
     let server = Server::of("open");
-    let body = json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [10_000_000_000_u64, 0], "data": [] }] });
+    let body = json!({
+        "inputs": [{
+            "name": "x",
+            "datatype": "FP32",
+            "shape": [10_000_000_000_u64, 0],
+            "data": [],
+        }],
+    });
     refuses(&infer(&server, "open", &body), &["unexpected shape"]);
 }
 
@@ -273,8 +315,10 @@ fn bodies_may_be_compressed() {
     let path = "/v2/models/iris/infer";
     let rows = 200;
     let data: Vec<f32> = [5.1, 3.5, 1.4, 0.2].repeat(rows);
-    let body =
-        json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [rows, 4], "data": data }] }).to_string();
+    let body = json!({
+        "inputs": [{ "name": "input", "datatype": "FP32", "shape": [rows, 4], "data": data }],
+    })
+    .to_string();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_bytes()).unwrap();
     let gzip = encoder.finish().unwrap();
@@ -411,7 +455,12 @@ fn elements_that_are_none_are_named() {
     let path = "/v2/models/multi/infer";
     for bytes in [&b"\x02\0\0\0a\0"[..], b"\x02\0\0\0\xff\xfe"] {
         let request = json!({ "inputs": [
-            { "name": "city", "datatype": "BYTES", "shape": [1, 1], "parameters": { "binary_data_size": bytes.len() } },
+            {
+                "name": "city",
+                "datatype": "BYTES",
+                "shape": [1, 1],
+                "parameters": { "binary_data_size": bytes.len() },
+            },
         ] });
         refuses(&with_bytes(&server, path, &request, bytes), &["'city'", "UTF-8 without NUL"]);
     }

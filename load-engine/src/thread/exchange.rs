@@ -309,7 +309,7 @@ impl Thread {
         if scenario.login() == Some(user.request.task) {
             match scenario.token(user.connection.reader.kept_body()) {
                 Some(token) => {
-                    (user.session.token, user.session.token_of) = (token, user.connection.target)
+                    (user.session.token, user.session.token_of) = (token, user.connection.target);
                 }
                 None if user.connection.reader.is_cut() => return Some(FailureKind::TooLarge),
                 None => return Some(FailureKind::NoToken),

@@ -68,10 +68,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn due_timers_come_in_order_and_never_early(times in proptest::collection::vec(0u64..1000, 1..100), now in 0u64..1000) {
+        fn due_timers_come_in_order_and_never_early(
+            times in proptest::collection::vec(0u64..1000, 1..100),
+            now in 0u64..1000,
+        ) {
             let mut timers = Timers::default();
             for (user, &at) in times.iter().enumerate() {
-                timers.set_due(Due { at: Duration::from_nanos(at), user: user as u32, generation: 0 });
+                timers.set_due(Due {
+                    at: Duration::from_nanos(at),
+                    user: user as u32,
+                    generation: 0,
+                });
             }
             let mut popped = Vec::new();
             while let Some(due) = timers.pop_due(Duration::from_nanos(now)) {

@@ -48,7 +48,12 @@ pub(super) struct PayloadOptions {
     api_key: Option<String>,
 
     /// Request timeout in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = Targets::TIMEOUT.as_secs_f64(), value_parser = parse_seconds)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Targets::TIMEOUT.as_secs_f64(),
+        value_parser = parse_seconds,
+    )]
     timeout: f64,
 }
 

@@ -5,6 +5,7 @@ mod compare;
 pub mod console;
 mod journal;
 mod manifests;
+mod numbers;
 mod prometheus;
 mod run;
 mod sweep;

@@ -292,7 +292,7 @@ pub fn minima(
             format!("{} MiB", point.limits.memory_bytes >> 20),
             format!("{:.2}", point.total_cpus()),
             format!("{} MiB", point.total_memory_bytes() >> 20),
-            super::sweep::percent(minimum.p_hold),
+            super::numbers::percent(minimum.p_hold),
             last.map_or_else(String::new, |step| format!("{:.0}", step.intended_ms.p95)),
             ramp.map_or_else(String::new, |t| format!("{:.0}%", t.usage.throttled_share * 100.0)),
         ];

@@ -31,7 +31,7 @@ impl Sweep {
         control: &Control,
     ) -> Result<Option<Trial>, Error> {
         let began = Instant::now();
-        let life = self.orchestrator.life().await?;
+        let life = self.orchestrator.incarnation().await?;
         let made = self.trial(spec, trials, events, control).await;
         let is_retryable =
             |error: &Error| matches!(error, Error::Orchestrator(error) if error.is_retryable());
@@ -45,7 +45,7 @@ impl Sweep {
         }
         // An Engine that is shutting down still answers for a moment.
         tokio::time::sleep(POLL).await;
-        if self.orchestrator.life().await.is_ok_and(|now| now == life) {
+        if self.orchestrator.incarnation().await.is_ok_and(|now| now == life) {
             return made;
         }
         let _ = events.send(Event::Log(
@@ -66,7 +66,7 @@ impl Sweep {
     async fn is_back(&self, control: &Control) -> Result<bool, Error> {
         let began = Instant::now();
         loop {
-            match self.orchestrator.life().await {
+            match self.orchestrator.incarnation().await {
                 Ok(_) => return Ok(true),
                 Err(_) if control.is_stopped() => return Ok(false),
                 Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),

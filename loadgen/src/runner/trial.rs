@@ -234,7 +234,8 @@ impl Sweep {
             if limits.memory_bytes == memory_bytes {
                 drive.is_refused = true;
                 let log = format!(
-                    "limits cannot be changed in place ({why}); the sweep goes on with fresh trials, which takes longer"
+                    "limits cannot be changed in place ({why}); the sweep goes on with fresh \
+                        trials, which takes longer"
                 );
                 let _ = drive.events.send(Event::Log(log));
             }

@@ -1,8 +1,8 @@
 //! The commands of the README and the book, read from their pages and executed.
 //!
-//! Blocks marked `sh` run in the order of their page, in one shell, at a smaller scale: fewer users,
-//! shorter runs. Sweeps may end without an answer in that time. `cargo` is not run inside a test
-//! run: of `cargo xtask`, only the subcommand is checked.
+//! Blocks marked `sh` run in the order of their page, in one shell, at a smaller scale: fewer
+//! users, shorter runs. Sweeps may end without an answer in that time. `cargo` is not run inside a
+//! test run: of `cargo xtask`, only the subcommand is checked.
 
 use std::{
     fs,

@@ -2,8 +2,8 @@
 //! kernel, a real Engine.
 //!
 //! Tests under `docker::` need a Docker Engine and the image `inference-api`; `cargo xtask test`
-//! leaves them out where no Engine answers, and says so. `.config/nextest.toml` runs sweeps one at a
-//! time.
+//! leaves them out where no Engine answers, and says so. `.config/nextest.toml` runs sweeps one at
+//! a time.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 

@@ -102,7 +102,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quantiles_are_those_of_the_sorted_list(mut us in proptest::collection::vec(1u64..60_000_000, 1..200), q in 0.01f64..1.0) {
+        fn quantiles_are_those_of_the_sorted_list(
+            mut us in proptest::collection::vec(1u64..60_000_000, 1..200),
+            q in 0.01f64..1.0,
+        ) {
             let mut latencies = Latencies::default();
             for &v in &us {
                 latencies.record(Duration::from_micros(v));
@@ -114,7 +117,10 @@ mod tests {
         }
 
         #[test]
-        fn merging_is_recording_both(a in proptest::collection::vec(1u64..60_000_000, 0..50), b in proptest::collection::vec(1u64..60_000_000, 0..50)) {
+        fn merging_is_recording_both(
+            a in proptest::collection::vec(1u64..60_000_000, 0..50),
+            b in proptest::collection::vec(1u64..60_000_000, 0..50),
+        ) {
             let fill = |values: &[u64]| {
                 let mut l = Latencies::default();
                 values.iter().for_each(|&v| l.record(Duration::from_micros(v)));

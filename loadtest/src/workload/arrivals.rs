@@ -307,18 +307,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn generators_share_out_every_arrival_once(seed: u64, count in 1u32..6, from in 1.0f64..500.0, to in 1.0f64..500.0) {
+        fn generators_share_out_every_arrival_once(
+            seed: u64,
+            count in 1u32..6,
+            from in 1.0f64..500.0,
+            to in 1.0f64..500.0,
+        ) {
             let pieces = vec![
                 Piece { length: Duration::from_secs(1), from, to },
                 Piece { length: Duration::from_secs(2), from: to, to },
             ];
-            let whole: Vec<Duration> = Schedule::new(Gaps::Exponential, pieces.clone(), seed, 0, 1).collect();
+            let whole: Vec<Duration> =
+                Schedule::new(Gaps::Exponential, pieces.clone(), seed, 0, 1).collect();
             let mut parts: Vec<Duration> = (0..count)
-                .flat_map(|index| Schedule::new(Gaps::Exponential, pieces.clone(), seed, index, count))
+                .flat_map(|index| {
+                    Schedule::new(Gaps::Exponential, pieces.clone(), seed, index, count)
+                })
                 .collect();
             parts.sort_unstable();
             prop_assert_eq!(parts, whole.clone());
-            prop_assert!(whole.windows(2).all(|w| w[0] <= w[1]) && whole.iter().all(|t| t.as_secs() < 3));
+            prop_assert!(
+                whole.windows(2).all(|w| w[0] <= w[1]) && whole.iter().all(|t| t.as_secs() < 3)
+            );
         }
     }
 }

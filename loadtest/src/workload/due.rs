@@ -150,8 +150,10 @@ mod tests {
     proptest! {
         #[test]
         fn over_a_long_window_it_is_the_mean(users in 1u32..50, seed in any::<u64>()) {
-            let plan = Plan { seed, ..plan(users.into(), 2000 * SECOND, closed("between(1, 2.5)")) };
-            let (due, planned) = (plan.due_per_second()[0].unwrap(), plan.planned_per_second(0).unwrap());
+            let plan =
+                Plan { seed, ..plan(users.into(), 2000 * SECOND, closed("between(1, 2.5)")) };
+            let (due, planned) =
+                (plan.due_per_second()[0].unwrap(), plan.planned_per_second(0).unwrap());
             prop_assert!((due / planned - 1.0).abs() < 0.05, "{due} of {planned}");
         }
     }

@@ -357,14 +357,19 @@ mod tests {
         fn segments_share_out_every_user_once(users in 1u32..500, count in 1u32..7) {
             let plan = Arc::new(steps(&[users]));
             let mut all: Vec<u32> = (0..count)
-                .flat_map(|index| Segment { index, count, ..Segment::whole(Plan::clone(&plan), Vec::new()) }.users())
+                .flat_map(|index| {
+                    Segment { index, count, ..Segment::whole(Plan::clone(&plan), Vec::new()) }
+                        .users()
+                })
                 .collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..users).collect::<Vec<_>>());
         }
 
         #[test]
-        fn as_many_users_are_there_as_the_step_says(counts in proptest::collection::vec(1u32..200, 1..6)) {
+        fn as_many_users_are_there_as_the_step_says(
+            counts in proptest::collection::vec(1u32..200, 1..6),
+        ) {
             let plan = steps(&counts);
             let times = plan.times();
             for (step, times_of) in counts.iter().zip(&times) {

@@ -229,7 +229,8 @@ mod tests {
         fn pacing_does_not_slip(due_ms in 0u64..10_000, took_ms in 0u64..10_000) {
             let wait: WaitTime = "constant_pacing(1)".parse().unwrap();
             let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
-            let (due, end) = (Duration::from_millis(due_ms), Duration::from_millis(due_ms + took_ms));
+            let (due, end) =
+                (Duration::from_millis(due_ms), Duration::from_millis(due_ms + took_ms));
             prop_assert_eq!(wait.next_due(due, end, &mut rng), due + Duration::from_secs(1));
         }
     }

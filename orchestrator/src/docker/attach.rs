@@ -332,8 +332,8 @@ impl Orchestrator for Attached {
         self.engine.fetch(reference, pull).await
     }
 
-    async fn life(&self) -> Result<String> {
-        self.engine.life().await
+    async fn incarnation(&self) -> Result<String> {
+        self.engine.incarnation().await
     }
 
     async fn logs(&self, replica: &Replica, lines: usize) -> Result<String> {

@@ -167,8 +167,15 @@ mod tests {
 
     #[test]
     fn what_docker_login_wrote_is_read() {
-        let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YTpiOmM="}, "127.0.0.1:5000": {"auth": "dTpw"},
-            "ghcr.io": {"auth": "", "identitytoken": "t"}, "broken.io": {"auth": "!"}}, "credHelpers": {"gcr.io": "none-such"}}"#;
+        let text = r#"{
+            "auths": {
+                "https://index.docker.io/v1/": {"auth": "YTpiOmM="},
+                "127.0.0.1:5000": {"auth": "dTpw"},
+                "ghcr.io": {"auth": "", "identitytoken": "t"},
+                "broken.io": {"auth": "!"}
+            },
+            "credHelpers": {"gcr.io": "none-such"}
+        }"#;
         let config: Config = serde_json::from_str(text).unwrap();
         let of = |registry| find(&config, registry).unwrap();
         let hub = of(HUB).unwrap();

@@ -61,7 +61,7 @@ impl Backend for Engine {
             let files = self.files.load(Ordering::Relaxed);
             match self.create_and_start(deployment, image, &name, files).await {
                 Err(error) if files > 0 && is_rlimit_refused(&error) => {
-                    self.lower_file_limit(files)
+                    self.lower_file_limit(files);
                 }
                 other => break other?,
             }

@@ -25,7 +25,8 @@ pub(super) fn hint(logs: &str, deployment: &Deployment, is_ours: bool) -> Option
             added => format!("no capability but {}", added.join(", ")),
         };
         return Some(format!(
-            "it runs as {user} with {has} (cap_drop ALL) and no-new-privileges; if it needs more, say --cap-add CHOWN,SETUID,SETGID or --user"
+            "it runs as {user} with {has} (cap_drop ALL) and no-new-privileges; if it needs more, \
+                say --cap-add CHOWN,SETUID,SETGID or --user"
         ));
     }
     if is_ours

@@ -225,7 +225,7 @@ impl Orchestrator for Engine {
         image::fetch(&self.docker, reference, pull).await
     }
 
-    async fn life(&self) -> Result<String> {
+    async fn incarnation(&self) -> Result<String> {
         let ping = tokio::time::timeout(PING, self.docker.ping()).await;
         let answered = ping.map_err(|_| {
             connection::refused("answer", &format!("no word in {} s", PING.as_secs()))

@@ -59,7 +59,7 @@ impl Backend for Processes {
         loop {
             match self.try_start(deployment, program, &name).await {
                 Err(Error::NotReady { logs, .. }) if tries < PORT_TRIES && is_port_clash(&logs) => {
-                    tries += 1
+                    tries += 1;
                 }
                 other => return other,
             }

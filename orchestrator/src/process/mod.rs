@@ -151,7 +151,7 @@ impl Orchestrator for Processes {
     }
 
     /// Returns a constant: this backend lives as long as this process.
-    async fn life(&self) -> Result<String> {
+    async fn incarnation(&self) -> Result<String> {
         Ok(String::new())
     }
 

@@ -7,8 +7,8 @@ use loadtest::verdict::Verdict;
 
 use super::{
     Planned,
-    answer::{Finding, ReplicaAnswer},
     choice::{Choice, FRESH, RAMPS, Rung, candidate, choose},
+    finding::{Finding, ReplicaAnswer},
     is_measurable, is_valid,
     model::{Observation, Posterior, Prior, Seen, Start, seen_in_step},
     percent, planned,

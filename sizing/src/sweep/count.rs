@@ -1,19 +1,19 @@
 //! The search for one replica count.
 
+mod evidence;
 mod probes;
-
-use loadtest::verdict::Verdict;
 
 use super::{
     Planned,
-    answer::{Estimate, Finding, Minimum, ReplicaAnswer, RungAnswer},
     choice::{Choice, FRESH, RAMPS, Rung, candidate, choose},
-    cpu, is_measurable, is_valid,
+    cpu,
+    finding::{Estimate, Finding, Minimum, ReplicaAnswer, RungAnswer},
+    is_start, is_valid,
     memory::Memory,
     model::{Posterior, Prior, Start},
     percent, planned,
 };
-use crate::trial::{Growth, Point, Purpose, Rungs, Settings, Timing, Trial, TrialSpec};
+use crate::trial::{Point, Purpose, Rungs, Settings, Timing, Trial, TrialSpec};
 
 /// Exponent of the CPU saved by more replicas: with n replicas, each needs n^-0.8 of the CPU that
 /// one alone needs. That is more than its share, since a smaller quota stops it for longer. 0.8 to
@@ -26,9 +26,6 @@ const SHARED_SD: f64 = 0.25;
 const ABOVE_BUSY: (f64, f64) = (0.6, 0.5);
 /// Standard deviation of the prior without a calibration, around the middle of the ladder.
 const UNKNOWN_SD: f64 = 1.0;
-/// Fresh trials and ramps of a rung after which it is not tried again, because its verdicts are
-/// mixed.
-const MOST_TRIALS: usize = 12;
 /// Knowledge about one replica count.
 #[derive(Debug)]
 pub(super) struct Count<'a> {
@@ -224,119 +221,6 @@ impl<'a> Count<'a> {
             .any(|trial| trial.spec.point == point && is_start(trial) && trial.passed())
     }
 
-    fn rungs(&self) -> Vec<Rung> {
-        let of = |(index, &p_hold): (usize, &f64)| {
-            let memory = self.memory(index);
-            let passed = |purpose| match memory.enough {
-                Some(enough) => self.passed(purpose, index, enough),
-                None => 0,
-            };
-            let unsettled = usize::from(memory.next().is_some());
-            let needs_fresh = FRESH.saturating_sub(passed(Purpose::Fresh)).max(unsettled);
-            let needs_ramps = RAMPS.saturating_sub(passed(Purpose::Ramp));
-            let is_open = needs_fresh > 0 || needs_ramps > 0;
-            Rung {
-                room: (self.settings.cpus.rung(index) as f64).ln(),
-                p_hold,
-                is_out: self.has_failed(index) || is_open && self.is_spent(index),
-                needs_fresh,
-                needs_ramps,
-            }
-        };
-        self.p_hold.iter().enumerate().map(of).collect()
-    }
-
-    /// Returns the number of valid trials that passed under a CPU rung with at most this memory.
-    fn passed(&self, purpose: Purpose, cpu: usize, memory: usize) -> usize {
-        let is_one = |trial: &&&Trial| {
-            trial.spec.purpose == purpose
-                && trial.passed()
-                && self
-                    .settings
-                    .rungs(trial.spec.point)
-                    .is_some_and(|at| at.cpu == cpu && at.memory <= memory)
-        };
-        self.trials.iter().filter(is_one).count()
-    }
-
-    /// Returns true if a trial under a CPU rung failed for another reason than memory.
-    fn has_failed(&self, cpu: usize) -> bool {
-        let is_at_top = |trial: &Trial| {
-            self.settings
-                .rungs(trial.spec.point)
-                .is_some_and(|rungs| rungs.memory >= self.top.memory)
-        };
-        // At the largest memory limit, a lack of memory counts as a failure too.
-        self.at(cpu).any(|trial| {
-            trial.verdict == Verdict::Fail && (!trial.lacked_memory() || is_at_top(trial))
-        })
-    }
-
-    /// Returns true if a CPU rung had so many trials that one more is unlikely to change its
-    /// verdict.
-    fn is_spent(&self, cpu: usize) -> bool {
-        self.at(cpu).count() >= MOST_TRIALS
-    }
-
-    /// Returns the number of fresh trials and ramps under a CPU rung that passed, and the number
-    /// that did not pass without lacking memory.
-    fn came_out(&self, cpu: usize) -> (usize, usize) {
-        let passed = self.at(cpu).filter(|trial| trial.passed()).count();
-        (passed, self.at(cpu).filter(|trial| !trial.passed() && !trial.lacked_memory()).count())
-    }
-
-    fn at(&self, cpu: usize) -> impl Iterator<Item = &&'a Trial> {
-        let is_there = move |trial: &&&Trial| {
-            is_start(trial)
-                && self.settings.rungs(trial.spec.point).is_some_and(|rungs| rungs.cpu == cpu)
-        };
-        self.trials.iter().filter(is_there)
-    }
-
-    /// Returns the finding at a rung with complete evidence.
-    fn confirmed(&self, cpu: usize) -> Finding {
-        let minimum = self.minimum(cpu);
-        let bytes = |point: Point| point.limits.memory_bytes;
-        let starts = self
-            .at(cpu)
-            .filter(|trial| trial.passed() && bytes(trial.spec.point) <= bytes(minimum.point));
-        let grown: Vec<Option<Growth>> = starts.map(|trial| trial.usage.memory_growth).collect();
-        let mut known: Vec<Growth> = grown.iter().flatten().copied().collect();
-        known.sort_by(|a, b| a.lasts_seconds.total_cmp(&b.lasts_seconds));
-        match known.get(known.len() / 2) {
-            // Growth in a minority of the starts may be chance.
-            Some(&growth) if known.len() * 2 > grown.len() => Finding::Growing { minimum, growth },
-            _ => Finding::Minimum(minimum),
-        }
-    }
-
-    fn minimum(&self, cpu: usize) -> Minimum {
-        let memory = self.memory(cpu);
-        let enough = memory.enough.unwrap_or(self.top.memory);
-        Minimum {
-            point: self.settings.point(self.replicas, Rungs { cpu, memory: enough }),
-            p_hold: self.p_hold[cpu],
-            is_lowest_cpu: cpu == 0,
-            is_lowest_memory: enough == 0,
-            less_memory_lacks: enough > 0 && memory.lacks == Some(enough - 1),
-        }
-    }
-
-    fn unconfirmed(&self, candidate: Option<usize>, rungs: &[Rung]) -> Finding {
-        if self.next().is_some_and(|planned| !is_measurable(self.all.iter().copied(), planned.spec))
-        {
-            return Finding::Unmeasurable;
-        }
-        let Some(cpu) = candidate else { return Finding::Unknown };
-        let rung = rungs[cpu];
-        Finding::Unconfirmed {
-            minimum: self.minimum(cpu),
-            fresh: rung.needs_fresh,
-            ramps: rung.needs_ramps,
-            is_memory_known: self.memory(cpu).enough.is_some(),
-        }
-    }
-
     fn fresh(&self, cpu_rung: usize, rungs: &[Rung]) -> Planned {
         let memory = self.memory(cpu_rung);
         let is_candidate = candidate(rungs, self.settings.confidence) == Some(cpu_rung);
@@ -419,10 +303,6 @@ impl<'a> Count<'a> {
         let p = self.p_hold[rung];
         length.as_secs_f64() * (0.7 + 0.3 * p)
     }
-}
-
-fn is_start(trial: &Trial) -> bool {
-    matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
 }
 
 /// Returns the prior of the first count's edge, from the calibration.

@@ -3,7 +3,7 @@
 
 use super::{
     Planned,
-    answer::{Finding, ReplicaAnswer},
+    finding::{Finding, ReplicaAnswer},
     is_measurable, is_valid, planned,
 };
 use crate::trial::{Point, Purpose, Rungs, Settings, Trial, TrialSpec};

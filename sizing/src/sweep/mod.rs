@@ -13,6 +13,7 @@ mod capacity;
 mod choice;
 mod count;
 mod demand;
+mod finding;
 mod frontier;
 mod grid;
 mod memory;
@@ -20,8 +21,9 @@ pub mod model;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Estimate, Finding, Minimum, ReplicaAnswer, RungAnswer};
+pub use answer::Answer;
 pub use demand::{DemandPoint, demand};
+pub use finding::{Estimate, Finding, Minimum, ReplicaAnswer, RungAnswer};
 
 use crate::trial::{Mode, Point, Purpose, Settings, Timing, Trial, TrialSpec};
 use count::Count;
@@ -126,6 +128,10 @@ fn planned(settings: &Settings, spec: TrialSpec, reason: String) -> Planned {
 /// Returns true if the trial may still be tried: its invalid attempts do not exceed `RETRIES`.
 fn is_measurable<'a>(trials: impl IntoIterator<Item = &'a Trial>, spec: TrialSpec) -> bool {
     trials.into_iter().filter(|trial| trial.spec == spec && !is_valid(trial)).count() <= RETRIES
+}
+
+fn is_start(trial: &Trial) -> bool {
+    matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp)
 }
 
 fn is_valid(trial: &Trial) -> bool {

@@ -242,11 +242,21 @@ mod tests {
     proptest! {
         #[test]
         fn every_plan_can_be_played_and_every_user_sends_while_it_is_measured(
-            max_ms in 1u64..60_000, max_users in 1u32..20_000, step in 1u32..2000,
+            max_ms in 1u64..60_000,
+            max_users in 1u32..20_000,
+            step in 1u32..2000,
         ) {
-            let wait = WaitTime::Between(Duration::from_millis(max_ms / 2), Duration::from_millis(max_ms));
-            for purpose in [Purpose::Probe, Purpose::Fresh, Purpose::Ramp, Purpose::Calibrate, Purpose::ReplicaFailure] {
-                let plan = Timing::new(wait).plan(&settings(wait, max_users, step), purpose, max_users);
+            let wait =
+                WaitTime::Between(Duration::from_millis(max_ms / 2), Duration::from_millis(max_ms));
+            for purpose in [
+                Purpose::Probe,
+                Purpose::Fresh,
+                Purpose::Ramp,
+                Purpose::Calibrate,
+                Purpose::ReplicaFailure,
+            ] {
+                let plan =
+                    Timing::new(wait).plan(&settings(wait, max_users, step), purpose, max_users);
                 prop_assert_eq!(plan.check(), Ok(()));
                 if purpose != Purpose::Calibrate {
                     let long_enough = |s: &Step| s.hold - s.warm_up >= wait.longest().mul_f64(1.5);

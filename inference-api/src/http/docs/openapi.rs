@@ -128,7 +128,12 @@ fn parameters(path: &str, catalog: &Catalog) -> Vec<Value> {
     let parameter = |name: &str, mut values: Vec<String>| {
         values.sort();
         values.dedup();
-        json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "enum": values } })
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "schema": { "type": "string", "enum": values },
+        })
     };
     let mut parameters = Vec::new();
     if path.contains("{model}") {

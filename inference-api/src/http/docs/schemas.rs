@@ -22,7 +22,11 @@ pub(super) fn all(default: Option<&Signature>) -> Value {
 
 fn predict_request(signature: &Signature) -> Value {
     let row = row(signature);
-    let instances = json!({ "type": "array", "minItems": signature.fixed_batch.unwrap_or(1), "items": { "anyOf": [row, named(signature)] } });
+    let instances = json!({
+        "type": "array",
+        "minItems": signature.fixed_batch.unwrap_or(1),
+        "items": { "anyOf": [row, named(signature)] },
+    });
     let mut forms = vec![object(&[("instances", instances)])];
     if signature.fixed_batch.is_none_or(|batch| batch == 1) {
         forms.push(object(&[("features", row)]));
@@ -36,8 +40,16 @@ fn predict_request(signature: &Signature) -> Value {
 }
 
 fn invocation(signature: &Signature) -> Value {
-    let rows = json!({ "type": "array", "minItems": signature.fixed_batch.unwrap_or(1), "items": row(signature) });
-    let records = json!({ "type": "array", "minItems": signature.fixed_batch.unwrap_or(1), "items": named(signature) });
+    let rows = json!({
+        "type": "array",
+        "minItems": signature.fixed_batch.unwrap_or(1),
+        "items": row(signature),
+    });
+    let records = json!({
+        "type": "array",
+        "minItems": signature.fixed_batch.unwrap_or(1),
+        "items": named(signature),
+    });
     let names: Vec<_> = signature.features.iter().map(|f| &f.name).collect();
     let mut split = object(&[("columns", json!({ "const": names })), ("data", rows.clone())]);
     split["properties"]["index"] = json!({ "type": "array" });
@@ -65,7 +77,12 @@ fn row(signature: &Signature) -> Value {
         _ => {
             let values: Vec<Value> =
                 signature.features.iter().map(|f| value(signature, f)).collect();
-            json!({ "type": "array", "minItems": values.len(), "maxItems": values.len(), "prefixItems": values })
+            json!({
+                "type": "array",
+                "minItems": values.len(),
+                "maxItems": values.len(),
+                "prefixItems": values,
+            })
         }
     }
 }
@@ -76,7 +93,13 @@ fn named(signature: &Signature) -> Value {
         signature.features.iter().map(|f| (f.name.clone(), value(signature, f))).collect();
     let required: Vec<_> =
         signature.features.iter().filter(|f| !f.nullable).map(|f| f.name.as_str()).collect();
-    json!({ "type": "object", "properties": properties, "required": required, "minProperties": 1, "additionalProperties": false })
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "minProperties": 1,
+        "additionalProperties": false,
+    })
 }
 
 fn value(signature: &Signature, feature: &Feature) -> Value {
@@ -139,7 +162,12 @@ fn object(fields: &[(&str, Value)]) -> Value {
     let properties: Map<_, _> =
         fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     let required: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
 }
 
 /// Returns the schemas that do not depend on a model.
@@ -192,21 +220,55 @@ fn fixed() -> Value {
         "Live": object(&[("live", truth()), ("replica", text())]),
         "Ready": object(&[("ready", truth())]),
         "ModelReady": object(&[("name", text()), ("ready", truth())]),
-        "ServerMetadata": object(&[("name", text()), ("version", text()), ("extensions", list(text()))]),
-        "ModelMetadata": object(&[("name", text()), ("versions", list(text())), ("platform", text()), ("inputs", tensor()), ("outputs", tensor())]),
+        "ServerMetadata": object(&[
+            ("name", text()),
+            ("version", text()),
+            ("extensions", list(text())),
+        ]),
+        "ModelMetadata": object(&[
+            ("name", text()),
+            ("versions", list(text())),
+            ("platform", text()),
+            ("inputs", tensor()),
+            ("outputs", tensor()),
+        ]),
         "ModelConfig": object(&[
-            ("name", text()), ("platform", text()), ("backend", text()), ("max_batch_size", count()),
-            ("input", config()), ("output", config()),
+            ("name", text()),
+            ("platform", text()),
+            ("backend", text()),
+            ("max_batch_size", count()),
+            ("input", config()),
+            ("output", config()),
             ("instance_group", list(object(&[("kind", text()), ("count", count())]))),
         ]),
         "Statistics": object(&[("model_stats", list(statistics))]),
-        "Index": list(object(&[("name", text()), ("version", text()), ("state", json!({ "enum": ["READY", "UNAVAILABLE"] })), ("reason", text())])),
+        "Index": list(object(&[
+            ("name", text()),
+            ("version", text()),
+            ("state", json!({ "enum": ["READY", "UNAVAILABLE"] })),
+            ("reason", text()),
+        ])),
         "IndexRequest": { "type": "object", "properties": { "ready": truth() } },
-        "LoadRequest": { "type": "object", "properties": { "parameters": { "type": "object", "properties": { "unload_dependents": truth() }, "additionalProperties": false } } },
+        "LoadRequest": {
+            "type": "object",
+            "properties": {
+                "parameters": {
+                    "type": "object",
+                    "properties": { "unload_dependents": truth() },
+                    "additionalProperties": false,
+                },
+            },
+        },
         "Model": object(&[
-            ("name", text()), ("version", text()),
-            ("features", list(object(&[("name", text()), ("datatype", text()), ("nullable", truth())]))),
-            ("classes", list(text())), ("inputs", port()), ("outputs", port()),
+            ("name", text()),
+            ("version", text()),
+            (
+                "features",
+                list(object(&[("name", text()), ("datatype", text()), ("nullable", truth())])),
+            ),
+            ("classes", list(text())),
+            ("inputs", port()),
+            ("outputs", port()),
             ("example", json!({ "type": "object" })),
         ]),
         "InferenceRequest": {
@@ -217,14 +279,26 @@ fn fixed() -> Value {
                 "inputs": list(json!({
                     "type": "object",
                     "properties": {
-                        "name": text(), "datatype": datatype(), "shape": list(count()), "data": { "type": "array" },
-                        "parameters": { "type": "object", "properties": { "binary_data_size": count() } },
+                        "name": text(),
+                        "datatype": datatype(),
+                        "shape": list(count()),
+                        "data": { "type": "array" },
+                        "parameters": {
+                            "type": "object",
+                            "properties": { "binary_data_size": count() },
+                        },
                     },
                     "required": ["name", "datatype", "shape"],
                 })),
                 "outputs": list(json!({
                     "type": "object",
-                    "properties": { "name": text(), "parameters": { "type": "object", "properties": { "binary_data": truth() } } },
+                    "properties": {
+                        "name": text(),
+                        "parameters": {
+                            "type": "object",
+                            "properties": { "binary_data": truth() },
+                        },
+                    },
                     "required": ["name"],
                 })),
             },
@@ -233,11 +307,16 @@ fn fixed() -> Value {
         "InferenceAnswer": {
             "type": "object",
             "properties": {
-                "id": text(), "model_name": text(), "model_version": text(),
+                "id": text(),
+                "model_name": text(),
+                "model_version": text(),
                 "outputs": list(json!({
                     "type": "object",
                     "properties": {
-                        "name": text(), "datatype": datatype(), "shape": list(count()), "data": { "type": "array" },
+                        "name": text(),
+                        "datatype": datatype(),
+                        "shape": list(count()),
+                        "data": { "type": "array" },
                         "parameters": object(&[("binary_data_size", count())]),
                     },
                     "required": ["name", "datatype", "shape"],
@@ -253,5 +332,22 @@ fn fixed() -> Value {
 }
 
 fn datatype() -> Value {
-    json!({ "enum": ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"] })
+    json!({
+        "enum": [
+            "BOOL",
+            "UINT8",
+            "UINT16",
+            "UINT32",
+            "UINT64",
+            "INT8",
+            "INT16",
+            "INT32",
+            "INT64",
+            "FP16",
+            "BF16",
+            "FP32",
+            "FP64",
+            "BYTES",
+        ],
+    })
 }

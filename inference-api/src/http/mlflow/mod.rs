@@ -11,11 +11,11 @@ use axum::{
     body::{Bytes, HttpBody},
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{any, get},
+    routing::get,
 };
 use serde_json::{json, value::RawValue};
 
-use super::{ApiError, SharedWorker, Worker, body, fallback, health, status};
+use super::{ApiError, SharedWorker, Worker, body, health, status};
 use crate::{
     metrics::Endpoint,
     model::Signature,
@@ -29,7 +29,6 @@ pub(super) fn routes() -> Router<SharedWorker> {
     Router::new()
         .route("/ping", get(health::ready))
         .route("/version", get(async || env!("CARGO_PKG_VERSION")))
-        .route(INVOCATIONS, any(fallback::method_not_allowed))
 }
 
 /// Form of the request, which determines the form of the response.

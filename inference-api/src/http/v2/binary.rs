@@ -162,7 +162,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_written_as_it_was(bytes in prop::collection::vec(any::<u8>(), 0..64), i in 0..ALL.len()) {
+        fn what_is_read_is_written_as_it_was(
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+            i in 0..ALL.len(),
+        ) {
             if let Ok(buffer) = decode(ALL[i], &bytes) {
                 let mut out = Vec::new();
                 prop_assert_eq!(encode(&buffer, &mut out), bytes.len());

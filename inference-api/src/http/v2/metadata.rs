@@ -47,7 +47,12 @@ pub(super) async fn server() -> Response {
     Json(json!({
         "name": "inference-api",
         "version": env!("CARGO_PKG_VERSION"),
-        "extensions": ["model_repository", "model_configuration", "binary_tensor_data", "statistics"],
+        "extensions": [
+            "model_repository",
+            "model_configuration",
+            "binary_tensor_data",
+            "statistics",
+        ],
     }))
     .into_response()
 }

@@ -6,11 +6,11 @@ mod binary;
 mod control;
 mod datatype;
 mod error;
-mod unsupported;
 mod metadata;
 mod raw;
 mod request;
 mod statistics;
+mod unsupported;
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,14 +19,14 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, request::Parts},
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{get, post},
 };
 
 use percent_encoding::percent_decode_str;
 
 pub(super) use self::unsupported::{is_ours, is_unreadable, no_method, no_path};
 use self::{answer::HEADER_LENGTH, error::V2Error};
-use super::{ApiError, SharedWorker, Worker, body, fallback};
+use super::{ApiError, SharedWorker, Worker, body};
 use crate::{
     metrics::Endpoint,
     model::{Signature, Tensor},
@@ -34,12 +34,6 @@ use crate::{
 
 /// Returns all routes of the protocol; inference bypasses the router.
 pub(super) fn routes() -> Router<SharedWorker> {
-    let of_model = |rest: &str| {
-        [
-            format!("/v2/models/{{model}}{rest}"),
-            format!("/v2/models/{{model}}/versions/{{version}}{rest}"),
-        ]
-    };
     let mut router = Router::new()
         .route("/v2", get(metadata::server))
         .route("/v2/health/live", get(metadata::live))
@@ -60,10 +54,20 @@ pub(super) fn routes() -> Router<SharedWorker> {
     for path in of_model("/stats") {
         router = router.route(&path, get(statistics::one));
     }
-    for path in of_model("/infer") {
-        router = router.route(&path, any(fallback::method_not_allowed));
-    }
     router
+}
+
+/// Returns the paths of a model and of one of its versions.
+fn of_model(rest: &str) -> [String; 2] {
+    [
+        format!("/v2/models/{{model}}{rest}"),
+        format!("/v2/models/{{model}}/versions/{{version}}{rest}"),
+    ]
+}
+
+/// Returns the paths of inference, whose `POST` bypasses the router.
+pub(super) fn infer_paths() -> [String; 2] {
+    of_model("/infer")
 }
 
 /// Returns the model and version that a `POST` to this path runs; `None` for other paths.

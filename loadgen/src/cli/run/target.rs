@@ -28,11 +28,21 @@ pub(super) struct TargetOptions {
 
     /// Send random tensors to this model (NAME or NAME/VERSION) by the Open Inference Protocol
     /// (KServe V2, Triton); the server reports their shapes.
-    #[arg(long, value_name = "MODEL", conflicts_with_all = ["path", "body", "form", "method", "scenario"])]
+    #[arg(
+        long,
+        value_name = "MODEL",
+        conflicts_with_all = ["path", "body", "form", "method", "scenario"],
+    )]
     tensors: Option<String>,
 
     /// Rows in each request of --tensors.
-    #[arg(short = 'b', long, default_value_t = 1, requires = "tensors", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        short = 'b',
+        long,
+        default_value_t = 1,
+        requires = "tensors",
+        value_parser = clap::value_parser!(u32).range(1..),
+    )]
     batch_size: u32,
 
     /// Send and request the tensors of --tensors as bytes (the binary tensor extension).

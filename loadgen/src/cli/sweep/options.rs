@@ -24,7 +24,11 @@ pub(in crate::cli) struct SweepOptions {
     pub(super) mode: Mode,
 
     /// Number of users to hold.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub(super) max_users: u32,
 
     /// Users added in each step of a ramp or of a demand sweep.
@@ -48,7 +52,11 @@ pub(in crate::cli) struct SweepOptions {
     /// Size a running Compose service in place, compose:PROJECT/SERVICE: its containers get other
     /// limits, and copies are added as needed. The original state is restored at the end; after a
     /// kill, by loadgen clean.
-    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["image", "model", "env", "mount", "orchestrator"])]
+    #[arg(
+        long,
+        value_name = "SERVICE",
+        conflicts_with_all = ["image", "model", "env", "mount", "orchestrator"],
+    )]
     pub(super) attach: Option<Attachment>,
 
     /// Port of the program in the image [default: 8000; with --attach, the port that the container
@@ -103,7 +111,12 @@ pub(in crate::cli) struct SweepOptions {
     pub(super) wait_time: WaitTime,
 
     /// Replica counts to size, separated by commas.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_values_t = [1, 2, 4],
+        value_parser = clap::value_parser!(u32).range(1..=256),
+    )]
     pub(super) replicas: Vec<u32>,
 
     /// CPU limits to try, min:max:step in processors, or one limit [default: 0.05 up to the host's
@@ -125,7 +138,12 @@ pub(in crate::cli) struct SweepOptions {
 
     /// Headroom above the minimum in the manifests, for instance cpu=20%,memory=15%; rounded up to
     /// a rung and confirmed by a fresh trial.
-    #[arg(long, value_parser = parse_headroom, default_value = "cpu=0%,memory=0%", hide_default_value = true)]
+    #[arg(
+        long,
+        value_parser = parse_headroom,
+        default_value = "cpu=0%,memory=0%",
+        hide_default_value = true,
+    )]
     pub(super) headroom: Headroom,
 
     /// Price of a processor with currency and period, for instance "31.5 USD/month"; needs

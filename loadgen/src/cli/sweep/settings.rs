@@ -176,7 +176,8 @@ fn program_workload(options: &SweepOptions) -> Result<Workload, Error> {
         .filter(|path| path.is_file())
         .ok_or_else(|| {
             Error::Machine(
-                "there is no inference-api beside loadgen\n  help: cargo build --release, or --image for a container"
+                "there is no inference-api beside loadgen\n  help: cargo build --release, or \
+                    --image for a container"
                     .to_owned(),
             )
         })?;

@@ -7,13 +7,32 @@ use super::axis::Axis;
 /// Style sheet with colours for colour-blind readers (Okabe and Ito, 2008); each colour also has
 /// its own shape.
 const STYLE: &str = "\
-    .card{fill:#fcfcfd;stroke:#c9d1d9}.t{fill:#24292f;font:13px system-ui,sans-serif}.h{font-size:16px;font-weight:600}\
-    .s{fill:#57606a;font-size:12px}.g{stroke:#d8dee4;stroke-width:1}.a{stroke:#8c959f;stroke-width:1}\
-    .probe{fill:none;stroke:#8250df;stroke-width:2}.dot{fill:#8250df}.slo{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:6 4}\
-    .pass{fill:#0072b2}.fail{fill:#d55e00}.open{fill:none;stroke:#6e7781;stroke-width:2}.band{fill:#0072b2;opacity:.28}\
-    .answer{fill:none;stroke:#1a7f37;stroke-width:2}.edge{fill:#8250df;opacity:.12}\
-    @media (prefers-color-scheme:dark){.card{fill:#161b22;stroke:#30363d}.t{fill:#e6edf3}.s{fill:#9da7b3}.g{stroke:#2b3138}\
-    .a{stroke:#6e7681}.probe{stroke:#b392f0}.dot,.edge{fill:#b392f0}.pass,.band{fill:#56b4e9}.fail{fill:#e69f00}.answer{stroke:#3fb950}\
+    .card{fill:#fcfcfd;stroke:#c9d1d9}\
+    .t{fill:#24292f;font:13px system-ui,sans-serif}\
+    .h{font-size:16px;font-weight:600}\
+    .s{fill:#57606a;font-size:12px}\
+    .g{stroke:#d8dee4;stroke-width:1}\
+    .a{stroke:#8c959f;stroke-width:1}\
+    .probe{fill:none;stroke:#8250df;stroke-width:2}\
+    .dot{fill:#8250df}\
+    .slo{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:6 4}\
+    .pass{fill:#0072b2}\
+    .fail{fill:#d55e00}\
+    .open{fill:none;stroke:#6e7781;stroke-width:2}\
+    .band{fill:#0072b2;opacity:.28}\
+    .answer{fill:none;stroke:#1a7f37;stroke-width:2}\
+    .edge{fill:#8250df;opacity:.12}\
+    @media (prefers-color-scheme:dark){\
+    .card{fill:#161b22;stroke:#30363d}\
+    .t{fill:#e6edf3}\
+    .s{fill:#9da7b3}\
+    .g{stroke:#2b3138}\
+    .a{stroke:#6e7681}\
+    .probe{stroke:#b392f0}\
+    .dot,.edge{fill:#b392f0}\
+    .pass,.band{fill:#56b4e9}\
+    .fail{fill:#e69f00}\
+    .answer{stroke:#3fb950}\
     .slo{stroke:#ff7b72}}";
 
 /// A chart under construction.

@@ -173,7 +173,12 @@ mod tests {
         };
         let limits = json!({ "cpus": "0.1", "memory": "64M" });
         let expected = json!({
-            "cpus": 0.1, "cpu_period": 0, "cpu_quota": 0, "mem_limit": "64M", "memswap_limit": "64M", "scale": 2,
+            "cpus": 0.1,
+            "cpu_period": 0,
+            "cpu_quota": 0,
+            "mem_limit": "64M",
+            "memswap_limit": "64M",
+            "scale": 2,
             "deploy": { "replicas": 2, "resources": { "limits": limits } },
         });
         assert_eq!(api(&file(&source, minimum(2))), expected);

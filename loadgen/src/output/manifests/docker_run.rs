@@ -67,7 +67,10 @@ mod tests {
         );
         assert!(line.contains(" --pids-limit 512 "), "{line}");
         assert!(
-            line.ends_with(r"-p 127.0.0.1:8000:9000 --ulimit nofile=65536 -e 'A=it'\''s $1' -v /here:/inside:ro x:1"),
+            line.ends_with(
+                "-p 127.0.0.1:8000:9000 --ulimit nofile=65536 -e 'A=it'\\''s $1' \
+                    -v /here:/inside:ro x:1"
+            ),
             "{line}"
         );
         assert!(

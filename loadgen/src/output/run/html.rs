@@ -7,10 +7,17 @@ use loadtest::measure::{Percentiles, Second, Window};
 use super::RunReport;
 use crate::output::tables::of_generator;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
- table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}\
- th:first-child,td:first-child,td.words{text-align:left}svg{width:100%;height:auto;border:1px solid #ccc;margin:.3rem 0 1rem}\
- .fail{color:#b00}.pass{color:#070}h2{margin-top:2rem}text{font:11px system-ui,sans-serif;fill:#555}";
+const STYLE: &str = "\
+    body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;\
+    color:#222}\
+    table{border-collapse:collapse;margin:1rem 0}\
+    th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}\
+    th:first-child,td:first-child,td.words{text-align:left}\
+    svg{width:100%;height:auto;border:1px solid #ccc;margin:.3rem 0 1rem}\
+    .fail{color:#b00}\
+    .pass{color:#070}\
+    h2{margin-top:2rem}\
+    text{font:11px system-ui,sans-serif;fill:#555}";
 
 /// Width, height and left margin of a chart, in SVG units.
 const WIDTH: f64 = 900.0;
@@ -80,7 +87,8 @@ fn steps(report: &RunReport) -> String {
         let verdict = verdict.unwrap_or("");
         let _ = write!(
             table,
-            "<tr><td>{name}<td>{}<td>{}<td>{:.1}<td>{planned}<td>{p50:.2}<td>{p95:.2}<td>{p99:.2}<td>{p99_9:.2}<td>{max:.2}\
+            "<tr><td>{name}<td>{}<td>{}<td>{:.1}<td>{planned}\
+             <td>{p50:.2}<td>{p95:.2}<td>{p99:.2}<td>{p99_9:.2}<td>{max:.2}\
              <td>{:.2}<td>{:.2}<td class=\"{verdict}\">{verdict}</tr>",
             window.requests,
             window.failed(),
@@ -105,7 +113,10 @@ fn addresses(report: &RunReport) -> String {
         let Percentiles { p50, p95, p99, .. } = of.service.percentiles();
         let (requests, failures) = (of.requests, of.failures);
         let host = escape(host);
-        format!("<tr><td>{addr}<td>{host}<td>{requests}<td>{failures}<td>{p50:.2}<td>{p95:.2}<td>{p99:.2}</tr>")
+        format!(
+            "<tr><td>{addr}<td>{host}<td>{requests}<td>{failures}\
+             <td>{p50:.2}<td>{p95:.2}<td>{p99:.2}</tr>"
+        )
     });
     format!(
         "<table><tr><th>address<th>host<th>requests<th>failed<th>p50 ms<th>p95 ms<th>p99 \

@@ -75,7 +75,13 @@ pub(super) fn text(report: &RunReport) -> String {
         .tasks()
         .iter()
         .zip(&report.outcome.total.tasks)
-        .map(|(task, window)| json!({"method": task.method, "name": task.name, "total": summary(report, window, None, None)}))
+        .map(|(task, window)| {
+            json!({
+                "method": task.method,
+                "name": task.name,
+                "total": summary(report, window, None, None),
+            })
+        })
         .collect();
     let addresses: Vec<_> = report
         .addresses()

@@ -12,7 +12,7 @@ use sizing::{
     trial::{Settings, Trial},
 };
 
-use super::{Prices, Words, json, json::Written, markdown};
+use super::{Prices, Summary, json, json::Written, markdown};
 use crate::{
     Error,
     output::{
@@ -104,10 +104,10 @@ impl Environment {
 }
 
 /// Hides the values of variables in a command line, because results are published.
-fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
+fn without_secrets(summary: impl Iterator<Item = String>) -> Vec<String> {
     let mut is_variable = false;
     let hidden = |pair: &str| format!("{}=…", pair.split('=').next().unwrap_or_default());
-    words
+    summary
         .map(|word| {
             match (
                 std::mem::replace(&mut is_variable, word == "--env"),
@@ -175,8 +175,8 @@ impl Report {
         is_whole: bool,
     ) -> Result<(), Error> {
         let answer = answer(settings, trials);
-        let words = Words::new(settings, &answer, trials, is_whole);
-        let written = self.written(settings, &answer, trials, &words, is_whole);
+        let summary = Summary::new(settings, &answer, trials, is_whole);
+        let written = self.written(settings, &answer, trials, &summary, is_whole);
         let path = self.dir.join("sweep.json");
         let text = serde_json::to_string_pretty(&json::file(&written, journal))
             .map_err(|e| Error::Write { path, source: io::Error::other(e) })?;
@@ -190,20 +190,20 @@ impl Report {
     /// Returns the result for the terminal: at most 20 lines.
     pub fn text(&self, settings: &Settings, trials: &[Trial], is_whole: bool) -> String {
         let answer = answer(settings, trials);
-        let words = Words::new(settings, &answer, trials, is_whole);
+        let summary = Summary::new(settings, &answer, trials, is_whole);
         // `sum` of nothing is -0.
         let seconds = trials.iter().fold(0.0, |sum, trial| sum + trial.wall_seconds);
         let table = tables::minima(settings, &answer, trials, self.prices.as_ref()).to_string();
         let questions = [
-            ("The smallest limits?", &words.minimum),
-            ("Do more replicas let them shrink?", &words.replicas_shrink),
-            ("The most it takes?", &words.capacity),
-            ("One instance or several?", &words.instances),
+            ("The smallest limits?", &summary.minimum),
+            ("Do more replicas let them shrink?", &summary.replicas_shrink),
+            ("The most it takes?", &summary.capacity),
+            ("One instance or several?", &summary.instances),
         ];
         let mut lines: Vec<String> = vec![String::new(), table, String::new()];
-        lines.extend(questions.iter().map(|(question, words)| format!("{question} {words}")));
-        if !words.remaining.is_empty() {
-            lines.push(words.remaining.clone());
+        lines.extend(questions.iter().map(|(question, summary)| format!("{question} {summary}")));
+        if !summary.remaining.is_empty() {
+            lines.push(summary.remaining.clone());
         }
         if !is_whole {
             lines.push(format!(
@@ -235,11 +235,11 @@ impl Report {
         settings: &'a Settings,
         answer: &'a Answer<'a>,
         trials: &'a [Trial],
-        words: &'a Words,
+        summary: &'a Summary,
         is_whole: bool,
     ) -> Written<'a> {
         let (environment, prices) = (&self.environment, self.prices.as_ref());
-        Written { settings, answer, trials, words, environment, prices, is_whole }
+        Written { settings, answer, trials, summary, environment, prices, is_whole }
     }
 
     fn manifests(&self, written: &Written<'_>) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use sizing::{
     trial::{Settings, Trial},
 };
 
-use super::{Environment, Prices, Words};
+use super::{Environment, Prices, Summary};
 use crate::output::Journal;
 
 /// Version of `sweep.json`.
@@ -33,7 +33,7 @@ pub(super) struct Written<'a> {
     pub settings: &'a Settings,
     pub answer: &'a Answer<'a>,
     pub trials: &'a [Trial],
-    pub words: &'a Words,
+    pub summary: &'a Summary,
     pub environment: &'a Environment,
     pub prices: Option<&'a Prices>,
     pub is_whole: bool,
@@ -41,13 +41,18 @@ pub(super) struct Written<'a> {
 
 /// Returns the content of `sweep.json`.
 pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
-    let Written { settings, answer, trials, words, environment, is_whole, .. } = written;
+    let Written { settings, answer, trials, summary, environment, is_whole, .. } = written;
     let minimal = answer.cheapest(settings);
     let about = minimal.map(|minimum| minimum.point.replicas);
     let of_minimal =
         answer.per_replicas.iter().find(|known| about.is_none_or(|about| known.replicas == about));
     let estimate = of_minimal.and_then(|known| known.estimate).map(|estimate| {
-        json!({ "replicas": estimate.replicas, "cpus": estimate.cpus, "interval": estimate.interval, "confidence": INTERVAL })
+        json!({
+            "replicas": estimate.replicas,
+            "cpus": estimate.cpus,
+            "interval": estimate.interval,
+            "confidence": INTERVAL,
+        })
     });
     json!({
         "schema_version": SCHEMA_VERSION,
@@ -58,12 +63,19 @@ pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
         "max_users": settings.max_users,
         "confidence": settings.confidence,
         "front": Answer::front(settings, trials),
-        "per_replicas": answer.per_replicas.iter().map(|known| count_json(known, written)).collect::<Vec<_>>(),
+        "per_replicas": answer
+            .per_replicas
+            .iter()
+            .map(|known| count_json(known, written))
+            .collect::<Vec<_>>(),
         "demand": answer.demand,
-        "answers": words,
+        "answers": summary,
         "environment": environment,
         "noise": noise(trials),
-        "trials": trials.iter().map(|trial| journal.record(&trial.without_histograms())).collect::<Vec<_>>(),
+        "trials": trials
+            .iter()
+            .map(|trial| journal.record(&trial.without_histograms()))
+            .collect::<Vec<_>>(),
     })
 }
 

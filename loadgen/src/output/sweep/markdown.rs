@@ -11,9 +11,11 @@ use crate::output::{Source, manifests::docker_run, tables};
 
 /// Returns the content of `REPORT.md`.
 pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
-    let Written { settings, answer, trials, words, environment, prices, .. } = written;
-    let mut text =
-        format!("# The smallest limits for {} users\n\n{}\n\n", settings.max_users, words.minimum);
+    let Written { settings, answer, trials, summary, environment, prices, .. } = written;
+    let mut text = format!(
+        "# The smallest limits for {} users\n\n{}\n\n",
+        settings.max_users, summary.minimum
+    );
     if !answer.demand.is_empty() {
         text.push_str(&format!(
             "![Least CPU by users](demand.svg)\n\n{}\n\n",
@@ -24,22 +26,22 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
         text.push_str("![CPU limit against latency and violations](curve.svg)\n\n");
     }
     text.push_str(&format!("{}\n\n", tables::minima(settings, answer, trials, *prices)));
-    for (question, words) in [
-        ("Can limits shrink with more replicas?", &words.replicas_shrink),
-        ("What is the most it takes?", &words.capacity),
-        ("One instance or several?", &words.instances),
-        ("A stricter objective?", &words.stricter),
-        ("What remained to be done?", &words.remaining),
+    for (question, summary) in [
+        ("Can limits shrink with more replicas?", &summary.replicas_shrink),
+        ("What is the most it takes?", &summary.capacity),
+        ("One instance or several?", &summary.instances),
+        ("A stricter objective?", &summary.stricter),
+        ("What remained to be done?", &summary.remaining),
     ] {
-        if !words.is_empty() {
-            text.push_str(&format!("**{question}** {words}\n\n"));
+        if !summary.is_empty() {
+            text.push_str(&format!("**{question}** {summary}\n\n"));
         }
     }
     text.push_str(&format!(
         "{}\n\n{} {}\n\n",
         environment.sentence(),
-        words.machine,
-        words.cold_start
+        summary.machine,
+        summary.cold_start
     ));
     text.push_str("## Trials\n\n```text\n");
     text.push_str(HEADER);

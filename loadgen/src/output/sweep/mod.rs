@@ -6,6 +6,8 @@ mod json;
 mod markdown;
 mod price;
 mod rows;
+#[cfg(test)]
+mod snapshots;
 mod summary;
 pub mod terminal;
 
@@ -13,4 +15,4 @@ pub use events::EventLog;
 pub use files::{Environment, Report, kernel};
 pub use price::{Price, PriceError, Prices};
 pub use rows::{HEADER, row};
-pub use summary::{Words, count_line, percent};
+pub use summary::{Summary, count_line};

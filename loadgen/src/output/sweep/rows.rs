@@ -5,8 +5,13 @@ use sizing::{
     trial::{Bottleneck, Purpose, Trial},
 };
 
+use crate::output::numbers::{percent, thousands};
+
 /// Header of the table.
-pub const HEADER: &str = "  #  kind       limits                  verdict           p95      rate  throttled  p_hold  notes";
+pub const HEADER: &str = concat!(
+    "  #  kind       limits                  verdict           p95      rate",
+    "  throttled  p_hold  notes"
+);
 
 /// Returns a trial's row; `known` is the answer for its replica count so far.
 pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> String {
@@ -25,11 +30,12 @@ pub fn row(number: usize, trial: &Trial, known: Option<&ReplicaAnswer>) -> Strin
     let p_hold = known
         .filter(|_| matches!(trial.spec.purpose, Purpose::Fresh | Purpose::Ramp))
         .and_then(|known| known.rungs.iter().find(|rung| rung.cpus == trial.spec.point.limits.cpus))
-        .map_or_else(|| "-".to_owned(), |rung| super::summary::percent(rung.p_hold));
+        .map_or_else(|| "-".to_owned(), |rung| percent(rung.p_hold));
     let (kind, limits, verdict) =
         (kind(trial.spec.purpose), trial.spec.point.to_string(), verdict(trial));
     let row = format!(
-        "{number:>3}  {kind:<9}  {limits:<22}  {verdict:<13}  {p95:>8}  {rate:>8}  {throttled:>9}  {p_hold:>6}  {}",
+        "{number:>3}  {kind:<9}  {limits:<22}  {verdict:<13}  {p95:>8}  {rate:>8}  \
+            {throttled:>9}  {p_hold:>6}  {}",
         notes(trial)
     );
     row.trim_end().to_owned()
@@ -74,19 +80,6 @@ fn notes(trial: &Trial) -> String {
     }
 }
 
-/// Formats a whole number with commas between thousands.
-pub(super) fn thousands(number: f64) -> String {
-    let digits = format!("{:.0}", number.max(0.0));
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use sizing::{
@@ -109,11 +102,5 @@ mod tests {
             assert!(row.chars().count() <= 110, "{} columns: {row}", row.chars().count());
         }
         assert!(HEADER.len() <= 110);
-    }
-
-    #[test]
-    fn thousands_have_commas() {
-        let all = [0.0, 999.4, 1000.0, 1_234_567.0].map(thousands);
-        assert_eq!(all, ["0", "999", "1,000", "1,234,567"]);
     }
 }

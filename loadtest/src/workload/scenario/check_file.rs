@@ -9,7 +9,7 @@ use super::{
     Check,
     check::Wanted,
     data::Data,
-    file::Wrong,
+    place::Wrong,
     template::{Part, Template},
 };
 

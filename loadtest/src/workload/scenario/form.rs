@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use toml::Spanned;
 
-use super::file::Wrong;
+use super::place::Wrong;
 use crate::workload::{Field, Payload};
 
 /// Builds a form from fields whose values have the syntax of curl's `-F`.
