@@ -130,6 +130,15 @@ impl Model {
         Ok(Self { signature: Arc::new(signature), loaded })
     }
 
+    /// Names the classifier's values scores. Has no effect once the signature is shared, that is, once
+    /// another session was opened.
+    pub fn mark_scores(&mut self) {
+        let signature = Arc::get_mut(&mut self.signature);
+        if let Some(classifier) = signature.and_then(|signature| signature.classifier.as_mut()) {
+            classifier.has_scores = true;
+        }
+    }
+
     /// Opens another session on the same model, for another worker.
     ///
     /// # Errors

@@ -69,6 +69,9 @@ pub struct Classifier {
     pub labels: Option<Labels>,
     /// True if a sidecar names the classes.
     pub is_named: bool,
+    /// True if the values are scores, for instance distances from the planes between the classes,
+    /// and not probabilities. The file does not tell; [`crate::repository`] runs an example.
+    pub has_scores: bool,
 }
 
 impl Signature {
@@ -256,8 +259,15 @@ fn classifier(
             return Err(format!("it names {} classes, the model has {width}", classes.len()));
         }
         let own = labels_of(&outputs[label].name, &outputs[probabilities].name);
-        return named(Classifier { label, probabilities, classes, labels: own, is_named })
-            .map(Some);
+        return named(Classifier {
+            label,
+            probabilities,
+            classes,
+            labels: own,
+            is_named,
+            has_scores: false,
+        })
+        .map(Some);
     }
     match outputs {
         [a, b] if labels(a) && scores(b) => {
@@ -265,8 +275,15 @@ fn classifier(
             if own.is_none() && classes.is_empty() && b.kind != Kind::Maps {
                 return Ok(None);
             }
-            named(Classifier { label: 0, probabilities: 1, classes, labels: own, is_named })
-                .map(Some)
+            named(Classifier {
+                label: 0,
+                probabilities: 1,
+                classes,
+                labels: own,
+                is_named,
+                has_scores: false,
+            })
+            .map(Some)
         }
         _ => Ok(None),
     }

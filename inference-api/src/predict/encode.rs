@@ -11,7 +11,8 @@ use crate::{
 
 /// Encodes the body of a 200 response.
 ///
-/// Classifiers: `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}`.
+/// Classifiers: `{"predictions": [{"label", "probabilities": {class: p}}], "model", "version"}`,
+/// with `"scores"` where the model has no probabilities.
 /// Other models: `{"outputs": {name: nested lists}, "model", "version"}`.
 ///
 /// # Errors
@@ -198,7 +199,8 @@ impl Serialize for Prediction<'_> {
             }
             _ => return Err(serde::ser::Error::custom("labels are neither strings nor integers")),
         }
-        map.serialize_entry("probabilities", &Probabilities(self))?;
+        let values = if self.classifier.has_scores { "scores" } else { "probabilities" };
+        map.serialize_entry(values, &Probabilities(self))?;
         map.end()
     }
 }

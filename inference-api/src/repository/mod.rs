@@ -12,6 +12,7 @@ mod changes;
 mod folder;
 mod found;
 mod load_check;
+mod scores;
 mod served;
 mod source;
 mod statistics;
@@ -318,7 +319,8 @@ impl Repository {
 
     fn load_version(&self, found: &Found) -> Result<Served, LoadError> {
         let identity = (found.name.clone(), found.version.clone());
-        let first = Model::load(&self.runtime, &found.file, identity, &found.features)?;
+        let mut first = Model::load(&self.runtime, &found.file, identity, &found.features)?;
+        scores::detect(&mut first);
         let mut models = Vec::with_capacity(self.settings.workers);
         for _ in 1..self.settings.workers {
             models.push(first.another(&self.runtime, &found.file)?);

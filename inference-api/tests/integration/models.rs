@@ -312,6 +312,20 @@ fn with_classes(fixture: &str, classes: &[&str]) -> (tempfile::TempDir, std::pat
 }
 
 #[test]
+fn values_that_are_no_probabilities_are_scores() {
+    let server = Server::of("scores");
+    let answer = server.post(r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]}"#).ok();
+    for (prediction, label) in answer["predictions"].as_array().unwrap().iter().zip(["1", "3"]) {
+        assert_eq!(prediction["label"].to_string(), label);
+        let scores = prediction["scores"].as_object().unwrap();
+        let best =
+            scores.iter().max_by(|a, b| a.1.as_f64().unwrap().total_cmp(&b.1.as_f64().unwrap()));
+        assert_eq!(best.unwrap().0, label, "{prediction}");
+        assert!(prediction.get("probabilities").is_none(), "{prediction}");
+    }
+}
+
+#[test]
 fn labels_are_the_files_own_with_and_without_a_sidecar() {
     let names = ["setosa", "versicolor", "virginica"];
     let rows = r#"{"instances": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]}"#;

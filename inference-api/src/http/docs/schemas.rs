@@ -145,11 +145,12 @@ fn scalar(element: Element, nullable: bool) -> Value {
 fn predict_answer(signature: &Signature) -> Value {
     let text = json!({ "type": "string" });
     let what = match &signature.classifier {
-        Some(_) => {
+        Some(classifier) => {
             let label = json!({ "type": ["string", "integer"] });
+            let values = if classifier.has_scores { "scores" } else { "probabilities" };
             let probabilities =
                 json!({ "type": "object", "additionalProperties": { "type": ["number", "null"] } });
-            let prediction = object(&[("label", label), ("probabilities", probabilities)]);
+            let prediction = object(&[("label", label), (values, probabilities)]);
             ("predictions", json!({ "type": "array", "items": prediction }))
         }
         None => ("outputs", json!({ "type": "object" })),
