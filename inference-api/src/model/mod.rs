@@ -130,8 +130,8 @@ impl Model {
         Ok(Self { signature: Arc::new(signature), loaded })
     }
 
-    /// Names the classifier's values scores. Has no effect once the signature is shared, that is, once
-    /// another session was opened.
+    /// Names the classifier's values scores. Has no effect once the signature is shared, that is,
+    /// once another session was opened.
     pub fn mark_scores(&mut self) {
         let signature = Arc::get_mut(&mut self.signature);
         if let Some(classifier) = signature.and_then(|signature| signature.classifier.as_mut()) {
