@@ -9,6 +9,7 @@ use sizing::trial::LadderError;
 
 /// Error of a command.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A flag or file is invalid.
     #[error("{0}")]
@@ -98,8 +99,8 @@ impl From<ScenarioError> for Error {
 impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
         match error {
-            HostError::Syntax { .. } | HostError::Tls { .. } => Self::Usage(error.to_string()),
             HostError::Resolve { .. } => Self::Unreachable(error.to_string()),
+            _ => Self::Usage(error.to_string()),
         }
     }
 }

@@ -16,6 +16,7 @@ pub enum Blame {
 
 /// Errors of an orchestrator.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Missing or unreachable Engine.
     #[error("no Docker Engine answers at {at}: {cause}\n  help: {}", connect_help(.cause))]

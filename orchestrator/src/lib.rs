@@ -9,6 +9,21 @@
 //!
 //! Every created object names its [`Owner`]: run, boot, and the owner's process id and start time.
 //! [`Orchestrator::clean`] can therefore remove what a killed run left and spare live runs.
+//!
+//! ```no_run
+//! use orchestrator::{Choice, Cpus, Limits, Owner, Pull, select};
+//!
+//! # async fn example(deployment: orchestrator::Deployment) -> orchestrator::Result<()> {
+//! let orchestrator = select(Choice::Docker, true, Owner::current("run-1")?).await?;
+//! orchestrator.fetch("inference-api", Pull::Missing).await?;
+//! let mut service = orchestrator.deploy(&deployment).await?;
+//! let limits = Limits { cpus: Cpus::from_millis(200), memory_bytes: 64 << 20 };
+//! orchestrator.set_limits(&mut service, limits).await?;
+//! println!("{:?}", orchestrator.usage(&service).await?);
+//! orchestrator.tear_down(service).await?;
+//! orchestrator.close().await
+//! # }
+//! ```
 
 mod backend;
 pub mod cgroup;

@@ -17,6 +17,7 @@ use crate::{model::RunError, predict::Fault, repository::Unknown};
 
 /// Reasons for a response other than 200.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ApiError {
     /// Body larger than the limit.
     TooLarge {

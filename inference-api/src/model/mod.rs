@@ -20,6 +20,7 @@ pub use tensor::{Buffer, Element, Key, Tensor, Value};
 
 /// Reasons why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// Runtime library that does not load.
     #[error(
@@ -82,6 +83,7 @@ impl LoadError {
 
 /// Reasons why a model did not answer an input of the right shape and types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// Error of the runtime.
     #[error("{0}")]

@@ -18,6 +18,7 @@ use crate::model::SidecarFeature;
 
 /// Reasons why a registry's model is unavailable.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum RegistryError {
     /// Missing address of the registry.
     #[error(

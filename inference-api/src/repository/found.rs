@@ -25,6 +25,7 @@ pub enum VersionPolicy {
 
 /// Reasons why a source has no usable models.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// Unreadable path.
     #[error("cannot read {path}: {source}")]

@@ -41,6 +41,7 @@ use crate::model::{LoadError, Model, Runtime};
 
 /// Reasons why a model is not served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RepositoryError {
     /// Unreadable source.
     #[error(transparent)]

@@ -44,6 +44,7 @@ const PINS: [Pin; 2] = [
 
 /// Reasons why the library could not be installed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InstallError {
     /// Processor architecture without a pinned wheel.
     #[error(

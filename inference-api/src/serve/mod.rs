@@ -42,6 +42,7 @@ use crate::{
 
 /// Reasons why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServeError {
     /// Missing ONNX Runtime library.
     #[error(transparent)]

@@ -61,21 +61,31 @@ impl Misbehaving {
         let signing_key = rcgen::KeyPair::generate().unwrap();
         let cert = params.self_signed(&signing_key).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        (Self::start_with(manners, version, cert.der().clone(), key), cert.pem())
+    }
+
+    /// One that speaks TLS with this certificate, whatever it is.
+    pub fn start_with(
+        manners: Manners,
+        version: &'static rustls::SupportedProtocolVersion,
+        certificate: rustls::pki_types::CertificateDer<'static>,
+        key: rustls::pki_types::PrivateKeyDer<'static>,
+    ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(vec![certificate], key);
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
         let config = Arc::new(config);
-        let secured = move |socket| {
+        Self::listen(manners, move |socket| {
             rustls::StreamOwned::new(
                 rustls::ServerConnection::new(Arc::clone(&config)).unwrap(),
                 socket,
             )
-        };
-        (Self::listen(manners, secured), cert.pem())
+        })
     }
 
     /// One at an address that was somebody else's a moment ago.

@@ -2,10 +2,13 @@
 
 use std::{path::Path, process::Output, time::Duration};
 
-use rustls::version::{TLS12, TLS13};
+use rustls::{
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    version::{TLS12, TLS13},
+};
 use serde_json::Value;
 
-use crate::server::{Manners, Misbehaving, loadgen};
+use crate::server::{Manners, Misbehaving, loadgen, root};
 
 fn run(server: &Misbehaving, words: &[&str], json: &Path) -> Output {
     let host = format!("https://localhost:{}", server.addr.port());
@@ -96,4 +99,24 @@ fn a_certificate_that_nobody_vouches_for_is_said_before_the_run() {
     });
     let output = run(&plain, &["--insecure", "--body", "{}"], &dir.path().join("run.json"));
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_certificate_of_version_1_passes_where_none_is_verified() {
+    let fixture = |name: &str| root().join("loadgen/tests/fixtures").join(name);
+    let certificate = CertificateDer::from_pem_file(fixture("v1.pem")).unwrap();
+    for version in [&TLS12, &TLS13] {
+        let key = PrivateKeyDer::from_pem_file(fixture("v1.key")).unwrap();
+        let server = Misbehaving::start_with(Manners::default(), version, certificate.clone(), key);
+        let dir = tempfile::tempdir().unwrap();
+        let json = dir.path().join("run.json");
+        let output = run(&server, &["--insecure", "--body", "{}"], &json);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{version:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(summary(&json)["failures"], 0, "{version:?}");
+    }
 }

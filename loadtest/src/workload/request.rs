@@ -23,6 +23,7 @@ pub struct Host {
 
 /// Error for a host that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HostError {
     /// The text is not the URL of a host.
     #[error("host {given:?}: {reason}; write http://127.0.0.1:8000")]
