@@ -1,8 +1,8 @@
 //! The commands of the README and the book, read from their pages and executed.
 //!
 //! Blocks marked `sh` run in the order of their page, in one shell, at a smaller scale: fewer
-//! users, shorter runs. Sweeps may end without an answer in that time. `cargo` is not run inside a
-//! test run: of `cargo xtask`, only the subcommand is checked.
+//! users, shorter runs, and one trial of each sweep, which may then end without an answer. `cargo`
+//! is not run inside a test run: of `cargo xtask`, only the subcommand is checked.
 
 use std::{
     fs,
@@ -36,8 +36,8 @@ const SCALE: [(&str, &str); 8] = [
     ("--users 10000", "--users 200"),
     ("--users 1000", "--users 100"),
     ("--run-time 60s", "--run-time 2s"),
-    ("--run-time 10s", "--run-time 2s"),
-    ("--step-duration 5s", "--step-duration 1s"),
+    ("--run-time 10s", "--run-time 4s"),
+    ("--step-duration 5s", "--step-duration 2s"),
 ];
 
 #[test]
@@ -82,8 +82,7 @@ pub fn execute(page: &str, is_wanted: impl Fn(&str) -> bool) {
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(dir.path())
-        .envs([("PATH", path.as_str()), ("LOADGEN_MAX_DURATION", "20s")])
-        .env("LOADGEN_MAX_STEAL", "50")
+        .envs([("PATH", path.as_str()), ("LOADGEN_MAX_TRIALS", "1")])
         .output()
         .expect("bash");
     assert!(
@@ -111,6 +110,12 @@ fn prepare(dir: &Path) {
     fs::create_dir(&shims).unwrap();
     let loadgen = beside("loadgen").display().to_string();
     let xtask = beside("xtask").display().to_string();
+    let path = std::env::var_os("PATH").unwrap();
+    let docker = std::env::split_paths(&path)
+        .map(|dir| dir.join("docker"))
+        .find(|docker| docker.exists())
+        .unwrap_or_else(|| "docker".into());
+    let docker = docker.display();
     for (name, text) in [
         // 1 and 3: no answer in the time of a test. 0 and these are what a sweep may end with.
         (
@@ -124,10 +129,10 @@ fn prepare(dir: &Path) {
         // The images are there: `cargo xtask test` builds them.
         (
             "docker",
-            "real=$(PATH=${PATH#*:} command -v docker)\nif [ \"$1\" = build ] && [ \"${@: -1}\" = \
-                . ]; then exec \"$real\" image inspect inference-api >/dev/null; fi\nexec \
-                \"$real\" \"$@\""
-                .to_owned(),
+            format!(
+                "if [ \"$1\" = build ] && [ \"${{@: -1}}\" = . ]; then exec {docker} image inspect \
+                 inference-api >/dev/null; fi\nexec {docker} \"$@\""
+            ),
         ),
     ] {
         let path = shims.join(name);

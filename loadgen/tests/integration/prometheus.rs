@@ -10,13 +10,13 @@ use std::{
 use load_engine::null_server::{Behaviour, NullServer};
 use serde_json::Value;
 
-use crate::server::loadgen;
+use crate::server::{http_client, loadgen};
 
 /// A scrape: each series' name with its labels, and its value.
 type Series = BTreeMap<String, f64>;
 
 fn scrape(url: &str) -> Series {
-    let text = reqwest::blocking::get(url).unwrap().error_for_status().unwrap().text().unwrap();
+    let text = http_client().get(url).send().unwrap().error_for_status().unwrap().text().unwrap();
     assert!(text.ends_with("# EOF\n"), "{text}");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -94,7 +94,7 @@ fn what_is_scraped_during_a_run_is_what_the_json_says_after_it() {
     };
     let scraped = scrape_until(&url, |series| ended(series) >= 40.0);
     assert_eq!(run.wait().unwrap().code(), Some(0));
-    assert!(reqwest::blocking::get(&url).is_err(), "it ends with the run");
+    assert!(http_client().get(&url).send().is_err(), "it ends with the run");
 
     let result: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let mut all = 0.0;

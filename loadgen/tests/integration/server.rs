@@ -235,6 +235,13 @@ impl Drop for Api {
     }
 }
 
+/// A client for pages and figures. The workspace builds reqwest without a provider of cryptography
+/// of its own.
+pub fn http_client() -> reqwest::blocking::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::blocking::Client::builder().no_proxy().build().unwrap()
+}
+
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }

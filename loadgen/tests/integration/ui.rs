@@ -42,11 +42,7 @@ impl Ui {
             .unwrap()
             .trim_end_matches('/')
             .to_owned();
-        Self {
-            child,
-            url,
-            client: reqwest::blocking::Client::builder().no_proxy().build().unwrap(),
-        }
+        Self { child, url, client: crate::server::http_client() }
     }
 
     fn get(&self, path: &str) -> reqwest::blocking::Response {

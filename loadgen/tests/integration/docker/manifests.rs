@@ -70,7 +70,7 @@ fn answers_with(id: &str, limits: &str, request: &Request) {
     let bound = docker(&["port", id]);
     let addr =
         bound.lines().find_map(|line| line.rsplit_once("-> ")).map(|(_, addr)| addr).unwrap();
-    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let client = crate::server::http_client();
     let ask = || {
         let asked = client
             .post(format!("http://{addr}{}", request.path))

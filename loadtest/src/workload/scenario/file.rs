@@ -93,8 +93,7 @@ impl Scenario {
         let error = |place, reason| ScenarioError { path: path.to_owned(), place, reason };
         if path.extension().is_some_and(|extension| extension == "py") {
             let why = "this is a Python file, as Locust has them; loadgen's scenarios are TOML: \
-                [[task]] with name, weight, method, path, body, as the README's section on \
-                scenarios shows";
+                [[task]] with name, weight, method, path, body (docs/reference/scenario.md)";
             return Err(error(String::new(), why.to_owned()));
         }
         let text =
