@@ -1,13 +1,13 @@
 //! Checks that a commit must pass.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{Done, Failed, cargo, docs, python, read, root, run, say, target};
 
 /// Longest line of Rust code and comments, in characters.
 const LONGEST_LINE: usize = 100;
-/// Linters of workflows, from PyPI.
-const LINTERS: &str = "check-jsonschema==0.38.0\nzizmor==1.32.0\n";
+/// Linters from PyPI: of workflows, and of spelling.
+const LINTERS: &str = "check-jsonschema==0.38.0\nzizmor==1.32.0\ntypos==1.52.0\n";
 
 /// Formatting, lints, documentation, dependencies, spelling, links and workflows.
 pub fn run_all() -> Done {
@@ -27,8 +27,10 @@ pub fn run_all() -> Done {
         "cargo-deny",
         &["--log-level", "error", "check", "bans", "licenses", "sources"],
     )?;
-    tool("typos", "typos-cli", &[])?;
-    workflows()
+    say("spelling and workflows");
+    let linters = python::environment("linters", LINTERS)?;
+    run(Command::new(linters.join("bin/typos")).current_dir(root()))?;
+    workflows(&linters)
 }
 
 /// Runs a tool that cargo installs.
@@ -62,9 +64,7 @@ fn line_lengths() -> Done {
     Err(Failed::Say(format!("lines over {LONGEST_LINE} characters:\n  {}", long.join("\n  "))))
 }
 
-fn workflows() -> Done {
-    say("workflows");
-    let linters = python::environment("linters", LINTERS)?;
+fn workflows(linters: &Path) -> Done {
     let folder = root().join(".github/workflows");
     let entries = std::fs::read_dir(&folder)
         .map_err(|e| Failed::Say(format!("{}: {e}", folder.display())))?;
