@@ -1,4 +1,4 @@
-//! What wins, and what is wrong.
+//! Precedence of flags, variables and files, and errors of files.
 
 use std::ffi::OsString;
 

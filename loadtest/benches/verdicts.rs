@@ -1,4 +1,4 @@
-//! How often is the verdict wrong? On simulated services whose truth is known, with latencies
+//! Error rates of verdicts, on simulated services whose truth is known, with latencies
 //! correlated as throttling does it.
 //!
 //!     cargo bench -p loadtest --bench verdicts [-- SERVICES]

@@ -1,5 +1,4 @@
-//! How long does a sweep take, how good is its answer, and how honest are its probabilities, on
-//! simulated services with physics?
+//! Duration, answers and stated probabilities of sweeps on simulated services with physics.
 //!
 //!     cargo bench -p sizing --bench search [-- SWEEPS [REPLICAS]]
 //!
@@ -63,7 +62,7 @@ const HEADER: &str = "| kind | no answer | mean p at the answer | p >= 0.90 | at
 
 /// A sweep that was played.
 struct Played {
-    /// Of the first replica count: true p at the answer, and rungs above the cheapest with p >=
+    /// True p at the answer of the first replica count, and its rungs above the cheapest with p >=
     /// 0.95.
     answer: Option<(f64, i64)>,
     /// Stated and true probabilities of the rungs near the answer.

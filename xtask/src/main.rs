@@ -122,14 +122,15 @@ fn read(path: &Path) -> Result<String, Failed> {
 }
 
 fn test() -> Done {
+    let runner = cargo(["nextest", "--version"]).output();
+    if !runner.is_ok_and(|output| output.status.success()) {
+        let help = "cargo install --locked cargo-nextest";
+        return Err(Failed::Say(format!("the test runner is missing\n  help: {help}")));
+    }
     clients()?;
     say("building the workspace and its tests");
     let nextest = || cargo(["nextest", "run", "--workspace"]);
-    run(nextest().arg("--no-run")).map_err(|_| {
-        Failed::Say(
-            "cannot build the tests\n  help: cargo install --locked cargo-nextest".to_owned(),
-        )
-    })?;
+    run(nextest().arg("--no-run"))?;
     // The tests start both servers and this program.
     run(cargo(["build", "--workspace"]))?;
     say("looking for ONNX Runtime");

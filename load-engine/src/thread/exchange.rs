@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use loadtest::{measure::FailureKind, workload::Sender};
+use loadtest::measure::FailureKind;
 use mio::{Token, event::Event};
 
 use super::{Thread, stream::Stream, user::State};
@@ -41,13 +41,7 @@ impl Thread {
         let targets = &self.work.targets;
         if targets.fixed(user.connection.target, user.request.task).is_none() {
             let to = targets.authority(user.connection.target);
-            let iteration = user.session.iteration.wrapping_sub(1);
-            let sender = Sender {
-                user: user.number,
-                iteration,
-                token: &user.session.token,
-                random: user.request.random,
-            };
+            let sender = user.session.sender(user.number, user.request.random);
             targets.scenario.render(
                 user.request.task,
                 to,
@@ -287,13 +281,7 @@ impl Thread {
         if !is_good && !scenario.tasks()[usize::from(user.request.task)].names_statuses() {
             return Some(FailureKind::Status(status));
         }
-        let iteration = user.session.iteration.wrapping_sub(1);
-        let sender = Sender {
-            user: user.number,
-            iteration,
-            token: &user.session.token,
-            random: user.request.random,
-        };
+        let sender = user.session.sender(user.number, user.request.random);
         if let Some(failed) = scenario.failed_check(
             user.request.task,
             status,

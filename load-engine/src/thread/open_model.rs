@@ -55,17 +55,7 @@ impl Thread {
                 (user.request.task, user.request.slot, user.request.was_held) = (task, slot, true);
                 return Some(due);
             }
-            let failure = Some(FailureKind::Dropped);
-            self.recorder.finished(&Finished {
-                task,
-                target: None,
-                slot,
-                due,
-                sent: now,
-                end: now,
-                bytes: 0,
-                failure,
-            });
+            self.count_dropped(Held { due, task, slot }, now, now);
         }
         self.free[target].push(index as u32);
         None
@@ -91,16 +81,20 @@ impl Thread {
     pub(super) fn drop_request(&mut self, due: Duration, now: Duration) {
         let task = self.work.targets.scenario.draw(&mut self.rng);
         let slot = self.recorder.begun(task, due);
-        let failure = Some(FailureKind::Dropped);
+        self.count_dropped(Held { due, task, slot }, due, now);
+    }
+
+    /// Counts a request that began to count and was dropped at `end`.
+    fn count_dropped(&mut self, Held { due, task, slot }: Held, sent: Duration, end: Duration) {
         self.recorder.finished(&Finished {
             task,
             target: None,
             slot,
             due,
-            sent: due,
-            end: now,
+            sent,
+            end,
             bytes: 0,
-            failure,
+            failure: Some(FailureKind::Dropped),
         });
     }
 }

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use loadtest::{measure::Slot, workload::think_times};
+use loadtest::{
+    measure::Slot,
+    workload::{Sender, think_times},
+};
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
@@ -162,6 +165,13 @@ impl User {
         if outgoing.is_empty() {
             *outgoing = own;
         }
+    }
+}
+
+impl Session {
+    /// Returns what the template of the current request sees of its user, number `user`.
+    pub fn sender(&self, user: u32, random: u64) -> Sender<'_> {
+        Sender { user, iteration: self.iteration.wrapping_sub(1), token: &self.token, random }
     }
 }
 

@@ -94,8 +94,8 @@ fn a_missed_objective_is_exit_code_1() {
     );
 }
 
-/// Of exponential service times with a mean of 10 ms, 5% take over 29.96 ms: whether that is less
-/// than 5% over 30 ms takes hours.
+/// A verdict too close to call: 5% of exponential service times with a mean of 10 ms take over
+/// 29.96 ms, and the objective is 30 ms.
 #[test]
 fn what_is_undecided_is_held_for_longer() {
     let delay = Some("expovariate(100)".parse().unwrap());

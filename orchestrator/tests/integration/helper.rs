@@ -1,5 +1,4 @@
-//! What this binary does when a test starts it again: a tiny server, or an owner that will be
-//! killed.
+//! Roles of this binary when a test starts it again: a tiny server, or an owner that is killed.
 //!
 //! Both are tests by name, so that the harness reaches them (`--exact helper::serve`), and return
 //! at once otherwise.

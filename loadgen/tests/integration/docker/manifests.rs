@@ -1,5 +1,4 @@
-//! What a sweep wrote to be applied, applied: as it is, but for the port, which is any that is
-//! free.
+//! The manifests of a sweep, applied as they are but for the published port.
 
 use std::{path::Path, process::Command, time::Duration};
 

@@ -171,8 +171,8 @@ async fn an_abandoned_attachment_is_put_back() {
     }
 }
 
-/// What an Engine cannot take back exactly is not changed: copies run in the place of the
-/// container, which is started again as it was.
+/// A container that could not be restored exactly is not changed: copies run in its place, and it
+/// is started again as it was.
 #[tokio::test]
 async fn a_container_without_limits_is_left_as_it_was() {
     let (project, run) = (Project::with(&["--restart", "unless-stopped"]).await, run_id());
