@@ -46,11 +46,19 @@ fn small(out: &Path) -> std::process::Command {
 
 /// Processes whose command line has this word.
 fn running(word: &str) -> usize {
+    processes(word).len()
+}
+
+/// Ids and command lines of the processes that name `word`.
+fn processes(word: &str) -> Vec<(u32, String)> {
     let dirs = std::fs::read_dir("/proc").unwrap().flatten();
-    dirs.filter(|d| d.file_name().to_string_lossy().chars().all(|c| c.is_ascii_digit()))
-        .filter_map(|d| std::fs::read(d.path().join("cmdline")).ok())
-        .filter(|line| String::from_utf8_lossy(line).contains(word))
-        .count()
+    dirs.filter_map(|dir| {
+        let id = dir.file_name().to_string_lossy().parse().ok()?;
+        let line = std::fs::read(dir.path().join("cmdline")).ok()?;
+        Some((id, String::from_utf8_lossy(&line).into_owned()))
+    })
+    .filter(|(_, line)| line.contains(word))
+    .collect()
 }
 
 /// Waits for a journal's line: by then a trial has been made.
@@ -289,9 +297,13 @@ fn clean_removes_what_a_killed_sweep_left() {
         .spawn()
         .unwrap();
     wait_for_trial(&mut child, &out);
-    // Between trials nothing runs; wait until something does, beside the sweep.
+    // The first trial's replica may be ending: wait for one that starts now and serves a trial.
+    let before = processes("killed-sweep.onnx");
     let began = Instant::now();
-    while running("killed-sweep.onnx") < 2 {
+    let starts = |(id, line): &(u32, String)| {
+        !line.contains("sweep\0") && before.iter().all(|(earlier, _)| earlier != id)
+    };
+    while !processes("killed-sweep.onnx").iter().any(starts) {
         assert!(
             child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60),
             "nothing runs"
