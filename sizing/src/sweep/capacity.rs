@@ -105,9 +105,9 @@ impl<'a> Capacity<'a> {
             );
             planned(self.settings, first, reason)
         } else {
-            let seconds = |rung: usize, purpose| {
+            let seconds = |rung: usize| {
                 Timing::new(self.settings.wait_time)
-                    .length(self.settings, purpose, self.users[rung])
+                    .length(self.settings, Purpose::Fresh, self.users[rung])
                     .as_secs_f64()
             };
             let (rung, purpose) =

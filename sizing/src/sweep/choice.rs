@@ -1,12 +1,12 @@
 //! Choice of the trial that is worth most per second.
 //!
-//! The worth of a trial is the information that it is expected to give on which rung is the answer.
-//! A fixed amount is added for the case that this rung is the answer, which needs the trial anyway.
-//! So trials near the edge come first while little is known, and the ramp comes once hardly
-//! anything is expected to change the answer.
+//! The worth of a fresh trial is the information that it is expected to give on which rung is the
+//! answer. A fixed amount is added for the case that this rung is the answer, which needs the trial
+//! anyway. So trials near the edge come first while little is known. Once the candidate has its
+//! fresh trials, its ramp follows: a cheaper rung that is not likely enough to hold is no answer,
+//! and looking further at it took longer than the ramp without better answers.
 
 use super::model::Posterior;
-use crate::trial::Purpose;
 
 /// Evidence that an answer needs beside its probability: fresh trials and ramps that passed.
 pub(super) const FRESH: usize = 2;
@@ -62,20 +62,23 @@ pub(super) fn candidate(rungs: &[Rung], confidence: f64) -> Option<usize> {
     rungs.iter().position(|rung| rung.is_candidate(confidence))
 }
 
-/// Chooses the next trial; `seconds` returns the length of a trial of a rung.
+/// Chooses the next trial; `seconds` returns the length of a fresh trial of a rung.
 pub(super) fn choose(
     posterior: &Posterior,
     rungs: &[Rung],
     confidence: f64,
-    seconds: impl Fn(usize, Purpose) -> f64,
+    seconds: impl Fn(usize) -> f64,
 ) -> Choice {
     if let Some(answer) =
         rungs.iter().position(|rung| rung.is_candidate(confidence) && rung.is_complete())
     {
         return Choice::Confirmed(answer);
     }
-    let rooms: Vec<f64> = rungs.iter().map(|rung| rung.room).collect();
     let candidate = candidate(rungs, confidence);
+    if let Some(ready) = candidate.filter(|&index| rungs[index].needs_fresh == 0) {
+        return Choice::Ramp(ready);
+    }
+    let rooms: Vec<f64> = rungs.iter().map(|rung| rung.room).collect();
     let mut options = Vec::new();
     for (index, (rung, worth)) in rungs.iter().zip(posterior.worth(&rooms, confidence)).enumerate()
     {
@@ -83,11 +86,9 @@ pub(super) fn choose(
         if rung.is_out || candidate.is_some_and(|candidate| index > candidate) {
             continue;
         }
-        let value = worth.information + NEED * worth.is_answer;
-        if candidate == Some(index) && rung.needs_fresh == 0 {
-            options.push((value / seconds(index, Purpose::Ramp), Choice::Ramp(index)));
-        } else if candidate == Some(index) || worth.information >= LEAST_INFORMATION {
-            options.push((value / seconds(index, Purpose::Fresh), Choice::Fresh(index)));
+        if candidate == Some(index) || worth.information >= LEAST_INFORMATION {
+            let value = worth.information + NEED * worth.is_answer;
+            options.push((value / seconds(index), Choice::Fresh(index)));
         }
     }
     let best = options.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));

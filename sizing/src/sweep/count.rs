@@ -95,9 +95,7 @@ impl<'a> Count<'a> {
             return Some(probe);
         }
         let rungs = self.rungs();
-        match choose(&self.posterior, &rungs, self.settings.confidence, |rung, purpose| {
-            self.seconds(rung, purpose)
-        }) {
+        match choose(&self.posterior, &rungs, self.settings.confidence, |rung| self.seconds(rung)) {
             Choice::Confirmed(rung) => match self.confirmed(rung) {
                 Finding::Minimum(minimum) => self.after(minimum),
                 _ => None,
@@ -293,10 +291,10 @@ impl<'a> Count<'a> {
         (!self.passed_at(point) && is_open(spec)).then(|| planned(self.settings, spec, reason))
     }
 
-    fn seconds(&self, rung: usize, purpose: Purpose) -> f64 {
+    fn seconds(&self, rung: usize) -> f64 {
         let length = Timing::new(self.settings.wait_time).length(
             self.settings,
-            purpose,
+            Purpose::Fresh,
             self.settings.max_users,
         );
         // A failing trial ends early.
