@@ -15,7 +15,7 @@ use crate::{LoadEvent, os::Steal};
 pub struct Merge<'a> {
     parts: u32,
     observe: &'a dyn Fn(LoadEvent),
-    times: &'a [StepTimes],
+    times: Vec<StepTimes>,
     steal: Steal,
     generator: BTreeMap<u64, GeneratorSecond>,
     seconds: BTreeMap<u64, (u32, Second)>,
@@ -28,7 +28,7 @@ impl<'a> Merge<'a> {
     pub fn new(
         parts: u32,
         observe: &'a dyn Fn(LoadEvent),
-        times: &'a [StepTimes],
+        times: Vec<StepTimes>,
         steal: Steal,
     ) -> Self {
         Self {
@@ -42,6 +42,11 @@ impl<'a> Merge<'a> {
             addresses: ByAddress::new(),
             words: Words::new(),
         }
+    }
+
+    /// Replaces the step times after an amendment of the plan.
+    pub fn amend(&mut self, times: Vec<StepTimes>) {
+        self.times = times;
     }
 
     /// Adds a thread's second; the last thread's part completes it.

@@ -1,7 +1,7 @@
 //! A run: one load thread for each part of a segment, and their merged reports.
 
 use std::{
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,7 @@ pub fn run(
     limits::check(segment, targets, size_of::<User>())?;
     let parts = u32::try_from(segment.cores.len().max(1)).unwrap_or(1);
     let start = Instant::now();
+    let mut version = control.begin(start, segment, targets);
     let (reports, inbox) = mpsc::channel();
     let mut threads = Vec::new();
     for part in 0..parts {
@@ -43,6 +44,7 @@ pub fn run(
             limits: limits.to_vec(),
             start,
             control: control.clone(),
+            plan_version: version,
             reports: reports.clone(),
         };
         let stop_all = control.clone();
@@ -53,17 +55,22 @@ pub fn run(
     }
     drop(reports);
 
-    let times = segment.plan.times();
-    let mut merge = Merge::new(parts, observe, &times, Steal::new(&segment.cores));
+    let mut plan = Arc::clone(&segment.plan);
+    let mut times = plan.times();
+    let mut merge = Merge::new(parts, observe, times.clone(), Steal::new(&segment.cores));
     let mut announced = 0;
     for report in inbox {
+        if let Some(amended) = control.newer_than(&mut version) {
+            (times, plan) = (amended.times(), amended);
+            merge.amend(times.clone());
+        }
         match report {
             Report::Second(second) => {
                 let now = Duration::from_secs(second.index);
                 while announced < times.len() && times[announced].start < now {
                     observe(LoadEvent::StepStarted {
                         index: announced,
-                        users: segment.plan.steps[announced].users(),
+                        users: plan.steps[announced].users(),
                     });
                     announced += 1;
                 }

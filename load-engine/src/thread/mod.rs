@@ -1,5 +1,6 @@
 //! One load thread: its event loop, and the due times of its requests.
 
+mod amend;
 mod cookies;
 mod cycle;
 mod exchange;
@@ -51,6 +52,8 @@ pub struct Work {
     pub limits: Vec<Duration>,
     pub start: Instant,
     pub control: Control,
+    /// Version of the segment's plan.
+    pub plan_version: u64,
     pub reports: mpsc::Sender<Report>,
 }
 
@@ -77,7 +80,7 @@ struct Thread {
     pub(super) times: Vec<StepTimes>,
     /// Time from which no request begins.
     pub(super) end: Duration,
-    stopped: bool,
+    pub(super) stopped: bool,
     pub(super) poll: Poll,
     timer_fd: TimerFd,
     pub(super) users: Vec<User>,
@@ -85,7 +88,7 @@ struct Thread {
     pub(super) present: u32,
     pub(super) most_present: u32,
     in_flight: u32,
-    timers: Timers,
+    pub(super) timers: Timers,
     /// Due and counted requests of users whose last one failed, delayed to the next turn so that
     /// they do not fail repeatedly in one.
     again: Vec<(u32, Duration)>,
@@ -103,6 +106,7 @@ struct Thread {
     pub(super) active: Vec<usize>,
     pub(super) last_target: usize,
     pub(super) pool_version: u64,
+    pub(super) plan_version: u64,
     /// True if the kernel stamps the arrival of answers. Without a rate to keep only the throughput
     /// counts, so stamps are off.
     pub(super) is_stamped: bool,
@@ -161,6 +165,7 @@ impl Thread {
             pool_version: 0,
             is_stamped: plan.planned_per_second(0).is_some(),
             rng: Pcg32::seed_from_u64(plan.seed ^ u64::from(work.segment.index)),
+            plan_version: work.plan_version,
             work,
             stopped: false,
             present: 0,
@@ -190,6 +195,7 @@ impl Thread {
                 self.end = now;
             }
             self.follow_pool();
+            self.follow_plan();
             self.begin_again();
             let has_begun = self.begin_due();
             let now = self.now();

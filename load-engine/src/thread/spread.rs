@@ -32,7 +32,7 @@ impl Thread {
     }
 
     /// Assigns an address to each user of the closed model.
-    fn spread_users(&mut self) {
+    pub(super) fn spread_users(&mut self) {
         let active = std::mem::take(&mut self.active);
         let mut spread = Spread { active: &active, counts: vec![0; active.len()] };
         for index in 0..self.users.len() {

@@ -58,14 +58,9 @@ impl Recorder {
     /// Creates a recorder for these step times, a number of tasks, and the objective's latency
     /// limits (at most [`Window::MAX_LIMITS`]).
     pub fn new(times: Vec<StepTimes>, tasks: usize, limits: &[Duration]) -> Self {
-        let window = |t: &StepTimes| {
-            let length = t.end - t.measured_from;
-            let slices = length.as_nanos().div_ceil(SLICE.as_nanos()) as usize;
-            Window { length, slices: vec![Slice::default(); slices], ..Window::default() }
-        };
         let tasks = tasks.max(1);
         Self {
-            steps: times.iter().map(|t| vec![window(t); tasks]).collect(),
+            steps: times.iter().map(|t| vec![empty_window(t); tasks]).collect(),
             open: vec![0; times.len()],
             rest: vec![Window::default(); tasks],
             second: ThreadSecond::new(tasks),
@@ -74,6 +69,24 @@ impl Recorder {
             current: 0,
             times,
         }
+    }
+
+    /// Replaces the step times by those of an amended plan. Steps that are over stay as they were;
+    /// the current one may end earlier, and others follow it.
+    pub fn amend(&mut self, times: Vec<StepTimes>) {
+        let tasks = self.rest.len();
+        for (windows, times) in self.steps.iter_mut().zip(&times) {
+            let window = empty_window(times);
+            for mine in windows {
+                mine.length = window.length;
+                mine.slices.resize(window.slices.len(), Slice::default());
+            }
+        }
+        let known = self.steps.len().min(times.len());
+        self.steps.truncate(known);
+        self.steps.extend(times[known..].iter().map(|t| vec![empty_window(t); tasks]));
+        self.open.resize(times.len(), 0);
+        self.times = times;
     }
 
     /// Extends the list of target addresses; `addresses` begins with those of the last call.
@@ -227,6 +240,12 @@ impl Recorder {
         let is_measured = self.times.get(self.current).is_some_and(|t| t.measured_from <= due);
         Slot { step: u32::try_from(self.current).unwrap_or(u32::MAX), is_measured }
     }
+}
+
+fn empty_window(times: &StepTimes) -> Window {
+    let length = times.end - times.measured_from;
+    let slices = length.as_nanos().div_ceil(SLICE.as_nanos()) as usize;
+    Window { length, slices: vec![Slice::default(); slices], ..Window::default() }
 }
 
 #[cfg(test)]

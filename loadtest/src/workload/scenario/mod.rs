@@ -170,6 +170,14 @@ impl Scenario {
         &self.tasks
     }
 
+    /// Returns the tasks that users repeat, each with its share of the requests.
+    pub fn ratios(&self) -> Vec<(&Task, f64)> {
+        let all = self.weights.last().copied().unwrap_or(1).max(1);
+        let before = std::iter::once(0).chain(self.weights.iter().copied());
+        let shares = self.weights.iter().zip(before).map(|(upto, before)| upto - before);
+        self.tasks.iter().zip(shares.map(|share| f64::from(share) / f64::from(all))).collect()
+    }
+
     /// Returns the index of the login among the tasks, if there is one.
     pub fn login(&self) -> Option<u16> {
         self.login.as_ref().map(|_| self.tasks.len() as u16 - 1)
