@@ -9,6 +9,7 @@
 pub mod cli;
 mod error;
 pub mod event;
+pub mod load_test;
 pub mod output;
 pub mod runner;
 pub mod ui;

@@ -8,10 +8,10 @@ use loadtest::{
     workload::{Field, Header, Payload, Request, Targets},
 };
 
-use crate::Error;
+use crate::{Error, ui::Form};
 
 /// Options for the requests.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct PayloadOptions {
     /// Path of the request.
     #[arg(long, default_value = "/predict")]
@@ -78,6 +78,54 @@ impl PayloadOptions {
             payloads: self.payloads(model)?,
             ..Request::get(&self.path)
         })
+    }
+
+    /// Returns the options with the fields of a page's form, where it has any.
+    ///
+    /// # Errors
+    /// Returns an error for an invalid field, and for a body that names a file: people who may use
+    /// the page may not read this machine's files.
+    pub(super) fn with_form(&self, form: &Form) -> Result<Self, Error> {
+        let mut options = self.clone();
+        let text = |field: &str| Some(field.trim().to_owned()).filter(|text| !text.is_empty());
+        if let Some(path) = text(&form.path) {
+            options.path = path;
+        }
+        if let Some(method) = text(&form.method) {
+            options.method = parse_method(&method).map_err(Error::Usage)?;
+        }
+        if let Some(body) = text(&form.body) {
+            if body.starts_with('@') {
+                return Err(Error::Usage(
+                    "the body of this page is text\n  help: start loadgen ui with --body @FILE"
+                        .to_owned(),
+                ));
+            }
+            (options.body, options.form) = (vec![body], Vec::new());
+            options.content_type = text(&form.content_type)
+                .map(|t| parse_content_type(&t))
+                .transpose()
+                .map_err(|why| Error::Usage(format!("content type: {why}")))?;
+        }
+        for line in form.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let header = line.parse::<Header>();
+            options
+                .header
+                .push(header.map_err(|why| Error::Usage(format!("header {line:?}: {why}")))?);
+        }
+        Ok(options)
+    }
+
+    /// Returns the fields of a page's form.
+    pub(super) fn form(&self) -> Form {
+        let text = |body: &&String| !body.starts_with('@');
+        Form {
+            path: self.path.clone(),
+            method: self.method.clone(),
+            body: self.body.first().filter(text).cloned().unwrap_or_default(),
+            content_type: self.content_type.clone().unwrap_or_default(),
+            ..Form::default()
+        }
     }
 
     /// Returns the request timeout.

@@ -15,8 +15,8 @@ pub use compare::{RunFile, compare};
 pub use journal::{Context, JOURNAL_VERSION, Journal, digest, hexadecimal};
 pub use manifests::{Source, inside, model_mounts};
 pub use prometheus::Prometheus;
-use run::failure_text;
-pub use run::{FileOptions, RunReport};
+pub(crate) use run::failure_text;
+pub use run::{FileOptions, RunFormat, RunReport, Theme};
 pub use sweep::{
     Environment, EventLog, Price, PriceError, Prices, Report, kernel,
     terminal::watch as watch_sweep,

@@ -51,6 +51,11 @@ impl Guard {
     }
 }
 
+/// Policy of reports, which contain their styles, and texts of the servers that were loaded: no
+/// script runs, whatever they contain.
+pub(super) const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+    img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups";
+
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     request: Request,
@@ -61,9 +66,11 @@ pub(super) async fn check(
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let policy = headers.entry(header::CONTENT_SECURITY_POLICY);
+    policy.or_insert(HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Files with a version in their path say so themselves.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -1,93 +1,119 @@
-//! `loadgen ui`: a page with Locust's form and API.
+//! `loadgen ui`: a page with Locust's form and API, and a page for sweeps.
 //!
-//! The page is a view: it polls `stats`, which are filled from the run's events, and measures
-//! nothing itself. `guard` protects it, so that a foreign web page cannot drive a generator on this
+//! The pages are views: load tests and sweeps send events, which fill figures here, and nothing is
+//! measured. `guard` protects them, so that a foreign web page cannot drive a generator on this
 //! machine.
 
+mod assets;
 mod guard;
-mod run;
-mod stats;
+mod load;
+mod routes;
+mod sweep;
 
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{
-    Form, Json, Router,
-    extract::State,
-    http::header,
-    middleware,
-    response::{Html, IntoResponse, Response},
-    routing::{get, post},
+use async_trait::async_trait;
+use loadtest::workload::{Host, HostError};
+
+pub use self::{
+    load::Form,
+    sweep::{SweepForm, Workload},
 };
-use loadtest::workload::{Host, HostError, Request, Trust, WaitTime, parse_run_time};
-use run::{Runs, Swarm};
-use serde::Deserialize;
-use serde_json::json;
 
-pub use guard::Guard;
+use self::{guard::Guard, load::Tests, routes::router, sweep::Sweeps};
+use crate::{Error, load_test::LoadTest, runner::Source};
 
-use crate::{Error, runner::Source};
+/// Preparation of what a form asks for; the command line implements it, so that a form accepts what
+/// `loadgen run` accepts.
+#[async_trait]
+pub trait Prepare: Send + Sync {
+    /// Returns the load test of a form, its hosts reached and its request checked.
+    ///
+    /// # Errors
+    /// Returns an error for an invalid field, a host that may not be loaded, and a target that
+    /// refuses the request.
+    async fn load_test(&self, form: &Form) -> Result<LoadTest, Error>;
+
+    /// Returns the example of the model that a form's host serves.
+    ///
+    /// # Errors
+    /// Returns an error if the host may not be loaded, or has no example.
+    async fn example(&self, form: &Form) -> Result<String, Error>;
+
+    /// Returns the workloads that a sweep may size, and a message if some could not be listed.
+    async fn workloads(&self) -> (Vec<Workload>, Option<String>);
+
+    /// Checks flags of `loadgen sweep`.
+    ///
+    /// # Errors
+    /// Returns an error for an invalid flag.
+    fn check_sweep(&self, flags: &[String]) -> Result<(), Error>;
+}
 
 /// Settings of `loadgen ui`.
-#[derive(Debug, Clone)]
 pub struct UiSettings {
     /// Address of the page.
     pub bind: SocketAddr,
-    /// Initial content of the form, which may be loaded.
-    pub sources: Vec<Source>,
-    /// Further hosts that may be loaded.
-    pub allow_hosts: Vec<Host>,
-    /// Trust settings for `https://` hosts.
-    pub trust: Trust,
-    /// Think time of every user.
-    pub wait_time: WaitTime,
-    /// Request of the users; if it lacks a payload, the target provides an example.
-    pub request: Request,
-    /// Request timeout.
-    pub timeout: Duration,
-    /// Processors for the load threads.
-    pub pin: Vec<usize>,
+    /// Initial content of the form.
+    pub form: Form,
+    /// Scenario files that the form offers.
+    pub scenarios: Vec<PathBuf>,
     /// Names, besides loopback's, under which the page may be reached.
     pub allow_names: Vec<String>,
+    /// Preparation of what the form asks for.
+    pub prepare: Arc<dyn Prepare>,
+    /// Folder of the sweeps.
+    pub dir: PathBuf,
+    /// Initial content of the sweep form.
+    pub sweep_form: SweepForm,
+    /// True if a test starts with the page.
+    pub starts: bool,
+    /// Time from the end of that test to the end of the page.
+    pub quits_after: Option<Duration>,
 }
 
-impl UiSettings {
-    /// Returns the initial content of the form, in one line.
-    fn named(&self) -> String {
-        named(&self.sources)
+/// Hosts that the page may load.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    /// Initial sources of the form.
+    pub sources: Vec<Source>,
+    /// Further hosts.
+    pub allowed: Vec<Host>,
+}
+
+impl Hosts {
+    /// Returns the initial sources in one line.
+    pub fn initial(&self) -> String {
+        self.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns the sources that the form asks for, if they are allowed.
-    fn allowed(&self, asked: &str) -> Result<Vec<Source>, String> {
-        if asked.trim().is_empty() || asked.trim() == self.named() {
+    /// Returns the sources that a form names.
+    ///
+    /// # Errors
+    /// Returns a message if one is no host, or if it may not be loaded.
+    pub fn named(&self, text: &str) -> Result<Vec<Source>, String> {
+        if text.trim().is_empty() || text.trim() == self.initial() {
             return Ok(self.sources.clone());
         }
-        let known = |host: &Host| {
+        let source = |text: &str| {
+            let host: Host = text.trim().parse().map_err(|e: HostError| e.to_string())?;
             let source = Source::Host(host.clone());
-            self.sources.contains(&source) || self.allow_hosts.contains(host)
+            match self.sources.contains(&source) || self.allowed.contains(&host) {
+                true => Ok(source),
+                false => Err(format!(
+                    "{host} may not be loaded from this page; start it with --allow-host {host}"
+                )),
+            }
         };
-        asked
-            .split(',')
-            .map(|text| {
-                let host: Host = text.trim().parse().map_err(|e: HostError| e.to_string())?;
-                match known(&host) {
-                    true => Ok(Source::Host(host)),
-                    false => Err(format!(
-                        "{host} may not be loaded from this page; start it with --allow-host {host}"
-                    )),
-                }
-            })
-            .collect()
+        text.split(',').map(source).collect()
     }
-}
-
-fn named(sources: &[Source]) -> String {
-    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Serves the page until `stop` completes.
 ///
 /// # Errors
-/// Returns an error if the address cannot be bound.
+/// Returns an error if the address cannot be bound, or if a test that should start with the page
+/// cannot.
 pub async fn serve(
     settings: UiSettings,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -98,88 +124,35 @@ pub async fn serve(
     })?;
     let addr = listener.local_addr().unwrap_or(bind);
     // Not eprintln!, which panics if standard error is closed.
-    let _ =
-        writeln!(std::io::stderr(), "the page is on http://{addr}/ and loads {}", settings.named());
+    let _ = writeln!(
+        std::io::stderr(),
+        "the page is on http://{addr}/ and loads {}",
+        settings.form.host
+    );
     let guard = Guard::new(&settings.allow_names);
-    let runs = Arc::new(Runs::new(settings));
-    let served =
-        axum::serve(listener, router(Arc::clone(&runs), guard)).with_graceful_shutdown(stop).await;
-    runs.stop_and_wait().await;
-    served.map_err(|e| Error::Machine(format!("the page cannot be served: {e}")))
-}
-
-fn router(runs: Arc<Runs>, guard: Guard) -> Router {
-    Router::new()
-        .route("/", get(page))
-        .route("/app.js", get(script))
-        .route("/app.css", get(style))
-        .route("/swarm", post(swarm))
-        .route("/stop", get(stop))
-        .route("/stats/requests", get(requests))
-        .route("/stats/reset", get(reset))
-        .with_state(runs)
-        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
-}
-
-async fn page(State(runs): State<Arc<Runs>>) -> Html<String> {
-    // The operator chose the host, but it still needs escaping inside an attribute.
-    Html(include_str!("page.html").replace("{{host}}", &escape(&runs.settings().named())))
-}
-
-async fn script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("app.js"))
-        .into_response()
-}
-
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("app.css")).into_response()
-}
-
-/// Locust's form fields.
-#[derive(Debug, Deserialize)]
-struct SwarmForm {
-    user_count: u32,
-    spawn_rate: f64,
-    host: Option<String>,
-    run_time: Option<String>,
-}
-
-async fn swarm(
-    State(runs): State<Arc<Runs>>,
-    Form(form): Form<SwarmForm>,
-) -> Json<serde_json::Value> {
-    match start(&runs, form).await {
-        Ok(host) => Json(json!({ "success": true, "message": "Swarming started", "host": host })),
-        Err(message) => Json(json!({ "success": false, "message": message })),
+    let (starts, quits_after) = (settings.starts, settings.quits_after);
+    let settings = Arc::new(settings);
+    let sweeps = Arc::new(Sweeps::new(settings.dir.clone()));
+    let tests = Arc::new(Tests::new(settings));
+    if starts {
+        tests.swarm(Form::default()).await.map_err(Error::Usage)?;
     }
+    let quit = quit(Arc::clone(&tests), quits_after.filter(|_| starts));
+    // Live updates never end by themselves: open pages must not keep the process alive.
+    tokio::select! {
+        served = axum::serve(listener, router(&tests, &sweeps, guard)).into_future() => {
+            served.map_err(|e| Error::Machine(format!("the page cannot be served: {e}")))?;
+        }
+        () = stop => {}
+        () = quit => {}
+    }
+    tokio::join!(tests.stop_and_wait(), sweeps.stop_and_wait());
+    Ok(())
 }
 
-async fn start(runs: &Arc<Runs>, form: SwarmForm) -> Result<String, String> {
-    let sources = runs.settings().allowed(form.host.as_deref().unwrap_or_default())?;
-    let run_time = match form.run_time.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
-        Some(text) => parse_run_time(text)?,
-        // The default lasts until a stop.
-        None => Duration::from_secs(24 * 3600),
-    };
-    let host = named(&sources);
-    let swarm = Swarm { users: form.user_count, spawn_rate: form.spawn_rate, sources, run_time };
-    runs.start(swarm).await.map_err(|e| e.to_string()).map(|()| host)
-}
-
-async fn stop(State(runs): State<Arc<Runs>>) -> Json<serde_json::Value> {
-    runs.stop();
-    Json(json!({ "success": true, "message": "Test stopped" }))
-}
-
-async fn requests(State(runs): State<Arc<Runs>>) -> Json<stats::Report> {
-    Json(runs.report())
-}
-
-async fn reset(State(runs): State<Arc<Runs>>) -> &'static str {
-    runs.reset();
-    "ok"
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// Waits for the end of the current test and some time more; forever without a time.
+async fn quit(tests: Arc<Tests>, after: Option<Duration>) {
+    let Some(after) = after else { return std::future::pending().await };
+    tests.wait().await;
+    tokio::time::sleep(after).await;
 }

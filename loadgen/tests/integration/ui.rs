@@ -22,18 +22,12 @@ struct Ui {
 
 impl Ui {
     fn start(host: &str) -> Self {
-        let mut child = loadgen(&[
-            "ui",
-            "--bind",
-            "127.0.0.1:0",
-            "--host",
-            host,
-            "--wait-time",
-            "constant(0.2)",
-        ])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        Self::with(host, &[])
+    }
+
+    fn with(host: &str, more: &[&str]) -> Self {
+        let args = ["ui", "--bind", "127.0.0.1:0", "--host", host, "--wait-time", "constant(0.2)"];
+        let mut child = loadgen(&args).args(more).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
         let url = line
@@ -106,12 +100,9 @@ fn users_start_and_stop_from_the_form() {
     assert_eq!((&report["state"], &report["user_count"]), (&"running".into(), &20.into()));
     assert_eq!(report["stats"][0]["num_failures"], 0);
     assert!(report["stats"][0]["response_time_percentile_0.95"].as_f64().unwrap() > 0.0);
-    assert!(!report["history"].as_array().unwrap().is_empty());
-    assert_eq!(
-        ui.swarm(&[("user_count", "1"), ("spawn_rate", "1")])["success"],
-        false,
-        "one test at a time"
-    );
+    let live: Value = ui.get("/api/poll").json().unwrap();
+    assert!(live["points"].as_array().unwrap().iter().any(|p| p["service"].is_array()));
+    assert_eq!(live["addresses"].as_array().unwrap().len(), 1);
     ui.get("/stop");
     ui.wait_until("the stop", |r| r["state"] == "stopped");
     let before = ui.report()["stats"][0]["num_requests"].as_u64();
@@ -166,4 +157,101 @@ fn wrong_forms_are_told_what_is_right() {
         assert_eq!(answer["success"], false);
         assert!(answer["message"].as_str().unwrap().contains(says), "{says:?}: {answer}");
     }
+}
+
+#[test]
+fn the_users_of_a_running_test_change() {
+    let api = Api::start("iris.onnx");
+    let ui = Ui::start(&api.url());
+    let users = |count: &str| {
+        let answer = ui.swarm(&[("user_count", count), ("spawn_rate", "100")]);
+        assert_eq!(answer["message"], "Swarming started", "{answer}");
+    };
+    let log = || ui.get("/logs").json::<Value>().unwrap()["master"].to_string();
+    users("20");
+    ui.wait_until("the first users", |r| r["user_count"] == 20 && r["state"] == "running");
+    users("50");
+    ui.wait_until("more users", |r| r["user_count"] == 50);
+    assert!(log().contains("50 users"), "{}", log());
+    users("5");
+    ui.wait_until("fewer users", |r| r["user_count"] == 5 && r["state"] == "running");
+    assert_eq!(ui.report()["stats"][0]["num_failures"], 0);
+    assert_eq!(ui.get("/api/poll").json::<Value>().unwrap()["test"], 1, "still the same test");
+    for (form, word) in [
+        ([("user_count", "many"), ("spawn_rate", "1")], "must be an integer"),
+        ([("user_count", "1"), ("spawn_rate", "0")], "Missing or invalid"),
+    ] {
+        let answer = ui.swarm(&form);
+        assert_eq!(answer["success"], false);
+        assert!(answer["message"].as_str().unwrap().contains(word), "{answer}");
+    }
+    // A stop and the next start need no pause between them.
+    ui.get("/stop");
+    users("10");
+    ui.wait_until("the second test", |r| r["user_count"] == 10 && r["state"] == "running");
+    let live = ui.get("/api/poll").json::<Value>().unwrap();
+    assert_eq!((&live["test"], live["tests"].as_array().unwrap().len()), (&2.into(), 2));
+    let first = ui.get("/api/tests/1").json::<Value>().unwrap();
+    assert_eq!(first["state"], "stopped");
+    assert!(first["points"].as_array().unwrap().len() >= 3, "earlier tests can be overlaid");
+}
+
+#[test]
+fn every_table_and_report_can_be_downloaded() {
+    let api = Api::start("iris.onnx");
+    let ui = Ui::start(&api.url());
+    assert_eq!(ui.get("/stats/report").status().as_u16(), 404, "nothing was measured");
+    ui.swarm(&[("user_count", "10"), ("spawn_rate", "100"), ("slo", "p95<5s")]);
+    ui.wait_until("load", |r| r["stats"][0]["num_requests"].as_u64() > Some(50));
+    let text = |path: &str| {
+        let answer = ui.get(path);
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        answer.text().unwrap()
+    };
+    let check = || {
+        let stats = text("/stats/requests/csv");
+        assert!(stats.starts_with("Type,Name,Request Count") && stats.contains("Aggregated"));
+        assert!(text("/stats/requests_full_history/csv").lines().count() > 1);
+        assert!(text("/stats/failures/csv").starts_with("Method,Name,Error,Occurrences"));
+        assert!(text("/exceptions/csv").starts_with("Count,Message,Traceback,Nodes"));
+        assert!(text("/stats/report?download=1&theme=dark").starts_with("<!doctype html>"));
+        let json: Value = serde_json::from_str(&text("/api/tests/1/run.json")).unwrap();
+        assert!(json["total"]["requests"].as_u64() > Some(50));
+        assert!(text("/api/tests/1/latencies.hlog").contains("Tag=service"));
+    };
+    check();
+    ui.get("/stop");
+    ui.wait_until("the stop", |r| r["state"] == "stopped");
+    check();
+    let live = ui.get("/api/poll").json::<Value>().unwrap();
+    assert!(live["verdict"].is_array(), "{live}");
+    assert_eq!(ui.get("/api/tests/1/../../etc/passwd").status().as_u16(), 404);
+    assert_eq!(ui.get("/api/tests/9/run.json").status().as_u16(), 404);
+}
+
+#[test]
+fn a_page_may_start_with_a_test_and_end_after_it() {
+    let api = Api::start("iris.onnx");
+    let args = ["--autostart", "--autoquit", "1", "-u", "5", "-r", "50", "-t", "3s"];
+    let mut ui = Ui::with(&api.url(), &args);
+    ui.wait_until("load", |r| r["user_count"] == 5);
+    let began = Instant::now();
+    while ui.child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the page does not end");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn files_of_this_machine_cannot_be_sent() {
+    let api = Api::start("iris.onnx");
+    let ui = Ui::start(&api.url());
+    for (field, value) in [("body", "@/etc/hostname"), ("scenario", "/etc/hostname")] {
+        let answer = ui.swarm(&[("user_count", "1"), ("spawn_rate", "1"), (field, value)]);
+        assert_eq!(answer["success"], false, "{answer}");
+    }
+    let request = ui.client.post(format!("{}/api/example", ui.url)).body("host=");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer: Value = request.send().unwrap().json().unwrap();
+    assert!(answer["body"].as_str().unwrap().contains("features"), "{answer}");
 }

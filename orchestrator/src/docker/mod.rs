@@ -18,6 +18,7 @@ mod foreign;
 mod hints;
 mod image;
 mod ledger;
+mod list;
 mod network;
 mod readings;
 mod saved_state;
@@ -42,6 +43,7 @@ use tokio::sync::RwLock;
 
 pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
+pub use list::{Inventory, list};
 pub use foreign::Mounted;
 
 use self::{

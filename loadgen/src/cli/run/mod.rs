@@ -2,7 +2,6 @@
 
 mod plan;
 mod target;
-mod watch;
 
 use std::{
     net::SocketAddr,
@@ -13,23 +12,18 @@ use std::{
 use clap::Args;
 use load_engine::{Control, EngineError};
 use loadtest::{
-    measure::Window,
-    slo::{LatencyLimit, Slo},
-    verdict::{Verdict, explained, judge_steps},
+    slo::Slo,
+    verdict::Verdict,
     workload::{Plan, Segment, parse_run_time},
 };
 
-use self::{
-    plan::LoadOptions,
-    target::TargetOptions,
-    watch::{Watch, Watched},
-};
+pub(super) use self::plan::LoadOptions;
+use self::target::TargetOptions;
 use super::interrupt::stop_on_signal;
 use crate::{
     Error, ExitStatus,
-    event::{Event, forward},
+    load_test::LoadTest,
     output::{self, Prometheus, RunReport, console},
-    runner::{Reached, follow},
 };
 
 /// `loadgen run …`, with options named as in Locust.
@@ -77,95 +71,29 @@ pub(super) struct RunOptions {
 }
 
 pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
-    let scenario = options.target.scenario()?;
-    let plan = options.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
-    let (plan, extension) = options.extended(plan);
-    let (reached, targets) = options.target.reach(scenario, plan.seed).await?;
-    let scenario = Arc::clone(&targets.scenario);
-    let segment = Segment {
-        busy_poll: options.busy_poll,
-        ..Segment::whole(plan.clone(), options.pin.clone())
-    };
-    // Without an objective, the generator's lateness is still judged against the default one.
-    let objective = options.slo.clone().unwrap_or_else(default_objective);
-    options.target.payload.check(&objective)?;
+    let test = options.prepare().await?;
     options.files.check()?;
     let prometheus = options.prometheus.map(Prometheus::bind).transpose()?;
-
-    let calibrated = if options.no_calibrate {
-        None
-    } else {
-        calibrate(&options.pin, options.busy_poll).await?
+    let test = LoadTest {
+        calibrated: match options.no_calibrate {
+            true => None,
+            false => calibrate(&options.pin, options.busy_poll).await?,
+        },
+        ..test
     };
     let control = Control::default();
     stop_on_signal(control.clone())?;
-    let (sender, inbox) = mpsc::channel();
-    let (to_view, view_inbox) = mpsc::channel();
-    let view = console::watch_run(view_inbox, plan.clone(), extension);
+    let plan: Plan = test.segment.plan.as_ref().clone();
+    let (to_view, at_view) = mpsc::channel();
+    let view = console::watch_run(at_view, plan.clone(), test.extension);
     let served = prometheus
-        .map(|to_serve| to_serve.serve(plan.clone(), Arc::clone(&scenario)))
+        .map(|to_serve| to_serve.serve(plan, Arc::clone(&test.targets.scenario)))
         .transpose()?;
     // The metrics server lives until the end of this function.
     let (_served, to_metrics) = served.unzip();
-    let views = std::iter::once(to_view).chain(to_metrics).collect();
-    let due_per_second = plan.due_per_second();
-    let watch = Watch {
-        times: plan.times(),
-        due_per_second: due_per_second.clone(),
-        plan: plan.clone(),
-        objective: options.slo.clone(),
-        aborts: options.abort_on_fail,
-        extension,
-        keeps_seconds: options.files.tell_of_seconds(),
-        views,
-        control: control.clone(),
-    };
-    let watch = watch.start(inbox);
-    for remark in reached.iter().filter_map(Reached::remark) {
-        let _ = sender.send(Event::Log(remark));
-    }
-    let hosts: Vec<String> = reached.iter().map(|reached| reached.name().to_string()).collect();
-    let following = follow(reached, targets.pool.clone(), sender.clone());
-    let began = std::time::SystemTime::now();
-    let limits = objective.limits();
-    let mut outcome = {
-        let control = control.clone();
-        tokio::task::spawn_blocking(move || {
-            load_engine::run(&segment, &targets, &limits, &forward(&sender), &control)
-        })
-        .await
-        .map_err(|e| EngineError::System(std::io::Error::other(e)))??
-    };
-    drop(following);
-    // Both threads end with the events.
-    let Watched { seconds, aborted, decided } = watch.join().unwrap_or_default();
+    let report = test.run(std::iter::once(to_view).chain(to_metrics).collect(), &control).await;
     let _ = view.join();
-    let aborted = aborted.filter(|_| outcome.stopped);
-    outcome.stopped &= decided.is_none();
-
-    let windows: Vec<&Window> = outcome.steps.iter().map(|measured| &measured.all).collect();
-    let lengths = outcome.steps.iter().map(|measured| measured.all.length);
-    let measured = plan
-        .times()
-        .into_iter()
-        .zip(lengths)
-        .map(|(times, length)| (times.measured_from, times.measured_from + length));
-    let due_per_second = plan.due_per_second_in(&measured.collect::<Vec<_>>());
-    let mut judged = judge_steps(&plan, &due_per_second, &windows, &objective, decided.as_ref());
-    judged.overall = explained(judged.overall, &outcome.total.all);
-    let report = RunReport {
-        hosts,
-        scenario,
-        plan,
-        due_per_second,
-        objective: options.slo.clone(),
-        judged,
-        aborted,
-        calibrated,
-        began,
-        seconds,
-        outcome,
-    };
+    let report = report?;
     println!("{}", console::run_table(&report));
     let told = options.files.write(&report);
     for line in report.remarks() {
@@ -209,6 +137,28 @@ fn status(report: &RunReport) -> ExitStatus {
 const MOST_EXTENSION: Duration = Duration::from_secs(60);
 
 impl RunOptions {
+    /// Reads the files, connects to the hosts, and returns the load test.
+    async fn prepare(&self) -> Result<LoadTest, Error> {
+        let scenario = self.target.scenario()?;
+        let plan = self.load.plan(scenario.as_ref().and_then(|scenario| scenario.wait_time))?;
+        let (plan, extension) = self.extended(plan);
+        let (reached, targets) = self.target.reach(scenario, plan.seed).await?;
+        let segment =
+            Segment { busy_poll: self.busy_poll, ..Segment::whole(plan, self.pin.clone()) };
+        let test = LoadTest {
+            reached,
+            targets,
+            segment,
+            objective: self.slo.clone(),
+            aborts_on_failure: self.abort_on_fail,
+            extension,
+            keeps_seconds: self.files.tell_of_seconds(),
+            calibrated: None,
+        };
+        self.target.payload.check(&test.judged_objective())?;
+        Ok(test)
+    }
+
     /// Returns the plan with its last hold extended, and the length of the extension. The run ends
     /// early once the verdict is decided.
     fn extended(&self, mut plan: Plan) -> (Plan, Duration) {
@@ -223,13 +173,4 @@ impl RunOptions {
 
 fn parse_extension(text: &str) -> Result<Duration, String> {
     if ["0", "0s"].contains(&text) { Ok(Duration::ZERO) } else { parse_run_time(text) }
-}
-
-/// Returns the objective for runs without one.
-fn default_objective() -> Slo {
-    Slo {
-        latency: vec![LatencyLimit { quantile: 0.95, limit: Duration::from_millis(100) }],
-        failures: None,
-        rate: None,
-    }
 }

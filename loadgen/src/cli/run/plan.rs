@@ -9,7 +9,7 @@ use crate::Error;
 
 /// Load options, named as in Locust and k6.
 #[derive(Debug, Args)]
-pub(super) struct LoadOptions {
+pub(in crate::cli) struct LoadOptions {
     /// Number of users (peak concurrency), each with its own connection: 500, 500:10000:500
     /// (from:to:by, one step each) or 1..300 (rising over the run). With --arrivals: most
     /// connections.
@@ -83,7 +83,7 @@ const INCREMENTAL_WINDOW: Duration = Duration::from_secs(10);
 
 impl LoadOptions {
     /// Returns the plan; `wait_time` is the scenario's, used if the flags set none.
-    pub(super) fn plan(&self, wait_time: Option<WaitTime>) -> Result<Plan, Error> {
+    pub(in crate::cli) fn plan(&self, wait_time: Option<WaitTime>) -> Result<Plan, Error> {
         let warm_up = |default: f64| {
             Duration::try_from_secs_f64(self.warm_up.unwrap_or(default))
                 .map_err(|_| "--warm-up: seconds from 0".to_owned())

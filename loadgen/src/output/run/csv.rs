@@ -30,14 +30,12 @@ pub(super) fn files(report: &RunReport) -> [(&'static str, Vec<u8>); 4] {
         ("_stats.csv", stats(report)),
         ("_stats_history.csv", history(report)),
         ("_failures.csv", failures(report)),
-        (
-            "_exceptions.csv",
-            table(&["Count", "Message", "Traceback", "Nodes"].map(str::to_owned), &[]),
-        ),
+        ("_exceptions.csv", exceptions()),
     ]
 }
 
-fn stats(report: &RunReport) -> Vec<u8> {
+/// Returns the statistics of each task and of all.
+pub(super) fn stats(report: &RunReport) -> Vec<u8> {
     let fixed = [
         "Type",
         "Name",
@@ -82,7 +80,8 @@ fn totals(requests: u64, failures: u64, bytes: u64, service: &Latencies) -> [Str
     ]
 }
 
-fn history(report: &RunReport) -> Vec<u8> {
+/// Returns the figures of each second.
+pub(super) fn history(report: &RunReport) -> Vec<u8> {
     let fixed = ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s"];
     let after = [
         "Total Request Count",
@@ -109,7 +108,8 @@ fn history(report: &RunReport) -> Vec<u8> {
     table(&header(&fixed, &after), &rows)
 }
 
-fn failures(report: &RunReport) -> Vec<u8> {
+/// Returns the kinds of failure of each task.
+pub(super) fn failures(report: &RunReport) -> Vec<u8> {
     let header =
         ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"].map(str::to_owned);
     let at = |since: Duration| {
@@ -132,6 +132,11 @@ fn failures(report: &RunReport) -> Vec<u8> {
     };
     let tasks = report.scenario.tasks().iter().zip(&report.outcome.total.tasks);
     table(&header, &tasks.flat_map(of_task).collect::<Vec<_>>())
+}
+
+/// Returns Locust's table of exceptions in user code, of which scenarios have none.
+pub(super) fn exceptions() -> Vec<u8> {
+    table(&["Count", "Message", "Traceback", "Nodes"].map(str::to_owned), &[])
 }
 
 fn header(before: &[&str], after: &[&str]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use loadtest::measure::{Percentiles, Second, Window};
 
-use super::RunReport;
+use super::{RunReport, Theme};
 use crate::output::tables::of_generator;
 
 const STYLE: &str = "\
@@ -24,7 +24,7 @@ const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 180.0;
 const MARGIN: f64 = 50.0;
 
-pub(super) fn page(report: &RunReport) -> String {
+pub(super) fn page(report: &RunReport, _theme: Theme) -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>loadgen run</title>",
     );

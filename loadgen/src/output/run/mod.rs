@@ -1,6 +1,7 @@
 //! Result files of `loadgen run`.
 
 mod csv;
+mod format;
 mod hdr;
 mod html;
 mod json;
@@ -20,6 +21,8 @@ use loadtest::{
     verdict::{Judgement, StepsJudgement, Verdict},
     workload::{Plan, Scenario, Traffic},
 };
+
+pub use format::{RunFormat, Theme};
 
 use crate::Error;
 
@@ -122,7 +125,7 @@ impl FileOptions {
             }
         }
         if let Some(path) = &self.html {
-            write(path, html::page(report).as_bytes())?;
+            write(path, html::page(report, Theme::Auto).as_bytes())?;
         }
         if let Some(path) = &self.hdr_log {
             let log =
@@ -134,7 +137,7 @@ impl FileOptions {
 }
 
 /// Returns a text for a failure of a scenario's request.
-pub(super) fn failure_text(scenario: &Scenario, kind: FailureKind) -> String {
+pub(crate) fn failure_text(scenario: &Scenario, kind: FailureKind) -> String {
     match kind {
         FailureKind::Check(number) => match scenario.check(number) {
             Some((task, check)) => format!("check failed: {}: {check}", task.name),

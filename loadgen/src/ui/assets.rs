@@ -1,0 +1,55 @@
+//! The page and its files, which are part of the binary.
+//!
+//! Files are served below a folder named by the digest of them all, so that browsers keep them for
+//! good and never mix two versions.
+
+use std::sync::LazyLock;
+
+use axum::{
+    extract::Path,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+
+use crate::output::hexadecimal;
+
+/// Names, media types and contents of the files.
+const FILES: [(&str, &str, &str); 8] = [
+    ("app.css", "text/css", include_str!("assets/app.css")),
+    ("app.js", "text/javascript", include_str!("assets/app.js")),
+    ("chart.js", "text/javascript", include_str!("assets/chart.js")),
+    ("dom.js", "text/javascript", include_str!("assets/dom.js")),
+    ("load.js", "text/javascript", include_str!("assets/load.js")),
+    ("sweep.js", "text/javascript", include_str!("assets/sweep.js")),
+    ("words.js", "text/javascript", include_str!("assets/words.js")),
+    ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
+];
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let digest = FILES.iter().fold(Sha256::new(), |digest, file| digest.chain_update(file.2));
+    hexadecimal(&digest.finalize())[..16].to_owned()
+});
+
+static PAGE: LazyLock<String> =
+    LazyLock::new(|| include_str!("assets/page.html").replace("{{version}}", &VERSION));
+
+/// Answers with the page.
+pub(super) async fn page() -> Html<&'static str> {
+    Html(&PAGE)
+}
+
+/// Answers with a file of the page.
+pub(super) async fn file(Path((version, name)): Path<(String, String)>) -> Response {
+    let found = FILES.iter().find(|file| file.0 == name).filter(|_| version == *VERSION);
+    match found {
+        Some((_, media_type, content)) => {
+            let headers = [
+                (header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
+            ];
+            (headers, *content).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "there is no such file; reload the page\n").into_response(),
+    }
+}

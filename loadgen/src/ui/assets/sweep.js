@@ -1,0 +1,4 @@
+// The sweep page.
+export function open() {}
+export function close() {}
+export function redraw() {}
