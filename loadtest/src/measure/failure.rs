@@ -1,6 +1,6 @@
 //! Kinds of request failures.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,37 @@ impl fmt::Display for FailureKind {
     }
 }
 
+/// Error for a text that names no kind of failure.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is no kind of failure")]
+pub struct UnknownFailure(String);
+
+impl FromStr for FailureKind {
+    type Err = UnknownFailure;
+
+    /// Reads a kind from its text in result files.
+    fn from_str(text: &str) -> Result<Self, UnknownFailure> {
+        let plain = [
+            Self::ConnectRefused,
+            Self::ConnectFailed,
+            Self::Tls,
+            Self::Timeout,
+            Self::ConnectionClosed,
+            Self::Malformed,
+            Self::Dropped,
+            Self::NoToken,
+            Self::TooLarge,
+        ];
+        let numbered = || {
+            let status = text.strip_prefix("status ").and_then(|code| code.parse().ok());
+            let check = || text.strip_prefix("check ")?.strip_suffix(" failed")?.parse().ok();
+            status.map(Self::Status).or_else(|| check().map(Self::Check))
+        };
+        let known = plain.into_iter().find(|kind| kind.to_string() == text).or_else(numbered);
+        known.ok_or_else(|| UnknownFailure(text.to_owned()))
+    }
+}
+
 /// Failures of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
@@ -106,5 +137,24 @@ impl Failures {
         self.count += other.count;
         self.took += other.took;
         self.longest = self.longest.max(other.longest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_from_their_text() {
+        for kind in [
+            FailureKind::Tls,
+            FailureKind::Dropped,
+            FailureKind::TooLarge,
+            FailureKind::Status(503),
+            FailureKind::Check(2),
+        ] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert!("status of things".parse::<FailureKind>().is_err());
     }
 }

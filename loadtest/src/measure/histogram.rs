@@ -18,7 +18,22 @@ impl Default for Latencies {
     }
 }
 
+impl From<Histogram<u64>> for Latencies {
+    /// Takes a histogram of microseconds.
+    fn from(histogram: Histogram<u64>) -> Self {
+        Self(histogram)
+    }
+}
+
 impl Latencies {
+    /// Returns the number of values over a limit. Values that the histogram does not tell from the
+    /// limit, within a thousandth, count as over it.
+    pub fn count_over(&self, limit: Duration) -> u64 {
+        let us = u64::try_from(limit.as_micros()).unwrap_or(MAX_US);
+        let over = self.0.iter_recorded().filter(|at| at.value_iterated_to() > us);
+        over.map(|at| at.count_at_value()).sum()
+    }
+
     /// Records one latency.
     pub fn record(&mut self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(MAX_US).clamp(1, MAX_US);

@@ -11,7 +11,7 @@ mod simulate;
 mod window;
 
 pub use address::{AddressRequests, ByAddress};
-pub use failure::{FailureKind, Failures};
+pub use failure::{FailureKind, Failures, UnknownFailure};
 pub use generator::{GeneratorLoad, GeneratorSecond};
 pub use histogram::{Latencies, Percentiles};
 pub use outcome::{Measured, Outcome};

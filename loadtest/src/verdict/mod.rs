@@ -44,7 +44,7 @@ pub use curtail::{LEAST_CHANCE, chance_to_decide};
 use generator::MAX_LAG_SHARE;
 pub use generator::{generator_limited, is_late};
 pub use looks::{Look, Looks};
-pub use run::{StepsJudgement, judge_steps, scope_of};
+pub use run::{StepsJudgement, judge_steps, judge_steps_by_rates, scope_of};
 pub use violation::ViolationRate;
 
 /// Verdict on a window.
@@ -153,7 +153,21 @@ pub fn judge(
     planned_per_second: Option<f64>,
     scope: Scope,
 ) -> Judgement {
-    let judged = judge_service(window, objective, planned_per_second, scope);
+    let rates = ViolationRate::of(window, objective);
+    judge_by_rates(window, &rates, objective, planned_per_second, scope)
+}
+
+/// Judges a window by given violation rates, as [`judge`] does by those of its slices. A journal
+/// keeps the rates, and no slices. `rates` has the parts of `objective`, in the order of
+/// [`ViolationRate::of`].
+pub fn judge_by_rates(
+    window: &Window,
+    rates: &[ViolationRate],
+    objective: &Slo,
+    planned_per_second: Option<f64>,
+    scope: Scope,
+) -> Judgement {
+    let judged = judge_service(window, rates, objective, planned_per_second, scope);
     let Some(reason) = generator_limited(window, objective, planned_per_second) else {
         return judged;
     };
@@ -171,6 +185,7 @@ pub fn judge(
 /// Judges a window as if the generator had been on time.
 fn judge_service(
     window: &Window,
+    rates: &[ViolationRate],
     objective: &Slo,
     planned_per_second: Option<f64>,
     scope: Scope,
@@ -198,17 +213,17 @@ fn judge_service(
             ));
         }
     };
-    for (i, limit) in objective.latency.iter().enumerate() {
-        let bounds = Bounds::of(&window.slices, |s| s.over[i]);
+    for (limit, rate) in objective.latency.iter().zip(rates) {
         check(
-            bounds,
+            rate.bounds(),
             limit.allowed_over(),
             &format!("failed or took over {} ms", limit.limit.as_millis()),
             true,
         );
     }
-    if let Some(allowed) = objective.failures {
-        check(Bounds::of(&window.slices, |s| s.failures), allowed, "failed", scope == Scope::Whole);
+    let failed = rates.get(objective.latency.len());
+    if let (Some(allowed), Some(rate)) = (objective.failures, failed) {
+        check(rate.bounds(), allowed, "failed", scope == Scope::Whole);
     }
     if let (Some(share), Some(planned)) = (objective.rate, planned_per_second) {
         let achieved = window.requests_per_second();

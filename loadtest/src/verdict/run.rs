@@ -1,6 +1,6 @@
 //! Verdict of several steps, of a run or of a sweep's ramp.
 
-use super::{Judgement, Scope, Verdict, judge};
+use super::{Judgement, Scope, Verdict, ViolationRate, judge, judge_by_rates};
 use crate::{measure::Window, slo::Slo, workload::Plan};
 
 /// Overall verdict of several steps, and the verdict of each.
@@ -43,11 +43,41 @@ pub fn judge_steps(
             judge(window, objective, due_per_second[index], scope).or_decided(decided(index))
         })
         .collect();
-    let overall = overall(plan, windows, objective, &steps);
+    let overall = overall(plan, &steps, || judge_failures(windows, objective));
     StepsJudgement { steps, overall }
 }
 
-fn overall(plan: &Plan, windows: &[&Window], objective: &Slo, steps: &[Judgement]) -> Judgement {
+/// Judges the windows of a plan's steps by given violation rates, see [`judge_by_rates`].
+pub fn judge_steps_by_rates(
+    plan: &Plan,
+    due_per_second: &[Option<f64>],
+    windows: &[(Window, Vec<ViolationRate>)],
+    objective: &Slo,
+) -> StepsJudgement {
+    let scope = scope_of(plan);
+    let judged = |(index, (window, rates)): (usize, &(Window, Vec<ViolationRate>))| {
+        let due = due_per_second.get(index).copied().flatten();
+        judge_by_rates(window, rates, objective, due, scope)
+    };
+    let steps: Vec<Judgement> = windows.iter().enumerate().map(judged).collect();
+    let failed: Vec<(u64, &ViolationRate)> = windows
+        .iter()
+        .filter_map(|(window, rates)| Some((window.requests, rates.get(objective.latency.len())?)))
+        .collect();
+    let over_all = || {
+        let all = Window {
+            requests: windows.iter().map(|(window, _)| window.requests).sum(),
+            ..Window::default()
+        };
+        let rates: Vec<ViolationRate> = ViolationRate::pooled(&failed).into_iter().collect();
+        judge_by_rates(&all, &rates, &failures_only(objective), None, Scope::Whole)
+    };
+    let overall = overall(plan, &steps, over_all);
+    StepsJudgement { steps, overall }
+}
+
+/// Returns the judgement of all steps; `failures` judges their failures together.
+fn overall(plan: &Plan, steps: &[Judgement], failures: impl FnOnce() -> Judgement) -> Judgement {
     let first = |wanted: Verdict| steps.iter().position(|step| step.verdict == wanted);
     let most = plan.steps.iter().map(|step| step.target).fold(0.0, f64::max);
     let is_largest = |index: usize| plan.steps[index].target >= most;
@@ -70,7 +100,7 @@ fn overall(plan: &Plan, windows: &[&Window], objective: &Slo, steps: &[Judgement
         None => {}
     }
     if plan.steps.len() > 1 {
-        let over_all = judge_failures(windows, objective);
+        let over_all = failures();
         if over_all.verdict != Verdict::Pass {
             let reasons =
                 over_all.reasons.iter().map(|reason| format!("over all steps: {reason}")).collect();
@@ -85,13 +115,16 @@ fn overall(plan: &Plan, windows: &[&Window], objective: &Slo, steps: &[Judgement
 
 /// Judges the failures of all windows together.
 fn judge_failures(windows: &[&Window], objective: &Slo) -> Judgement {
-    let failures_only = Slo { latency: Vec::new(), failures: objective.failures, rate: None };
     let mut all = Window::default();
     for window in windows {
         all.requests += window.requests;
         all.slices.extend(&window.slices);
     }
-    judge(&all, &failures_only, None, Scope::Whole)
+    judge(&all, &failures_only(objective), None, Scope::Whole)
+}
+
+fn failures_only(objective: &Slo) -> Slo {
+    Slo { latency: Vec::new(), failures: objective.failures, rate: None }
 }
 
 #[cfg(test)]
