@@ -1,8 +1,19 @@
 //! Ladders of limits: rungs, from the smallest to the largest.
 
+use serde::{Deserialize, Serialize};
+
 /// Ascending limits; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u64>")]
 pub struct Ladder(Vec<u64>);
+
+impl TryFrom<Vec<u64>> for Ladder {
+    type Error = &'static str;
+
+    fn try_from(rungs: Vec<u64>) -> Result<Self, Self::Error> {
+        Self::new(rungs).ok_or("a ladder has at least one rung")
+    }
+}
 
 /// Error for a ladder that cannot be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! come out. The same code judges trials on a real service (the runner of `loadgen`) and on a
 //! simulated one ([`crate::simulator`]).
 
+mod again;
 mod bottleneck;
 mod deciding;
 mod futility;
@@ -19,6 +20,7 @@ mod summary;
 mod timing;
 mod usage;
 
+pub use again::{AgainError, judge_again};
 pub use bottleneck::{Bottleneck, THROTTLED, bottleneck};
 pub use growth::Growth;
 pub use ladder::{Ladder, LadderError, cpu_ladder, memory_ladder};

@@ -78,6 +78,12 @@ pub struct StepResult {
     /// CPU steal: share of the generator's processor time in the window that the hypervisor gave to
     /// others; none if the kernel does not report it.
     pub generator_steal: Option<f64>,
+    /// Processors in use by all replicas together in the window; none if they were not read.
+    #[serde(default)]
+    pub cpus_used: Option<f64>,
+    /// Throttling in the window: share of the quota's periods in which it ran out.
+    #[serde(default)]
+    pub throttled_share: Option<f64>,
     /// Verdict of the step.
     pub verdict: Verdict,
     /// Reasons for the verdict.

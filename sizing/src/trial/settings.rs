@@ -1,11 +1,13 @@
 //! Settings of a sweep and its trials.
 
 use loadtest::{slo::Slo, workload::WaitTime};
+use serde::{Deserialize, Serialize};
 
 use super::{Ladder, Point};
 
 /// Mode of a sweep.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Find the smallest limits that hold all users.
     #[default]
@@ -21,7 +23,8 @@ pub enum Mode {
 }
 
 /// Quantity to minimize among several answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Minimize {
     /// Cost, by the prices of CPU and memory.
     #[default]
@@ -35,17 +38,19 @@ pub enum Minimize {
 }
 
 /// Settings of a sweep and its trials.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Mode of the sweep.
     pub mode: Mode,
     /// Objective to hold.
+    #[serde(with = "text")]
     pub objective: Slo,
     /// Users to hold.
     pub max_users: u32,
     /// Users that a ramp adds at a time.
     pub step: u32,
     /// Think time of every user.
+    #[serde(with = "text")]
     pub wait_time: WaitTime,
     /// Replica counts to answer for, ascending and without repetition.
     pub replicas: Vec<u32>,
@@ -77,7 +82,7 @@ pub struct Settings {
 }
 
 /// Headroom above the minimum, as shares of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Headroom {
     /// Share of additional CPU.
     pub cpu: f64,
@@ -176,5 +181,46 @@ impl Settings {
         let memory =
             self.memory.at_least(bytes * (1.0 + self.headroom.memory) - 1e-3).min(top.memory);
         Some(self.point(minimum.replicas, Rungs { cpu, memory }))
+    }
+}
+
+/// Values in files as the text of the command line.
+mod text {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_as_they_were_written() {
+        let settings = Settings {
+            objective: "p99.9<1.5s,failures<0.1%".parse().unwrap(),
+            headroom: Headroom { cpu: 0.2, memory: 0.0 },
+            ..Settings::example()
+        };
+        let text = serde_json::to_string(&settings).unwrap();
+        assert!(text.contains("\"p99.9<1500ms,failures<0.1%\""), "{text}");
+        assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
+        let empty = text.replace(&serde_json::to_string(&settings.cpus).unwrap(), "[]");
+        assert!(serde_json::from_str::<Settings>(&empty).is_err(), "a ladder has a rung");
     }
 }

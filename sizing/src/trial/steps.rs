@@ -67,6 +67,8 @@ fn step_result(
             .iter()
             .map(|(kind, failures)| (kind.to_string(), failures.count))
             .collect(),
+        cpus_used: None,
+        throttled_share: None,
         verdict: judged.verdict,
         reasons: judged.reasons,
         bottleneck: None,
@@ -155,7 +157,8 @@ pub(super) fn overall(
     together
 }
 
-fn at(step: &StepResult) -> Vec<String> {
+/// Returns the reasons for a step's verdict, with its users.
+pub(super) fn at(step: &StepResult) -> Vec<String> {
     step.reasons.iter().map(|reason| format!("at {} users: {reason}", step.users)).collect()
 }
 

@@ -86,11 +86,13 @@ pub fn summarize(
             (steps, judged)
         }
     };
-    for (step, times) in
-        steps.iter_mut().zip(&times).filter(|(step, _)| step.verdict == Verdict::Fail)
-    {
+    for (step, times) in steps.iter_mut().zip(&times) {
         let usage = log.summary(times.measured_from, times.end, step.requests_per_second);
-        step.bottleneck = Some(bottleneck(&usage, spec.point));
+        if usage.cpus_used > 0.0 {
+            step.cpus_used = Some(usage.cpus_used);
+            step.throttled_share = Some(usage.throttled_share);
+        }
+        step.bottleneck = (step.verdict == Verdict::Fail).then(|| bottleneck(&usage, spec.point));
     }
     let (from, to) = judged_span(&times, &probed);
     // Another guest on the same core makes a request cost up to twice as much for seconds, without
@@ -173,7 +175,7 @@ fn reading(settings: &Settings, spec: TrialSpec, probed: &Probed, log: &UsageLog
 
 /// Returns the judgement of a probe, which passes if its first limits hold; its result is in its
 /// readings.
-fn probe_judgement(readings: &[Reading]) -> Judgement {
+pub(super) fn probe_judgement(readings: &[Reading]) -> Judgement {
     match readings.first() {
         Some(first) if first.verdict == Verdict::Fail => Judgement {
             verdict: Verdict::Fail,

@@ -79,7 +79,9 @@ impl UsageLog {
             usage.memory_pressure = most(|u| u.memory_pressure_seconds);
             let periods = delta(|u| u.periods as f64);
             if periods > 0.0 {
-                usage.throttled_share = delta(|u| u.throttled_periods as f64) / periods;
+                let throttled = delta(|u| u.throttled_periods as f64);
+                // Counters of several replicas are not read at the same moment.
+                usage.throttled_share = (throttled / periods).min(1.0);
             }
             if requests_per_second > 0.0 {
                 usage.cpu_seconds_per_request = Some(usage.cpus_used / requests_per_second);
