@@ -22,10 +22,11 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Returns the answers from these trials.
-    pub(super) fn from_trials(settings: &Settings, trials: &'a [Trial]) -> Self {
+    pub(super) fn from_trials(settings: &Settings, trials: &'a [Trial], is_anew: bool) -> Self {
         let answers = match settings.mode {
             Mode::Minimal | Mode::Frontier | Mode::Demand => {
-                Count::all(settings, trials).iter().filter_map(Count::answer).collect()
+                let counts = Count::all(settings, trials);
+                counts.iter().filter_map(|count| count.answer(is_anew)).collect()
             }
             Mode::Capacity => capacity::answers(settings, trials),
             Mode::Grid => grid::answers(settings, trials),

@@ -115,8 +115,9 @@ impl<'a> Count<'a> {
         }
     }
 
-    /// Returns the answer so far; `None` before any valid trial.
-    pub fn answer(&self) -> Option<ReplicaAnswer> {
+    /// Returns the answer so far; `None` before any valid trial. A confirmed rung stays the answer,
+    /// with its probability, even if a later trial lowers that; unless the answer `is_anew`.
+    pub fn answer(&self, is_anew: bool) -> Option<ReplicaAnswer> {
         if !self.is_measured() {
             return None;
         }
@@ -125,11 +126,9 @@ impl<'a> Count<'a> {
         let complete = |rung: &usize| rungs[*rung].is_complete();
         let is_likely = |rung: &usize| rungs[*rung].is_candidate(confidence);
         let all = || 0..rungs.len();
-        // A confirmed rung stays the answer, with its probability, even if a later trial lowers
-        // that.
         let likeliest = || {
             all()
-                .filter(complete)
+                .filter(|rung| !is_anew && complete(rung))
                 .max_by(|a, b| rungs[*a].p_hold.total_cmp(&rungs[*b].p_hold).then(b.cmp(a)))
         };
         let confirmed = all().filter(complete).find(is_likely).or_else(likeliest);

@@ -11,7 +11,7 @@ const TRADES: usize = 3;
 /// while the trials pass.
 pub(super) fn next(count: &Count<'_>) -> Option<Planned> {
     let settings = count.settings;
-    let minimum = settings.rungs(count.answer()?.minimum()?.point)?;
+    let minimum = settings.rungs(count.answer(false)?.minimum()?.point)?;
     for memory in (minimum.memory.saturating_sub(TRADES)..minimum.memory).rev() {
         let passes = |cpu: usize| {
             let spec = count.spec(Purpose::Fresh, Rungs { cpu, memory });

@@ -64,7 +64,14 @@ pub fn next(settings: &Settings, trials: &[Trial]) -> Next {
 
 /// Returns the answer from all trials.
 pub fn answer<'a>(settings: &Settings, trials: &'a [Trial]) -> Answer<'a> {
-    Answer::from_trials(settings, trials)
+    Answer::from_trials(settings, trials, false)
+}
+
+/// Returns the answer from trials that are judged again with other settings. A rung that they
+/// confirm has the confidence of these settings now; while they were made for them, it would stay
+/// the answer that it once was.
+pub fn answer_anew<'a>(settings: &Settings, trials: &'a [Trial]) -> Answer<'a> {
+    Answer::from_trials(settings, trials, true)
 }
 
 /// Returns a preliminary estimate of the edge from all trials and the readings of a running probe.
