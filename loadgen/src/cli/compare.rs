@@ -1,36 +1,36 @@
 //! `loadgen compare`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::{
     Error, ExitStatus,
-    output::{RunFile, compare},
+    output::{Compared, Theme, compare, comparison_page, write_file},
 };
 
-/// `loadgen compare A.json B.json`.
+/// `loadgen compare A B …`.
 #[derive(Debug, Args)]
 pub(super) struct CompareOptions {
-    /// Result files of loadgen run --json; the first is the baseline.
+    /// Result files of loadgen run --json, or folders of loadgen sweep (or their sweep.json); the
+    /// first is the baseline.
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
+
+    /// Write an HTML page with tables and curves over each other to this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Colours of the page: auto follows the reader's setting.
+    #[arg(long, value_enum, default_value_t)]
+    theme: Theme,
 }
 
 pub(super) fn run(options: &CompareOptions) -> Result<ExitStatus, Error> {
-    let runs = options.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, Error>>()?;
-    println!("{}", compare(&runs));
+    let compared = Compared::read(&options.files)?;
+    println!("{}", compare(&compared));
+    if let Some(path) = &options.html {
+        write_file(path, comparison_page(&compared, options.theme).as_bytes())?;
+    }
     Ok(ExitStatus::Met)
-}
-
-fn read(path: &Path) -> Result<(String, RunFile), Error> {
-    let wrong = |why: String| {
-        Error::Usage(format!("{}: {why}\n  help: give files of loadgen run --json", path.display()))
-    };
-    let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    let file: RunFile = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-    let name = path
-        .file_stem()
-        .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
-    Ok((name, file))
 }

@@ -5,6 +5,7 @@ mod compare;
 mod interrupt;
 mod null_server;
 mod payload;
+mod report;
 mod run;
 mod sources;
 mod sweep;
@@ -38,7 +39,10 @@ enum Command {
     /// Serve a page like Locust's: users, spawn rate and host; start, stop, a live table and
     /// charts.
     Ui(Box<ui::UiOptions>),
-    /// Compare the results of several runs.
+    /// Write the report of a sweep again from its journal, also with other options, without
+    /// measuring.
+    Report(Box<report::ReportOptions>),
+    /// Compare the results of several runs or sweeps.
     Compare(compare::CompareOptions),
     /// Remove containers, networks and cgroups that killed runs left behind; those of live runs
     /// stay.
@@ -79,6 +83,7 @@ pub async fn dispatch(cli: Cli) -> Result<ExitStatus, Error> {
         Command::Run(options) => run::run(*options).await,
         Command::Sweep(options) => sweep::run(*options).await,
         Command::Ui(options) => ui::run(*options).await,
+        Command::Report(options) => report::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Clean => clean::run().await,
         Command::NullServer(options) => null_server::run(&options),

@@ -19,7 +19,7 @@ use self::watch::{Watch, Watched};
 use crate::{
     Error,
     event::{Event, forward},
-    output::RunReport,
+    output::{RunReport, command_line},
     runner::{Reached, follow},
 };
 
@@ -99,6 +99,7 @@ impl LoadTest {
             began,
             seconds,
             outcome,
+            command: command_line(),
         })
     }
 

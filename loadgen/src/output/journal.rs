@@ -81,6 +81,37 @@ impl Context {
         digest(serde_json::to_string(self).unwrap_or_default().as_bytes())[..12].to_owned()
     }
 
+    /// Returns a context for tests.
+    #[cfg(test)]
+    pub(crate) fn example(settings: &sizing::trial::Settings) -> Self {
+        Self {
+            schema_version: JOURNAL_VERSION,
+            workload: "sha256:0".to_owned(),
+            command: Vec::new(),
+            rights: Rights::default(),
+            port: Some(8000),
+            service: None,
+            files: vec!["/models 0".to_owned()],
+            environment: Vec::new(),
+            path: "/predict".to_owned(),
+            request: None,
+            ready_path: "/health".to_owned(),
+            timeout: "5s".to_owned(),
+            ready_timeout: "30s".to_owned(),
+            orchestrator: "docker".to_owned(),
+            kernel: "6".to_owned(),
+            cpus: 2,
+            memory_bytes: 1 << 30,
+            cgroup_version: 2,
+            generator_cores: vec![0],
+            replica_cores: Some(vec![1]),
+            objective: settings.objective.to_string(),
+            wait_time: settings.wait_time.to_string(),
+            step: settings.step,
+            loads: "0".to_owned(),
+        }
+    }
+
     /// Returns the fields that differ from another context, with both values.
     fn differences(&self, other: &Self) -> Vec<String> {
         let fields = |context: &Self| match serde_json::to_value(context) {
@@ -98,7 +129,7 @@ impl Context {
 }
 
 /// The journal of a sweep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
     context: String,
@@ -113,12 +144,13 @@ pub struct Record {
 }
 
 impl Journal {
-    /// Creates an empty journal in a folder.
+    /// Creates an empty journal in a folder, and the folder.
     ///
     /// # Errors
     /// Returns an error if it cannot be written, or if the folder already has a journal with
     /// trials.
     pub fn create(dir: &Path, context: &Context) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
         let made = fs::read_to_string(dir.join(TRIALS)).unwrap_or_default().lines().count();
         if made > 0 {
             return Err(Error::Usage(format!(
@@ -149,19 +181,7 @@ impl Journal {
         };
         let read =
             |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
-        let text = read(CONTEXT)?;
-        let version = serde_json::from_str::<Value>(&text)
-            .ok()
-            .map(|context| context["schema_version"].as_u64().unwrap_or(1));
-        if let Some(version) = version.filter(|version| *version != u64::from(JOURNAL_VERSION)) {
-            let why = format!(
-                "its trials are of schema {version}; this version reads schema {JOURNAL_VERSION} \
-                    and leaves them as they are"
-            );
-            return Err(wrong(TRIALS, why));
-        }
-        let begun: Context =
-            serde_json::from_str(&text).map_err(|e| wrong(CONTEXT, e.to_string()))?;
+        let begun = kept_context(&read(CONTEXT)?).map_err(|(name, why)| wrong(name, why))?;
         let differences = context.differences(&begun);
         if !differences.is_empty() {
             return Err(wrong(
@@ -171,16 +191,36 @@ impl Journal {
         }
         let text = read(TRIALS)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut trials = Vec::new();
-        for (number, line) in text[..whole].lines().enumerate() {
-            let trial = serde_json::from_str(line)
-                .map_err(|e| wrong(TRIALS, format!("line {}: {e}", number + 1)))?;
-            trials.push(trial);
-        }
+        let trials = kept_trials(&text[..whole]).map_err(|why| wrong(TRIALS, why))?;
         let path = dir.join(TRIALS);
         let cut = || File::options().write(true).open(&path)?.set_len(whole as u64);
         cut().map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok((Self::in_folder(dir, context), trials))
+    }
+
+    /// Opens the journal in a folder for reading, whatever its context, and returns its trials.
+    ///
+    /// # Errors
+    /// Returns an error if there is no journal, or if it is damaged or incomplete.
+    pub fn open(dir: &Path) -> Result<(Self, Vec<Trial>), Error> {
+        let wrong =
+            |name: &str, why: String| Error::Usage(format!("{}: {name}: {why}", dir.display()));
+        let read =
+            |name: &str| fs::read_to_string(dir.join(name)).map_err(|e| wrong(name, e.to_string()));
+        let context = kept_context(&read(CONTEXT)?).map_err(|(name, why)| wrong(name, why))?;
+        let text = read(TRIALS)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            let why = format!(
+                "line {} is cut off: the sweep was killed while it wrote it, or is writing it \
+                    now\n  help: wait for the sweep's end, or loadgen sweep --resume {} removes \
+                    the line and goes on",
+                text.lines().count(),
+                dir.display()
+            );
+            return Err(wrong(TRIALS, why));
+        }
+        let trials = kept_trials(&text).map_err(|why| wrong(TRIALS, why))?;
+        Ok((Self::in_folder(dir, &context), trials))
     }
 
     /// Appends a finished trial and syncs it to disk.
@@ -215,6 +255,29 @@ impl Journal {
     }
 }
 
+/// Reads a context of this version; an error names its file.
+fn kept_context(text: &str) -> Result<Context, (&'static str, String)> {
+    let version = serde_json::from_str::<Value>(text)
+        .ok()
+        .map(|context| context["schema_version"].as_u64().unwrap_or(1));
+    if let Some(version) = version.filter(|version| *version != u64::from(JOURNAL_VERSION)) {
+        let why = format!(
+            "its trials are of schema {version}; this version reads schema {JOURNAL_VERSION} and \
+                leaves them as they are"
+        );
+        return Err((TRIALS, why));
+    }
+    serde_json::from_str(text).map_err(|e| (CONTEXT, e.to_string()))
+}
+
+/// Reads the trials of a journal's complete lines.
+fn kept_trials(text: &str) -> Result<Vec<Trial>, String> {
+    let trial = |(index, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| format!("line {}: {e}", index + 1))
+    };
+    text.lines().enumerate().map(trial).collect()
+}
+
 /// Returns the SHA-256 digest in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
@@ -230,32 +293,7 @@ mod tests {
     use super::*;
 
     fn context() -> Context {
-        Context {
-            schema_version: JOURNAL_VERSION,
-            workload: "sha256:0".to_owned(),
-            command: Vec::new(),
-            rights: Rights::default(),
-            port: Some(8000),
-            service: None,
-            files: vec!["/models 0".to_owned()],
-            environment: Vec::new(),
-            path: "/predict".to_owned(),
-            request: None,
-            ready_path: "/health".to_owned(),
-            timeout: "5s".to_owned(),
-            ready_timeout: "30s".to_owned(),
-            orchestrator: "docker".to_owned(),
-            kernel: "6".to_owned(),
-            cpus: 2,
-            memory_bytes: 1 << 30,
-            cgroup_version: 2,
-            generator_cores: vec![0],
-            replica_cores: Some(vec![1]),
-            objective: "p95<100ms".to_owned(),
-            wait_time: "constant(1)".to_owned(),
-            step: 500,
-            loads: "0".to_owned(),
-        }
+        Context::example(&sizing::trial::Settings::example())
     }
 
     #[test]
@@ -287,6 +325,24 @@ mod tests {
             let told = Journal::resume(dir.path(), &other).unwrap_err().to_string();
             assert!(told.contains(says) && told.contains("--out FOLDER begins anew"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_damaged_journal_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        Journal::create(dir.path(), &context()).unwrap();
+        assert_eq!(Journal::open(dir.path()).unwrap().1, []);
+        for (text, says) in [
+            ("{\"purpose\":\"fre", "trials.jsonl: line 1 is cut off"),
+            ("{}\n", "trials.jsonl: line 1: missing field"),
+        ] {
+            fs::write(dir.path().join(TRIALS), text).unwrap();
+            let told = Journal::open(dir.path()).unwrap_err().to_string();
+            assert!(told.contains(says), "{told}");
+            assert_eq!(fs::read_to_string(dir.path().join(TRIALS)).unwrap(), text);
+        }
+        let empty = tempfile::tempdir().unwrap();
+        assert!(Journal::open(empty.path()).unwrap_err().to_string().contains("context.json"));
     }
 
     #[test]

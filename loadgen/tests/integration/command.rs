@@ -294,9 +294,9 @@ fn results_are_written_in_the_formats_of_other_tools() {
     assert_eq!(read("run_failures.csv"), "Method,Name,Error,Occurrences,First Seen,Last Seen\n");
     assert_eq!(read("run_exceptions.csv"), "Count,Message,Traceback,Nodes\n");
     let page = read("run.html");
-    assert!(page.contains("<th>run-queue delay<th>steal"), "{page}");
+    assert!(page.contains("<th scope=\"col\">run-queue delay</th>"), "{page}");
     assert!(
-        page.contains("<polyline") && !page.contains("http-equiv") && !page.contains("src="),
+        page.contains("<polyline") && !page.contains("<script") && !page.contains("src="),
         "nothing is loaded"
     );
     let log = read("run.hlog");

@@ -18,7 +18,7 @@ use std::{
 use load_engine::Control;
 use orchestrator::{Host, ImageId, Orchestrator};
 use sizing::{
-    sweep::{Answer, Finding, answer},
+    sweep::{Answer, Finding},
     trial::Settings,
 };
 
@@ -29,14 +29,16 @@ use self::{
     settings::{DEFAULT_MODEL, deployment, prices, settings, source},
 };
 pub(super) use self::{
-    options::SweepOptions,
+    options::{SweepOptions, parse_confidence, parse_headroom},
     resume::{set_options, with_kept_options},
 };
 use super::interrupt::stop_on_signal;
 use crate::{
     Error, ExitStatus,
     event::Event,
-    output::{Environment, EventLog, Journal, Report, Source, watch_sweep},
+    output::{
+        Basis, Environment, EventLog, Journal, JudgedSweep, Kept, Source, Theme, watch_sweep,
+    },
     runner::{Budget, Ending, Sweep},
 };
 
@@ -72,12 +74,14 @@ async fn swept(options: &SweepOptions, run: &str, backend: &Backend) -> Result<E
     let context = context(options, &host, &planned, &source, backend)?;
     let Planned { settings, deployment, image: image_id, request, pinning } = planned;
     let environment = Environment::new(run, &settings, &host, &pinning, image.as_deref(), image_id);
-    let mut report = Report::create(&out, environment, prices(options)?, source)?;
+    let timeout_seconds = options.payload.timeout().as_secs_f64();
+    let (prices, settings_kept) = (prices(options)?, settings.clone());
+    let mut basis = Basis { settings: settings_kept, prices, source, environment, timeout_seconds };
     let (journal, mut trials) = match &options.resume {
         Some(dir) => Journal::resume(dir, &context)?,
         None => (Journal::create(&out, &context)?, Vec::new()),
     };
-    resume::keep(&out, &options.set)?;
+    Kept::here(options.set.clone(), &basis)?.write(&out)?;
     let control = Control::default();
     stop_on_signal(control.clone())?;
     let (events, inbox) = mpsc::channel();
@@ -119,14 +123,17 @@ async fn swept(options: &SweepOptions, run: &str, backend: &Backend) -> Result<E
     for view in views {
         let _ = view.join();
     }
-    report.source.open_files = orchestrator.file_limit();
+    // Known once a replica was deployed.
+    basis.source.open_files = orchestrator.file_limit();
+    Kept::here(options.set.clone(), &basis)?.write(&out)?;
     // Measurements are written whatever ended the sweep.
     let is_whole = matches!(ended, Ok(Ending::Complete));
-    report.finish(&settings, &trials, &journal, is_whole)?;
+    let judged = JudgedSweep::ended(out, basis, trials, journal, is_whole);
+    judged.write(&judged.dir, Theme::Auto)?;
     if is_shown(options) {
-        println!("{}", report.text(&settings, &trials, is_whole));
+        println!("{}\n\n{}", judged.text(), judged.files_line(&judged.dir));
     }
-    Ok(status(ended?, &answer(&settings, &trials)))
+    Ok(status(ended?, &judged.answer()))
 }
 
 /// Returns true if the result, and not the events, goes to standard output.
@@ -175,24 +182,24 @@ async fn clean(orchestrator: &dyn Orchestrator) -> Vec<String> {
     }
 }
 
-fn status(ending: Ending, answer: &Answer<'_>) -> ExitStatus {
+/// Returns true if an answer names something that holds the objective.
+pub(super) fn has_answer(answer: &Answer<'_>) -> bool {
     let holds = |finding: &Finding| match finding {
         Finding::Minimum(_) | Finding::Grid { cheapest: Some(_) } => true,
         Finding::Capacity { users, .. } => *users > 0,
         _ => false,
     };
-    let some = |is: &dyn Fn(&Finding) -> bool| answer.per_replicas.iter().any(|a| is(&a.finding));
+    answer.demand.last().is_some_and(|last| last.is_verified)
+        || answer.per_replicas.iter().any(|known| holds(&known.finding))
+}
+
+fn status(ending: Ending, answer: &Answer<'_>) -> ExitStatus {
+    let is_unmeasurable =
+        || answer.per_replicas.iter().any(|known| known.finding == Finding::Unmeasurable);
     match ending {
         Ending::Interrupted => ExitStatus::Interrupted,
-        Ending::Complete | Ending::Spent
-            if answer.demand.last().is_some_and(|last| last.is_verified) =>
-        {
-            ExitStatus::Met
-        }
-        Ending::Complete | Ending::Spent if some(&holds) => ExitStatus::Met,
-        Ending::Complete if some(&|finding| *finding == Finding::Unmeasurable) => {
-            ExitStatus::GeneratorLimited
-        }
+        _ if has_answer(answer) => ExitStatus::Met,
+        Ending::Complete if is_unmeasurable() => ExitStatus::GeneratorLimited,
         Ending::Complete | Ending::Spent => ExitStatus::Missed,
     }
 }

@@ -243,12 +243,12 @@ fn parse_mount(text: &str) -> Result<(PathBuf, PathBuf), String> {
     }
 }
 
-fn parse_confidence(text: &str) -> Result<f64, String> {
+pub(in crate::cli) fn parse_confidence(text: &str) -> Result<f64, String> {
     let confidence = text.parse().ok().filter(|confidence| *confidence > 0.5 && *confidence < 1.0);
     confidence.ok_or_else(|| "a share above 0.5 and below 1, for instance 0.95".to_owned())
 }
 
-fn parse_headroom(text: &str) -> Result<Headroom, String> {
+pub(in crate::cli) fn parse_headroom(text: &str) -> Result<Headroom, String> {
     let mut headroom = Headroom::default();
     for part in text.split(',') {
         let (name, share) =

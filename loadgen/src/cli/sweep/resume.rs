@@ -1,31 +1,18 @@
 //! Options of a sweep, kept in its folder, from which `--resume` goes on.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, Args, Command, parser::ValueSource};
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::options::SweepOptions;
-use crate::Error;
+use crate::{
+    Error,
+    output::{COMMAND, Kept},
+};
 
-/// File with the options, in the folder of the sweep.
-const FILE: &str = "command.json";
 /// Options that are not kept: files of options, and the budget, which each command has for itself.
 const NOT_KEPT: [&str; 4] = ["config", "resume", "max-trials", "max-duration"];
-
-/// Options of a sweep, and the folder that its relative paths start from.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    directory: PathBuf,
-    options: Table,
-}
 
 /// Returns the command line with the options of the sweep that `--resume` names; flags of the
 /// command line win.
@@ -41,14 +28,11 @@ pub(in crate::cli) fn with_kept_options(
         return Ok(args);
     };
     let Some(dir) = given.get_one::<PathBuf>("resume") else { return Ok(args) };
-    let path = dir.join(FILE);
+    let path = dir.join(COMMAND);
     let wrong = |why: String| {
         Error::Usage(format!("--resume {}: {}: {why}", dir.display(), path.display()))
     };
-    let text =
-        std::fs::read(&path).map_err(|e| wrong(format!("{e}; is this the folder of a sweep?")))?;
-    let Kept { directory, mut options } =
-        serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+    let Kept { directory, mut options, .. } = Kept::read(dir).map_err(wrong)?;
     if std::env::current_dir().is_ok_and(|here| here != directory) {
         return Err(wrong(format!(
             "the sweep was begun in another folder\n  help: cd {}",
@@ -85,27 +69,6 @@ pub(in crate::cli) fn set_options(matches: &ArgMatches) -> Table {
     options
 }
 
-/// Writes the options into the folder of the sweep, readable by its owner alone: variables may be
-/// secrets.
-///
-/// # Errors
-/// Returns an error if the file cannot be written.
-pub(super) fn keep(dir: &Path, options: &Table) -> Result<(), Error> {
-    let path = dir.join(FILE);
-    let failed = |source| Error::Write { path: path.clone(), source };
-    let directory = std::env::current_dir().map_err(failed)?;
-    let kept = Kept { directory, options: options.clone() };
-    let text = serde_json::to_string_pretty(&kept).unwrap_or_default();
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
-    file.write_all((text + "\n").as_bytes()).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -131,7 +94,9 @@ mod tests {
         ]);
         let matches = Cli::command().get_matches_from(began);
         let (_, matches) = matches.subcommand().unwrap();
-        keep(dir.path(), &set_options(matches)).unwrap();
+        let directory = std::env::current_dir().unwrap();
+        let options = set_options(matches);
+        Kept { directory, options, basis: None }.write(dir.path()).unwrap();
 
         let words =
             with_kept_options(&Cli::command(), args(&["--resume", &folder, "--step=200"])).unwrap();

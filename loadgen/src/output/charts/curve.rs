@@ -8,12 +8,12 @@ use sizing::{
 
 use super::{
     axis::Axis,
-    frame::{Frame, Panel},
+    chart::Chart,
+    frame::{Frame, LEFT, Panel, RIGHT},
+    objective::{allowed, limit_ms, percentile, percentile_name},
 };
 
-const SIZE: (f64, f64) = (900.0, 720.0);
-const LEFT: f64 = 70.0;
-const RIGHT: f64 = 870.0;
+const HEIGHT: f64 = 720.0;
 /// Lowest violation rate on the chart; smaller rates are drawn at it.
 const LEAST_RATE: f64 = 1e-5;
 
@@ -31,7 +31,7 @@ struct Mark {
 
 /// Draws the curve of the cheapest replica count, or else of the first measured one; `None` without
 /// measurements.
-pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Option<String> {
+pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Option<Chart> {
     let cheapest = answer.cheapest(settings).map(|minimum| minimum.point.replicas);
     let known = answer
         .per_replicas
@@ -64,30 +64,21 @@ pub fn curve(settings: &Settings, answer: &Answer<'_>, trials: &[Trial]) -> Opti
     let slowest = all().map(|mark| mark.ms).fold(limit_ms(settings) * 3.0, f64::max);
     let fastest =
         all().map(|mark| mark.ms).filter(|ms| *ms > 0.0).fold(limit_ms(settings), f64::min);
-    let panel =
-        |y: Axis, top: f64, bottom: f64| Panel { x, y, left: LEFT, right: RIGHT, top, bottom };
+    let panel = |y: Axis, top: f64, bottom: f64| Panel::wide(x, y, top, bottom);
     let latency = panel(Axis::log(fastest * 0.8, slowest * 1.2, 310.0, 90.0), 90.0, 310.0);
     let rates = panel(Axis::log(LEAST_RATE, 1.0, 530.0, 360.0), 360.0, 530.0);
     let holding = panel(Axis::linear(0.0, 1.0, 650.0, 580.0), 580.0, 650.0);
 
-    let mut frame =
-        Frame::new(SIZE.0, SIZE.1, &title(settings, answer, known), &subtitle(settings, known));
+    let mut frame = Frame::new(HEIGHT, &title(settings, answer, known), &subtitle(settings, known));
     panels(&mut frame, settings, known, [&latency, &rates, &holding]);
     shade(&mut frame, known, [&latency, &rates, &holding]);
     let limit = limit_ms(settings);
     if !settings.objective.latency.is_empty() {
-        frame.line("slo", (LEFT, latency.y.at(limit)), (RIGHT, latency.y.at(limit)));
-        frame.text(RIGHT, latency.y.at(limit) - 6.0, "s", "end", &format!("objective: {limit} ms"));
+        frame.objective(&latency, limit, &format!("objective: {limit} ms"));
     }
     let allowed = allowed(settings);
-    frame.line("slo", (LEFT, rates.y.at(allowed)), (RIGHT, rates.y.at(allowed)));
-    frame.text(
-        RIGHT,
-        rates.y.at(allowed) - 6.0,
-        "s",
-        "end",
-        &format!("allowed: {:.4}%", allowed * 100.0).replace(".0000%", "%"),
-    );
+    let label = format!("allowed: {:.4}%", allowed * 100.0).replace(".0000%", "%");
+    frame.objective(&rates, allowed, &label);
     for probe in &probes {
         draw_probe(&mut frame, probe, &latency, |mark| mark.ms);
         draw_probe(&mut frame, probe, &rates, |mark| mark.rate);
@@ -128,9 +119,8 @@ fn panels(
         .map(|rung| (rung.cpus.as_f64(), rung.cpus.to_string()))
         .filter(|(cpus, _)| latency.x.at(*cpus) > LEFT && latency.x.at(*cpus) < RIGHT)
         .collect();
-    let quantile = settings.objective.latency.first().map_or(95.0, |limit| limit.quantile * 100.0);
     let ms = latency.y.ticks().into_iter().map(|ms| (ms, format!("{ms}"))).collect::<Vec<_>>();
-    frame.panel(latency, &format!("p{quantile} from the due time, ms"), &[], &ms);
+    frame.panel(latency, &format!("{} from the due time, ms", percentile_name(settings)), &[], &ms);
     let shares = [1e-4, 1e-3, 1e-2, 1e-1, 1.0].map(|share| (share, format!("{}%", share * 100.0)));
     frame.panel(rates, "requests that violate the objective", &[], &shares);
     let halves = [0.0, 0.5, 1.0].map(|p| (p, format!("{:.0}%", p * 100.0)));
@@ -177,19 +167,12 @@ fn draw_probe(frame: &mut Frame, probe: &[Mark], panel: &Panel, value: impl Fn(&
 }
 
 fn legend(frame: &mut Frame) {
-    let y = SIZE.1 - 18.0;
+    let y = HEIGHT - 18.0;
     frame.line("probe", (LEFT, y - 4.0), (LEFT + 26.0, y - 4.0));
     frame.dot("dot", (LEFT + 13.0, y - 4.0), 3.0);
     frame.text(LEFT + 32.0, y, "s", "start", "probe");
-    for (index, (verdict, name)) in
-        [(Verdict::Pass, "passed"), (Verdict::Fail, "failed"), (Verdict::Undecided, "undecided")]
-            .into_iter()
-            .enumerate()
-    {
-        let x = LEFT + 110.0 + 110.0 * index as f64;
-        frame.trial(verdict, (x, y - 4.0), name);
-        frame.text(x + 12.0, y, "s", "start", name);
-    }
+    let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::Undecided];
+    frame.verdicts(LEFT + 110.0, y, &verdicts);
     frame.line("answer", (LEFT + 450.0, y - 4.0), (LEFT + 476.0, y - 4.0));
     frame.text(LEFT + 482.0, y, "s", "start", "answer");
     frame.rect("edge", (LEFT + 560.0, y - 12.0), (LEFT + 586.0, y + 2.0));
@@ -215,7 +198,10 @@ fn start(trial: &Trial) -> Option<Mark> {
 }
 
 fn readings(probe: &Trial) -> Vec<Mark> {
-    let cpus = probe.readings.iter().filter(|reading| !reading.is_memory && !reading.is_recovery);
+    let is_one = |reading: &&sizing::trial::Reading| {
+        reading.users == probe.spec.users && !reading.is_memory && !reading.is_recovery
+    };
+    let cpus = probe.readings.iter().filter(is_one);
     let mark = |reading: &sizing::trial::Reading| Mark {
         cpus: reading.limits.cpus.as_f64(),
         ms: percentile(&reading.violation_rates, &reading.intended_ms),
@@ -226,22 +212,8 @@ fn readings(probe: &Trial) -> Vec<Mark> {
     cpus.map(mark).collect()
 }
 
-/// Returns the latency at the objective's percentile, or p95 without a latency limit.
-fn percentile(rates: &[ViolationRate], ms: &loadtest::measure::Percentiles) -> f64 {
-    rates.iter().find_map(|rate| rate.quantile_ms).unwrap_or(ms.p95)
-}
-
 fn worst(rates: &[ViolationRate]) -> f64 {
     rates.iter().map(|rate| rate.share).fold(LEAST_RATE, f64::max)
-}
-
-fn limit_ms(settings: &Settings) -> f64 {
-    settings.objective.latency.first().map_or(100.0, |limit| limit.limit.as_secs_f64() * 1e3)
-}
-
-fn allowed(settings: &Settings) -> f64 {
-    let latency = settings.objective.latency.first().map(|limit| limit.allowed_over());
-    latency.or(settings.objective.failures).unwrap_or(0.05)
 }
 
 #[cfg(test)]
@@ -261,7 +233,7 @@ mod tests {
         while let Next::Try(planned) = next(&settings, &trials) {
             trials.push(world.trial(&settings, planned.spec));
         }
-        let svg = curve(&settings, &answer(&settings, &trials), &trials).unwrap();
+        let svg = curve(&settings, &answer(&settings, &trials), &trials).unwrap().file();
         assert!(
             svg.starts_with("<svg")
                 && svg.contains("holds 10000 users")

@@ -5,24 +5,20 @@ use sizing::{sweep::Answer, trial::Settings};
 
 use super::{
     axis::Axis,
-    frame::{Frame, Panel},
+    chart::Chart,
+    frame::{Frame, LEFT, Panel, RIGHT},
+    number,
 };
 
-const SIZE: (f64, f64) = (900.0, 520.0);
+const HEIGHT: f64 = 520.0;
 
 /// Draws the least CPU by users; `None` if it was not measured.
-pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
+pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<Chart> {
     let last = answer.demand.last()?;
     let most = answer.demand.iter().map(|point| point.cpus).fold(0.0, f64::max);
-    let (left, right, top, bottom) = (70.0, 870.0, 90.0, 430.0);
-    let panel = Panel {
-        x: Axis::linear(0.0, f64::from(last.users), left, right),
-        y: Axis::linear(0.0, most * 1.1, bottom, top),
-        left,
-        right,
-        top,
-        bottom,
-    };
+    let (left, right, top, bottom) = (LEFT, RIGHT, 90.0, 430.0);
+    let x = Axis::linear(0.0, f64::from(last.users), left, right);
+    let panel = Panel::wide(x, Axis::linear(0.0, most * 1.1, bottom, top), top, bottom);
     let replicas = settings.replicas.first().copied().unwrap_or(1);
     let title = format!("Least CPU by users, up to {} users", last.users);
     let subtitle = format!(
@@ -32,9 +28,9 @@ pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
         settings.confidence * 100.0,
         settings.wait_time
     );
-    let mut frame = Frame::new(SIZE.0, SIZE.1, &title, &subtitle);
+    let mut frame = Frame::new(HEIGHT, &title, &subtitle);
     let xs: Vec<(f64, String)> =
-        panel.x.ticks().into_iter().map(|users| (users, format!("{users}"))).collect();
+        panel.x.ticks().into_iter().map(|users| (users, number(users))).collect();
     let ys: Vec<(f64, String)> =
         panel.y.ticks().into_iter().map(|cpus| (cpus, number(cpus))).collect();
     frame.panel(&panel, "CPU", &xs, &ys);
@@ -51,7 +47,7 @@ pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
         let verdict = if point.is_verified { Verdict::Pass } else { Verdict::Undecided };
         frame.trial(verdict, *place, &what);
     }
-    let y = SIZE.1 - 18.0;
+    let y = HEIGHT - 18.0;
     frame.trial(Verdict::Undecided, (left, y - 4.0), "least CPU");
     frame.text(left + 12.0, y, "s", "start", "least CPU");
     frame.trial(Verdict::Pass, (left + 120.0, y - 4.0), "verified");
@@ -59,9 +55,4 @@ pub fn demand(settings: &Settings, answer: &Answer<'_>) -> Option<String> {
     frame.dot("dot", (left + 320.0, y - 4.0), 3.0);
     frame.text(left + 330.0, y, "s", "start", "edge of the usual start");
     Some(frame.finish())
-}
-
-/// Formats a number without the noise of binary fractions.
-fn number(value: f64) -> String {
-    format!("{}", (value * 1e4).round() / 1e4)
 }

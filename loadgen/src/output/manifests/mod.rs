@@ -8,6 +8,7 @@ pub mod kubernetes;
 use std::path::{Path, PathBuf};
 
 use orchestrator::Rights;
+use serde::{Deserialize, Serialize};
 
 /// Warning in manifests from a sweep over processes.
 const OF_PROCESSES: [&str; 2] = [
@@ -23,7 +24,7 @@ const NO_HEALTH_CHECK: [&str; 2] = [
 ];
 
 /// Workload that was measured.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Source {
     /// Image; none for processes.
     pub image: Option<String>,
@@ -56,6 +57,13 @@ impl Source {
             Some(_) => &["compose.yaml"],
             None => &["compose.yaml", "kubernetes.yaml"],
         }
+    }
+
+    /// Returns the source without the values of its variables, for results that are published.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let env = self.env.iter().map(|(name, _)| (name.clone(), "…".to_owned())).collect();
+        Self { env, ..self.clone() }
     }
 
     /// Returns the image to start; for processes, the one with the same program.

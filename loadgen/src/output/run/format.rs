@@ -2,23 +2,8 @@
 
 use std::io;
 
-use serde::Deserialize;
-
 use super::{RunReport, csv, hdr, html, json};
-
-/// Colours of an HTML report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Theme {
-    /// Dark text on a light page.
-    Light,
-    /// Light text on a dark page.
-    Dark,
-    /// Those that the reader's system prefers.
-    #[default]
-    #[serde(other)]
-    Auto,
-}
+use crate::output::charts::Theme;
 
 /// A result file of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

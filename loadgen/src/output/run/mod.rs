@@ -22,8 +22,9 @@ use loadtest::{
     workload::{Plan, Scenario, Traffic},
 };
 
-pub use format::{RunFormat, Theme};
+pub use format::RunFormat;
 
+use super::charts::Theme;
 use crate::Error;
 
 /// Report of a completed run.
@@ -52,6 +53,8 @@ pub struct RunReport {
     pub seconds: Vec<Second>,
     /// Outcome of the load engine.
     pub outcome: Outcome,
+    /// Command line of the run, without secrets.
+    pub command: Vec<String>,
 }
 
 /// Options for result files.
@@ -66,9 +69,13 @@ pub struct FileOptions {
     #[arg(long, value_name = "PREFIX")]
     csv: Option<PathBuf>,
 
-    /// Write an HTML page with tables and charts to this file.
+    /// Write an HTML page with verdict, charts and tables to this file, which needs no network.
     #[arg(long)]
     html: Option<PathBuf>,
+
+    /// Colours of the page: auto follows the reader's setting.
+    #[arg(long, value_enum, default_value_t)]
+    theme: Theme,
 
     /// Write the latencies of every second as an HdrHistogram interval log (V2), with the tags
     /// service and intended.
@@ -115,22 +122,22 @@ impl FileOptions {
     /// Returns an error if a file cannot be written.
     pub fn write(&self, report: &RunReport) -> Result<(), Error> {
         if let Some(path) = &self.json {
-            write(path, json::text(report).as_bytes())?;
+            write_file(path, json::text(report).as_bytes())?;
         }
         if let Some(prefix) = &self.csv {
             for (suffix, text) in csv::files(report) {
                 let mut path = prefix.as_os_str().to_owned();
                 path.push(suffix);
-                write(Path::new(&path), &text)?;
+                write_file(Path::new(&path), &text)?;
             }
         }
         if let Some(path) = &self.html {
-            write(path, html::page(report, Theme::Auto).as_bytes())?;
+            write_file(path, html::page(report, self.theme).as_bytes())?;
         }
         if let Some(path) = &self.hdr_log {
             let log =
                 hdr::log(report).map_err(|source| Error::Write { path: path.clone(), source })?;
-            write(path, &log)?;
+            write_file(path, &log)?;
         }
         Ok(())
     }
@@ -147,7 +154,11 @@ pub(crate) fn failure_text(scenario: &Scenario, kind: FailureKind) -> String {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a result file.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 

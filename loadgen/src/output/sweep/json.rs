@@ -4,11 +4,10 @@ use loadtest::verdict::Verdict;
 use serde_json::{Value, json};
 use sizing::{
     sweep::{Answer, Finding, Minimum, ReplicaAnswer},
-    trial::{Settings, Trial},
+    trial::Trial,
 };
 
-use super::{Environment, Prices, Summary};
-use crate::output::Journal;
+use super::{Extent, JudgedSweep};
 
 /// Version of `sweep.json`.
 const SCHEMA_VERSION: u32 = 2;
@@ -28,20 +27,9 @@ pub(super) const PROVENANCE: [(&str, &str); 5] = [
     ("prices of processors and memory", "assumed"),
 ];
 
-/// Content of a sweep's result files.
-pub(super) struct Written<'a> {
-    pub settings: &'a Settings,
-    pub answer: &'a Answer<'a>,
-    pub trials: &'a [Trial],
-    pub summary: &'a Summary,
-    pub environment: &'a Environment,
-    pub prices: Option<&'a Prices>,
-    pub is_whole: bool,
-}
-
 /// Returns the content of `sweep.json`.
-pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
-    let Written { settings, answer, trials, summary, environment, is_whole, .. } = written;
+pub(super) fn file(sweep: &JudgedSweep) -> Value {
+    let (settings, trials, answer) = (&sweep.basis.settings, &sweep.trials, &sweep.answer());
     let minimal = answer.cheapest(settings);
     let about = minimal.map(|minimum| minimum.point.replicas);
     let of_minimal =
@@ -56,7 +44,8 @@ pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
     });
     json!({
         "schema_version": SCHEMA_VERSION,
-        "ended_early": !is_whole,
+        "ended_early": sweep.extent != Extent::Whole,
+        "judged_again": sweep.changes,
         "provenance": PROVENANCE.map(|(what, how)| json!({ "figure": what, "is": how })),
         "minimal": minimal.map(|minimum| minimum_json(&minimum)),
         "estimate": estimate,
@@ -66,20 +55,20 @@ pub(super) fn file(written: &Written<'_>, journal: &Journal) -> Value {
         "per_replicas": answer
             .per_replicas
             .iter()
-            .map(|known| count_json(known, written))
+            .map(|known| count_json(known, sweep))
             .collect::<Vec<_>>(),
         "demand": answer.demand,
-        "answers": summary,
-        "environment": environment,
+        "answers": sweep.summary(),
+        "environment": sweep.basis.environment,
         "noise": noise(trials),
         "trials": trials
             .iter()
-            .map(|trial| journal.record(&trial.without_histograms()))
+            .map(|trial| sweep.journal.record(&trial.without_histograms()))
             .collect::<Vec<_>>(),
     })
 }
 
-fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
+fn count_json(known: &ReplicaAnswer, sweep: &JudgedSweep) -> Value {
     let minimum = known.minimum();
     let point = match known.finding {
         Finding::Capacity { point, .. } => Some(point),
@@ -87,11 +76,13 @@ fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
         _ => minimum.map(|minimum| minimum.point),
     };
     let rate = minimum
-        .and_then(|minimum| minimum.confirmation(written.trials))
+        .and_then(|minimum| minimum.confirmation(&sweep.trials))
         .and_then(|ramp| ramp.steps.last())
         .map(|step| step.requests_per_second);
-    let money = written
+    let money = sweep
+        .basis
         .prices
+        .as_ref()
         .zip(minimum)
         .zip(rate)
         .map(|((prices, minimum), rate)| prices.cost(minimum.point, rate));
@@ -102,7 +93,7 @@ fn count_json(known: &ReplicaAnswer, written: &Written<'_>) -> Value {
         "recommended": known.recommended,
         "rungs": known.rungs,
         "estimate": known.estimate,
-        "cost": minimum.map(|minimum| written.settings.cost(minimum.point)),
+        "cost": minimum.map(|minimum| sweep.basis.settings.cost(minimum.point)),
         "price": money,
         "memory_growth": match known.finding {
             Finding::Growing { growth, .. } => Some(growth),

@@ -1,21 +1,23 @@
 //! `REPORT.md`.
 
-use sizing::{sweep::Minimum, trial::Point};
+use sizing::sweep::Minimum;
 
-use super::{
-    HEADER,
-    json::{PROVENANCE, Written},
-    row,
-};
-use crate::output::{Source, manifests::docker_run, tables};
+use super::{HEADER, JudgedSweep, json::PROVENANCE, row};
+use crate::output::tables;
 
 /// Returns the content of `REPORT.md`.
-pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
-    let Written { settings, answer, trials, summary, environment, prices, .. } = written;
+pub(super) fn file(sweep: &JudgedSweep) -> String {
+    let (settings, trials) = (&sweep.basis.settings, &sweep.trials);
+    let (answer, summary) = (&sweep.answer(), &sweep.summary());
+    let prices = sweep.basis.prices.as_ref();
     let mut text = format!(
         "# The smallest limits for {} users\n\n{}\n\n",
         settings.max_users, summary.minimum
     );
+    let note = sweep.note();
+    if !note.is_empty() {
+        text.push_str(&format!("{note}\n\n"));
+    }
     if !answer.demand.is_empty() {
         text.push_str(&format!(
             "![Least CPU by users](demand.svg)\n\n{}\n\n",
@@ -25,7 +27,7 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     if trials.iter().any(|trial| trial.spec.purpose != sizing::trial::Purpose::Calibrate) {
         text.push_str("![CPU limit against latency and violations](curve.svg)\n\n");
     }
-    text.push_str(&format!("{}\n\n", tables::minima(settings, answer, trials, *prices)));
+    text.push_str(&format!("{}\n\n", tables::minima(settings, answer, trials, prices)));
     for (question, summary) in [
         ("Can limits shrink with more replicas?", &summary.replicas_shrink),
         ("What is the most it takes?", &summary.capacity),
@@ -39,7 +41,7 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     }
     text.push_str(&format!(
         "{}\n\n{} {}\n\n",
-        environment.sentence(),
+        sweep.basis.environment.sentence(),
         summary.machine,
         summary.cold_start
     ));
@@ -66,7 +68,7 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
         ));
     }
     if let Some(minimum) = answer.cheapest(settings) {
-        text.push_str(&winner(written, source, &minimum));
+        text.push_str(&winner(sweep, &minimum));
     }
     text.push_str("\n## Measured, interpolated or assumed\n\n");
     for (figure, is) in PROVENANCE {
@@ -75,21 +77,19 @@ pub(super) fn file(written: &Written<'_>, source: &Source) -> String {
     text
 }
 
-fn winner(written: &Written<'_>, source: &Source, minimum: &Minimum) -> String {
+fn winner(sweep: &JudgedSweep, minimum: &Minimum) -> String {
     let mut text = String::new();
-    if let Some(ramp) = minimum.confirmation(written.trials) {
+    if let Some(ramp) = minimum.confirmation(&sweep.trials) {
         text.push_str(&format!(
             "\n## Every step of the ramp of {}\n\n{}\n",
             ramp.spec.point,
             tables::steps(ramp)
         ));
     }
-    if source.service.is_none() {
-        let point: Point = written.answer.recommended(written.settings).unwrap_or(minimum.point);
-        text.push_str(&format!(
-            "\n## One replica of it\n\n```sh\n{}\n```\n",
-            docker_run::line(source, point)
-        ));
+    if let Some(line) =
+        sweep.manifests(&sweep.basis.source.without_secrets()).and_then(|m| m.docker_run)
+    {
+        text.push_str(&format!("\n## One replica of it\n\n```sh\n{line}\n```\n"));
     }
     text
 }

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use sizing::trial::Point;
 
 /// Price of a processor or of a GiB of memory: `31.5 USD/month`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Price {
     /// Amount.
     pub amount: f64,
@@ -52,6 +54,20 @@ impl Price {
     }
 }
 
+impl TryFrom<String> for Price {
+    type Error = PriceError;
+
+    fn try_from(text: String) -> Result<Self, PriceError> {
+        text.parse()
+    }
+}
+
+impl From<Price> for String {
+    fn from(price: Price) -> Self {
+        price.to_string()
+    }
+}
+
 impl FromStr for Price {
     type Err = PriceError;
 
@@ -95,7 +111,7 @@ impl fmt::Display for Price {
 }
 
 /// Prices of a processor and of a GiB of memory, in one currency.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prices {
     cpu: Price,
     memory: Price,
@@ -139,8 +155,14 @@ impl Prices {
     }
 }
 
+impl fmt::Display for Prices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for a processor, {} for a GiB of memory", self.cpu, self.memory)
+    }
+}
+
 /// Cost of all replicas of a point.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cost<'a> {
     /// Currency, as it was written.
     pub currency: &'a str,

@@ -6,7 +6,7 @@ use sizing::{
     trial::{Settings, Trial},
 };
 
-use super::{HEADER, Summary, count_line, row};
+use super::{Extent, HEADER, Summary, count_line, row};
 use crate::output::{
     Source,
     manifests::{compose, docker_run, kubernetes},
@@ -54,7 +54,7 @@ fn the_summary_of_three_replica_counts() {
     let found = answer(&settings, &trials);
     let table = tables::minima(&settings, &found, &trials, None).to_string();
     let Summary { minimum, replicas_shrink, capacity, instances, machine, cold_start, .. } =
-        Summary::new(&settings, &found, &trials, true);
+        Summary::new(&settings, &found, &trials, Extent::Whole);
     let texts = [table, minimum, replicas_shrink, capacity, instances, machine, cold_start];
     insta::assert_snapshot!(texts.join("\n\n"));
 }

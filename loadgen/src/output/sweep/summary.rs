@@ -1,6 +1,7 @@
 //! Summary of a sweep in sentences.
 
 mod evidence;
+mod lead;
 mod replicas;
 
 use sizing::{
@@ -8,11 +9,23 @@ use sizing::{
     trial::{Headroom, Mode, Point, Purpose, Settings, Trial},
 };
 
+pub use self::lead::lead;
 use self::{
     evidence::{cold_start, machine, stricter},
     replicas::{capacity, instances, replicas_shrink},
 };
 use crate::output::numbers::{bytes, duration, percent, replicas};
+
+/// Extent of the measurements behind an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The search is complete.
+    Whole,
+    /// The sweep ended early.
+    Early,
+    /// The trials were judged again with other options, and more would be needed.
+    Again,
+}
 
 /// Summary of a sweep, with a sentence or two on each question.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -36,10 +49,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarizes answers; `is_whole` is true for a completed sweep.
-    pub fn new(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], is_whole: bool) -> Self {
+    /// Summarizes answers.
+    pub fn new(settings: &Settings, answer: &Answer<'_>, trials: &[Trial], extent: Extent) -> Self {
+        let is_whole = extent == Extent::Whole;
         Self {
-            minimum: minimum(settings, answer, is_whole),
+            minimum: minimum(settings, answer, extent),
             replicas_shrink: replicas_shrink(settings, answer, trials),
             capacity: capacity(settings, answer),
             instances: instances(settings, answer, trials),
@@ -151,7 +165,7 @@ fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
     format!("{}.", parts.collect::<Vec<_>>().join("; "))
 }
 
-fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
+fn minimum(settings: &Settings, answer: &Answer<'_>, extent: Extent) -> String {
     if matches!(settings.mode, Mode::Capacity | Mode::Grid) {
         return answer
             .per_replicas
@@ -171,7 +185,10 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
     });
     match its {
         Some((minimum, known)) => {
-            let early = if is_whole { "" } else { "The sweep ended early; confirmed by then: " };
+            let early = match extent {
+                Extent::Early => "The sweep ended early; confirmed by then: ",
+                Extent::Whole | Extent::Again => "",
+            };
             let headroom = headroom(settings, known);
             format!(
                 "{early}{}. Beside it: {}{headroom}",
@@ -179,11 +196,14 @@ fn minimum(settings: &Settings, answer: &Answer<'_>, is_whole: bool) -> String {
                 neighbours(known, &minimum)
             )
         }
-        None if !is_whole => {
+        None if extent != Extent::Whole => {
             let known: Vec<String> =
                 answer.per_replicas.iter().map(|known| count_line(known, settings)).collect();
             match known.is_empty() {
                 true => "The sweep ended before anything was measured.".to_owned(),
+                false if extent == Extent::Again => {
+                    format!("The trials confirm no limits. {}", known.join(" "))
+                }
                 false => {
                     format!("The sweep ended early, with nothing confirmed. {}", known.join(" "))
                 }

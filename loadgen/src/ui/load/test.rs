@@ -17,7 +17,7 @@ use super::{Form, progress::Progress};
 use crate::{
     event::Event,
     load_test::{LoadTest, default_objective, judge},
-    output::RunReport,
+    output::{RunReport, command_line},
 };
 
 /// State of a test, as in Locust.
@@ -190,6 +190,7 @@ impl Test {
             began: self.began,
             seconds: inner.progress.seconds.iter().cloned().collect(),
             outcome,
+            command: command_line(),
         }
     }
 
