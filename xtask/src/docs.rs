@@ -10,7 +10,7 @@ use crate::{Done, Failed, cargo, read, root, run, say, target};
 
 /// Binaries and their subcommands, in the order of the reference.
 const REFERENCES: [(&str, &[&str]); 2] = [
-    ("loadgen", &["run", "sweep", "ui", "compare", "clean", "null-server"]),
+    ("loadgen", &["run", "sweep", "report", "ui", "compare", "clean", "null-server"]),
     ("inference-api", &["serve", "check", "healthcheck", "runtime"]),
 ];
 
