@@ -6,7 +6,7 @@ use clap::Args;
 use loadtest::slo::Slo;
 use sizing::trial::{Headroom, Minimize};
 
-use super::sweep::{parse_confidence, parse_headroom};
+use super::sweep::parse_confidence;
 use crate::{
     Error, ExitStatus,
     output::{JudgedSweep, Judging, Price, Prices, Theme, judge_again, write_file},
@@ -43,7 +43,7 @@ pub(super) struct ReportOptions {
 
     /// Headroom above the minimum in the manifests, for instance cpu=20%,memory=15%; used if a
     /// trial of the sweep confirms it [default: the sweep's].
-    #[arg(long, value_parser = parse_headroom)]
+    #[arg(long)]
     headroom: Option<Headroom>,
 
     /// Quantity to minimize among several answers: cost, cpu, memory or replicas [default: the

@@ -38,8 +38,5 @@ pub async fn list() -> Result<Inventory> {
     };
     let services: BTreeSet<String> =
         running.iter().filter_map(|container| service(container.labels.as_ref()?)).collect();
-    Ok(Inventory {
-        images: named.into_iter().collect(),
-        services: services.into_iter().collect(),
-    })
+    Ok(Inventory { images: named.into_iter().collect(), services: services.into_iter().collect() })
 }

@@ -43,8 +43,8 @@ use tokio::sync::RwLock;
 
 pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
-pub use list::{Inventory, list};
 pub use foreign::Mounted;
+pub use list::{Inventory, list};
 
 use self::{
     clean::Scope,

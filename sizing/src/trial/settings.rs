@@ -1,5 +1,7 @@
 //! Settings of a sweep and its trials.
 
+use std::str::FromStr;
+
 use loadtest::{slo::Slo, workload::WaitTime};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +90,34 @@ pub struct Headroom {
     pub cpu: f64,
     /// Share of additional memory.
     pub memory: f64,
+}
+
+impl FromStr for Headroom {
+    type Err = String;
+
+    /// Parses `cpu=20%,memory=15%`; a part that is left out is 0.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut headroom = Self::default();
+        for part in text.split(',') {
+            let (name, share) = part
+                .split_once('=')
+                .ok_or_else(|| format!("{part:?}: write cpu=20%,memory=15%"))?;
+            let number = share
+                .trim()
+                .strip_suffix('%')
+                .ok_or_else(|| format!("{share:?} is no percentage: write 20%"))?;
+            let share =
+                number.trim().parse::<f64>().ok().filter(|share| (0.0..=1000.0).contains(share));
+            let share =
+                share.ok_or_else(|| format!("{number:?}%: headroom is from 0% to 1000%"))? / 100.0;
+            match name.trim() {
+                "cpu" => headroom.cpu = share,
+                "memory" => headroom.memory = share,
+                other => return Err(format!("{other:?}: headroom is of cpu or memory")),
+            }
+        }
+        Ok(headroom)
+    }
 }
 
 /// Indices of a point's limits on their ladders.

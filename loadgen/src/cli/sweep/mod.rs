@@ -29,7 +29,7 @@ use self::{
     settings::{DEFAULT_MODEL, deployment, prices, settings, source},
 };
 pub(super) use self::{
-    options::{SweepOptions, parse_confidence, parse_headroom},
+    options::{SweepOptions, parse_confidence},
     resume::{set_options, with_kept_options},
 };
 use super::interrupt::stop_on_signal;

@@ -138,12 +138,7 @@ pub(in crate::cli) struct SweepOptions {
 
     /// Headroom above the minimum in the manifests, for instance cpu=20%,memory=15%; rounded up to
     /// a rung and confirmed by a fresh trial.
-    #[arg(
-        long,
-        value_parser = parse_headroom,
-        default_value = "cpu=0%,memory=0%",
-        hide_default_value = true,
-    )]
+    #[arg(long, default_value = "cpu=0%,memory=0%", hide_default_value = true)]
     pub(super) headroom: Headroom,
 
     /// Price of a processor with currency and period, for instance "31.5 USD/month"; needs
@@ -246,26 +241,4 @@ fn parse_mount(text: &str) -> Result<(PathBuf, PathBuf), String> {
 pub(in crate::cli) fn parse_confidence(text: &str) -> Result<f64, String> {
     let confidence = text.parse().ok().filter(|confidence| *confidence > 0.5 && *confidence < 1.0);
     confidence.ok_or_else(|| "a share above 0.5 and below 1, for instance 0.95".to_owned())
-}
-
-pub(in crate::cli) fn parse_headroom(text: &str) -> Result<Headroom, String> {
-    let mut headroom = Headroom::default();
-    for part in text.split(',') {
-        let (name, share) =
-            part.split_once('=').ok_or_else(|| format!("{part:?}: write cpu=20%,memory=15%"))?;
-        let number = share
-            .trim()
-            .strip_suffix('%')
-            .ok_or_else(|| format!("{share:?} is no percentage: write 20%"))?;
-        let share =
-            number.trim().parse::<f64>().ok().filter(|share| (0.0..=1000.0).contains(share));
-        let share =
-            share.ok_or_else(|| format!("{number:?}%: headroom is from 0% to 1000%"))? / 100.0;
-        match name.trim() {
-            "cpu" => headroom.cpu = share,
-            "memory" => headroom.memory = share,
-            other => return Err(format!("{other:?}: headroom is of cpu or memory")),
-        }
-    }
-    Ok(headroom)
 }

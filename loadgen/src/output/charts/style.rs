@@ -4,17 +4,20 @@
 //! also has its own shape or dash.
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
 /// Theme of a page or a picture.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// The reader's own setting.
-    #[default]
-    Auto,
     /// Dark on light.
     Light,
     /// Light on dark.
     Dark,
+    /// The reader's own setting.
+    #[default]
+    #[serde(other)]
+    Auto,
 }
 
 /// Colours by name: on a light and on a dark ground.

@@ -88,9 +88,8 @@ pub(super) fn details(folder: &Path, sliders: &Sliders) -> Result<Value, Error> 
     value["name"] = json!(folder.file_name().map(|name| name.to_string_lossy()));
     value["note"] = json!(judged.note());
     value["objective"] = json!(judged.basis.settings.objective.to_string());
-    value["limit_ms"] = json!(
-        judged.basis.settings.objective.latency.first().map(|l| l.limit.as_secs_f64() * 1e3)
-    );
+    value["limit_ms"] =
+        json!(judged.basis.settings.objective.latency.first().map(|l| l.limit.as_secs_f64() * 1e3));
     let has = |(name, _): &&(&str, &str)| folder.join(name).is_file();
     value["files"] = FILES.iter().filter(has).map(|(name, _)| json!(name)).collect();
     Ok(value)

@@ -72,9 +72,10 @@ impl SweepForm {
     /// # Errors
     /// Returns a message if the workload is not offered: the page must not start other programs.
     pub(super) fn flags(&self, offered: &[Workload]) -> Result<Vec<String>, String> {
-        let workload = offered.iter().find(|one| one.value() == self.workload).ok_or_else(|| {
-            "choose an image, a model or a running service from the list".to_owned()
-        })?;
+        let workload =
+            offered.iter().find(|one| one.value() == self.workload).ok_or_else(|| {
+                "choose an image, a model or a running service from the list".to_owned()
+            })?;
         let fields = [
             ("max-users", &self.max_users),
             ("step", &self.step),

@@ -131,6 +131,9 @@ mod tests {
         assert_eq!(state["readings"], json!([]), "those of a trial that is over are its own");
         assert_eq!(state["messages"], json!(["removed a container", "not JSON"]));
         live.end(Some(0));
-        assert_eq!((&live.json("", 2)["trials"], &live.json("", 0)["status"]), (&json!([]), &json!(0)));
+        assert_eq!(
+            (&live.json("", 2)["trials"], &live.json("", 0)["status"]),
+            (&json!([]), &json!(0))
+        );
     }
 }

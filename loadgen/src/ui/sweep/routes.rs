@@ -98,9 +98,7 @@ async fn details(
     let judged = tokio::task::spawn_blocking(move || archive::details(&folder, &sliders)).await;
     match judged {
         Ok(Ok(value)) => Json(value).into_response(),
-        Ok(Err(error)) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response()
-        }
+        Ok(Err(error)) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
