@@ -272,6 +272,7 @@ fn no_host() -> Error {
 
 /// Parses the form's fields like the flags of `loadgen run`.
 fn parsed(form: &Form) -> Result<FormOptions, Error> {
+    form.check().map_err(Error::Usage)?;
     let is_open = !form.arrivals.trim().is_empty();
     let has_shape = !form.shape.trim().is_empty();
     let run_time = match form.run_time.trim() {
@@ -303,7 +304,16 @@ fn parsed(form: &Form) -> Result<FormOptions, Error> {
 fn message(error: &clap::Error) -> String {
     let text = error.to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
-    first.trim_start_matches("error: ").trim().to_owned()
+    let first = first.trim_start_matches("error: ").trim();
+    // "invalid value 'x' for '--users <USERS>': why"
+    match first.strip_prefix("invalid value ").and_then(|rest| rest.split_once(" for '--")) {
+        Some((value, rest)) => {
+            let (flag, why) = rest.split_once("': ").unwrap_or((rest, ""));
+            let name = flag.split(' ').next().unwrap_or_default().replace('-', " ");
+            format!("{name} {value}: {why}")
+        }
+        None => first.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -328,6 +338,9 @@ mod tests {
         let open = Form { arrivals: "poisson(20)".to_owned(), run_time: "9s".to_owned(), ..form() };
         let plan = parsed(&open).unwrap().load.plan(None).unwrap();
         assert_eq!((plan.planned_per_second(0), plan.max_users()), (Some(20.0), 500));
+        let wrong = Form { wait_time: "sometimes".to_owned(), ..form() };
+        let error = parsed(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with("wait time 'sometimes': "), "{error}");
         let spike = Form { shape: "spike(10, 100, 5s)".to_owned(), ..form() };
         assert_eq!(parsed(&spike).unwrap().load.plan(None).unwrap().max_users(), 100);
     }
@@ -337,7 +350,7 @@ mod tests {
         for value in ["5 --json /tmp/x", "--json=/tmp/x", "-1"] {
             let text = value.to_owned();
             let error = parsed(&Form { user_count: text, ..form() }).unwrap_err().to_string();
-            assert!(error.contains("--users") && !error.contains("--help"), "{error}");
+            assert!(error.contains("user_count") && !error.contains("--help"), "{error}");
         }
     }
 

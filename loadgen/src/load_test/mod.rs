@@ -80,8 +80,10 @@ impl LoadTest {
         });
         let played = played.await.map_err(|e| EngineError::System(std::io::Error::other(e)))?;
         drop(following);
-        // The watch ends with the events.
-        let Watched { seconds, aborted, decided } = watch.join().unwrap_or_default();
+        // The watch ends with the events. Joining it here would occupy the worker on which the
+        // aborted task, a sender of events, has yet to be dropped.
+        let watched = tokio::task::spawn_blocking(move || watch.join().unwrap_or_default()).await;
+        let Watched { seconds, aborted, decided } = watched.unwrap_or_default();
         let mut outcome = played?;
         let aborted = aborted.filter(|_| outcome.stopped);
         outcome.stopped &= decided.is_none();

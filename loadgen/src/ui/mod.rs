@@ -131,11 +131,12 @@ pub async fn serve(
     );
     let guard = Guard::new(&settings.allow_names);
     let (starts, quits_after) = (settings.starts, settings.quits_after);
+    let form = settings.form.clone();
     let settings = Arc::new(settings);
     let sweeps = Arc::new(Sweeps::new(settings.dir.clone()));
     let tests = Arc::new(Tests::new(settings));
     if starts {
-        tests.swarm(Form::default()).await.map_err(Error::Usage)?;
+        tests.swarm(form).await.map_err(Error::Usage)?;
     }
     let quit = quit(Arc::clone(&tests), quits_after.filter(|_| starts));
     // Live updates never end by themselves: open pages must not keep the process alive.

@@ -1,6 +1,6 @@
 //! Routes: the page, Locust's API, and the page's own calls.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Form as FormBody, Json, Router,
@@ -63,7 +63,11 @@ async fn form(Shared(tests): Shared<Arc<Tests>>) -> Json<Value> {
 }
 
 /// Answers with the example of the model that the form's host serves.
-async fn example(Shared(tests): Shared<Arc<Tests>>, FormBody(form): FormBody<Form>) -> Json<Value> {
+async fn example(
+    Shared(tests): Shared<Arc<Tests>>,
+    FormBody(fields): FormBody<HashMap<String, String>>,
+) -> Json<Value> {
+    let form = Form::with_fields(fields, &tests.settings().form);
     Json(match tests.settings().prepare.example(&form).await {
         Ok(body) => json!({ "success": true, "body": body }),
         Err(error) => json!({ "success": false, "message": error.to_string() }),

@@ -1,6 +1,6 @@
 //! Content of the load test form, with Locust's names.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use loadtest::workload::parse_run_time;
 use serde::{Deserialize, Serialize};
@@ -53,21 +53,27 @@ pub(super) struct Users {
 }
 
 impl Form {
-    /// Returns the form with the fields of `defaults` where its own are empty.
-    pub(super) fn or(self, defaults: &Self) -> Self {
-        let or = |mine: String, default: &String| match mine.trim().is_empty() {
-            true => default.clone(),
-            false => mine,
-        };
-        Self {
-            user_count: or(self.user_count, &defaults.user_count),
-            spawn_rate: or(self.spawn_rate, &defaults.spawn_rate),
-            host: or(self.host, &defaults.host),
-            wait_time: or(self.wait_time, &defaults.wait_time),
-            step_duration: or(self.step_duration, &defaults.step_duration),
-            // An empty field of these means none, whatever the first form contained.
-            ..self
+    /// Returns the form with these fields, and those of `defaults` where one is missing. Without a
+    /// run time the test lasts until it is stopped, as in Locust.
+    pub(in crate::ui) fn with_fields(fields: HashMap<String, String>, defaults: &Self) -> Self {
+        let start = Self { run_time: String::new(), ..defaults.clone() };
+        let mut value = serde_json::to_value(&start).unwrap_or_default();
+        if let Some(known) = value.as_object_mut() {
+            known.extend(fields.into_iter().map(|(name, text)| (name, text.into())));
         }
+        let mut form: Self = serde_json::from_value(value).unwrap_or(start);
+        // The fields that every test needs have no empty value.
+        for (mine, default) in [
+            (&mut form.user_count, &defaults.user_count),
+            (&mut form.spawn_rate, &defaults.spawn_rate),
+            (&mut form.host, &defaults.host),
+            (&mut form.wait_time, &defaults.wait_time),
+        ] {
+            if mine.trim().is_empty() {
+                mine.clone_from(default);
+            }
+        }
+        form
     }
 
     /// Returns the number of users, the spawn rate and the run time.
@@ -92,6 +98,18 @@ impl Form {
             return Err(missing());
         }
         Ok(Users { count, spawn_rate, run_time: self.run_time()?.unwrap_or(UNTIL_STOPPED) })
+    }
+
+    /// Checks a number of users and its spawn rate, unless the load is steps, a shape or arrivals.
+    ///
+    /// # Errors
+    /// Returns Locust's messages.
+    pub fn check(&self) -> Result<(), String> {
+        let is_number = self.has_steady_users() && !self.user_count.contains([':', '.']);
+        if is_number && self.users()?.count == 0 {
+            return Err("number of users: must be at least 1".to_owned());
+        }
+        Ok(())
     }
 
     /// Returns true if the load is a number of users, which can change while the test runs.
@@ -119,6 +137,22 @@ mod tests {
             run_time: run_time.to_owned(),
             ..Form::default()
         }
+    }
+
+    #[test]
+    fn a_missing_field_is_the_default_and_an_empty_one_is_none() {
+        let defaults = Form { slo: "p95<1s".to_owned(), ..form("5", "1", "9s") };
+        let with = |fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(name, text)| (name.to_string(), text.to_string()));
+            Form::with_fields(fields.collect(), &defaults)
+        };
+        assert_eq!(with(&[("user_count", "7"), ("user_classes", "A")]).user_count, "7");
+        assert_eq!(with(&[]).slo, "p95<1s");
+        assert_eq!(with(&[("slo", ""), ("spawn_rate", "")]).slo, "");
+        assert_eq!(
+            (with(&[("spawn_rate", "")]).spawn_rate, with(&[]).run_time),
+            ("1".into(), "".into())
+        );
     }
 
     #[test]

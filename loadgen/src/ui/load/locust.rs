@@ -1,6 +1,7 @@
 //! Locust's HTTP API: its routes, keys and types.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -75,13 +76,10 @@ pub(super) struct ErrorRow {
 
 pub(in crate::ui) async fn swarm(
     Shared(tests): Shared<Arc<Tests>>,
-    FormBody(form): FormBody<Form>,
+    FormBody(fields): FormBody<HashMap<String, String>>,
 ) -> Json<Value> {
-    let host = match form.host.trim() {
-        "" => tests.settings().form.host.clone(),
-        host => host.to_owned(),
-    };
-    let run_time = form.run_time();
+    let form = Form::with_fields(fields, &tests.settings().form);
+    let (host, run_time) = (form.host.clone(), form.run_time());
     Json(match tests.swarm(form).await {
         Ok(host) => {
             let mut answer =

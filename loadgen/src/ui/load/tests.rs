@@ -72,7 +72,6 @@ impl Tests {
     /// # Errors
     /// Returns a message for the page.
     pub(in crate::ui) async fn swarm(self: &Arc<Self>, form: Form) -> Result<String, String> {
-        let form = form.or(&self.settings.form);
         let current = self.current();
         let running = current.filter(|test| !test.control.is_stopped() && !test.inner().is_over);
         if let Some(test) = running {
