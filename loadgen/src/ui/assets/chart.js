@@ -93,7 +93,9 @@ export class Chart {
     const all = this.series.flatMap((series) => series.points.map(([x]) => x));
     const least = (list, or) => list.reduce((a, b) => Math.min(a, b), list.length ? Infinity : or);
     const most = (list, or) => list.reduce((a, b) => Math.max(a, b), list.length ? -Infinity : or);
-    let [low, high] = this.zoom ?? [least(all, 0), most(all, 1)];
+    const log = this.options.logX;
+    let [low, high] = this.zoom ?? [least(all, log ? 0.01 : 0), most(all, 1)];
+    if (log) low = Math.max(low, 1e-4);
     if (this.options.logX && !this.zoom && all.length) { low *= 0.93; high *= 1.07; }
     if (high <= low) high = low + 1;
     let top = most(values, 1), bottom = 0;
@@ -102,7 +104,6 @@ export class Chart {
       top = Math.max(top * 1.2, bottom * 10);
     } else top = Math.max(top * 1.08, this.options.min ?? 1e-9);
     const span = [PAD.left, width - PAD.right], rise = [height - PAD.bottom, PAD.top];
-    const log = this.options.logX;
     this.range = { low, high, bottom, top };
     this.x = (value) => span[0] + ((log ? Math.log(Math.max(value, 1e-9) / low) / Math.log(high / low) : (value - low) / (high - low)) * (span[1] - span[0]));
     this.back = (place) => { const share = (place - span[0]) / (span[1] - span[0]); return log ? low * (high / low) ** share : low + share * (high - low); };

@@ -7,8 +7,8 @@ add({
   newSweep: "New sweep", archive: "Sweeps in {dir}", noSweeps: "No sweep yet.", workload: "Image, model or service", images: "Images", models: "Models", services: "Running Compose services",
   maxUsers: "Number of users to hold", step: "Step of users", confidence: "Confidence", replicas: "Replica counts", cpus: "CPU limits (empty: default ladder)", memory: "Memory limits (empty: default ladder)",
   headroom: "Headroom", mode: "Mode", maxDuration: "Longest duration", startSweep: "Size a container", date: "Date", answer: "Answer", trials: "Trials", endedEarly: "ended early", damaged: "damaged",
-  live: "Running", estimate: "Edge", timeLeft: "Time left", trial: "Trial", phold: "p_hold of each CPU limit", curve: "Latency by CPU limit (ms)", violations: "Requests that violate the objective (%)", probe: "probe",
-  pass: "passed", fail: "failed", undecidedDot: "undecided", ramp: "Running trial: users and p95", usersAxis: "users", p95: "p95 (ms)", number: "#", kind: "Kind", limits: "Limits", verdict: "Verdict", rate: "Rate",
+  live: "Running", estimate: "Edge", interval: "Edge, 90% interval", timeLeft: "Time left", trial: "Trial", phold: "p_hold of each CPU limit", curve: "Latency by CPU limit (ms)", violations: "Requests that violate the objective (%)", probe: "probe",
+  pass: "passed", fail: "failed", undecidedDot: "undecided", ramp: "Running trial: users and p95", usersAxis: "users", ms95: "p95 (ms)", number: "#", kind: "Kind", limits: "Limits", verdict: "Verdict", rate: "Rate",
   throttled: "Throttled", bottleneck: "Bottleneck", why: "Next trial", files: "Files", judge: "Judge again, without measuring", objective: "Objective", cpuPrice: "Price of a processor (e.g. 31.5 USD/month)", memoryPrice: "Price of a GiB",
   judgeNow: "Judge again", compare: "Compare with", questions: "The four questions", qSmallest: "The smallest limits?", qReplicas: "Do more replicas let them shrink?", qMost: "The most it takes?", qInstances: "One instance or several?",
   qStricter: "A stricter objective?", qRemaining: "What remained to be done?", report: "Open the report", resume: "Resume", back: "All sweeps", each: "{replicas} × {cpus} CPU, {memory}", holds: "holds {users} users in {p} of starts",
@@ -18,8 +18,8 @@ add({
   newSweep: "Nuevo barrido", archive: "Barridos en {dir}", noSweeps: "Aún no hay barridos.", workload: "Imagen, modelo o servicio", images: "Imágenes", models: "Modelos", services: "Servicios de Compose en marcha",
   maxUsers: "Usuarios que sostener", step: "Escalón de usuarios", confidence: "Confianza", replicas: "Números de réplicas", cpus: "Límites de CPU (vacío: escala por defecto)", memory: "Límites de memoria (vacío: escala por defecto)",
   headroom: "Margen", mode: "Modo", maxDuration: "Duración máxima", startSweep: "Dimensionar un contenedor", date: "Fecha", answer: "Respuesta", trials: "Ensayos", endedEarly: "terminó antes", damaged: "dañado",
-  live: "En marcha", estimate: "Borde", timeLeft: "Falta", trial: "Ensayo", phold: "p_hold de cada límite de CPU", curve: "Latencia según el límite de CPU (ms)", violations: "Peticiones que incumplen el objetivo (%)", probe: "sondeo",
-  pass: "cumple", fail: "no cumple", undecidedDot: "sin decidir", ramp: "Ensayo en marcha: usuarios y p95", usersAxis: "usuarios", p95: "p95 (ms)", number: "N.º", kind: "Clase", limits: "Límites", verdict: "Veredicto", rate: "Ritmo",
+  live: "En marcha", estimate: "Borde", interval: "Borde, intervalo del 90%", timeLeft: "Falta", trial: "Ensayo", phold: "p_hold de cada límite de CPU", curve: "Latencia según el límite de CPU (ms)", violations: "Peticiones que incumplen el objetivo (%)", probe: "sondeo",
+  pass: "cumple", fail: "no cumple", undecidedDot: "sin decidir", ramp: "Ensayo en marcha: usuarios y p95", usersAxis: "usuarios", ms95: "p95 (ms)", number: "N.º", kind: "Clase", limits: "Límites", verdict: "Veredicto", rate: "Ritmo",
   throttled: "Frenado", bottleneck: "Cuello de botella", why: "Próximo ensayo", files: "Archivos", judge: "Juzgar otra vez, sin medir", objective: "Objetivo", cpuPrice: "Precio de un procesador (p. ej. 31.5 USD/month)", memoryPrice: "Precio de un GiB",
   judgeNow: "Juzgar otra vez", compare: "Comparar con", questions: "Las cuatro preguntas", qSmallest: "¿Los límites más pequeños?", qReplicas: "¿Bajan con más réplicas?", qMost: "¿Cuánto aguanta como máximo?", qInstances: "¿Una instancia o varias?",
   qStricter: "¿Un objetivo más estricto?", qRemaining: "¿Qué quedó por hacer?", report: "Abrir el informe", resume: "Continuar", back: "Todos los barridos", each: "{replicas} × {cpus} CPU, {memory}", holds: "sostiene {users} usuarios en el {p} de los arranques",
@@ -76,6 +76,9 @@ async function show() {
 }
 
 function failed(error) {
+  // A sweep that has just started has no files yet.
+  if (live?.running && live.name === view) return drawLive();
+  charts = null;
   const ended = live?.name === view && !live.running ? [make("p", { class: "banner bad", text: t("exit", { status: live.status ?? "–" }) }), make("pre", { class: "log", text: live.messages.join("\n") })] : [];
   body().replaceChildren(back(), make("p", { class: "banner bad", role: "alert", text: error.message }), ...ended, ...(view && view !== "list" ? [resumeButton()] : []));
 }
@@ -83,7 +86,7 @@ function failed(error) {
 const back = () => make("p", {}, make("a", { href: "#/sweeps", text: `← ${t("back")}` }));
 
 async function list() {
-  const { dir, sweeps, running } = await getJson("/api/sweeps/");
+  const { dir, sweeps, running } = await getJson("/api/sweeps");
   if (view !== "list") return;
   const rows = make("table");
   const link = (row) => make("a", { href: `#/sweeps/${encodeURIComponent(row.name)}`, text: row.name });
@@ -118,7 +121,7 @@ async function form() {
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     message.textContent = "";
-    const answer = await post("/api/sweeps/", new FormData(node));
+    const answer = await post("/api/sweeps", new FormData(node));
     if (answer.success) location.hash = `#/sweeps/${answer.name}`;
     else message.textContent = answer.message;
   });
@@ -137,7 +140,7 @@ function drawLive() {
   const { parts } = charts;
   const edge = live.estimate, last = live.seconds.at(-1);
   parts.tiles.replaceChildren(
-    tile(t("estimate"), edge ? `${number(edge.cpus, 3)} CPU` : "–"), tile("90%", edge ? `${number(edge.interval[0], 3)} – ${number(edge.interval[1], 3)}` : "–"), tile(t("trial"), live.next ? `${live.next.trial} · ${live.next.spec.purpose}` : t("starting")),
+    tile(t("estimate"), edge ? `${number(edge.cpus, 3)} CPU` : "–"), tile(t("interval"), edge ? `${number(edge.interval[0], 3)} – ${number(edge.interval[1], 3)}` : "–"), tile(t("trial"), live.next ? `${live.next.trial} · ${live.next.spec.purpose}` : t("starting")),
     tile(t("timeLeft"), live.next ? `≈ ${duration(live.next.seconds_left)}` : "–"), tile(t("users"), number(last?.users ?? 0)), tile("p95", last?.requests ? `${number(last.intended_ms.p95)} ms` : "–"),
   );
   parts.why.textContent = live.next ? `${t("why")}: ${live.next.reason}` : live.messages.at(-1) ?? t("starting");
@@ -157,7 +160,10 @@ const holdChart = (figure) => new Chart(figure, { title: t("phold"), x: "value",
 
 const quantile = (of) => of.violation_rates?.map((rate) => rate.quantile_ms).find((ms) => ms !== null) ?? of.intended_ms?.p95;
 
-function curveSeries(all, name, faint) {
+// Points of one replica count: the one of the answer, or the first that was measured.
+function curveSeries(every, replicas, name, faint) {
+  const count = replicas ?? every.find((trial) => ["probe", "fresh"].includes(trial.purpose))?.replicas;
+  const all = every.filter((trial) => (trial.replicas ?? count) === count);
   const probes = all.filter((trial) => trial.readings?.length).map((trial) => trial.readings.filter((r) => !r.is_memory && !r.is_recovery));
   const series = probes.map((readings) => ({ name: name ? `${t("probe")} (${name})` : t("probe"), color: name ? "--c4" : "--c1", faint, dots: true, points: readings.map((r) => [r.limits.cpus, Math.max(quantile(r), 0.01)]).sort((a, b) => a[0] - b[0]) }));
   const starts = all.filter((trial) => ["fresh", "ramp"].includes(trial.purpose) && trial.steps?.length && trial.steps.at(-1).requests > 0);
@@ -168,15 +174,18 @@ function curveSeries(all, name, faint) {
   return series;
 }
 
-function drawCurve(chart, all, edge, answer, limit = live?.limit_ms ?? 100, second = null) {
+// The latency limit that the trials were judged by.
+const limitOf = (all) => all.flatMap((trial) => [...(trial.readings ?? []), ...(trial.steps ?? [])]).flatMap((of) => of.violation_rates ?? []).find((rate) => rate.over_ms !== null)?.over_ms;
+
+function drawCurve(chart, all, edge, answer, limit = limitOf(all), second = null) {
   const bands = edge ? [{ from: edge.interval[0], to: edge.interval[1], color: "--c6" }] : [];
   const marks = answer ? [{ x: answer.cpus, label: t("least"), color: "--good" }] : [];
-  chart.set([...curveSeries(all), ...(second ? curveSeries(second.trials, second.name, true) : [])], { bands, marks, lines: [{ y: limit, label: t("limit", { ms: number(limit) }) }] });
+  chart.set([...curveSeries(all, answer?.replicas), ...(second ? curveSeries(second.trials, second.replicas, second.name, true) : [])], { bands, marks, lines: limit ? [{ y: limit, label: t("limit", { ms: number(limit) }) }] : [] });
 }
 
-function drawHold(chart, rungs, second) {
+function drawHold(chart, rungs, second, confidence = 0.95) {
   const line = (list, name, color, faint) => ({ name, color, faint, dots: true, points: list.map((rung) => [rung.cpus, rung.p_hold * 100]) });
-  chart.set([line(rungs, "p_hold", "--c1"), ...(second ? [line(second.rungs, second.name, "--c4", true)] : [])], { lines: [{ y: 95, label: "95%", color: "--c3" }] });
+  chart.set([line(rungs, "p_hold", "--c1"), ...(second ? [line(second.rungs, second.name, "--c4", true)] : [])], { lines: [{ y: confidence * 100, label: percent(confidence), color: "--c3" }] });
 }
 
 function trialTable(node, all) {
@@ -184,7 +193,7 @@ function trialTable(node, all) {
   table(node, [
     { title: t("number"), of: (trial) => all.indexOf(trial) + 1 }, { title: t("kind"), text: true, of: (trial) => trial.purpose }, { title: t("limits"), text: true, of: point }, { title: t("users"), of: (trial) => trial.users },
     { title: t("verdict"), text: true, of: (trial) => trial.verdict, class: (trial) => trial.verdict }, { title: t("bottleneck"), text: true, of: (trial) => trial.bottleneck ?? "" },
-    { title: t("p95"), of: (trial) => (last(trial)?.requests ? number(quantile(last(trial))) : "–") }, { title: t("rate"), of: (trial) => (last(trial) ? `${number(last(trial).requests_per_second, 0)}/s` : "–") },
+    { title: t("ms95"), of: (trial) => (last(trial)?.requests ? number(quantile(last(trial))) : "–") }, { title: t("rate"), of: (trial) => (last(trial) ? `${number(last(trial).requests_per_second, 0)}/s` : "–") },
     { title: t("throttled"), of: (trial) => (trial.usage?.throttled_share == null ? "–" : percent(trial.usage.throttled_share, 0)) }, { title: "", text: true, wrap: true, of: (trial) => (trial.reasons ?? []).join("; ") },
   ], all, { caption: t("trials") });
 }
@@ -216,9 +225,9 @@ function details(sweep, judged) {
     make("h2", { text: t("trials") }), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("trials") }, parts.trials), make("h2", { text: t("files") }), make("ul", { class: "files" }, make("li", {}, report), ...files));
   charts = { name: sweep.name, curve: curveChart(parts.curve), hold: holdChart(parts.hold) };
   const of = (one) => one.per_replicas.find((count) => count.replicas === (one.minimal?.replicas ?? count.replicas)) ?? { rungs: [] };
-  const second = other ? { name: other.name, trials: other.trials, rungs: of(other).rungs } : null;
-  drawCurve(charts.curve, sweep.trials, sweep.estimate, minimal, sweep.limit_ms ?? 100, second);
-  drawHold(charts.hold, of(sweep).rungs, second);
+  const second = other ? { name: other.name, trials: other.trials, replicas: other.minimal?.replicas, rungs: of(other).rungs } : null;
+  drawCurve(charts.curve, sweep.trials, sweep.estimate, minimal, sweep.limit_ms ?? undefined, second);
+  drawHold(charts.hold, of(sweep).rungs, second, judged ? Number(judged.confidence) : sweep.confidence);
   const rows = [...sweep.per_replicas.map((count) => ({ ...count, name: sweep.name })), ...(other ? other.per_replicas.map((count) => ({ ...count, name: other.name })) : [])];
   table(parts.counts, [
     ...(other ? [{ title: t("sweeps"), text: true, of: (row) => row.name }] : []), { title: t("replicas"), of: (row) => row.replicas }, { title: t("each1"), text: true, of: (row) => (row.minimal ? `${row.minimal.cpus} CPU, ${memory(row.minimal.memory_bytes)}` : row.finding) },
@@ -254,7 +263,7 @@ function judgeForm(sweep, judged) {
 
 function compareSelect(sweep, judged) {
   const select = make("select", { id: "compare" }, make("option", { value: "", text: t("nothing") }));
-  getJson("/api/sweeps/").then(({ sweeps }) => {
+  getJson("/api/sweeps").then(({ sweeps }) => {
     select.append(...sweeps.filter((one) => one.name !== sweep.name).map((one) => make("option", { value: one.name, text: one.name })));
     select.value = other?.name ?? "";
   });
