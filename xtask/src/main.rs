@@ -31,8 +31,8 @@ enum Task {
     },
     /// Set up only.
     Setup,
-    /// Install the protocol clients for the tests of inference-api (NVIDIA's, MLflow's,
-    /// schemathesis) into target/clients.
+    /// Install what tests drive from Python: the protocol clients of inference-api (NVIDIA's,
+    /// MLflow's, schemathesis) into target/clients; Locust, selenium and axe into target/browser.
     Clients,
     /// Run all tests; those that need a Docker Engine only if one answers.
     Test,
@@ -111,10 +111,13 @@ fn sweep(args: &[String]) -> Done {
     run(sweep.args(args))
 }
 
-/// Installs the protocol clients of the tests into `target/clients`.
+/// Installs the Python programs of the tests into `target/clients` and `target/browser`.
 fn clients() -> Done {
-    let requirements = read(&root().join("inference-api/tests/clients/requirements.txt"))?;
-    python::environment("clients", &requirements).map(drop)
+    for (name, folder) in [("clients", "inference-api"), ("browser", "loadgen")] {
+        let file = format!("{folder}/tests/{name}/requirements.txt");
+        python::environment(name, &read(&root().join(file))?)?;
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, Failed> {

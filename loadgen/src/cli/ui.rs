@@ -1,9 +1,16 @@
 //! `loadgen ui`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use accounts::Users;
 use async_trait::async_trait;
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use load_engine::Control;
 use loadtest::{
     slo::Slo,
@@ -24,7 +31,11 @@ use crate::{
 
 /// `loadgen ui …`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct UiOptions {
+    #[command(subcommand)]
+    command: Option<UiCommand>,
+
     /// Address of the page; in a container 0.0.0.0:8089, published on 127.0.0.1 only.
     #[arg(long, default_value = "127.0.0.1:8089")]
     bind: SocketAddr,
@@ -39,6 +50,10 @@ pub(super) struct UiOptions {
     /// Further name, besides loopback's, under which the page may be reached; repeatable.
     #[arg(long)]
     allow_name: Vec<String>,
+
+    /// Users file: whoever uses the page logs in first. loadgen ui user add writes it.
+    #[arg(long, value_name = "FILE")]
+    web_login: Option<PathBuf>,
 
     #[command(flatten)]
     start: StartOptions,
@@ -64,6 +79,28 @@ pub(super) struct UiOptions {
     /// Processors for the load threads; one thread on each.
     #[arg(long, value_delimiter = ',')]
     pin: Vec<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum UiCommand {
+    /// Manage the users file of --web-login.
+    User {
+        #[command(subcommand)]
+        action: UserAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum UserAction {
+    /// Add a user, or change a password; the password is read from the terminal or from standard
+    /// input.
+    Add {
+        /// Name of the user.
+        name: String,
+        /// Users file; it is made if it is missing.
+        #[arg(long, default_value = "loadgen-users")]
+        file: PathBuf,
+    },
 }
 
 /// Initial content of the form, and the test that starts with the page.
@@ -129,6 +166,10 @@ struct Shared {
 const UNTIL_STOPPED: &str = "24h";
 
 pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
+    if let Some(UiCommand::User { action: UserAction::Add { name, file } }) = &options.command {
+        return add_user(name, file);
+    }
+    let users = options.web_login.as_deref().map(read_users).transpose()?;
     let hosts = Hosts { sources: options.sources.sources()?, allowed: options.allow_host };
     let start = options.start;
     let form = Form {
@@ -165,6 +206,7 @@ pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
         prepare: Arc::new(shared),
         dir: options.dir,
         sweep_form,
+        users,
         starts: start.autostart,
         quits_after: start.autoquit.map(Duration::from_secs),
     };
@@ -172,6 +214,31 @@ pub(super) async fn run(options: UiOptions) -> Result<ExitStatus, Error> {
     stop_on_signal(control.clone())?;
     serve(settings, async move { stopped(&control).await }).await?;
     Ok(ExitStatus::Met)
+}
+
+fn add_user(name: &str, file: &Path) -> Result<ExitStatus, Error> {
+    let wrong = |error: std::io::Error| Error::Usage(format!("no password was read: {error}"));
+    let password = if std::io::stdin().is_terminal() {
+        rpassword::prompt_password(format!("Password of {name}: ")).map_err(wrong)?
+    } else {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(wrong)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    Users::add(file, name, &password).map_err(|error| Error::Usage(error.to_string()))?;
+    println!("{name} may log in: loadgen ui --web-login {}", file.display());
+    Ok(ExitStatus::Met)
+}
+
+fn read_users(file: &Path) -> Result<Users, Error> {
+    let help = format!("loadgen ui user add NAME --file {}", file.display());
+    let users = Users::read(file)
+        .map_err(|error| Error::Usage(format!("--web-login: {error}\n  help: {help}")))?;
+    if users.is_empty() {
+        let path = file.display();
+        return Err(Error::Usage(format!("--web-login {path}: nobody is in it\n  help: {help}")));
+    }
+    Ok(users)
 }
 
 #[async_trait]

@@ -34,6 +34,13 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 static PAGE: LazyLock<String> =
     LazyLock::new(|| include_str!("assets/page.html").replace("{{version}}", &VERSION));
 
+/// Returns the login form with a message of our own, or none.
+pub(super) fn login(message: &str) -> String {
+    include_str!("assets/login.html")
+        .replace("{{version}}", &VERSION)
+        .replace("{{message}}", message)
+}
+
 /// Answers with the page.
 pub(super) async fn page() -> Html<&'static str> {
     Html(&PAGE)

@@ -7,11 +7,13 @@
 mod assets;
 mod guard;
 mod load;
+mod login;
 mod routes;
 mod sweep;
 
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use accounts::Users;
 use async_trait::async_trait;
 use loadtest::workload::{Host, HostError};
 
@@ -20,7 +22,7 @@ pub use self::{
     sweep::{SweepForm, Workload},
 };
 
-use self::{guard::Guard, load::Tests, routes::router, sweep::Sweeps};
+use self::{guard::Guard, load::Tests, login::Login, routes::router, sweep::Sweeps};
 use crate::{Error, load_test::LoadTest, runner::Source};
 
 /// Preparation of what a form asks for; the command line implements it, so that a form accepts what
@@ -66,6 +68,8 @@ pub struct UiSettings {
     pub dir: PathBuf,
     /// Initial content of the sweep form.
     pub sweep_form: SweepForm,
+    /// People who may log in; without any, everybody who reaches the page may use it.
+    pub users: Option<Users>,
     /// True if a test starts with the page.
     pub starts: bool,
     /// Time from the end of that test to the end of the page.
@@ -132,6 +136,7 @@ pub async fn serve(
     let guard = Guard::new(&settings.allow_names);
     let (starts, quits_after) = (settings.starts, settings.quits_after);
     let form = settings.form.clone();
+    let login = settings.users.clone().map(|users| Arc::new(Login::new(users)));
     let settings = Arc::new(settings);
     let sweeps = Arc::new(Sweeps::new(settings.dir.clone()));
     let tests = Arc::new(Tests::new(settings));
@@ -139,9 +144,11 @@ pub async fn serve(
         tests.swarm(form).await.map_err(Error::Usage)?;
     }
     let quit = quit(Arc::clone(&tests), quits_after.filter(|_| starts));
+    let service =
+        router(&tests, &sweeps, guard, login).into_make_service_with_connect_info::<SocketAddr>();
     // Live updates never end by themselves: open pages must not keep the process alive.
     tokio::select! {
-        served = axum::serve(listener, router(&tests, &sweeps, guard)).into_future() => {
+        served = axum::serve(listener, service).into_future() => {
             served.map_err(|e| Error::Machine(format!("the page cannot be served: {e}")))?;
         }
         () = stop => {}

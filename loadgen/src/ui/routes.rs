@@ -14,11 +14,17 @@ use super::{
     assets,
     guard::{self, Guard},
     load::{Form, Tests, downloads, live, locust},
+    login::{self, Login},
     sweep::{self, Sweeps, routes::SweepPage},
 };
 
 /// Returns the routes; scripts for Locust use all but those under `/api` and `/assets`.
-pub(super) fn router(tests: &Arc<Tests>, sweeps: &Arc<Sweeps>, guard: Guard) -> Router {
+pub(super) fn router(
+    tests: &Arc<Tests>,
+    sweeps: &Arc<Sweeps>,
+    guard: Guard,
+    login: Option<Arc<Login>>,
+) -> Router {
     let settings = tests.settings();
     let page = SweepPage {
         sweeps: Arc::clone(sweeps),
@@ -48,7 +54,16 @@ pub(super) fn router(tests: &Arc<Tests>, sweeps: &Arc<Sweeps>, guard: Guard) -> 
         .route("/api/tests/{id}/{file}", get(downloads::of_test))
         .with_state(Arc::clone(tests))
         .nest("/api/sweeps", sweep::routes::router(page))
+        .merge(login_routes(login.clone()))
+        .layer(middleware::from_fn_with_state(login, login::check))
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
+}
+
+fn login_routes(login: Option<Arc<Login>>) -> Router {
+    Router::new()
+        .route("/login", get(login::form).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .with_state(login)
 }
 
 /// Answers with the initial form and its lists.

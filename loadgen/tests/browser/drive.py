@@ -181,7 +181,7 @@ def stop_early(page):
     select.select_by_value(next(o.get_attribute("value") for o in select.options if o.get_attribute("value").startswith("model:")))
     page.fill("#sweep-form [name=max_users]", "50")
     page.click("#sweep-form button[type=submit]")
-    page.wait("a trial", lambda: "calibrate" in page.text("#sweep-body table"), 60)
+    page.wait("a probe", lambda: "probe" in page.text("#sweep-body table"), 120)
     page.click("#sweep-stop")
     page.wait("the end", lambda: "Nothing is confirmed" in page.text("#sweep-body"), 60)
     page.wait("resume", lambda: "Resume" in page.text("#sweep-body"))

@@ -53,22 +53,21 @@ pub(super) struct Users {
 }
 
 impl Form {
-    /// Returns the form with these fields, and those of `defaults` where one is missing. Without a
-    /// run time the test lasts until it is stopped, as in Locust.
+    /// Returns the form with these fields, and those of `defaults` where one is missing. As in
+    /// Locust, numbers of users have no default, and without a run time the test lasts until it is
+    /// stopped.
     pub(in crate::ui) fn with_fields(fields: HashMap<String, String>, defaults: &Self) -> Self {
-        let start = Self { run_time: String::new(), ..defaults.clone() };
+        let (user_count, spawn_rate, run_time) = Default::default();
+        let start = Self { user_count, spawn_rate, run_time, ..defaults.clone() };
         let mut value = serde_json::to_value(&start).unwrap_or_default();
         if let Some(known) = value.as_object_mut() {
             known.extend(fields.into_iter().map(|(name, text)| (name, text.into())));
         }
         let mut form: Self = serde_json::from_value(value).unwrap_or(start);
-        // The fields that every test needs have no empty value.
-        for (mine, default) in [
-            (&mut form.user_count, &defaults.user_count),
-            (&mut form.spawn_rate, &defaults.spawn_rate),
-            (&mut form.host, &defaults.host),
-            (&mut form.wait_time, &defaults.wait_time),
-        ] {
+        // An empty host or think time is none.
+        for (mine, default) in
+            [(&mut form.host, &defaults.host), (&mut form.wait_time, &defaults.wait_time)]
+        {
             if mine.trim().is_empty() {
                 mine.clone_from(default);
             }
@@ -141,18 +140,16 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_the_default_and_an_empty_one_is_none() {
-        let defaults = Form { slo: "p95<1s".to_owned(), ..form("5", "1", "9s") };
+        let (slo, host) = ("p95<1s".to_owned(), "h".to_owned());
+        let defaults = Form { slo, host, ..form("5", "1", "9s") };
         let with = |fields: &[(&str, &str)]| {
             let fields = fields.iter().map(|(name, text)| (name.to_string(), text.to_string()));
             Form::with_fields(fields.collect(), &defaults)
         };
         assert_eq!(with(&[("user_count", "7"), ("user_classes", "A")]).user_count, "7");
         assert_eq!(with(&[]).slo, "p95<1s");
-        assert_eq!(with(&[("slo", ""), ("spawn_rate", "")]).slo, "");
-        assert_eq!(
-            (with(&[("spawn_rate", "")]).spawn_rate, with(&[]).run_time),
-            ("1".into(), "".into())
-        );
+        assert_eq!((with(&[("slo", "")]).slo, with(&[("host", "")]).host), ("".into(), "h".into()));
+        assert_eq!((with(&[]).user_count, with(&[]).run_time), ("".into(), "".into()));
     }
 
     #[test]
