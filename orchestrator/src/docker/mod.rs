@@ -19,6 +19,7 @@ mod hints;
 mod image;
 mod ledger;
 mod list;
+mod monitor;
 mod network;
 mod readings;
 mod saved_state;
@@ -45,6 +46,7 @@ pub use attach::{Attached, Attachment};
 pub use find::{Selector, find};
 pub use foreign::Mounted;
 pub use list::{Inventory, list};
+pub use monitor::{Monitored, monitor};
 
 use self::{
     clean::Scope,

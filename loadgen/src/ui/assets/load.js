@@ -140,7 +140,7 @@ function drawCharts() {
   const at = (s) => `${t("at")} ${clock(report.began + s * 1000)}`;
   charts ??= Object.fromEntries([
     ["rps", { title: t("rpsChart") }], ["times", { title: t("timesChart") }], ["users", { title: t("usersChart") }], ["lag", { title: t("lagChart") }],
-    ["generator", { title: t("generatorChart"), unit: "%", min: 100 }],
+    ["generator", { title: t("generatorChart"), unit: "%", min: 100 }], ["cpu", { title: t("cpuChart") }], ["memory", { title: t("memoryChart") }],
   ].map(([name, options]) => [name, new Chart(byId(`chart-${name}`), { ...options, at })]));
   const line = (name, color, of, more = {}) => ({ name, color, points: points.map((point) => [seconds(point, report.began), of(point)]), ...more });
   const earlier = (name, color, of) => (overlay ? [{ name: `${name} (${overlay.label})`, color, faint: true, dash: [4, 3], points: overlay.points.map((point) => [seconds(point, overlay.began), of(point)]) }] : []);
@@ -159,6 +159,7 @@ function drawCharts() {
     line(t("busiest"), "--c1", (p) => p.cpu * 100), line(t("runDelay"), "--c2", (p) => (p.run_delay === null ? null : p.run_delay * 100), { dash: [6, 3] }),
     line(t("steal"), "--c4", (p) => (p.steal === null ? null : p.steal * 100), { dash: [2, 3] }),
   ]);
+  containers(line);
   const tests = report.tests.filter((other) => other.id !== report.test);
   const names = tests.map((other) => other.id).join();
   if (byId("overlay").dataset.names !== names) {
@@ -166,6 +167,19 @@ function drawCharts() {
     byId("overlay").replaceChildren(make("option", { value: "", text: t("nothing") }), ...tests.map((other) => make("option", { value: String(other.id), text: `${clock(other.began)} · ${other.label}` })));
     byId("overlay").value = overlay ? String(overlay.test) : "";
   }
+}
+
+// Processors and memory of the loaded containers, each against its limit; throttling as a share of the periods.
+function containers(line) {
+  const replicas = report.replicas ?? [];
+  byId("chart-cpu").hidden = byId("chart-memory").hidden = replicas.length === 0;
+  if (!replicas.length) return;
+  const color = (index) => ["--c1", "--c3", "--c4", "--c2", "--c5", "--c6"][index % 6];
+  const limits = (of, unit) => [...new Set(replicas.map(of).filter(Boolean))].map((y) => ({ y, label: t("containerLimit", { value: `${number(y)}${unit}` }) }));
+  charts.cpu.set(replicas.flatMap((replica, index) => [
+    line(replica.name, color(index), (p) => p.replicas[index]?.[0] ?? null), line(`${replica.name}: ${t("throttled")}`, color(index), (p) => p.replicas[index]?.[1] ?? null, { dash: [2, 4], faint: true }),
+  ]), { lines: limits((replica) => replica.cpus, " CPU") });
+  charts.memory.set(replicas.map((replica, index) => line(replica.name, color(index), (p) => (p.replicas[index] ? p.replicas[index][2] / 2 ** 20 : null))), { lines: limits((replica) => replica.memory_bytes && replica.memory_bytes / 2 ** 20, " MiB") });
 }
 
 function generator() {

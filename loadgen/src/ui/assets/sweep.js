@@ -9,7 +9,7 @@ add({
   headroom: "Headroom", mode: "Mode", maxDuration: "Longest duration", startSweep: "Size a container", date: "Date", answer: "Answer", trials: "Trials", endedEarly: "ended early", damaged: "damaged",
   live: "Running", estimate: "Edge", interval: "Edge, 90% interval", timeLeft: "Time left", trial: "Trial", phold: "p_hold of each CPU limit", curve: "Latency by CPU limit (ms)", violations: "Requests that violate the objective (%)", probe: "probe",
   pass: "passed", fail: "failed", undecidedDot: "undecided", ramp: "Running trial: users and p95", usersAxis: "users", ms95: "p95 (ms)", number: "#", kind: "Kind", limits: "Limits", verdict: "Verdict", rate: "Rate",
-  throttled: "Throttled", bottleneck: "Bottleneck", why: "Next trial", files: "Files", judge: "Judge again, without measuring", objective: "Objective", cpuPrice: "Price of a processor (e.g. 31.5 USD/month)", memoryPrice: "Price of a GiB",
+  throttledPart: "Throttled", bottleneck: "Bottleneck", why: "Next trial", files: "Files", judge: "Judge again, without measuring", objective: "Objective", cpuPrice: "Price of a processor (e.g. 31.5 USD/month)", memoryPrice: "Price of a GiB",
   judgeNow: "Judge again", compare: "Compare with", questions: "The four questions", qSmallest: "The smallest limits?", qReplicas: "Do more replicas let them shrink?", qMost: "The most it takes?", qInstances: "One instance or several?",
   qStricter: "A stricter objective?", qRemaining: "What remained to be done?", report: "Open the report", resume: "Resume", back: "All sweeps", each: "{replicas} × {cpus} CPU, {memory}", holds: "holds {users} users in {p} of starts",
   nothingConfirmed: "Nothing is confirmed", chooseOne: "choose one", noEngine: "Images and services cannot be listed: {why}", command: "Command", messages: "Messages", exit: "The sweep ended with exit code {status}.", perReplicas: "Replica counts", each1: "Each replica",
@@ -20,7 +20,7 @@ add({
   headroom: "Margen", mode: "Modo", maxDuration: "Duración máxima", startSweep: "Dimensionar un contenedor", date: "Fecha", answer: "Respuesta", trials: "Ensayos", endedEarly: "terminó antes", damaged: "dañado",
   live: "En marcha", estimate: "Borde", interval: "Borde, intervalo del 90%", timeLeft: "Falta", trial: "Ensayo", phold: "p_hold de cada límite de CPU", curve: "Latencia según el límite de CPU (ms)", violations: "Peticiones que incumplen el objetivo (%)", probe: "sondeo",
   pass: "cumple", fail: "no cumple", undecidedDot: "sin decidir", ramp: "Ensayo en marcha: usuarios y p95", usersAxis: "usuarios", ms95: "p95 (ms)", number: "N.º", kind: "Clase", limits: "Límites", verdict: "Veredicto", rate: "Ritmo",
-  throttled: "Frenado", bottleneck: "Cuello de botella", why: "Próximo ensayo", files: "Archivos", judge: "Juzgar otra vez, sin medir", objective: "Objetivo", cpuPrice: "Precio de un procesador (p. ej. 31.5 USD/month)", memoryPrice: "Precio de un GiB",
+  throttledPart: "Frenado", bottleneck: "Cuello de botella", why: "Próximo ensayo", files: "Archivos", judge: "Juzgar otra vez, sin medir", objective: "Objetivo", cpuPrice: "Precio de un procesador (p. ej. 31.5 USD/month)", memoryPrice: "Precio de un GiB",
   judgeNow: "Juzgar otra vez", compare: "Comparar con", questions: "Las cuatro preguntas", qSmallest: "¿Los límites más pequeños?", qReplicas: "¿Bajan con más réplicas?", qMost: "¿Cuánto aguanta como máximo?", qInstances: "¿Una instancia o varias?",
   qStricter: "¿Un objetivo más estricto?", qRemaining: "¿Qué quedó por hacer?", report: "Abrir el informe", resume: "Continuar", back: "Todos los barridos", each: "{replicas} × {cpus} CPU, {memory}", holds: "sostiene {users} usuarios en el {p} de los arranques",
   nothingConfirmed: "Nada está confirmado", chooseOne: "elija uno", noEngine: "No se pueden listar imágenes ni servicios: {why}", command: "Orden", messages: "Mensajes", exit: "El barrido terminó con el código {status}.", perReplicas: "Números de réplicas", each1: "Cada réplica",
@@ -194,7 +194,7 @@ function trialTable(node, all) {
     { title: t("number"), of: (trial) => all.indexOf(trial) + 1 }, { title: t("kind"), text: true, of: (trial) => trial.purpose }, { title: t("limits"), text: true, of: point }, { title: t("users"), of: (trial) => trial.users },
     { title: t("verdict"), text: true, of: (trial) => trial.verdict, class: (trial) => trial.verdict }, { title: t("bottleneck"), text: true, of: (trial) => trial.bottleneck ?? "" },
     { title: t("ms95"), of: (trial) => (last(trial)?.requests ? number(quantile(last(trial))) : "–") }, { title: t("rate"), of: (trial) => (last(trial) ? `${number(last(trial).requests_per_second, 0)}/s` : "–") },
-    { title: t("throttled"), of: (trial) => (trial.usage?.throttled_share == null ? "–" : percent(trial.usage.throttled_share, 0)) }, { title: "", text: true, wrap: true, of: (trial) => (trial.reasons ?? []).join("; ") },
+    { title: t("throttledPart"), of: (trial) => (trial.usage?.throttled_share == null ? "–" : percent(trial.usage.throttled_share, 0)) }, { title: "", text: true, wrap: true, of: (trial) => (trial.reasons ?? []).join("; ") },
   ], all, { caption: t("trials") });
 }
 

@@ -10,14 +10,14 @@ const EN = {
   service: "service time", intended: "from the due time", percentiles: "Percentiles", overlay: "Overlay", nothing: "nothing", none: "none", type: "Type", name: "Name", requests: "# Requests",
   fails: "# Fails", median: "Median (ms)", p95: "95%ile (ms)", p99: "99%ile (ms)", average: "Average (ms)", min: "Min (ms)", max: "Max (ms)", size: "Average size (bytes)",
   currentRps: "Current RPS", currentFails: "Current Failures/s", address: "Address", occurrences: "# Failures", message: "Message", firstSeen: "First seen", lastSeen: "Last seen",
-  rpsChart: "Requests per second", timesChart: "Response times (ms)", usersChart: "Number of users", cpuChart: "CPU of the replicas", memoryChart: "Memory of the replicas (MiB)", lagChart: "Lateness of the generator (p99, ms)",
+  rpsChart: "Requests per second", timesChart: "Response times (ms)", usersChart: "Number of users", cpuChart: "CPU of the replicas (processors)", memoryChart: "Memory of the replicas (MiB)", lagChart: "Lateness of the generator (p99, ms)",
   generatorChart: "Processors of the generator (%)", failuresPerSecond: "Failures/s", busiest: "busiest load thread", runDelay: "waiting for a processor", steal: "CPU steal", lag: "lag",
   task: "Task", share: "Share of the requests", limitedNot: "The generator keeps up: figures are the server's.", limitedYes: "The generator is the limit: its load threads use {cpu} of a processor. Give it more processors (--pin) or fewer users.",
   limitedLate: "The generator is late: 1% of the requests began more than {lag} ms after they could. Close other programs, or give it another processor (--pin).",
   statsFile: "Statistics (CSV, as in Locust)", historyFile: "Statistics of each second (CSV, as in Locust)", failuresFile: "Failures (CSV, as in Locust)", exceptionsFile: "Exceptions (CSV, as in Locust)",
   jsonFile: "All figures (JSON, for loadgen compare)", hlogFile: "Latencies of each second (HdrHistogram log)", reportFile: "Report (HTML, one file for an e-mail or a ticket)", openReport: "open",
   met: "Objective met", missed: "Objective missed", undecided: "Undecided", invalid: "Invalid", logAxis: "Logarithmic axis", zoomOut: "zoom out", savePng: "Save as PNG",
-  ready: "ready", spawning: "spawning", running: "running", stopping: "stopping", stopped: "stopped", noTest: "No test yet.", limit: "objective: {ms} ms", at: "at",
+  ready: "ready", spawning: "spawning", running: "running", stopping: "stopping", stopped: "stopped", noTest: "No test yet.", containerLimit: "limit: {value}", throttled: "share of periods throttled", limit: "objective: {ms} ms", at: "at",
 };
 const ES = {
   skip: "Ir al contenido", pages: "Páginas", loadTest: "Prueba de carga", sweeps: "Barridos", host: "Host", status: "Estado", users: "Usuarios", rps: "RPS", failures: "Fallos",
@@ -30,14 +30,14 @@ const ES = {
   service: "tiempo de servicio", intended: "desde el momento previsto", percentiles: "Percentiles", overlay: "Superponer", nothing: "nada", none: "ninguno", type: "Tipo", name: "Nombre", requests: "Peticiones",
   fails: "Fallos", median: "Mediana (ms)", p95: "Percentil 95 (ms)", p99: "Percentil 99 (ms)", average: "Media (ms)", min: "Mín. (ms)", max: "Máx. (ms)", size: "Tamaño medio (bytes)",
   currentRps: "RPS actual", currentFails: "Fallos/s actual", address: "Dirección", occurrences: "Fallos", message: "Mensaje", firstSeen: "Primera vez", lastSeen: "Última vez",
-  rpsChart: "Peticiones por segundo", timesChart: "Tiempos de respuesta (ms)", usersChart: "Número de usuarios", cpuChart: "CPU de las réplicas", memoryChart: "Memoria de las réplicas (MiB)", lagChart: "Retraso del generador (p99, ms)",
+  rpsChart: "Peticiones por segundo", timesChart: "Tiempos de respuesta (ms)", usersChart: "Número de usuarios", cpuChart: "CPU de las réplicas (procesadores)", memoryChart: "Memoria de las réplicas (MiB)", lagChart: "Retraso del generador (p99, ms)",
   generatorChart: "Procesadores del generador (%)", failuresPerSecond: "Fallos/s", busiest: "hilo más ocupado", runDelay: "a la espera de procesador", steal: "CPU robada", lag: "retraso",
   task: "Tarea", share: "Parte de las peticiones", limitedNot: "El generador cumple: las cifras son del servidor.", limitedYes: "El generador es el límite: sus hilos usan {cpu} de un procesador. Dele más procesadores (--pin) o menos usuarios.",
   limitedLate: "El generador se retrasa: el 1% de las peticiones empezó más de {lag} ms tarde. Cierre otros programas o dele otro procesador (--pin).",
   statsFile: "Estadísticas (CSV, como en Locust)", historyFile: "Estadísticas de cada segundo (CSV, como en Locust)", failuresFile: "Fallos (CSV, como en Locust)", exceptionsFile: "Excepciones (CSV, como en Locust)",
   jsonFile: "Todas las cifras (JSON, para loadgen compare)", hlogFile: "Latencias de cada segundo (registro HdrHistogram)", reportFile: "Informe (HTML, un archivo para un correo o un tique)", openReport: "abrir",
   met: "Objetivo cumplido", missed: "Objetivo no cumplido", undecided: "Sin decidir", invalid: "No válida", logAxis: "Eje logarítmico", zoomOut: "ver todo", savePng: "Guardar como PNG",
-  ready: "lista", spawning: "arrancando", running: "en marcha", stopping: "deteniéndose", stopped: "detenida", noTest: "Aún no hay pruebas.", limit: "objetivo: {ms} ms", at: "a las",
+  ready: "lista", spawning: "arrancando", running: "en marcha", stopping: "deteniéndose", stopped: "detenida", noTest: "Aún no hay pruebas.", containerLimit: "límite: {value}", throttled: "parte de periodos frenados", limit: "objetivo: {ms} ms", at: "a las",
 };
 const WORDS = { en: EN, es: ES };
 

@@ -112,6 +112,7 @@ fn described(test: &Test, known: &mut Known) -> Value {
         "errors": errors(test, &inner),
         "addresses": address_rows(test, &inner),
         "spread": spread(&inner),
+        "replicas": inner.replicas.named(),
         "first_point": progress.first_point,
         "from": from,
         "points": points,

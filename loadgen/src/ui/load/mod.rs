@@ -5,6 +5,7 @@ mod form;
 pub(super) mod live;
 pub(super) mod locust;
 mod progress;
+mod replicas;
 mod test;
 mod tests;
 

@@ -10,6 +10,8 @@ use loadtest::measure::{
 };
 use serde::Serialize;
 
+use super::replicas::Sample;
+
 /// Seconds kept for charts and reports: an hour.
 const HISTORY: usize = 3600;
 /// Seconds over which Locust averages its current figures.
@@ -53,11 +55,13 @@ pub(super) struct Point {
     cpu: f64,
     run_delay: Option<f64>,
     steal: Option<f64>,
+    /// Usage of each container that was found.
+    replicas: Vec<Sample>,
 }
 
 impl Progress {
-    /// Adds a second of the running test, which began at `began`.
-    pub(super) fn add(&mut self, second: &Second, began: SystemTime) {
+    /// Adds a second of the running test, which began at `began`, with the usage of its containers.
+    pub(super) fn add(&mut self, second: &Second, began: SystemTime, replicas: Vec<Sample>) {
         self.add_totals(second);
         for (kind, words) in &second.words {
             self.words.entry(*kind).or_insert_with(|| words.clone());
@@ -69,7 +73,7 @@ impl Progress {
         push(&mut self.current, second.tasks.iter().map(counts).collect(), CURRENT);
         let has_room = self.points.len() < HISTORY;
         push(&mut self.seconds, second.totals(), HISTORY);
-        push(&mut self.points, point(second, began), HISTORY);
+        push(&mut self.points, point(second, began, replicas), HISTORY);
         self.first_point += u64::from(!has_room);
     }
 
@@ -129,7 +133,7 @@ fn add_task(window: &mut Window, task: &TaskSecond, index: u64) {
     }
 }
 
-fn point(second: &Second, began: SystemTime) -> Point {
+fn point(second: &Second, began: SystemTime, replicas: Vec<Sample>) -> Point {
     let time = began + Duration::from_secs(second.index);
     let percentiles = |latencies: &Latencies| {
         let ms = |q: f64| (latencies.quantile(q).as_secs_f64() * 1e6).round() / 1e3;
@@ -146,6 +150,7 @@ fn point(second: &Second, began: SystemTime) -> Point {
         cpu: second.generator.cpu,
         run_delay: second.generator.run_delay,
         steal: second.generator.steal,
+        replicas,
     }
 }
 
@@ -175,8 +180,8 @@ mod tests {
     #[test]
     fn a_second_without_an_answer_is_a_gap() {
         let mut progress = Progress::default();
-        progress.add(&second(1, 10), UNIX_EPOCH);
-        progress.add(&second(2, 0), UNIX_EPOCH);
+        progress.add(&second(1, 10), UNIX_EPOCH, Vec::new());
+        progress.add(&second(2, 0), UNIX_EPOCH, Vec::new());
         let points: Vec<bool> = progress.points.iter().map(|p| p.service.is_some()).collect();
         assert_eq!(points, [true, false]);
         assert_eq!(progress.current(None), (5.0, 0.5));
@@ -188,9 +193,9 @@ mod tests {
     #[test]
     fn a_reset_keeps_the_numbers_of_points() {
         let mut progress = Progress::default();
-        (1..=5).for_each(|index| progress.add(&second(index, 1), UNIX_EPOCH));
+        (1..=5).for_each(|index| progress.add(&second(index, 1), UNIX_EPOCH, Vec::new()));
         progress.reset();
-        progress.add(&second(6, 1), UNIX_EPOCH);
+        progress.add(&second(6, 1), UNIX_EPOCH, Vec::new());
         assert_eq!((progress.first_point, progress.points.len()), (5, 1));
         assert_eq!(progress.total.all.requests, 1);
     }
@@ -198,7 +203,8 @@ mod tests {
     #[test]
     fn a_long_test_keeps_its_last_hour() {
         let mut progress = Progress::default();
-        (1..=HISTORY as u64 + 7).for_each(|index| progress.add(&second(index, 1), UNIX_EPOCH));
+        (1..=HISTORY as u64 + 7)
+            .for_each(|index| progress.add(&second(index, 1), UNIX_EPOCH, Vec::new()));
         assert_eq!((progress.points.len(), progress.first_point), (HISTORY, 7));
         assert_eq!(progress.total.all.requests, HISTORY as u64 + 7);
     }

@@ -13,7 +13,7 @@ use loadtest::{
 };
 use serde::Serialize;
 
-use super::{Form, progress::Progress};
+use super::{Form, progress::Progress, replicas::Replicas};
 use crate::{
     event::Event,
     load_test::{LoadTest, default_objective, judge},
@@ -51,6 +51,7 @@ pub(in crate::ui) struct Test {
 /// Changing part of a test.
 pub(super) struct Inner {
     pub(super) progress: Progress,
+    pub(super) replicas: Replicas,
     pub(super) plan: Plan,
     /// Seconds that are over, from the start of the plan.
     pub(super) elapsed: Duration,
@@ -81,6 +82,7 @@ impl Test {
         let now = SystemTime::now();
         let inner = Inner {
             progress: Progress::default(),
+            replicas: Replicas::default(),
             plan: test.segment.plan.as_ref().clone(),
             elapsed: Duration::ZERO,
             since: now,
@@ -127,7 +129,8 @@ impl Test {
         match event {
             Event::Load(LoadEvent::Second(second)) => {
                 inner.elapsed = Duration::from_secs(second.index);
-                inner.progress.add(second, self.began);
+                let replicas = inner.replicas.sample();
+                inner.progress.add(second, self.began, replicas);
             }
             Event::Load(LoadEvent::StepStarted { users, .. }) => {
                 inner.log(format!("The load goes to {users} users."));

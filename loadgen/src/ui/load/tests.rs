@@ -10,7 +10,7 @@ use load_engine::Control;
 use tokio::sync::watch;
 
 use super::{
-    Form,
+    Form, replicas,
     test::{State, Test},
 };
 use crate::{Error, event::Event, load_test::LoadTest, ui::UiSettings};
@@ -149,6 +149,7 @@ impl Tests {
             test
         };
         self.change();
+        tokio::spawn(replicas::watch(Arc::downgrade(&test)));
         let (sender, events) = mpsc::channel();
         let (tests, shown) = (Arc::clone(self), Arc::clone(&test));
         let view = std::thread::spawn(move || {
