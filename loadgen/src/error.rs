@@ -36,24 +36,41 @@ pub enum Error {
     },
 }
 
-/// Exit status of a command; the numbers are part of its interface.
+/// Exit status of a command; [`ExitStatus::code`] is part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum ExitStatus {
     /// The objective was met, or there was none.
-    Met = 0,
+    Met,
     /// The objective was missed, no limits hold it, or every request failed.
-    Missed = 1,
+    Missed,
     /// A flag or file is invalid.
-    Usage = 2,
+    Usage,
     /// The generator was the limit while an objective or a rate was set.
-    GeneratorLimited = 3,
+    GeneratorLimited,
     /// The target does not answer.
-    Unreachable = 4,
+    Unreachable,
     /// An Engine, a cgroup or an image is missing, or a limit of this machine is too low.
-    Machine = 5,
+    Machine,
     /// The command was interrupted; measurements so far are written.
-    Interrupted = 130,
+    Interrupted,
+    /// Requests failed, and `--exit-code-on-error` names this code for it.
+    OnError(u8),
+}
+
+impl ExitStatus {
+    /// Returns the exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Met => 0,
+            Self::Missed => 1,
+            Self::Usage => 2,
+            Self::GeneratorLimited => 3,
+            Self::Unreachable => 4,
+            Self::Machine => 5,
+            Self::Interrupted => 130,
+            Self::OnError(code) => code,
+        }
+    }
 }
 
 impl Error {

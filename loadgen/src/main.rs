@@ -22,10 +22,10 @@ fn main() -> ExitCode {
         };
     let done = Cli::read(std::env::args_os()).and_then(|cli| runtime.block_on(dispatch(cli)));
     match done {
-        Ok(status) => ExitCode::from(status as u8),
+        Ok(status) => ExitCode::from(status.code()),
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(error.status() as u8)
+            ExitCode::from(error.status().code())
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn stop_on_signal(control: Control) -> Result<(), Error> {
                 _ = terminate.recv() => {}
             }
             if count > 0 {
-                std::process::exit(ExitStatus::Interrupted as i32);
+                std::process::exit(ExitStatus::Interrupted.code().into());
             }
             control.stop();
             // Not eprintln!, which panics if standard error is closed; the stop must come through

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Error, ExitStatus,
-    load_test::LoadTest,
+    load_test::{Keeps, LoadTest},
     runner::{Reached, Source, stopped},
     ui::{Form, Hosts, Prepare, SweepForm, UiSettings, Workload, serve},
 };
@@ -273,7 +273,7 @@ impl Prepare for Shared {
             objective: slo,
             aborts_on_failure: false,
             extension: Duration::ZERO,
-            keeps_seconds: true,
+            keeps: Keeps::Totals,
             calibrated: None,
         };
         payload.check(&test.judged_objective())?;

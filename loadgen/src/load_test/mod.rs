@@ -23,6 +23,17 @@ use crate::{
     runner::{Reached, follow},
 };
 
+/// Extent to which a report needs the seconds of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// None of them.
+    Nothing,
+    /// Their totals.
+    Totals,
+    /// Their tasks too.
+    Tasks,
+}
+
 /// A load test that is ready to start.
 pub struct LoadTest {
     /// Loaded hosts.
@@ -37,8 +48,8 @@ pub struct LoadTest {
     pub aborts_on_failure: bool,
     /// Time added to the last hold for an undecided verdict; the plan contains it.
     pub extension: Duration,
-    /// True if the report needs the seconds.
-    pub keeps_seconds: bool,
+    /// Seconds that the report needs.
+    pub keeps: Keeps,
     /// Calibrated requests per second of the generator, if it was calibrated.
     pub calibrated: Option<f64>,
 }
@@ -114,7 +125,7 @@ impl LoadTest {
             objective: self.objective.clone(),
             aborts: self.aborts_on_failure,
             extension: self.extension,
-            keeps_seconds: self.keeps_seconds,
+            keeps: self.keeps,
             views,
             control: control.clone(),
         }

@@ -10,6 +10,7 @@ use loadtest::{
     workload::{Plan, StepTimes},
 };
 
+use super::Keeps;
 use crate::event::Event;
 
 /// First look at an open window, in seconds; the next ones double it, since each look is one more
@@ -31,8 +32,8 @@ pub(super) struct Watch {
     pub(super) aborts: bool,
     /// Time added to the last step in case it is undecided.
     pub(super) extension: Duration,
-    /// True if a result file needs the seconds.
-    pub(super) keeps_seconds: bool,
+    /// Seconds that a result file needs.
+    pub(super) keeps: Keeps,
     /// Receivers of the events.
     pub(super) views: Vec<mpsc::Sender<Event>>,
     pub(super) control: Control,
@@ -65,12 +66,12 @@ impl Watch {
     fn see(&self, event: &Event, watched: &mut Watched) {
         // With their histograms, the seconds of a long run take hundreds of megabytes.
         if let Event::Load(LoadEvent::Second(second)) = event
-            && (self.keeps_seconds || self.aborts || self.is_extension_near(second))
+            && (self.keeps != Keeps::Nothing || self.aborts || self.is_extension_near(second))
         {
-            watched.seconds.push(if self.keeps_seconds {
-                second.totals()
-            } else {
-                second.counts()
+            watched.seconds.push(match self.keeps {
+                Keeps::Nothing => second.counts(),
+                Keeps::Totals => second.totals(),
+                Keeps::Tasks => second.with_tasks(),
             });
         }
         let Some(objective) = &self.objective else { return };

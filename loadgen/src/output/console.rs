@@ -2,13 +2,16 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::mpsc::Receiver,
+    sync::{Arc, mpsc::Receiver},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use load_engine::LoadEvent;
-use loadtest::{measure::Second, workload::Plan};
+use loadtest::{
+    measure::{Measured, Second},
+    workload::{Plan, Scenario},
+};
 
 use crate::{
     event::Event,
@@ -48,18 +51,48 @@ impl Line {
     }
 }
 
+/// Progress of a run on the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A live line.
+    Line,
+    /// Locust's table of statistics so far, every two seconds.
+    Stats,
+    /// Nothing but messages.
+    Nothing,
+}
+
+/// Interval of the tables of [`Progress::Stats`], in seconds, as in Locust.
+const STATS_EVERY: u64 = 2;
+
 /// Shows a run's progress until its events end; `extension` is the part of the plan that runs only
 /// while the verdict is undecided.
-pub fn watch_run(events: Receiver<Event>, plan: Plan, extension: Duration) -> JoinHandle<()> {
+pub fn watch_run(
+    events: Receiver<Event>,
+    plan: Plan,
+    extension: Duration,
+    scenario: Arc<Scenario>,
+    progress: Progress,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut line = Line::new();
+        let mut total = Measured::default();
         let seconds = (plan.duration() - extension).as_secs();
         for event in events {
             match event {
-                Event::Load(LoadEvent::Second(second)) => {
-                    let left = seconds.saturating_sub(second.index);
-                    line.show(&format!("{} · {left} s left", pulse(&second, plan.max_users())));
-                }
+                Event::Load(LoadEvent::Second(second)) => match progress {
+                    Progress::Line => {
+                        let left = seconds.saturating_sub(second.index);
+                        line.show(&format!("{} · {left} s left", pulse(&second, plan.max_users())));
+                    }
+                    Progress::Stats => {
+                        total.add(&second);
+                        if second.index % STATS_EVERY == 0 {
+                            println!("{}\n", tables::stats(&scenario, &total));
+                        }
+                    }
+                    Progress::Nothing => {}
+                },
                 Event::Log(text) => line.keep(&text),
                 _ => {}
             }

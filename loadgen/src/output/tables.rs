@@ -6,7 +6,10 @@ use comfy_table::{
     Table,
     presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED},
 };
-use loadtest::measure::{GeneratorLoad, Window};
+use loadtest::{
+    measure::{GeneratorLoad, Measured, Window},
+    workload::Scenario,
+};
 use sizing::{
     sweep::{Answer, DemandPoint, Finding},
     trial::{Settings, Trial},
@@ -117,6 +120,41 @@ fn generator(report: &RunReport) -> Table {
         table.add_row([window_name(report, index), lag, busiest, run_delay, steal]);
     }
     table
+}
+
+/// Returns Locust's table of statistics: a row for each task and one for all.
+pub fn stats(scenario: &Scenario, total: &Measured) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header([
+        "Type",
+        "Name",
+        "# reqs",
+        "# fails",
+        "Avg",
+        "Min",
+        "Max",
+        "Med",
+        "req/s",
+        "failures/s",
+    ]);
+    let mut add = |kind: &str, name: &str, window: &Window| {
+        let ms = window.service.percentiles();
+        let seconds = window.length.as_secs_f64().max(1.0);
+        let share = window.failed() as f64 / window.requests.max(1) as f64;
+        let names = [kind, name].map(str::to_owned);
+        let counts =
+            [window.requests.to_string(), format!("{} ({:.2}%)", window.failed(), share * 100.0)];
+        let times = [ms.mean, ms.min, ms.max, ms.p50].map(|value| format!("{value:.2}"));
+        let rates = [window.requests as f64 / seconds, window.failed() as f64 / seconds]
+            .map(|rate| format!("{rate:.2}"));
+        table.add_row(names.into_iter().chain(counts).chain(times).chain(rates));
+    };
+    for (task, window) in scenario.tasks().iter().zip(&total.tasks) {
+        add(&task.method, &task.name, window);
+    }
+    add("", "Aggregated", &total.all);
+    table.to_string()
 }
 
 fn window_name(report: &RunReport, index: usize) -> String {

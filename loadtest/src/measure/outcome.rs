@@ -1,6 +1,8 @@
 //! Result of a run: windows by step, by task and by address.
 
-use super::{ByAddress, Window, Words};
+use std::time::Duration;
+
+use super::{ByAddress, Failures, Second, TaskSecond, Window, Words};
 
 /// Result of a run.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,22 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Adds a second of a running test. Times of failures are known to the second only.
+    pub fn add(&mut self, second: &Second) {
+        self.tasks.resize_with(self.tasks.len().max(second.tasks.len()), Window::default);
+        for (window, task) in self.tasks.iter_mut().zip(&second.tasks) {
+            add_task(window, task, second.index);
+        }
+        for task in &second.tasks {
+            add_task(&mut self.all, task, second.index);
+        }
+        for window in self.tasks.iter_mut().chain([&mut self.all]) {
+            window.length += Duration::from_secs(1);
+        }
+        self.all.users = second.users;
+        self.all.lag.merge(&second.lag);
+    }
+
     /// Adds a load thread's windows, one for each task.
     pub fn merge(&mut self, tasks: &[Window]) {
         self.tasks.resize_with(self.tasks.len().max(tasks.len()), Window::default);
@@ -34,5 +52,18 @@ impl Measured {
             mine.merge(theirs);
             self.all.merge(theirs);
         }
+    }
+}
+
+fn add_task(window: &mut Window, task: &TaskSecond, index: u64) {
+    window.requests += task.requests;
+    window.bytes += task.bytes;
+    window.service.merge(&task.service);
+    window.intended.merge(&task.intended);
+    // The second that ended at `index` began one earlier.
+    let (first, last) = (Duration::from_secs(index.saturating_sub(1)), Duration::from_secs(index));
+    for (&kind, &count) in &task.kinds {
+        let failures = Failures { count, first, last, ..Failures::default() };
+        window.failures.entry(kind).or_default().merge(&failures);
     }
 }

@@ -131,6 +131,11 @@ impl Second {
         }
     }
 
+    /// Returns the second without its addresses and texts.
+    pub fn with_tasks(&self) -> Self {
+        Self { tasks: self.tasks.clone(), ..self.totals() }
+    }
+
     /// Returns the second without its tasks, addresses and texts, as long runs keep it.
     pub fn totals(&self) -> Self {
         Self { service: self.service.clone(), intended: self.intended.clone(), ..self.counts() }

@@ -66,6 +66,23 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<SocketAddr>,
 
+    /// Accepted as in Locust: a run never serves a page.
+    #[arg(long, env = "LOCUST_HEADLESS")]
+    headless: bool,
+
+    /// Print the statistics so far every two seconds, as Locust does.
+    #[arg(long, env = "LOCUST_PRINT_STATS", conflicts_with = "only_summary")]
+    print_stats: bool,
+
+    /// Print nothing but the result.
+    #[arg(long, env = "LOCUST_ONLY_SUMMARY")]
+    only_summary: bool,
+
+    /// Exit code of a run that met its objective although requests failed, for instance 1 as in
+    /// Locust [default: 0, the objective decides].
+    #[arg(long, value_name = "CODE", env = "LOCUST_EXIT_CODE_ON_ERROR")]
+    exit_code_on_error: Option<u8>,
+
     #[command(flatten)]
     files: output::FileOptions,
 }
@@ -85,10 +102,11 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     stop_on_signal(control.clone())?;
     let plan: Plan = test.segment.plan.as_ref().clone();
     let (to_view, at_view) = mpsc::channel();
-    let view = console::watch_run(at_view, plan.clone(), test.extension);
-    let served = prometheus
-        .map(|to_serve| to_serve.serve(plan, Arc::clone(&test.targets.scenario)))
-        .transpose()?;
+    let scenario = Arc::clone(&test.targets.scenario);
+    let progress = options.progress();
+    let view =
+        console::watch_run(at_view, plan.clone(), test.extension, scenario.clone(), progress);
+    let served = prometheus.map(|to_serve| to_serve.serve(plan, scenario)).transpose()?;
     // The metrics server lives until the end of this function.
     let (_served, to_metrics) = served.unzip();
     let report = test.run(std::iter::once(to_view).chain(to_metrics).collect(), &control).await;
@@ -100,7 +118,12 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
         println!("{line}");
     }
     told?;
-    Ok(status(&report))
+    Ok(match (status(&report), options.exit_code_on_error) {
+        (ExitStatus::Met, Some(code)) if report.outcome.total.all.failed() > 0 => {
+            ExitStatus::OnError(code)
+        }
+        (status, _) => status,
+    })
 }
 
 /// Returns the calibrated rate of the generator, if the machine has another processor for the
@@ -152,11 +175,19 @@ impl RunOptions {
             objective: self.slo.clone(),
             aborts_on_failure: self.abort_on_fail,
             extension,
-            keeps_seconds: self.files.tell_of_seconds(),
+            keeps: self.files.keeps(),
             calibrated: None,
         };
         self.target.payload.check(&test.judged_objective())?;
         Ok(test)
+    }
+
+    fn progress(&self) -> console::Progress {
+        match (self.print_stats, self.only_summary) {
+            (true, _) => console::Progress::Stats,
+            (_, true) => console::Progress::Nothing,
+            _ => console::Progress::Line,
+        }
     }
 
     /// Returns the plan with its last hold extended, and the length of the extension. The run ends

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use loadtest::measure::{Latencies, Second, Window};
+use loadtest::measure::{Latencies, Measured, Second, Window};
 
 use super::RunReport;
 
@@ -94,17 +94,32 @@ pub(super) fn history(report: &RunReport) -> Vec<u8> {
     ];
     let began = report.began.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut so_far = Second::default();
-    let row = |second: &Second| {
+    let mut tasks = Measured::default();
+    let mut rows = Vec::new();
+    for second in &report.seconds {
         so_far.merge(second);
+        tasks.add(second);
         let at = (began + Duration::from_secs(second.index)).as_secs();
-        let mut row =
-            vec![at.to_string(), second.users.to_string(), String::new(), "Aggregated".to_owned()];
-        row.extend([second.requests, second.failures].map(|count| format!("{count}.000000")));
-        row.extend(percentiles(&second.service));
-        row.extend(totals(so_far.requests, so_far.failures, so_far.bytes, &so_far.service));
-        row
-    };
-    let rows: Vec<Vec<String>> = report.seconds.iter().map(row).collect();
+        let mut add =
+            |names: [&str; 2], counts: [u64; 2], service: &Latencies, all: [String; 7]| {
+                let mut row = vec![at.to_string(), second.users.to_string()];
+                row.extend(names.map(str::to_owned));
+                row.extend(counts.map(|count| format!("{count}.000000")));
+                row.extend(percentiles(service));
+                row.extend(all);
+                rows.push(row);
+            };
+        // Seconds have tasks with --csv-full-history only.
+        let each = report.scenario.tasks().iter().zip(&second.tasks).zip(&tasks.tasks);
+        for ((task, now), all) in each {
+            let all = totals(all.requests, all.failed(), all.bytes, &all.service);
+            let counts = [now.requests, now.kinds.values().sum()];
+            add([&task.method, &task.name], counts, &now.service, all);
+        }
+        let all = totals(so_far.requests, so_far.failures, so_far.bytes, &so_far.service);
+        let counts = [second.requests, second.failures];
+        add(["", "Aggregated"], counts, &second.service, all);
+    }
     table(&header(&fixed, &after), &rows)
 }
 

@@ -25,7 +25,7 @@ use loadtest::{
 pub use format::RunFormat;
 
 use super::charts::Theme;
-use crate::Error;
+use crate::{Error, load_test::Keeps};
 
 /// Report of a completed run.
 #[derive(Debug, Clone)]
@@ -69,6 +69,10 @@ pub struct FileOptions {
     #[arg(long, value_name = "PREFIX")]
     csv: Option<PathBuf>,
 
+    /// Write a row for each task, too, into PREFIX_stats_history.csv in every second.
+    #[arg(long, requires = "csv")]
+    csv_full_history: bool,
+
     /// Write an HTML page with verdict, charts and tables to this file, which needs no network.
     #[arg(long)]
     html: Option<PathBuf>,
@@ -90,9 +94,13 @@ const BUSY: f64 = 0.9;
 const AMBITIOUS: f64 = 0.7;
 
 impl FileOptions {
-    /// Returns true if a file needs the seconds.
-    pub fn tell_of_seconds(&self) -> bool {
-        self.csv.is_some() || self.html.is_some() || self.hdr_log.is_some()
+    /// Returns the seconds that the files need.
+    pub fn keeps(&self) -> Keeps {
+        match self.csv.is_some() || self.html.is_some() || self.hdr_log.is_some() {
+            true if self.csv_full_history => Keeps::Tasks,
+            true => Keeps::Totals,
+            false => Keeps::Nothing,
+        }
     }
 
     /// Checks before the run that the files can be written.

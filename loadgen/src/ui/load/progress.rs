@@ -5,9 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use loadtest::measure::{
-    ByAddress, Failures, Latencies, Measured, Second, TaskSecond, Window, Words,
-};
+use loadtest::measure::{ByAddress, Latencies, Measured, Second, TaskSecond, Words};
 use serde::Serialize;
 
 use super::replicas::Sample;
@@ -62,7 +60,7 @@ pub(super) struct Point {
 impl Progress {
     /// Adds a second of the running test, which began at `began`, with the usage of its containers.
     pub(super) fn add(&mut self, second: &Second, began: SystemTime, replicas: Vec<Sample>) {
-        self.add_totals(second);
+        self.total.add(second);
         for (kind, words) in &second.words {
             self.words.entry(*kind).or_insert_with(|| words.clone());
         }
@@ -101,35 +99,6 @@ impl Progress {
         let first = self.seconds.len().saturating_sub(CURRENT);
         self.seconds.iter().skip(first).for_each(|second| service.merge(&second.service));
         service
-    }
-
-    fn add_totals(&mut self, second: &Second) {
-        let Measured { all, tasks } = &mut self.total;
-        tasks.resize_with(tasks.len().max(second.tasks.len()), Window::default);
-        for (window, task) in tasks.iter_mut().zip(&second.tasks) {
-            add_task(window, task, second.index);
-        }
-        for task in &second.tasks {
-            add_task(all, task, second.index);
-        }
-        for window in tasks.iter_mut().chain([&mut *all]) {
-            window.length += Duration::from_secs(1);
-        }
-        all.users = second.users;
-        all.lag.merge(&second.lag);
-    }
-}
-
-fn add_task(window: &mut Window, task: &TaskSecond, index: u64) {
-    window.requests += task.requests;
-    window.bytes += task.bytes;
-    window.service.merge(&task.service);
-    window.intended.merge(&task.intended);
-    // The second that ended at `index` began one earlier.
-    let (first, last) = (Duration::from_secs(index.saturating_sub(1)), Duration::from_secs(index));
-    for (&kind, &count) in &task.kinds {
-        let failures = Failures { count, first, last, ..Failures::default() };
-        window.failures.entry(kind).or_default().merge(&failures);
     }
 }
 

@@ -13,7 +13,12 @@ use super::{
     Form, replicas,
     test::{State, Test},
 };
-use crate::{Error, event::Event, load_test::LoadTest, ui::UiSettings};
+use crate::{
+    Error,
+    event::Event,
+    load_test::{Keeps, LoadTest},
+    ui::UiSettings,
+};
 
 /// Tests kept besides the current one.
 const EARLIER: usize = 20;
@@ -136,7 +141,7 @@ impl Tests {
     /// Prepares and starts a test.
     async fn launch(self: &Arc<Self>, form: Form) -> Result<(), Error> {
         let prepared = self.settings.prepare.load_test(&form).await?;
-        let prepared = LoadTest { keeps_seconds: false, ..prepared };
+        let prepared = LoadTest { keeps: Keeps::Nothing, ..prepared };
         let control = Control::default();
         let test = {
             let mut inner = self.inner();
