@@ -1,4 +1,5 @@
-//! Watcher of a load test: ends it when it has failed, or when its extension has decided the verdict.
+//! Watcher of a load test: ends it when it has failed, or when its extension has decided the
+//! verdict.
 
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 

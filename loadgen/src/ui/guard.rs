@@ -54,7 +54,8 @@ impl Guard {
 /// Policy of reports, which contain their styles, and texts of the servers that were loaded: no
 /// script runs, whatever they contain.
 pub(super) const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-    img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups";
+    img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; \
+    sandbox allow-popups";
 
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,

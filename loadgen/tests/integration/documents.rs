@@ -15,12 +15,13 @@ use std::{
 use crate::server::{beside, root};
 
 /// Pages whose commands are executed.
-pub const PAGES: [&str; 10] = [
+pub const PAGES: [&str; 11] = [
     "README.md",
     "docs/quickstart.md",
     "docs/es/quickstart.md",
     "docs/guides/size-a-container.md",
     "docs/guides/load-test-an-api.md",
+    "docs/guides/web-page.md",
     "docs/guides/serve-your-model.md",
     "docs/guides/bake-and-publish.md",
     "docs/guides/compose-in-place.md",
