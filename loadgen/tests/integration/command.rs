@@ -303,6 +303,35 @@ fn results_are_written_in_the_formats_of_other_tools() {
     assert!(log.contains("Tag=service,0.000,1.000,") && log.contains("Tag=intended,"), "{log}");
 }
 
+/// Locust's words for a run's output: a row for each task in every second, the statistics while it
+/// runs, and an exit code for failures that the objective allows.
+#[test]
+fn a_run_prints_and_writes_what_locust_would() {
+    let api = Api::start("iris.onnx");
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("half.toml");
+    let tasks = "[[task]]\nname = \"model\"\npath = \"/model\"\n\
+         [[task]]\nname = \"nowhere\"\npath = \"/nowhere\"\n";
+    std::fs::write(&scenario, tasks).unwrap();
+    let prefix = dir.path().join("full");
+    let (host, scenario, prefix) =
+        (api.url(), scenario.display().to_string(), prefix.display().to_string());
+    let words = ["run", "--headless", "--no-calibrate", "-u", "10", "-r", "50", "-t", "3s"];
+    let more = ["--host", &host, "-f", &scenario, "--wait-time", "constant(0.1)"];
+    let locusts = ["--csv", &prefix, "--csv-full-history", "--exit-code-on-error", "7"];
+    let run = |flag: &str| loadgen(&words).args(more).args(locusts).arg(flag).output().unwrap();
+    let output = run("--print-stats");
+    assert_eq!(output.status.code(), Some(7), "half of the requests failed");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("# reqs") && told.matches("Aggregated").count() == 1, "{told}");
+    let history = std::fs::read_to_string(format!("{prefix}_stats_history.csv")).unwrap();
+    for name in [",GET,model,", ",GET,nowhere,", ",,Aggregated,"] {
+        assert!(history.matches(name).count() >= 3, "{name}: {history}");
+    }
+    let output = run("--only-summary");
+    assert_eq!(String::from_utf8_lossy(&output.stderr).trim(), "");
+}
+
 #[test]
 fn arrivals_and_steps_are_told_apart_in_the_json() {
     let server = Misbehaving::start(Manners::default());
