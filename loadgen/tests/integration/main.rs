@@ -15,6 +15,7 @@ mod engine;
 mod payloads;
 mod process;
 mod prometheus;
+mod results;
 mod scenario;
 mod server;
 mod tls;

@@ -1,5 +1,6 @@
 //! Users' behaviour and its schedule: pure, seeded, and testable without a network.
 
+mod amend;
 mod arrivals;
 mod due;
 mod level;

@@ -65,7 +65,7 @@ impl Sweeps {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("sweep-{}", now.as_secs());
         let out = format!("--out={}", self.dir.join(&name).display());
-        self.launch(&name, flags.into_iter().chain([out]).collect())
+        self.launch(&name, &flags.into_iter().chain([out]).collect::<Vec<_>>())
     }
 
     /// Goes on with a sweep that ended early.
@@ -73,7 +73,7 @@ impl Sweeps {
     /// # Errors
     /// Returns a message if one runs already, or if this program cannot be started.
     pub(super) fn resume(self: &Arc<Self>, name: &str) -> Result<String, String> {
-        self.launch(name, vec![format!("--resume={}", self.dir.join(name).display())])
+        self.launch(name, &[format!("--resume={}", self.dir.join(name).display())])
     }
 
     /// Stops the running sweep like Ctrl-C: what was confirmed is its answer.
@@ -95,7 +95,7 @@ impl Sweeps {
         }
     }
 
-    fn launch(self: &Arc<Self>, name: &str, flags: Vec<String>) -> Result<String, String> {
+    fn launch(self: &Arc<Self>, name: &str, flags: &[String]) -> Result<String, String> {
         let mut current = lock(&self.current);
         if let Some(running) = current.as_ref().filter(|job| job.live().is_running) {
             return Err(format!("{} is running: stop it first", running.name));
@@ -103,7 +103,7 @@ impl Sweeps {
         std::fs::create_dir_all(&self.dir)
             .map_err(|e| format!("the folder {} cannot be made: {e}", self.dir.display()))?;
         let program = std::env::current_exe().unwrap_or_else(|_| "loadgen".into());
-        let mut child = command(&program, &flags)
+        let mut child = command(&program, flags)
             .spawn()
             .map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
