@@ -177,7 +177,9 @@ impl Frame {
     pub fn objective(&mut self, panel: &Panel, value: f64, label: &str) {
         let y = panel.y.at(value);
         self.line("slo", (panel.left, y), (panel.right, y));
-        self.text(panel.right, y - 6.0, "s", "end", label);
+        // Above the panel are the names of the steps.
+        let place = if y < panel.top + 16.0 { y + 14.0 } else { y - 6.0 };
+        self.text(panel.right, place, "s", "end", label);
     }
 
     /// Draws the names of lines in a row, from `x` on; the first has line style `first`.
