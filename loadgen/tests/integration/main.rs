@@ -20,3 +20,4 @@ mod scenario;
 mod server;
 mod tls;
 mod ui;
+mod ui_page;

@@ -1,7 +1,7 @@
 //! The page and its calls, against the real server.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -14,18 +14,18 @@ use serde_json::Value;
 
 use crate::server::{Api, loadgen};
 
-struct Ui {
-    child: Child,
-    url: String,
-    client: reqwest::blocking::Client,
+pub struct Ui {
+    pub child: Child,
+    pub url: String,
+    pub client: reqwest::blocking::Client,
 }
 
 impl Ui {
-    fn start(host: &str) -> Self {
+    pub fn start(host: &str) -> Self {
         Self::with(host, &[])
     }
 
-    fn with(host: &str, more: &[&str]) -> Self {
+    pub fn with(host: &str, more: &[&str]) -> Self {
         let args = ["ui", "--bind", "127.0.0.1:0", "--host", host, "--wait-time", "constant(0.2)"];
         let mut child = loadgen(&args).args(more).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -39,15 +39,15 @@ impl Ui {
         Self { child, url, client: crate::server::http_client() }
     }
 
-    fn get(&self, path: &str) -> reqwest::blocking::Response {
+    pub fn get(&self, path: &str) -> reqwest::blocking::Response {
         self.client.get(format!("{}{path}", self.url)).send().unwrap()
     }
 
-    fn report(&self) -> Value {
+    pub fn report(&self) -> Value {
         self.get("/stats/requests").json().unwrap()
     }
 
-    fn swarm(&self, form: &[(&str, &str)]) -> Value {
+    pub fn swarm(&self, form: &[(&str, &str)]) -> Value {
         let body = form
             .iter()
             .map(|(k, v)| format!("{k}={}", v.replace(':', "%3A").replace('/', "%2F")))
@@ -63,7 +63,7 @@ impl Ui {
             .unwrap()
     }
 
-    fn wait_until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let report = self.report();
@@ -259,106 +259,29 @@ fn files_of_this_machine_cannot_be_sent() {
 }
 
 #[test]
-fn whoever_uses_the_page_logs_in_first() {
+fn two_browsers_start_one_test() {
     let api = Api::start("iris.onnx");
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("users").display().to_string();
-    let add = |name: &str, password: &str| {
-        let mut command = loadgen(&["ui", "user", "add", name, "--file", &file]);
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    assert_eq!(add("ada", "short").status.code(), Some(2), "too short");
-    assert_eq!(add("ada", "correct horse").status.code(), Some(0));
-    let ui = Ui::with(&api.url(), &["--web-login", &file]);
-    let status = |path: &str| ui.get(path).status().as_u16();
-    assert_eq!((status("/stats/requests"), status("/api/poll")), (401, 401));
-    assert!(ui.get("/").text().unwrap().contains("Log in"), "the page leads to the login");
-    let log_in = |password: &str| {
-        let request = ui.client.post(format!("{}/login", ui.url));
-        let body = format!("username=ada&password={password}");
-        let kind = "application/x-www-form-urlencoded";
-        request.header("content-type", kind).body(body).send().unwrap()
-    };
-    assert_eq!(log_in("wrong").status().as_u16(), 401);
-    let cookie = |answer: &reqwest::blocking::Response| {
-        let header = answer.headers().get("set-cookie").map(|v| v.to_str().unwrap().to_owned());
-        header.unwrap_or_default()
-    };
-    let client = reqwest::blocking::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
-    let answer = client
-        .post(format!("{}/login", ui.url))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body("username=ada&password=correct+horse")
-        .send()
-        .unwrap();
-    let session = cookie(&answer);
-    assert!(session.contains("HttpOnly") && session.contains("SameSite=Strict"), "{session}");
-    let token = session.split(';').next().unwrap().to_owned();
-    let with = |token: &str, path: &str| {
-        let request = client.get(format!("{}{path}", ui.url)).header("cookie", token);
-        request.send().unwrap().status().as_u16()
-    };
-    assert_eq!(with(&token, "/stats/requests"), 200);
-    assert_eq!(with("loadgen_session=0", "/stats/requests"), 401);
-    for _ in 0..5 {
-        log_in("guess");
+    let ui = Ui::start(&api.url());
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let start = || ui.swarm(&[("user_count", "5"), ("spawn_rate", "5")]);
+        let browsers: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+        browsers.into_iter().map(|browser| browser.join().unwrap()).collect()
+    });
+    let started = answers.iter().filter(|answer| answer["success"] == true).count();
+    assert!(started >= 1, "{answers:?}");
+    for answer in answers.iter().filter(|answer| answer["success"] == false) {
+        assert!(answer["message"].as_str().unwrap().contains("another browser"), "{answer}");
     }
-    assert_eq!(log_in("correct+horse").status().as_u16(), 429, "guesses are slowed down");
-    client.post(format!("{}/logout", ui.url)).header("cookie", &token).send().unwrap();
-    assert_eq!(with(&token, "/stats/requests"), 401);
-}
-
-/// A program of the environment that `cargo xtask clients` makes.
-fn browser(script: &str, args: &[&str]) {
-    let target = crate::server::root().join("target");
-    let python = target.join("browser/bin/python");
-    assert!(python.exists(), "there is no {}: run `cargo xtask clients`", python.display());
-    let folder = crate::server::root().join("loadgen/tests/browser");
-    let output = std::process::Command::new(python)
-        .arg(folder.join(script))
-        .args(args)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let told =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{}", told.concat());
+    let live: Value = ui.get("/api/poll").json().unwrap();
+    assert_eq!(live["tests"].as_array().unwrap().len(), 1, "the others changed its users");
 }
 
 #[test]
-fn the_api_is_that_of_a_real_locust() {
-    let api = Api::start("iris.onnx");
-    let dir = tempfile::tempdir().unwrap();
-    let scenario = scenario(dir.path());
-    let ui = Ui::with(&api.url(), &["-f", &scenario]);
-    browser("locust_api.py", &[&ui.url, &api.url()]);
-}
-
-/// A scenario of one task whose requests all fail.
-fn scenario(dir: &std::path::Path) -> String {
-    let path = dir.join("nowhere.toml");
-    std::fs::write(&path, "[[task]]\nname = \"nowhere\"\npath = \"/nowhere\"\n").unwrap();
-    path.display().to_string()
-}
-
-#[test]
-fn a_person_tests_and_sizes_in_a_browser() {
-    let driver = std::path::Path::new("/usr/bin/chromedriver");
-    assert!(
-        driver.exists() || std::env::var_os("CHROMEDRIVER").is_some(),
-        "there is no chromedriver: apt-get install chromium chromium-driver"
-    );
-    let api = Api::start("iris.onnx");
-    let dir = tempfile::tempdir().unwrap();
-    let scenario = scenario(dir.path());
-    let model = crate::server::root().join("models/iris.onnx").display().to_string();
-    let sweeps = dir.path().join("sweeps").display().to_string();
-    let ui = Ui::with(&api.url(), &["-f", &scenario, "--model", &model, "--dir", &sweeps]);
-    let shots = crate::server::root().join("target/screenshots").display().to_string();
-    browser("drive.py", &[&ui.url, &shots]);
+fn a_host_that_does_not_answer_is_told() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ui = Ui::start(&format!("http://127.0.0.1:{port}"));
+    let answer = ui.swarm(&[("user_count", "5"), ("spawn_rate", "5")]);
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("does not take connections") && message.contains("help:"), "{answer}");
+    assert_eq!(ui.report()["state"], "ready", "the page can be used again");
 }
