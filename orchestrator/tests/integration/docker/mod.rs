@@ -4,7 +4,11 @@ mod attach;
 
 use std::{io::Write, process::Command, sync::Arc};
 
-use orchestrator::{Choice, Error, Orchestrator, Owner, Workload, docker::Engine, select};
+use orchestrator::{
+    Choice, Error, Orchestrator, Owner, Workload,
+    docker::{Engine, Monitored, list, monitor},
+    select,
+};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -119,6 +123,33 @@ async fn files_that_a_client_in_a_container_cannot_see_are_not_called_cold() {
 #[tokio::test]
 async fn deploys_scales_and_tears_down() {
     cases::deploys_scales_and_tears_down(backend().await).await;
+}
+
+#[tokio::test]
+async fn containers_at_an_address_are_monitored_and_images_listed() {
+    let run = run_id();
+    let mut words = vec!["run", "--detach", "--cpus", "0.5", "--memory", "64m", "--name", &run];
+    let service = ["com.docker.compose.project=shop", "com.docker.compose.service=api"];
+    words.extend(service.iter().flat_map(|label| ["--label", label]));
+    words.extend([BASE, "sleep", "60"]);
+    docker(&words);
+    let ip = docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &run]);
+    let at = |port: u16| format!("{ip}:{port}").parse().unwrap();
+    let found = monitor(&[at(PORT)].into()).await.unwrap();
+    let usage = found.first().and_then(Monitored::usage);
+    let elsewhere = monitor(&["192.0.2.1:80".parse().unwrap()].into()).await.unwrap();
+    let listed = list().await.unwrap();
+    docker(&["rm", "--force", &run]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0].name, found[0].cpus, found[0].memory_bytes),
+        (&run, Some(0.5), Some(64 * 1024 * 1024))
+    );
+    assert!(usage.is_some_and(|usage| usage.memory.current_bytes > 0));
+    assert!(found[0].usage().is_none(), "it has ended");
+    assert!(elsewhere.is_empty());
+    assert!(listed.images.contains(&BASE.to_owned()), "{listed:?}");
+    assert!(listed.services.contains(&"shop/api".to_owned()), "{listed:?}");
 }
 
 #[tokio::test]
