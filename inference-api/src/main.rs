@@ -55,7 +55,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 repository::prefer_for_oom_kill()?;
             }
             let checked = serve::check(&model, workers.get())?;
-            println!("{}", checked.said);
+            println!("{}", checked.report);
             // A server that tries a new file only asks whether it loads.
             if let Some(reason) = checked.refused.filter(|_| !expendable) {
                 return Err(reason.into());

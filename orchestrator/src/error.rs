@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn a_socket_without_permission_is_no_engine_that_is_down() {
-        let told = |cause: &str| {
+        let message = |cause: &str| {
             Error::NoEngine { at: "unix:///x".to_owned(), cause: cause.to_owned() }.to_string()
         };
-        assert!(told("Permission denied (os error 13)").contains("usermod -aG docker"));
-        assert!(told("No such file or directory").contains("systemctl start docker"));
+        assert!(message("Permission denied (os error 13)").contains("usermod -aG docker"));
+        assert!(message("No such file or directory").contains("systemctl start docker"));
     }
 }

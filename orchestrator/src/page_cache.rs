@@ -133,19 +133,19 @@ fn evict_file(path: &Path) -> io::Result<()> {
 fn resident(files: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>, String> {
     let mut left = Vec::new();
     for some in files.chunks(FILES_A_QUESTION) {
-        let told = Command::new("fincore")
+        let output = Command::new("fincore")
             .args(["--raw", "--noheadings", "--bytes", "--output", "RES"])
             .args(some)
             .output();
-        let told = told.map_err(|error| {
+        let output = output.map_err(|error| {
             format!("whether the files were evicted is unknown: fincore (util-linux): {error}")
         })?;
-        let bytes: Vec<u64> = String::from_utf8_lossy(&told.stdout)
+        let bytes: Vec<u64> = String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|l| l.trim().parse().ok())
             .collect();
         if bytes.len() != some.len() {
-            let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(format!("whether the files were evicted is unknown: fincore: {why}"));
         }
         left.extend(some.iter().cloned().zip(bytes).filter(|(_, bytes)| *bytes > 0));

@@ -95,30 +95,31 @@ impl Signature {
         let mut features = features(inputs, layout);
         let has_names =
             layout == Layout::Columns || sidecar.as_ref().is_some_and(|s| !s.features.is_empty());
-        if let Some(told) = sidecar.as_ref().map(|s| &s.features).filter(|told| !told.is_empty()) {
-            if told.len() != features.len() {
+        if let Some(named) = sidecar.as_ref().map(|s| &s.features).filter(|named| !named.is_empty())
+        {
+            if named.len() != features.len() {
                 return Err(misfit(format!(
                     "it names {} features, the model takes {}",
-                    told.len(),
+                    named.len(),
                     features.len()
                 )));
             }
-            for (feature, told) in features.iter_mut().zip(told) {
-                if layout == Layout::Columns && feature.name != told.name {
+            for (feature, named) in features.iter_mut().zip(named) {
+                if layout == Layout::Columns && feature.name != named.name {
                     return Err(misfit(format!(
                         "it names feature {:?} where the model has input {:?}",
-                        told.name, feature.name
+                        named.name, feature.name
                     )));
                 }
                 let input = &inputs[feature.input];
-                if told.nullable && !(input.element.is_float() && is_scalar(layout, input)) {
+                if named.nullable && !(input.element.is_float() && is_scalar(layout, input)) {
                     return Err(misfit(format!(
                         "feature {:?} is nullable but is no single float",
-                        told.name
+                        named.name
                     )));
                 }
-                feature.name.clone_from(&told.name);
-                feature.nullable = told.nullable;
+                feature.name.clone_from(&named.name);
+                feature.nullable = named.nullable;
             }
         }
         let labels = |label: &str, scores: &str| Labels::read(path, label, scores);
@@ -146,13 +147,13 @@ impl Signature {
     /// Adopts a registry's feature names if the model has as many features without names.
     ///
     /// A mismatch is no error: a registry may describe steps that were not exported.
-    pub fn name_features(&mut self, told: &[SidecarFeature]) {
-        if self.has_names || self.layout != Layout::Matrix || told.len() != self.features.len() {
+    pub fn name_features(&mut self, named: &[SidecarFeature]) {
+        if self.has_names || self.layout != Layout::Matrix || named.len() != self.features.len() {
             return;
         }
-        for (feature, told) in self.features.iter_mut().zip(told) {
-            feature.name.clone_from(&told.name);
-            feature.nullable = told.nullable && self.inputs[feature.input].element.is_float();
+        for (feature, named) in self.features.iter_mut().zip(named) {
+            feature.name.clone_from(&named.name);
+            feature.nullable = named.nullable && self.inputs[feature.input].element.is_float();
         }
         self.has_names = true;
     }

@@ -34,7 +34,7 @@ pub(super) fn fetch(
     let files = list(client, uri, root)?;
     let total: u64 = files.iter().filter_map(|f| f.bytes).sum();
     tracing::info!(model = %uri, files = files.len(), megabytes = megabytes(total), "downloading");
-    let mut progress = Progress { uri, done: 0, total, told: Instant::now() };
+    let mut progress = Progress { uri, done: 0, total, logged: Instant::now() };
     for file in &files {
         let target = into.join(&file.path);
         if let Some(parent) = target.parent() {
@@ -116,14 +116,14 @@ struct Progress<'a> {
     uri: &'a ModelUri,
     done: u64,
     total: u64,
-    told: Instant,
+    logged: Instant,
 }
 
 impl Progress<'_> {
     fn add(&mut self, bytes: u64) {
         self.done += bytes;
-        if self.told.elapsed() >= TELL {
-            self.told = Instant::now();
+        if self.logged.elapsed() >= TELL {
+            self.logged = Instant::now();
             let (done, total) = (megabytes(self.done), megabytes(self.total));
             tracing::info!(model = %self.uri, megabytes = done, of = total, "downloading");
         }

@@ -31,16 +31,16 @@ pub(super) fn check_load(file: &Path, library: &Path, workers: usize) -> Result<
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|e| format!("cannot start a process to try the file in: {e}"))?;
-    let (said, saying) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     if let Some(mut errors) = child.stderr.take() {
         // Reading ends when the child exits, and so reports its exit.
         std::thread::spawn(move || {
             let mut text = Vec::new();
             let read = errors.read_to_end(&mut text);
-            drop(said.send(read.map(|_| String::from_utf8_lossy(&text).into_owned())));
+            drop(sender.send(read.map(|_| String::from_utf8_lossy(&text).into_owned())));
         });
     }
-    let text = saying.recv_timeout(LIMIT);
+    let text = receiver.recv_timeout(LIMIT);
     if text.is_err() {
         // Failure means that it has just exited, which is fine.
         let _ = child.kill();

@@ -311,11 +311,11 @@ impl Repository {
 
     /// Logs each skipped file once.
     fn tell_passed_over(&self, now: BTreeSet<String>) {
-        let mut told = lock(&self.passed_over);
-        for what in now.difference(&told) {
+        let mut logged = lock(&self.passed_over);
+        for what in now.difference(&logged) {
             tracing::warn!("skipped: {what}");
         }
-        *told = now;
+        *logged = now;
     }
 
     fn load_version(&self, found: &Found) -> Result<Served, LoadError> {

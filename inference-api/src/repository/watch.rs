@@ -11,7 +11,7 @@ use super::Repository;
 ///
 /// Logs every change, and a persistent problem only once.
 pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Receiver<()>) {
-    let mut told = Vec::new();
+    let mut logged = Vec::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(period) {
         let changes = repository.refresh();
         for version in &changes.loaded {
@@ -28,15 +28,15 @@ pub fn watch(repository: &Arc<Repository>, period: Duration, stopped: &mpsc::Rec
                 refusal.consequence()
             );
         }
-        for reason in changes.problems.iter().filter(|reason| !told.contains(*reason)) {
+        for reason in changes.problems.iter().filter(|reason| !logged.contains(*reason)) {
             tracing::error!(
                 reason,
                 "a --model cannot be looked at; what was served before still is"
             );
         }
-        if changes.problems.is_empty() && !told.is_empty() {
+        if changes.problems.is_empty() && !logged.is_empty() {
             tracing::info!("every --model can be looked at again");
         }
-        told = changes.problems;
+        logged = changes.problems;
     }
 }

@@ -155,8 +155,8 @@ fn fetch(pin: &Pin, staging: &Path) -> Result<(), InstallError> {
         match outcome {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let last = said.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
+                let messages = String::from_utf8_lossy(&output.stderr);
+                let last = messages.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
                 failures.push(format!("  - {program}: {last}"));
             }
             Err(error) => failures.push(format!("  - {program}: {error}")),

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Checked {
     /// Summary of the models' inputs, outputs and example responses, in lines.
-    pub said: String,
+    pub report: String,
     /// Reason why a model's own example is refused, if one is.
     pub refused: Option<String>,
 }
@@ -32,15 +32,15 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
     let repository =
         Repository::new(onnxruntime, vec![Source::from(path)], Settings::with_workers(workers));
     repository.load_all()?;
-    let (mut said, mut refused) = (Vec::new(), None);
+    let (mut lines, mut refused) = (Vec::new(), None);
     for served in repository.catalog().all() {
         let signature = &served.signature;
-        said.push(format!("{}: it can be served, as {served}", path.display()));
+        lines.push(format!("{}: it can be served, as {served}", path.display()));
         for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
             for port in ports {
                 let dims: Vec<String> =
                     port.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
-                said.push(format!(
+                lines.push(format!(
                     "  {what} {}: {} [{}]",
                     port.name,
                     port.element,
@@ -48,26 +48,26 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
                 ));
             }
         }
-        said.push(format!(
+        lines.push(format!(
             "  rows of several requests are run together: {}",
             if served.batches() { "yes" } else { "no" }
         ));
         if let Some(reason) = &signature.no_rows {
-            said.push(format!(
+            lines.push(format!(
                 "  it takes whole tensors only, at /v2/models/{}/infer: {reason}",
                 signature.name
             ));
             continue;
         }
         let Some(example) = &signature.example else {
-            said.push("  a row has more than a million values: nothing was tried".to_owned());
+            lines.push("  a row has more than a million values: nothing was tried".to_owned());
             continue;
         };
-        said.push(format!("  POST /predict {}", cut(example.get())));
+        lines.push(format!("  POST /predict {}", cut(example.get())));
         match answer(served, example) {
-            Ok(answer) => said.push(format!("  {}", cut(&answer))),
+            Ok(answer) => lines.push(format!("  {}", cut(&answer))),
             Err(reason) => {
-                said.push(format!("  its example is refused: {reason}"));
+                lines.push(format!("  its example is refused: {reason}"));
                 refused.get_or_insert(format!(
                     "the example of {served} is refused: {reason}\n  help: one that the model \
                         takes can be told as \"example\" in a sidecar"
@@ -75,7 +75,7 @@ pub fn check(path: &Path, workers: usize) -> Result<Checked, ServeError> {
             }
         }
     }
-    Ok(Checked { said: said.join("\n"), refused })
+    Ok(Checked { report: lines.join("\n"), refused })
 }
 
 /// Returns the model's response to its own example.

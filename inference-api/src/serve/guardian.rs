@@ -47,8 +47,8 @@ pub fn guard() -> io::Result<ExitCode> {
             let mut child = start(crashes)?;
             let status = tokio::select! {
                 status = child.wait() => status?,
-                told = stop_signal() => {
-                    told?;
+                stopped = stop_signal() => {
+                    stopped?;
                     return end(child).await;
                 }
             };

@@ -19,7 +19,7 @@ use slab::Slab;
 
 #[derive(Debug, Default)]
 pub(super) struct Stop {
-    told: AtomicBool,
+    is_announced: AtomicBool,
     over: AtomicBool,
     tasks: Mutex<Slab<Waker>>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Listening<'a>(&'a Stop, usize);
 impl Stop {
     /// Returns true if the server is stopping.
     pub(super) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+        self.is_announced.load(Ordering::Relaxed)
     }
 
     /// Returns true if idle connections must end.
@@ -47,7 +47,7 @@ impl Stop {
 
     /// Marks the server as stopping: each connection's next response closes it.
     pub(super) fn tell(&self) {
-        self.told.store(true, Ordering::Relaxed);
+        self.is_announced.store(true, Ordering::Relaxed);
     }
 
     /// Ends the connections that have not sent a request by now.

@@ -81,7 +81,7 @@ impl LoadTest {
             let _ = sender.send(Event::Log(remark));
         }
         let (hosts, scenario) = (self.hosts(), Arc::clone(&self.targets.scenario));
-        let (objective, asked) = (self.judged_objective(), self.objective.clone());
+        let (objective, given) = (self.judged_objective(), self.objective.clone());
         let planned = Arc::clone(&self.segment.plan);
         let following = follow(self.reached, self.targets.pool.clone(), sender.clone());
         let (segment, targets, limits) = (self.segment, self.targets, objective.limits());
@@ -105,7 +105,7 @@ impl LoadTest {
             scenario,
             plan,
             due_per_second,
-            objective: asked,
+            objective: given,
             judged,
             aborted,
             calibrated: self.calibrated,

@@ -124,8 +124,8 @@ impl Watch {
     /// Returns the decision on the last step once it was held for its planned time.
     fn decided(&self, second: &Second, seconds: &[Second], objective: &Slo) -> Option<Judgement> {
         let last = self.times.last().filter(|_| self.extension > Duration::ZERO)?;
-        let asked = last.end - self.extension;
-        let at = |look| (asked + self.extension * look / LOOKS).as_secs_f64().ceil() as u64;
+        let planned_end = last.end - self.extension;
+        let at = |look| (planned_end + self.extension * look / LOOKS).as_secs_f64().ceil() as u64;
         let looks = Looks::after((0..LOOKS).map(at));
         if !looks.is_due(second.index) {
             return None;

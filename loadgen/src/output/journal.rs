@@ -322,8 +322,8 @@ mod tests {
             (Context { service: Some("1".to_owned()), ..context() }, "service was null, is \"1\""),
             (Context { loads: "1".to_owned(), ..context() }, "loads was \"0\", is \"1\""),
         ] {
-            let told = Journal::resume(dir.path(), &other).unwrap_err().to_string();
-            assert!(told.contains(says) && told.contains("--out FOLDER begins anew"), "{told}");
+            let error = Journal::resume(dir.path(), &other).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains("--out FOLDER begins anew"), "{error}");
         }
     }
 
@@ -337,8 +337,8 @@ mod tests {
             ("{}\n", "trials.jsonl: line 1: missing field"),
         ] {
             fs::write(dir.path().join(TRIALS), text).unwrap();
-            let told = Journal::open(dir.path()).unwrap_err().to_string();
-            assert!(told.contains(says), "{told}");
+            let error = Journal::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
             assert_eq!(fs::read_to_string(dir.path().join(TRIALS)).unwrap(), text);
         }
         let empty = tempfile::tempdir().unwrap();
@@ -352,8 +352,11 @@ mod tests {
         old.as_object_mut().unwrap().remove("schema_version");
         fs::write(dir.path().join(CONTEXT), old.to_string()).unwrap();
         fs::write(dir.path().join(TRIALS), "{\"purpose\":\"search\"}\n").unwrap();
-        let told = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
-        assert!(told.contains("schema 1") && told.contains("--out FOLDER begins anew"), "{told}");
+        let error = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
+        assert!(
+            error.contains("schema 1") && error.contains("--out FOLDER begins anew"),
+            "{error}"
+        );
         assert_eq!(
             fs::read_to_string(dir.path().join(TRIALS)).unwrap(),
             "{\"purpose\":\"search\"}\n"
@@ -367,8 +370,8 @@ mod tests {
         let mut old = serde_json::to_value(context()).unwrap();
         old.as_object_mut().unwrap().remove("ready_path");
         fs::write(dir.path().join(CONTEXT), old.to_string()).unwrap();
-        let told = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
-        assert!(told.contains("context.json: missing field `ready_path`"), "{told}");
-        assert!(told.contains("--out FOLDER begins anew"), "{told}");
+        let error = Journal::resume(dir.path(), &context()).unwrap_err().to_string();
+        assert!(error.contains("context.json: missing field `ready_path`"), "{error}");
+        assert!(error.contains("--out FOLDER begins anew"), "{error}");
     }
 }

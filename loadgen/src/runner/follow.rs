@@ -73,11 +73,11 @@ fn change(before: &[SocketAddr], now: &[SocketAddr]) -> Option<String> {
         of.iter().filter(|addr| !other.contains(addr)).copied().collect()
     };
     let (new, gone) = (only(now, before), only(before, now));
-    let told = |addrs: &[SocketAddr], what: &str| {
+    let described = |addrs: &[SocketAddr], what: &str| {
         (!addrs.is_empty()).then(|| format!("{} {what}", listed(addrs)))
     };
     let changes: Vec<String> =
-        [told(&new, "came"), told(&gone, "left")].into_iter().flatten().collect();
+        [described(&new, "came"), described(&gone, "left")].into_iter().flatten().collect();
     (!changes.is_empty()).then(|| changes.join("; "))
 }
 
@@ -90,9 +90,12 @@ mod tests {
         let addrs = |ports: &[u16]| {
             ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>()
         };
-        let told = |before: &[u16], now: &[u16]| change(&addrs(before), &addrs(now));
-        assert_eq!(told(&[1, 2], &[2, 1]), None);
-        assert_eq!(told(&[1, 2], &[2, 3]).as_deref(), Some("127.0.0.1:3 came; 127.0.0.1:1 left"));
-        assert_eq!(told(&[1, 2], &[1]).as_deref(), Some("127.0.0.1:2 left"));
+        let described = |before: &[u16], now: &[u16]| change(&addrs(before), &addrs(now));
+        assert_eq!(described(&[1, 2], &[2, 1]), None);
+        assert_eq!(
+            described(&[1, 2], &[2, 3]).as_deref(),
+            Some("127.0.0.1:3 came; 127.0.0.1:1 left")
+        );
+        assert_eq!(described(&[1, 2], &[1]).as_deref(), Some("127.0.0.1:2 left"));
     }
 }

@@ -38,8 +38,8 @@ impl ServerTimes {
     /// Returns the current counters of a replica, asked with this request's headers; `None` if it
     /// has no such metrics, or does not answer.
     pub async fn of(replica: &Reached, request: &Request) -> Option<Self> {
-        let asked = replica.ask(&request.get_as("/metrics"), PATIENCE).await.ok()?;
-        (asked.status == 200).then(|| Self::read(&String::from_utf8_lossy(&asked.body)))?
+        let answer = replica.ask(&request.get_as("/metrics"), PATIENCE).await.ok()?;
+        (answer.status == 200).then(|| Self::read(&String::from_utf8_lossy(&answer.body)))?
     }
 
     /// Returns mean milliseconds in the queue and in inference since `before`; `None` without a

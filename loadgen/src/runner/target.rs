@@ -222,17 +222,17 @@ impl Reached {
     /// Returns an error with the server's message if it refuses.
     pub async fn check(&self, request: &Request, patience: Duration) -> Result<(), Error> {
         let url = format!("{}{}", self.source, request.path);
-        let asked = self
+        let answer = self
             .ask(request, patience)
             .await
             .map_err(|why| Error::Unreachable(format!("{url} does not answer: {why}")))?;
-        if (200..300).contains(&asked.status) {
+        if (200..300).contains(&answer.status) {
             return Ok(());
         }
         Err(Error::Usage(format!(
             "{url} answers {} to the request that users would send: {}\n  help: check --path, \
                 --body and --api-key",
-            asked.status, asked.words
+            answer.status, answer.words
         )))
     }
 
@@ -241,10 +241,10 @@ impl Reached {
     /// # Errors
     /// Returns the status or the parse error.
     async fn get<T: DeserializeOwned>(&self, request: &Request) -> Result<T, String> {
-        let asked = self.ask(request, PATIENCE).await.map_err(|error| error.to_string())?;
-        match asked.status {
-            200..300 => serde_json::from_slice(&asked.body).map_err(|e| e.to_string()),
-            status => Err(format!("status {status} {}", asked.words).trim_end().to_owned()),
+        let answer = self.ask(request, PATIENCE).await.map_err(|error| error.to_string())?;
+        match answer.status {
+            200..300 => serde_json::from_slice(&answer.body).map_err(|e| e.to_string()),
+            status => Err(format!("status {status} {}", answer.words).trim_end().to_owned()),
         }
     }
 
@@ -252,10 +252,10 @@ impl Reached {
     pub(super) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Answer> {
         let bytes = self.targets(request).fixed(0, 0).cloned().unwrap_or_default();
         let (addr, secure) = (self.first, self.secure.clone());
-        let asked = tokio::task::spawn_blocking(move || {
+        let answer = tokio::task::spawn_blocking(move || {
             load_engine::request(addr, secure.as_ref(), &bytes, patience)
         });
-        asked.await.map_err(io::Error::other)?
+        answer.await.map_err(io::Error::other)?
     }
 }
 
@@ -285,11 +285,11 @@ fn unreachable(source: &Source, found: &[SocketAddr], greetings: &[io::Result<()
                 to trust, --insecure trusts anybody"
         ));
     }
-    let told: Vec<String> = failures().map(|(addr, error)| format!("{addr}: {error}")).collect();
+    let reasons: Vec<String> = failures().map(|(addr, error)| format!("{addr}: {error}")).collect();
     Error::Unreachable(format!(
         "{source} does not take connections ({})\n  help: is the server started, and is this its \
             address?",
-        told.join("; ")
+        reasons.join("; ")
     ))
 }
 

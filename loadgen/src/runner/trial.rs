@@ -40,7 +40,7 @@ struct Drive<'a> {
     /// True if the last second had answers.
     answers: bool,
     /// Readings of a probe that were already sent to the views.
-    told: usize,
+    sent_readings: usize,
     /// True if a CPU limit could not be changed in place.
     is_refused: bool,
     events: &'a mpsc::Sender<Event>,
@@ -150,7 +150,7 @@ impl Sweep {
             began: Instant::now(),
             victim,
             answers: true,
-            told: 0,
+            sent_readings: 0,
             is_refused: false,
             events,
         };
@@ -244,14 +244,14 @@ impl Sweep {
 
     /// Sends views a probe's new readings, and the estimate with them.
     fn tell_readings(&self, drive: &mut Drive<'_>, trials: &[Trial]) {
-        if drive.monitor.reading_count() == drive.told {
+        if drive.monitor.reading_count() == drive.sent_readings {
             return;
         }
         let readings = drive.monitor.readings(&self.settings, drive.spec, &drive.log);
-        for reading in &readings[drive.told..] {
+        for reading in &readings[drive.sent_readings..] {
             let _ = drive.events.send(Event::Reading(Box::new(reading.clone())));
         }
-        drive.told = readings.len();
+        drive.sent_readings = readings.len();
         let running = Trial::running(drive.spec, readings);
         if let Some(estimate) = sweep::estimate(&self.settings, trials, Some(&running)) {
             let _ = drive.events.send(Event::Estimate(estimate));

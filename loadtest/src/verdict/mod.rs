@@ -120,13 +120,13 @@ pub fn explained(judged: Judgement, total: &Window) -> Judgement {
             (kind, count) => format!("{count} requests failed: {kind}"),
         })
         .collect();
-    let told = |reason: String| match reason.strip_suffix(NOTHING_DUE) {
+    let explain = |reason: String| match reason.strip_suffix(NOTHING_DUE) {
         Some(before) if !why.is_empty() => {
             format!("{before}{}, and users sent nothing more", why.join("; "))
         }
         _ => reason,
     };
-    Judgement { reasons: judged.reasons.into_iter().map(told).collect(), ..judged }
+    Judgement { reasons: judged.reasons.into_iter().map(explain).collect(), ..judged }
 }
 
 /// Scope of a window's judgement.

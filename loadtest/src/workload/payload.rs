@@ -134,9 +134,9 @@ impl Field {
         let head = format!("Content-Disposition: form-data; name=\"{name}\"");
         match &self.value {
             FieldValue::Text(text) => {
-                let told =
+                let content_type =
                     self.content_type.as_ref().map(|text| format!("\r\nContent-Type: {text}"));
-                Ok((head + &told.unwrap_or_default(), text.clone().into_bytes()))
+                Ok((head + &content_type.unwrap_or_default(), text.clone().into_bytes()))
             }
             FieldValue::File(file) => {
                 let Payload { bytes, content_type } =
@@ -227,8 +227,8 @@ mod tests {
             let read = Payload::read_all(&format!("@{name}"), dir.path(), None).unwrap();
             assert_eq!((read.len(), read[0].content_type.as_str()), (1, content_type), "{name}");
         }
-        let told = Payload::read_all("@cat.jpg", dir.path(), Some("image/webp")).unwrap();
-        assert_eq!(told[0].content_type, "image/webp");
+        let payloads = Payload::read_all("@cat.jpg", dir.path(), Some("image/webp")).unwrap();
+        assert_eq!(payloads[0].content_type, "image/webp");
         assert_eq!(Payload::read_all("{}", dir.path(), None).unwrap(), [Payload::json("{}")]);
     }
 

@@ -86,16 +86,16 @@ mod tests {
 
     #[test]
     fn the_restriction_that_may_be_the_reason_is_named() {
-        let told =
+        let hint_for =
             |logs: &str| hint(logs, &deployment(Rights::default()), true).unwrap_or_default();
-        assert!(told("chown: /data: Operation not permitted").contains("--cap-add"));
-        assert!(told("RuntimeError: can't start new thread").contains("processes"));
-        assert!(told("std::bad_alloc").contains("64 MiB"));
-        assert_eq!(told("ValueError: no such model"), "");
+        assert!(hint_for("chown: /data: Operation not permitted").contains("--cap-add"));
+        assert!(hint_for("RuntimeError: can't start new thread").contains("processes"));
+        assert!(hint_for("std::bad_alloc").contains("64 MiB"));
+        assert_eq!(hint_for("ValueError: no such model"), "");
         let foreign = hint("Permission denied", &deployment(Rights::default()), false);
         assert_eq!(foreign, None, "a container of others has its own rights");
         let more = Rights { cap_add: vec!["CHOWN".into()], user: Some("7".into()) };
-        let told = hint("setpriv: setresuid failed", &deployment(more), true).unwrap();
-        assert!(told.contains("runs as 7 with no capability but CHOWN"), "{told}");
+        let hint_for = hint("setpriv: setresuid failed", &deployment(more), true).unwrap();
+        assert!(hint_for.contains("runs as 7 with no capability but CHOWN"), "{hint_for}");
     }
 }

@@ -50,14 +50,14 @@ async fn pull(docker: &Docker, reference: &str) -> Result<()> {
     let credentials = credentials::of(reference).map_err(|cause| not_pulled(reference, cause))?;
     let options = CreateImageOptionsBuilder::new().from_image(&with_tag(reference)).build();
     let mut progress = docker.create_image(Some(options), None, credentials);
-    let mut told = Instant::now();
+    let mut logged = Instant::now();
     while let Some(step) = progress.next().await {
         let step = step.map_err(|error| no_image(reference, &error))?;
         if let Some(message) = step.error_detail.and_then(|detail| detail.message) {
             return Err(not_pulled(reference, message));
         }
-        if told.elapsed() > Duration::from_secs(1) {
-            told = Instant::now();
+        if logged.elapsed() > Duration::from_secs(1) {
+            logged = Instant::now();
             let detail = step.progress_detail.unwrap_or_default();
             let (done, total) =
                 (detail.current.unwrap_or(0) >> 20, detail.total.unwrap_or(0) >> 20);

@@ -75,9 +75,9 @@ impl<'a> Count<'a> {
         let valid: Vec<&Trial> = all.iter().copied().filter(|trial| is_valid(trial)).collect();
         // An invalid probe says nothing about its first limits. Its other readings have verdicts of
         // their own, and a miss under steal is a weak hint.
-        let told =
+        let judged =
             all.iter().filter(|trial| is_valid(trial) || trial.spec.purpose == Purpose::Probe);
-        let starts: Vec<Start> = told.filter_map(|trial| Start::of(trial)).collect();
+        let starts: Vec<Start> = judged.filter_map(|trial| Start::of(trial)).collect();
         let posterior = Posterior::new(prior, &starts);
         let room = |rung| (settings.cpus.rung(rung) as f64).ln();
         let p_hold = (0..=top.cpu).map(|rung| posterior.p_hold(room(rung))).collect();
@@ -144,7 +144,7 @@ impl<'a> Count<'a> {
             ),
             _ => (None, None),
         };
-        let told = |(index, rung): (usize, &Rung)| {
+        let judged = |(index, rung): (usize, &Rung)| {
             let (passed, failed) = self.came_out(index);
             RungAnswer {
                 cpus: orchestrator::Cpus::from_millis(
@@ -155,7 +155,7 @@ impl<'a> Count<'a> {
                 failed,
             }
         };
-        let rungs = rungs.iter().enumerate().map(told).collect();
+        let rungs = rungs.iter().enumerate().map(judged).collect();
         let (replicas, estimate) = (self.replicas, self.estimate());
         Some(ReplicaAnswer { replicas, finding, recommended, remaining, estimate, rungs })
     }

@@ -113,11 +113,11 @@ pub(super) async fn run(options: RunOptions) -> Result<ExitStatus, Error> {
     let _ = view.join();
     let report = report?;
     println!("{}", console::run_table(&report));
-    let told = options.files.write(&report);
+    let written = options.files.write(&report);
     for line in report.remarks() {
         println!("{line}");
     }
-    told?;
+    written?;
     Ok(match (status(&report), options.exit_code_on_error) {
         (ExitStatus::Met, Some(code)) if report.outcome.total.all.failed() > 0 => {
             ExitStatus::OnError(code)

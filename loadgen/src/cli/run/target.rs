@@ -110,9 +110,9 @@ impl TargetOptions {
         let mut rng = Pcg32::seed_from_u64(seed);
         for (task, tensors) in scenario.wanted_tensors() {
             let path = tensors.metadata_path();
-            let told = host.metadata(&asked_as.get_as(&path)).await?;
+            let metadata = host.metadata(&asked_as.get_as(&path)).await?;
             let refused = |why| Error::Usage(format!("{}{path}: {why}", host.name()));
-            scenario.draw_tensors(task, &told, &mut rng).map_err(refused)?;
+            scenario.draw_tensors(task, &metadata, &mut rng).map_err(refused)?;
         }
         Ok(scenario)
     }

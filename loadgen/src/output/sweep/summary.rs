@@ -150,11 +150,11 @@ fn neighbours(answer: &ReplicaAnswer, minimum: &Minimum) -> String {
         }
         _ => String::new(),
     };
-    let told = below
+    let others = below
         .iter()
         .chain(above)
         .map(|rung| format!("{} CPU {}{}", rung.cpus, percent(rung.p_hold), passed(rung)));
-    let cpus = told.collect::<Vec<String>>().join(", ");
+    let cpus = others.collect::<Vec<String>>().join(", ");
     let lowest = if minimum.is_lowest_cpu { "no smaller CPU limit was tried" } else { "" };
     let memory = match (minimum.is_lowest_memory, minimum.less_memory_lacks) {
         (true, _) => "no smaller memory limit was tried",
