@@ -31,6 +31,9 @@ struct Running {
     targets: Targets,
 }
 
+/// Time from an amendment to its beginning. Load threads wake up once a second at least.
+const LEAD: Duration = Duration::from_millis(1100);
+
 impl Control {
     /// Stops the run: no request begins any more, and those in flight may end.
     pub fn stop(&self) {
@@ -42,8 +45,8 @@ impl Control {
         self.0.stopped.load(Ordering::Relaxed)
     }
 
-    /// Changes the users of the running test from now on; `run_time` counts from now. Load threads
-    /// follow within a second.
+    /// Changes the users of the running test, and its run time, which counts from now. The change
+    /// begins a little later, when all load threads know of it, so that no user comes late.
     ///
     /// # Errors
     /// Returns an error if no test runs, if its plan does not allow the change, or if a limit of
@@ -58,7 +61,7 @@ impl Control {
         let Some(running) = running.as_mut().filter(|_| !self.is_stopped()) else {
             return Err(EngineError::Amend("no test is running".to_owned()));
         };
-        let now = running.start.elapsed();
+        let now = running.start.elapsed() + LEAD;
         let plan = running.segment.plan.amended(now, users, spawn_rate, run_time);
         let plan = Arc::new(plan.map_err(EngineError::Amend)?);
         let segment = Segment { plan: Arc::clone(&plan), ..running.segment.clone() };

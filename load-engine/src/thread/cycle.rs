@@ -140,10 +140,8 @@ impl Thread {
             next = wait_time.next_due(next, now, &mut user.schedule.think_times);
         }
         let user = &mut self.users[index];
-        if next >= last {
-            return None;
-        }
-        if next > now || next >= until {
+        // A time after the end is kept too: an amendment may move the end.
+        if next > now || next >= until.min(last) {
             let at = next.min(until);
             self.timers.set_due(Due { at, user: index as u32, generation: user.generation });
             return None;

@@ -75,9 +75,14 @@ impl Recorder {
     /// the current one may end earlier, and others follow it.
     pub fn amend(&mut self, times: Vec<StepTimes>) {
         let tasks = self.rest.len();
-        for (windows, times) in self.steps.iter_mut().zip(&times) {
+        for (index, times) in times.iter().enumerate().take(self.steps.len()) {
             let window = empty_window(times);
-            for mine in windows {
+            if window.length.is_zero() {
+                // It is not measured any more: its requests are of none of the windows.
+                self.take_step(index);
+                continue;
+            }
+            for mine in &mut self.steps[index] {
                 mine.length = window.length;
                 mine.slices.resize(window.slices.len(), Slice::default());
             }
@@ -164,10 +169,13 @@ impl Recorder {
             *open -= 1;
         }
         if slot.is_measured {
-            let slice =
-                ((due - self.times[step].measured_from).as_nanos() / SLICE.as_nanos()) as usize;
+            // An amendment may have moved the window's beginning behind this request.
+            let since = due.checked_sub(self.times[step].measured_from);
+            let slice = since.map(|since| (since.as_nanos() / SLICE.as_nanos()) as usize);
             // Slices count all tasks together; the first task's window holds them.
-            if let Some(slice) = self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice))
+            if let Some(slice) = slice
+                && let Some(slice) =
+                    self.steps[step].first_mut().and_then(|w| w.slices.get_mut(slice))
             {
                 slice.requests += 1;
                 slice.failures += u32::from(failure.is_some());

@@ -39,8 +39,12 @@ pub fn judge_steps(
     let steps: Vec<Judgement> = windows
         .iter()
         .enumerate()
-        .map(|(index, window)| {
-            judge(window, objective, due_per_second[index], scope).or_decided(decided(index))
+        .map(|(index, window)| match window.length.is_zero() {
+            // Nothing was measured in a step that was cut before its window.
+            true => Judgement { verdict: Verdict::Pass, reasons: Vec::new() },
+            false => {
+                judge(window, objective, due_per_second[index], scope).or_decided(decided(index))
+            }
         })
         .collect();
     let overall = overall(plan, &steps, || judge_failures(windows, objective));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Plan, Step, Traffic, plan::MAX_LENGTH};
+use super::{Plan, Step, StepTimes, Traffic};
 
 impl Plan {
     /// Returns the plan with another number of users from `now` on: they start, or leave, at
@@ -33,18 +33,23 @@ impl Plan {
         let level = self.level_at(now).floor();
         let (step, times) = (self.steps[index], times[index]);
         if now > times.start {
-            let ramp = step.ramp.min(now - times.start);
-            let hold = now.saturating_sub(times.ramped);
-            let warm_up = if step.warm_up < hold { step.warm_up } else { Duration::ZERO };
-            plan.steps.push(Step { target: level, ramp, hold, warm_up });
+            plan.steps.push(cut(step, times, level, now));
         }
-        let ramp = Duration::try_from_secs_f64((f64::from(users) - level).abs() / spawn_rate)
-            .ok()
-            .filter(|ramp| *ramp <= MAX_LENGTH)
-            .ok_or_else(|| format!("spawn rate {spawn_rate}: must be above 0"))?;
-        let hold = run_time.saturating_sub(ramp);
+        let change = (f64::from(users) - level).abs();
+        let ramp = Duration::try_from_secs_f64(change / spawn_rate)
+            .map_err(|_| format!("spawn rate {spawn_rate}: must be above 0"))?;
+        if ramp >= run_time {
+            return Err(format!(
+                "starting or stopping {change} users takes {:.0} s, which leaves no time to \
+                    measure the rest: raise the spawn rate or the run time",
+                ramp.as_secs_f64()
+            ));
+        }
+        let hold = run_time - ramp;
         plan.steps.push(Step { target: users.into(), ramp, hold, warm_up: Duration::ZERO });
-        plan.check()?;
+        // The cut step need not measure anything.
+        let new = Self { steps: plan.steps[plan.steps.len() - 1..].to_vec(), ..plan.clone() };
+        new.check().or_else(|why| if users == 0 { Ok(()) } else { Err(why) })?;
         Ok(plan)
     }
 
@@ -62,6 +67,20 @@ impl Plan {
         let share = (now - times.start).div_duration_f64(step.ramp);
         before + (step.target - before) * share
     }
+}
+
+/// Shortest window of a step that an amendment cuts; a shorter one would measure too little to be
+/// judged.
+const LEAST_WINDOW: Duration = Duration::from_secs(1);
+
+/// Returns the part of a step before `now`. Requests of its ramp are not measured, and neither is a
+/// window that has hardly begun.
+fn cut(step: Step, times: StepTimes, level: f64, now: Duration) -> Step {
+    let ramp = step.ramp.min(now - times.start);
+    let hold = now.saturating_sub(times.ramped);
+    let has_window = hold >= step.warm_up + LEAST_WINDOW;
+    let warm_up = if has_window { step.warm_up } else { Step::UNMEASURED };
+    Step { target: level, ramp, hold, warm_up }
 }
 
 #[cfg(test)]
@@ -111,11 +130,24 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_is_cut_before_its_window_measures_nothing() {
+        let plan = steps(&[100]);
+        for at in [SECOND, 4 * SECOND, 5 * SECOND + SECOND / 2, 6 * SECOND + SECOND / 2] {
+            let cut = plan.amended(at, 50, 100.0, 60 * SECOND).unwrap().times()[0];
+            assert_eq!(cut.measured_from, cut.end, "cut at {at:?}");
+        }
+        let later = plan.amended(8 * SECOND, 50, 100.0, 60 * SECOND).unwrap().times()[0];
+        assert_eq!((later.measured_from, later.end), (6 * SECOND, 8 * SECOND));
+    }
+
+    #[test]
     fn only_users_can_be_amended() {
         let plan = steps(&[10]);
         assert!(plan.amended(SECOND, 0, 1.0, 20 * SECOND).is_ok(), "all leave");
         assert!(plan.amended(SECOND, 5, 0.0, 20 * SECOND).is_err());
         assert!(plan.amended(10 * SECOND, 5, 1.0, 20 * SECOND).is_err(), "it is over");
+        let error = plan.amended(SECOND, 500, 1.0, 20 * SECOND).unwrap_err();
+        assert!(error.contains("raise the spawn rate"), "{error}");
         let gaps = "poisson(5)".parse::<crate::workload::Arrivals>().unwrap().gaps;
         let open = Plan { traffic: Traffic::Open { gaps, connections: 5 }, ..plan };
         let error = open.amended(SECOND, 5, 1.0, 20 * SECOND).unwrap_err();

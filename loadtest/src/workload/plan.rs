@@ -101,6 +101,9 @@ pub struct Presence {
 }
 
 impl Step {
+    /// Warm-up of a step that measures nothing.
+    pub(super) const UNMEASURED: Duration = Duration::MAX;
+
     /// Returns the users at the end of the ramp, in the closed model.
     pub fn users(&self) -> u32 {
         // `check` refuses values below 0 and above 1e9.
@@ -174,8 +177,11 @@ impl Plan {
             .map(|step| {
                 let ramped = start + step.ramp;
                 let end = ramped + step.hold;
-                let measured_from =
-                    if step.hold.is_zero() { start } else { (ramped + step.warm_up).min(end) };
+                let measured_from = if step.hold.is_zero() && step.warm_up != Step::UNMEASURED {
+                    start
+                } else {
+                    ramped.saturating_add(step.warm_up).min(end)
+                };
                 let times = StepTimes { start, ramped, measured_from, end };
                 start = end;
                 times
