@@ -15,13 +15,32 @@ use sha2::{Digest, Sha256};
 use crate::output::hexadecimal;
 
 /// Names, media types and contents of the files.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 27] = [
     ("app.css", "text/css", include_str!("assets/app.css")),
+    ("figures.css", "text/css", include_str!("assets/figures.css")),
+    ("forms.css", "text/css", include_str!("assets/forms.css")),
     ("app.js", "text/javascript", include_str!("assets/app.js")),
+    ("chart-paint.js", "text/javascript", include_str!("assets/chart-paint.js")),
+    ("chart-scale.js", "text/javascript", include_str!("assets/chart-scale.js")),
     ("chart.js", "text/javascript", include_str!("assets/chart.js")),
     ("dom.js", "text/javascript", include_str!("assets/dom.js")),
+    ("format.js", "text/javascript", include_str!("assets/format.js")),
+    ("load-charts.js", "text/javascript", include_str!("assets/load-charts.js")),
+    ("load-form.js", "text/javascript", include_str!("assets/load-form.js")),
+    ("load-state.js", "text/javascript", include_str!("assets/load-state.js")),
+    ("load-tables.js", "text/javascript", include_str!("assets/load-tables.js")),
     ("load.js", "text/javascript", include_str!("assets/load.js")),
+    ("sweep-charts.js", "text/javascript", include_str!("assets/sweep-charts.js")),
+    ("sweep-details.js", "text/javascript", include_str!("assets/sweep-details.js")),
+    ("sweep-form.js", "text/javascript", include_str!("assets/sweep-form.js")),
+    ("sweep-judge.js", "text/javascript", include_str!("assets/sweep-judge.js")),
+    ("sweep-live.js", "text/javascript", include_str!("assets/sweep-live.js")),
+    ("sweep-parts.js", "text/javascript", include_str!("assets/sweep-parts.js")),
+    ("sweep-words.js", "text/javascript", include_str!("assets/sweep-words.js")),
     ("sweep.js", "text/javascript", include_str!("assets/sweep.js")),
+    ("table.js", "text/javascript", include_str!("assets/table.js")),
+    ("words-en.js", "text/javascript", include_str!("assets/words-en.js")),
+    ("words-es.js", "text/javascript", include_str!("assets/words-es.js")),
     ("words.js", "text/javascript", include_str!("assets/words.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];

@@ -1,12 +1,13 @@
 """Uses the page as a person does: a load test and a sweep, from their forms to their reports.
 
-    drive.py URL SCREENSHOTS     (the page loads a host that answers, and offers one model to sweeps)
+    drive.py URL SCREENSHOTS
+
+The page loads a host that answers, and offers one model to sweeps.
 """
 
 import pathlib
 import sys
 import tempfile
-import time
 
 import requests
 from page import Page
@@ -28,7 +29,8 @@ def load_test(page):
     page.fill("#swarm [name=wait_time]", "constant(0.2)")
     page.fill("#swarm [name=slo]", "p95<2s,failures<5%")
     page.click("#example")
-    page.wait("the example", lambda: "features" in page.find("#swarm [name=body]").get_attribute("value"))
+    body = page.find("#swarm [name=body]")
+    page.wait("the example", lambda: "features" in body.get_attribute("value"))
     page.click("#start")
     page.wait("users", lambda: page.text("#users") == "40")
     page.wait("requests", lambda: "Aggregated" in page.text("#stats"))
@@ -80,7 +82,12 @@ def from_disk(report, name):
         for width, dark, kind in [(1100, False, ""), (390, True, "-phone-dark")]:
             page = Page("about:blank", SHOTS, width, 900, dark)
             page.driver.execute_cdp_cmd("Network.enable", {})
-            offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+            offline = {
+                "offline": True,
+                "latency": 0,
+                "downloadThroughput": 0,
+                "uploadThroughput": 0,
+            }
             page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
             page.driver.get(path.as_uri())
             assert page.driver.find_elements("css selector", "svg"), "no chart"
@@ -125,11 +132,16 @@ def sweep(page):
     page.check_access("the sweep form")
     page.click("#sweep-form button[type=submit]")
     assert page.driver.current_url.endswith("/new"), "a workload is needed"
-    Select(page.find("#sweep-form [name=workload]")).select_by_value(
-        next(o.get_attribute("value") for o in page.driver.find_elements("css selector", "#sweep-form option") if o.get_attribute("value").startswith("model:")))
+    choose_model(page)
     page.click("#sweep-form summary")
-    fields = {"max_users": "200", "step": "100", "wait_time": "constant(0.2)", "cpus": "0.1:0.3:0.1", "memory": "96Mi"}
-    fields["slo"] = "p95<1s,failures<2%,rate>=80%"
+    fields = {
+        "max_users": "200",
+        "step": "100",
+        "wait_time": "constant(0.2)",
+        "cpus": "0.1:0.3:0.1",
+        "memory": "96Mi",
+        "slo": "p95<1s,failures<2%,rate>=80%",
+    }
     for name, value in fields.items():
         page.fill(f"#sweep-form [name={name}]", value)
     page.shot("sweep-form")
@@ -142,7 +154,8 @@ def sweep(page):
     assert "CPU" in page.text(".answer"), page.text(".answer")
     page.shot("sweep-finished")
     page.check_access("the finished sweep")
-    report = requests.get(URL + "/api/sweeps/" + first.rsplit("/", 1)[1] + "/files/report.html", timeout=30)
+    name = first.rsplit("/", 1)[1]
+    report = requests.get(f"{URL}/api/sweeps/{name}/files/report.html", timeout=30)
     from_disk(report.text, "report-sweep")
     judge_again(page)
     stop_early(page)
@@ -158,6 +171,13 @@ def sweep(page):
     page.wait("the archive", lambda: page.text("#sweep-body").count("sweep-") >= 2)
     page.shot("archive")
     page.check_console()
+
+
+def choose_model(page):
+    """Chooses the first model in the form of a sweep."""
+    select = Select(page.find("#sweep-form [name=workload]"))
+    values = [option.get_attribute("value") for option in select.options]
+    select.select_by_value(next(value for value in values if value.startswith("model:")))
 
 
 def judge_again(page):
@@ -177,8 +197,7 @@ def stop_early(page):
     """Stopping is Ctrl-C: the sweep keeps its trials, and goes on from the page."""
     page.driver.get(URL + "/#/sweeps/new")
     page.wait("the form", lambda: page.find("#sweep-form").is_displayed())
-    select = Select(page.find("#sweep-form [name=workload]"))
-    select.select_by_value(next(o.get_attribute("value") for o in select.options if o.get_attribute("value").startswith("model:")))
+    choose_model(page)
     page.fill("#sweep-form [name=max_users]", "50")
     page.click("#sweep-form button[type=submit]")
     page.wait("a probe", lambda: "probe" in page.text("#sweep-body table"), 120)
@@ -187,14 +206,23 @@ def stop_early(page):
     page.wait("resume", lambda: "Resume" in page.text("#sweep-body"))
 
 
+LOOKS = [
+    # Width, height, dark, language, name.
+    (390, 840, False, "en", "phone"),
+    (1280, 900, True, "en", "dark"),
+    (1280, 900, False, "es", "spanish"),
+]
+
+
 def looks():
-    """The same page on a phone, in the dark, and in Spanish."""
-    for width, height, dark, language, name in [(390, 840, False, "en", "phone"), (1280, 900, True, "en", "dark"), (1280, 900, False, "es", "spanish")]:
+    """Opens the same page on a phone, in the dark, and in Spanish."""
+    for width, height, dark, language, name in LOOKS:
         page = Page(URL, SHOTS, width, height, dark, language)
         page.wait("the tabs", lambda: page.find("#test-body").is_displayed())
         page.shot(name)
         page.check_access(name)
-        wide = page.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        overflow = "return document.documentElement.scrollWidth - innerWidth"
+        wide = page.driver.execute_script(overflow)
         assert wide <= 0, f"{name}: the page is {wide} px too wide"
         if language == "es":
             assert "Prueba de carga" in page.text("#test-title")

@@ -2,8 +2,8 @@
 
     locust_api.py OURS TARGET     (OURS: the page; TARGET: the server that both load)
 
-Both are driven by the same calls of Python's requests. A path that only one answers, a key that only
-one has, and a type that differs are errors. Keys of rows are compared where both have rows.
+Both are driven by the same calls of Python's requests. A path that only one answers, a key that
+only one has, and a type that differs are errors. Keys of rows are compared where both have rows.
 """
 
 import pathlib
@@ -17,6 +17,8 @@ import requests
 
 OURS, TARGET = sys.argv[1].rstrip("/"), sys.argv[2].rstrip("/")
 
+# Both load a path that answers 404: Locust by this file, ours by a scenario. Locust ignores the
+# scenario.
 LOCUSTFILE = """
 from locust import HttpUser, constant, task
 
@@ -28,6 +30,8 @@ class User(HttpUser):
         self.client.get("/nowhere")
 """
 
+MISSING = {"host": TARGET, "scenario": "nowhere.toml"}
+
 # Calls in order: name, method, path, form. Some wait first, for load to build up or to end.
 CALLS = [
     (0, "GET", "/stats/requests", None),
@@ -37,8 +41,7 @@ CALLS = [
     (0, "POST", "/swarm", {"user_count": "many", "spawn_rate": "1"}),
     (0, "POST", "/swarm", {"user_count": "5"}),
     (0, "POST", "/swarm", {"user_count": "5", "spawn_rate": "5", "run_time": "soon"}),
-    # Both load what answers 404: Locust by its file, ours by a scenario, which Locust ignores.
-    (0, "POST", "/swarm", {"user_count": "5", "spawn_rate": "5", "host": TARGET, "run_time": "1m", "scenario": "nowhere.toml"}),
+    (0, "POST", "/swarm", {"user_count": "5", "spawn_rate": "5", "run_time": "1m", **MISSING}),
     (5, "GET", "/stats/requests", None),
     (0, "GET", "/tasks", None),
     (0, "GET", "/logs", None),
@@ -50,7 +53,7 @@ CALLS = [
     (0, "GET", "/stats/report?download=1&theme=dark", None),
     (0, "POST", "/stats/reset", None),
     (0, "POST", "/stop", None),
-    (0, "POST", "/swarm", {"user_count": "2", "spawn_rate": "5", "host": TARGET, "scenario": "nowhere.toml"}),
+    (0, "POST", "/swarm", {"user_count": "2", "spawn_rate": "5", **MISSING}),
     (2, "POST", "/stop", None),
     (2, "GET", "/stats/requests", None),
 ]
@@ -59,6 +62,8 @@ CALLS = [
 SAME = {"state", "success", "message", "worker_count", "user_count"}
 # The message of a run time that is none is our own: it names the formats that we take.
 OWN_WORDS = "run_time"
+# Names of tasks and users are keys of these objects.
+FREE_KEYS = ("per_class", "total", "tasks", "workers")
 
 
 def kind(value):
@@ -76,11 +81,10 @@ def differences(ours, theirs, path, is_free=False):
             return
         yield f"{path}: {kind(ours)}, and Locust has {kind(theirs)}"
     elif isinstance(ours, dict):
-        # Names of tasks and users are keys of the ratios.
         for key in () if is_free else sorted(set(ours) ^ set(theirs)):
             yield f"{path}.{key}: only {'ours' if key in ours else 'Locust'} has it"
         for key in sorted(set(ours) & set(theirs)):
-            yield from differences(ours[key], theirs[key], f"{path}.{key}", key in ("per_class", "total", "tasks", "workers"))
+            yield from differences(ours[key], theirs[key], f"{path}.{key}", key in FREE_KEYS)
     elif isinstance(ours, list):
         if ours and theirs:
             yield from differences(ours[-1], theirs[-1], f"{path}[]")
@@ -98,14 +102,20 @@ def compare(theirs):
     found = []
     for wait, method, path, form in CALLS:
         time.sleep(wait)
-        (status, ours), (their_status, their) = call(OURS, method, path, form), call(theirs, method, path, form)
+        status, ours = call(OURS, method, path, form)
+        their_status, their = call(theirs, method, path, form)
         name = f"{method} {path} {form or ''}"
         if status != their_status:
             found.append(f"{name}: status {status}, and Locust has {their_status}")
         elif isinstance(ours, (dict, list)):
-            found += [f"{name}: {one}" for one in differences(ours, their, "") if not (form and OWN_WORDS in form and ".message" in one)]
-        elif path.endswith("csv") and ours.splitlines()[0] != their.splitlines()[0]:
-            found.append(f"{name}: {ours.splitlines()[0]!r}, and Locust has {their.splitlines()[0]!r}")
+            has_own_words = form and OWN_WORDS in form
+            for one in differences(ours, their, ""):
+                if not (has_own_words and ".message" in one):
+                    found.append(f"{name}: {one}")
+        elif path.endswith("csv"):
+            head, their_head = ours.splitlines()[0], their.splitlines()[0]
+            if head != their_head:
+                found.append(f"{name}: {head!r}, and Locust has {their_head!r}")
         print("same" if not any(one.startswith(name) for one in found) else "DIFFERENT", name)
     return found
 
@@ -117,7 +127,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "locustfile.py"
         file.write_text(LOCUSTFILE)
-        command = [sys.executable, "-m", "locust", "-f", file, "--host", TARGET, "--web-host", "127.0.0.1", "--web-port", str(port), "--loglevel", "ERROR"]
+        command = [sys.executable, "-m", "locust", "-f", file]
+        command += ["--host", TARGET, "--web-host", "127.0.0.1", "--web-port", str(port)]
+        command += ["--loglevel", "ERROR"]
         locust = subprocess.Popen(command, cwd=folder)
         try:
             theirs = f"http://127.0.0.1:{port}"

@@ -16,7 +16,8 @@ class Page:
 
     def __init__(self, url, shots, width=1280, height=900, dark=False, language="en"):
         options = Options()
-        for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", f"--accept-lang={language}"]:
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu"]
+        for argument in [*arguments, f"--accept-lang={language}"]:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         driver = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
@@ -83,7 +84,10 @@ class Page:
         assert not told, f"{name}: {told}"
 
     def check_console(self):
-        """Fails if a script failed, or if the policy refused something; a refused call is neither."""
+        """Fails if a script failed, or if the policy refused something.
+
+        A call that the server refused is neither.
+        """
         lines = self.driver.get_log("browser")
         errors = [one for one in lines if one["level"] == "SEVERE" and one["source"] != "network"]
         assert not errors, errors

@@ -1,10 +1,10 @@
 // Start of the page: language, theme, and which of the two pages is shown.
 import { byId } from "./dom.js";
-import { locale, setLanguage, t, translate } from "./words.js";
 import * as load from "./load.js";
 import * as sweep from "./sweep.js";
+import { locale, setLanguage, t, translate } from "./words.js";
 
-function theme(name) {
+function setTheme(name) {
   document.documentElement.dataset.theme = name;
   localStorage.setItem("theme", name);
 }
@@ -21,9 +21,10 @@ function show() {
   else sweep.close();
 }
 
-theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+const preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+setTheme(localStorage.getItem("theme") ?? preferred);
 byId("theme").addEventListener("click", () => {
-  theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   load.redraw();
   sweep.redraw();
 });
@@ -31,7 +32,7 @@ byId("language").value = locale();
 byId("language").addEventListener("change", (event) => {
   setLanguage(event.target.value);
   load.redraw(true);
-  sweep.redraw(true);
+  sweep.redraw();
   show();
 });
 translate();
