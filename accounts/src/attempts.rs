@@ -1,4 +1,4 @@
-//! Limit of failed attempts by address and by user.
+//! Limit of failed attempts to log in.
 
 use std::{
     collections::HashMap,
@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Counts failed attempts. After [`Attempts::MOST`] failures an address or a user waits for
-/// [`Attempts::PAUSE`].
+/// Counts failed attempts: of a user from an address, of an address, and of a user. The last two
+/// allow more, so that nobody can lock out others soon.
 #[derive(Debug, Default)]
 pub struct Attempts(Mutex<HashMap<Key, Failed>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
+    Both(IpAddr, String),
     Address(IpAddr),
     User(String),
 }
@@ -28,37 +29,49 @@ struct Failed {
 const ENTRIES: usize = 10_000;
 
 impl Attempts {
-    /// Failed attempts in a row that are allowed.
+    /// Failed attempts in a row of a user from an address.
     pub const MOST: u32 = 5;
+    /// Failed attempts in a row of an address, whoever it names.
+    pub const MOST_OF_ADDRESS: u32 = 30;
+    /// Failed attempts in a row of a user, from wherever.
+    pub const MOST_OF_USER: u32 = 100;
     /// Pause after them.
     pub const PAUSE: Duration = Duration::from_secs(60);
 
-    /// Returns the time that an address, or a user, still has to wait; `None` if it may try.
-    pub fn wait(&self, address: IpAddr, user: &str, now: Instant) -> Option<Duration> {
-        let entries = self.lock();
-        let waits = [Key::Address(address), Key::User(user.to_owned())].map(|key| {
-            let failed = entries.get(&key).filter(|failed| failed.count >= Self::MOST)?;
-            Self::PAUSE.checked_sub(now.duration_since(failed.last))
-        });
-        waits.into_iter().flatten().max().filter(|wait| !wait.is_zero())
-    }
-
-    /// Records an attempt.
-    pub fn record(&self, address: IpAddr, user: &str, is_right: bool, now: Instant) {
+    /// Begins an attempt, which counts as failed until [`Attempts::succeed`]: attempts at the same
+    /// time do not slip through.
+    ///
+    /// # Errors
+    /// Returns the time to wait if there were too many.
+    pub fn begin(&self, address: IpAddr, user: &str, now: Instant) -> Result<(), Duration> {
         let mut entries = self.lock();
         if entries.len() >= ENTRIES {
             entries.retain(|_, failed| now.duration_since(failed.last) < Self::PAUSE);
         }
-        for key in [Key::Address(address), Key::User(user.to_owned())] {
-            if is_right {
-                entries.remove(&key);
-                continue;
-            }
+        let limits = [Self::MOST, Self::MOST_OF_ADDRESS, Self::MOST_OF_USER];
+        let keys = keys(address, user);
+        let waits = keys.iter().zip(limits).filter_map(|(key, most)| {
+            let failed = entries.get(key).filter(|failed| failed.count >= most)?;
+            Self::PAUSE.checked_sub(now.duration_since(failed.last)).filter(|wait| !wait.is_zero())
+        });
+        if let Some(wait) = waits.max() {
+            return Err(wait);
+        }
+        for key in keys {
             let failed = entries.entry(key).or_insert(Failed { count: 0, last: now });
             if now.duration_since(failed.last) >= Self::PAUSE {
                 failed.count = 0;
             }
             (failed.count, failed.last) = (failed.count + 1, now);
+        }
+        Ok(())
+    }
+
+    /// Records that an attempt was right.
+    pub fn succeed(&self, address: IpAddr, user: &str) {
+        let mut entries = self.lock();
+        for key in keys(address, user) {
+            entries.remove(&key);
         }
     }
 
@@ -66,6 +79,10 @@ impl Attempts {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Failed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn keys(address: IpAddr, user: &str) -> [Key; 3] {
+    [Key::Both(address, user.to_owned()), Key::Address(address), Key::User(user.to_owned())]
 }
 
 #[cfg(test)]
@@ -77,18 +94,30 @@ mod tests {
         let (attempts, now) = (Attempts::default(), Instant::now());
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         for _ in 0..Attempts::MOST {
-            assert_eq!(attempts.wait(here, "ada", now), None);
-            attempts.record(here, "ada", false, now);
+            assert_eq!(attempts.begin(here, "ada", now), Ok(()));
         }
-        assert_eq!(attempts.wait(here, "ada", now), Some(Attempts::PAUSE));
-        assert!(attempts.wait(here, "bob", now).is_some(), "the address waits");
-        assert!(attempts.wait(there, "ada", now).is_some(), "the user waits");
-        assert_eq!(attempts.wait(there, "bob", now), None);
+        assert_eq!(attempts.begin(here, "ada", now), Err(Attempts::PAUSE));
+        assert_eq!(attempts.begin(there, "ada", now), Ok(()), "ada herself is elsewhere");
+        assert_eq!(attempts.begin(here, "bob", now), Ok(()));
         let later = now + Attempts::PAUSE;
-        assert_eq!(attempts.wait(here, "ada", later), None);
-        attempts.record(here, "ada", false, later);
-        assert_eq!(attempts.wait(here, "ada", later), None, "it counts anew");
-        attempts.record(here, "ada", true, later);
-        assert_eq!(attempts.wait(here, "ada", later), None);
+        assert_eq!(attempts.begin(here, "ada", later), Ok(()), "it counts anew");
+        attempts.succeed(here, "ada");
+        for _ in 0..Attempts::MOST {
+            assert_eq!(attempts.begin(here, "ada", later), Ok(()));
+        }
+    }
+
+    #[test]
+    fn many_names_and_many_addresses_are_slowed_down_too() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let names: Vec<String> = (0..=Attempts::MOST_OF_ADDRESS).map(|n| format!("u{n}")).collect();
+        let (last, first) = names.split_last().unwrap();
+        assert!(first.iter().all(|name| attempts.begin(here, name, now).is_ok()));
+        assert!(attempts.begin(here, last, now).is_err());
+        let address = |n: u32| IpAddr::from([10, 0, (n / 256) as u8, (n % 256) as u8]);
+        let mut from = (0..Attempts::MOST_OF_USER).map(address);
+        assert!(from.all(|address| attempts.begin(address, "ada", now).is_ok()));
+        assert!(attempts.begin(address(9999), "ada", now).is_err());
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use load_engine::{Control, EngineError};
 use loadtest::{
-    measure::{Outcome, Window},
+    measure::{Outcome, Second, Window},
     slo::{LatencyLimit, Slo},
     verdict::{Judgement, StepsJudgement, explained, judge_steps},
     workload::{Plan, Segment, Targets},
@@ -111,6 +111,7 @@ impl LoadTest {
             calibrated: self.calibrated,
             began,
             seconds,
+            earlier: Second::default(),
             outcome,
             command: command_line(),
         })

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::output::hexadecimal;
 
 /// Names, media types and contents of the files.
-const FILES: [(&str, &str, &str); 27] = [
+const FILES: [(&str, &str, &str); 29] = [
     ("app.css", "text/css", include_str!("assets/app.css")),
     ("figures.css", "text/css", include_str!("assets/figures.css")),
     ("forms.css", "text/css", include_str!("assets/forms.css")),
@@ -29,6 +29,8 @@ const FILES: [(&str, &str, &str); 27] = [
     ("load-form.js", "text/javascript", include_str!("assets/load-form.js")),
     ("load-state.js", "text/javascript", include_str!("assets/load-state.js")),
     ("load-tables.js", "text/javascript", include_str!("assets/load-tables.js")),
+    ("load-tests.js", "text/javascript", include_str!("assets/load-tests.js")),
+    ("stream.js", "text/javascript", include_str!("assets/stream.js")),
     ("load.js", "text/javascript", include_str!("assets/load.js")),
     ("sweep-charts.js", "text/javascript", include_str!("assets/sweep-charts.js")),
     ("sweep-details.js", "text/javascript", include_str!("assets/sweep-details.js")),

@@ -11,6 +11,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::assets;
 
@@ -19,8 +20,14 @@ pub(super) struct Login {
     users: Users,
     attempts: Attempts,
     sessions: Sessions,
+    /// Passwords that are hashed at the same time.
+    hashing: Semaphore,
 }
 
+/// Most hashes at the same time.
+const HASHES: usize = 2;
+const LONGEST_NAME: usize = 128;
+const WRONG: &str = "Wrong name or password.";
 const COOKIE: &str = "loadgen_session";
 
 /// Fields of the login form, with the names of Locust's.
@@ -32,7 +39,12 @@ pub(super) struct Credentials {
 
 impl Login {
     pub(super) fn new(users: Users) -> Self {
-        Self { users, attempts: Attempts::default(), sessions: Sessions::default() }
+        Self {
+            users,
+            attempts: Attempts::default(),
+            sessions: Sessions::default(),
+            hashing: Semaphore::new(HASHES),
+        }
     }
 
     fn is_known(&self, headers: &HeaderMap) -> bool {
@@ -69,23 +81,26 @@ pub(super) async fn log_in(
     FormBody(Credentials { username, password }): FormBody<Credentials>,
 ) -> Response {
     let Some(login) = login else { return Redirect::to("/").into_response() };
-    if let Some(wait) = login.attempts.wait(peer.ip(), &username, Instant::now()) {
+    if username.len() > LONGEST_NAME {
+        return (StatusCode::UNAUTHORIZED, Html(assets::login(WRONG))).into_response();
+    }
+    if let Err(wait) = login.attempts.begin(peer.ip(), &username, Instant::now()) {
         let message = format!("Too many attempts: wait {} s.", wait.as_secs() + 1);
         let retry = [(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())];
         return (StatusCode::TOO_MANY_REQUESTS, retry, Html(assets::login(&message)))
             .into_response();
     }
-    // The hash takes tens of milliseconds by design.
+    // A hash takes tens of milliseconds and 19 MiB by design: a few at a time.
+    let _hashing = login.hashing.acquire().await;
     let verifier = Arc::clone(&login);
     let name = username.clone();
     let verified =
         tokio::task::spawn_blocking(move || verifier.users.verify(&name, &password)).await;
     let is_right = verified.unwrap_or(false);
-    login.attempts.record(peer.ip(), &username, is_right, Instant::now());
     if !is_right {
-        let form = Html(assets::login("Wrong name or password."));
-        return (StatusCode::UNAUTHORIZED, form).into_response();
+        return (StatusCode::UNAUTHORIZED, Html(assets::login(WRONG))).into_response();
     }
+    login.attempts.succeed(peer.ip(), &username);
     let token = login.sessions.begin(Instant::now());
     let age = Sessions::LENGTH.as_secs();
     let cookie = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}");

@@ -139,9 +139,9 @@ pub async fn serve(
     let login = settings.users.clone().map(|users| Arc::new(Login::new(users)));
     let settings = Arc::new(settings);
     let sweeps = Arc::new(Sweeps::new(settings.dir.clone()));
-    let tests = Arc::new(Tests::new(settings));
+    let tests = Arc::new(Tests::new(settings, Arc::clone(&sweeps)));
     if starts {
-        tests.swarm(form).await.map_err(Error::Usage)?;
+        tests.start(form).await.map_err(Error::Usage)?;
     }
     let quit = quit(Arc::clone(&tests), quits_after.filter(|_| starts));
     let service =

@@ -28,6 +28,7 @@ pub(super) fn router(
     let settings = tests.settings();
     let page = SweepPage {
         sweeps: Arc::clone(sweeps),
+        tests: Arc::clone(tests),
         prepare: Arc::clone(&settings.prepare),
         form: settings.sweep_form.clone(),
     };
@@ -74,7 +75,8 @@ async fn form(Shared(tests): Shared<Arc<Tests>>) -> Json<Value> {
         .iter()
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    Json(json!({ "form": settings.form, "scenarios": names }))
+    let has_login = settings.users.is_some();
+    Json(json!({ "form": settings.form, "scenarios": names, "has_login": has_login }))
 }
 
 /// Answers with the example of the model that the form's host serves.

@@ -8,6 +8,7 @@ The page loads a host that answers, and offers one model to sweeps.
 import pathlib
 import sys
 import tempfile
+import time
 
 import requests
 from page import Page
@@ -124,6 +125,18 @@ def scenario_failures(page):
     page.shot("overlay")
     page.click("#stop")
     page.wait("the stop", lambda: page.text("#state") == "stopped")
+    earlier_test(page)
+
+
+def earlier_test(page):
+    """The first test of the session can be looked at again."""
+    Select(page.find("#shown-test")).select_by_value("1")
+    page.click("#tab-stats")
+    page.wait("its figures", lambda: "/predict" in page.text("#stats"))
+    page.click("#tab-failures")
+    page.wait("its failures", lambda: "none" in page.text("#errors"))
+    Select(page.find("#shown-test")).select_by_value("2")
+    page.wait("the last test", lambda: "nowhere" in page.text("#errors"))
 
 
 def sweep(page):
@@ -131,6 +144,7 @@ def sweep(page):
     page.wait("the form", lambda: page.find("#sweep-form").is_displayed())
     page.check_access("the sweep form")
     page.click("#sweep-form button[type=submit]")
+    time.sleep(2)  # A wrong submit would lead elsewhere by then.
     assert page.driver.current_url.endswith("/new"), "a workload is needed"
     choose_model(page)
     page.click("#sweep-form summary")
@@ -155,7 +169,7 @@ def sweep(page):
     page.shot("sweep-finished")
     page.check_access("the finished sweep")
     name = first.rsplit("/", 1)[1]
-    report = requests.get(f"{URL}/api/sweeps/{name}/files/report.html", timeout=30)
+    report = requests.get(f"{URL}/api/sweeps/of/{name}/files/report.html", timeout=30)
     from_disk(report.text, "report-sweep")
     judge_again(page)
     stop_early(page)
@@ -201,7 +215,19 @@ def stop_early(page):
     page.fill("#sweep-form [name=max_users]", "50")
     page.click("#sweep-form button[type=submit]")
     page.wait("a probe", lambda: "probe" in page.text("#sweep-body table"), 120)
+    stop_and_wait(page)
+    trials = lambda: len(page.driver.find_elements("css selector", "#sweep-body tbody tr"))
+    before = trials()
+    resume = "//button[text()='Resume']"
+    page.driver.find_element("xpath", resume).click()
+    page.wait("the sweep again", lambda: page.find("#sweep-stop").is_displayed(), 30)
+    stop_and_wait(page)
+    assert trials() >= before, "the trials of before are still there"
+
+
+def stop_and_wait(page):
     page.click("#sweep-stop")
+    page.wait("no second stop", lambda: not page.find("#sweep-stop").is_enabled())
     page.wait("the end", lambda: "Nothing is confirmed" in page.text("#sweep-body"), 60)
     page.wait("resume", lambda: "Resume" in page.text("#sweep-body"))
 

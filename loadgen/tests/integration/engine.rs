@@ -274,3 +274,30 @@ fn an_answer_without_end_fails_and_holds_nobody_else_up() {
     assert!(answered > 20, "the other user's {answered} of 40");
     assert!(total.failed() <= 4, "{} of one user who waits for 0.7 s each time", total.failed());
 }
+
+/// Users of a running test change: nobody falls silent, nobody comes late, and the steps before are
+/// not blamed.
+#[test]
+fn an_amended_plan_is_played_on() {
+    let server = Misbehaving::start(Manners::default());
+    let plan = Plan::steady(20, 20.0, Duration::from_secs(5), "constant(3)".parse().unwrap());
+    let targets = Targets::replicas(&[server.addr], &Request::post_json("/predict", "{}"));
+    let segment = Segment::whole(plan.unwrap(), Vec::new());
+    let control = Control::default();
+    let outcome = std::thread::scope(|scope| {
+        let played = scope.spawn(|| run(&segment, &targets, &[], &|_| (), &control).unwrap());
+        std::thread::park_timeout(Duration::from_millis(2500));
+        let refused = control.amend(4000, 1.0, Duration::from_secs(7)).unwrap_err().to_string();
+        assert!(refused.contains("raise the spawn rate"), "{refused}");
+        control.amend(40, 1000.0, Duration::from_secs(7)).unwrap();
+        played.join().unwrap()
+    });
+    // 20 users from the beginning and 20 from 3.6 s on, each every 3 s until 10.6 s.
+    let requests = outcome.total.all.requests;
+    assert!((120..=140).contains(&requests), "{requests} requests of 40 users");
+    assert_eq!((outcome.total.all.users, outcome.total.all.failed()), (40, 0));
+    assert_eq!(outcome.steps.len(), 2);
+    let lag = outcome.total.all.lag.quantile(0.99);
+    assert!(lag < Duration::from_millis(200), "users that come were late by {lag:?}");
+    assert!(control.amend(10, 10.0, Duration::from_secs(7)).is_err(), "it is over");
+}

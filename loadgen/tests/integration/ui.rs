@@ -12,7 +12,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::server::{Api, loadgen};
+use crate::server::{Api, Manners, Misbehaving, loadgen};
 
 pub struct Ui {
     pub child: Child,
@@ -284,4 +284,49 @@ fn a_host_that_does_not_answer_is_told() {
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains("does not take connections") && message.contains("help:"), "{answer}");
     assert_eq!(ui.report()["state"], "ready", "the page can be used again");
+}
+
+/// A browser that leaves while its test is prepared leaves a test that others see and can stop.
+#[test]
+fn a_browser_that_leaves_starts_no_second_test() {
+    let slow = Misbehaving::start(Manners { delay: Duration::from_secs(2), ..Manners::default() });
+    let ui = Ui::with(&format!("http://{}", slow.addr), &["--body", "{}"]);
+    let hasty = reqwest::blocking::Client::builder().timeout(Duration::from_millis(500)).build();
+    let form = "user_count=3&spawn_rate=3";
+    let post = |client: &reqwest::blocking::Client| {
+        let request = client.post(format!("{}/swarm", ui.url)).body(form);
+        request.header("content-type", "application/x-www-form-urlencoded").send()
+    };
+    assert!(post(&hasty.unwrap()).is_err(), "it leaves");
+    let second: Value = post(&ui.client).unwrap().json().unwrap();
+    assert!(second["message"].as_str().unwrap().contains("another browser"), "{second}");
+    ui.wait_until("the first browser's test", |r| r["user_count"] == 3);
+    ui.get("/stop");
+    ui.wait_until("the stop", |r| r["state"] == "stopped");
+    // A stop while a test is prepared ends it before it begins.
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| post(&ui.client).unwrap().json::<Value>().unwrap());
+        std::thread::park_timeout(Duration::from_millis(500));
+        ui.get("/stop");
+        let answer = starting.join().unwrap();
+        assert!(answer["message"].as_str().unwrap().contains("before it began"), "{answer}");
+    });
+    let live: Value = ui.get("/api/poll").json().unwrap();
+    assert_eq!(live["tests"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_edit_while_users_are_started_fails_nothing() {
+    let api = Api::start("iris.onnx");
+    let ui = Ui::start(&api.url());
+    let slo = ("slo", "p95<1s,failures<5%,rate>=80%");
+    ui.swarm(&[("user_count", "100"), ("spawn_rate", "20"), slo]);
+    ui.wait_until("some users", |r| r["user_count"].as_u64() > Some(30));
+    assert_eq!(ui.swarm(&[("user_count", "20"), ("spawn_rate", "100")])["success"], true);
+    ui.wait_until("fewer users", |r| r["user_count"] == 20 && r["state"] == "running");
+    std::thread::park_timeout(Duration::from_secs(4));
+    ui.get("/stop");
+    ui.wait_until("the stop", |r| r["state"] == "stopped");
+    let live: Value = ui.get("/api/poll").json().unwrap();
+    assert_eq!(live["verdict"][0], "pass", "{}", live["verdict"]);
 }

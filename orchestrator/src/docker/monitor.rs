@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use bollard::{
-    models::{ContainerSummary, HostConfig},
+    models::{ContainerSummary, HostConfig, PortSummaryTypeEnum},
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
 
@@ -88,11 +88,17 @@ fn is_at(container: &ContainerSummary, addresses: &BTreeSet<SocketAddr>) -> bool
         .flat_map(HashMap::values)
         .filter_map(|endpoint| endpoint.ip_address.as_ref()?.parse().ok())
         .collect();
-    let published: Vec<u16> =
-        container.ports.iter().flatten().filter_map(|port| port.public_port).collect();
-    addresses.iter().any(|addr| {
-        own.contains(&addr.ip()) || (addr.ip().is_loopback() && published.contains(&addr.port()))
-    })
+    let is_published = |addr: &SocketAddr| {
+        container.ports.iter().flatten().any(|port| {
+            let ip = port.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
+            port.public_port == Some(addr.port())
+                && port.typ.is_none_or(|kind| kind == PortSummaryTypeEnum::TCP)
+                && ip.is_none_or(|ip| ip.is_unspecified() || ip == addr.ip())
+        })
+    };
+    addresses
+        .iter()
+        .any(|addr| own.contains(&addr.ip()) || (addr.ip().is_loopback() && is_published(addr)))
 }
 
 /// Returns the limits of CPU and memory; the Engine stores 0 for none.
@@ -112,13 +118,16 @@ mod tests {
 
     #[test]
     fn containers_are_found_by_their_own_and_their_published_addresses() {
-        let container = ContainerSummary {
-            ports: Some(vec![PortSummary { public_port: Some(8000), ..Default::default() }]),
+        let port = |ip: &str, port| PortSummary {
+            ip: Some(ip.to_owned()),
+            public_port: Some(port),
             ..Default::default()
         };
+        let ports = vec![port("0.0.0.0", 8000), port("::", 8000), port("192.168.1.5", 9000)];
+        let container = ContainerSummary { ports: Some(ports), ..Default::default() };
         let is_at = |addr: &str| is_at(&container, &BTreeSet::from([addr.parse().unwrap()]));
         assert!(is_at("127.0.0.1:8000") && is_at("[::1]:8000"));
-        assert!(!is_at("127.0.0.1:8001") && !is_at("10.0.0.1:8000"));
+        assert!(!is_at("127.0.0.1:8001") && !is_at("127.0.0.1:9000") && !is_at("10.0.0.1:8000"));
     }
 
     #[test]

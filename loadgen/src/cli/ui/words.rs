@@ -1,6 +1,6 @@
 //! Fields of the page's forms, parsed like the flags of `loadgen run` and `loadgen sweep`.
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use loadtest::{slo::Slo, workload::parse_run_time};
 
 use crate::{
@@ -55,7 +55,11 @@ pub(super) fn parsed(form: &Form) -> Result<FormOptions, Error> {
         .into_iter()
         .filter(|(_, value, is_used)| *is_used && !value.trim().is_empty())
         .map(|(name, value, _)| format!("--{name}={}", value.trim()));
-    FormOptions::try_parse_from(std::iter::once("run".to_owned()).chain(words))
+    // The variables of `loadgen run` are for commands, not for forms.
+    let command = FormOptions::command().mut_args(|arg| arg.env(None::<&'static str>));
+    command
+        .try_get_matches_from(std::iter::once("run".to_owned()).chain(words))
+        .and_then(|matches| FormOptions::from_arg_matches(&matches))
         .map_err(|error| Error::Usage(message(&error)))
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use loadtest::measure::{Latencies, Measured, Second, Window};
+use loadtest::measure::{Latencies, Measured, Window};
 
 use super::RunReport;
 
@@ -50,7 +50,7 @@ pub(super) fn stats(report: &RunReport) -> Vec<u8> {
         "Failures/s",
     ];
     let total = &report.outcome.total;
-    let seconds = report.seconds.len().max(1) as f64;
+    let seconds = total.all.length.as_secs_f64().max(1.0);
     let row = |kind: &str, name: &str, window: &Window| {
         let mut row = vec![kind.to_owned(), name.to_owned()];
         row.extend(totals(window.requests, window.failed(), window.bytes, &window.service));
@@ -93,7 +93,7 @@ pub(super) fn history(report: &RunReport) -> Vec<u8> {
         "Total Average Content Size",
     ];
     let began = report.began.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut so_far = Second::default();
+    let mut so_far = report.earlier.clone();
     let mut tasks = Measured::default();
     let mut rows = Vec::new();
     for second in &report.seconds {

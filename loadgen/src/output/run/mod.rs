@@ -51,6 +51,8 @@ pub struct RunReport {
     pub began: SystemTime,
     /// Seconds in order, if a result file needs them.
     pub seconds: Vec<Second>,
+    /// Totals of the seconds before those, which a long test of the page does not keep.
+    pub earlier: Second,
     /// Outcome of the load engine.
     pub outcome: Outcome,
     /// Command line of the run, without secrets.

@@ -17,8 +17,11 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   document.title = `loadgen · ${t(page === "test" ? "loadTest" : "sweeps")}`;
-  if (page === "sweeps") sweep.open(location.hash.slice("#/sweeps".length).replace(/^\//, ""));
-  else sweep.close();
+  if (page === "sweeps") {
+    const [, , kind, name] = location.hash.split("/");
+    sweep.open(kind === "of" ? decodeURIComponent(name ?? "") : kind);
+  }
+  if (page === "test") sweep.close();
 }
 
 const preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
@@ -32,7 +35,6 @@ byId("language").value = locale();
 byId("language").addEventListener("change", (event) => {
   setLanguage(event.target.value);
   load.redraw(true);
-  sweep.redraw();
   show();
 });
 translate();

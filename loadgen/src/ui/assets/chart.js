@@ -56,6 +56,10 @@ export class Chart {
     };
     this.resetButton.addEventListener("click", zoomOut);
     this.saveButton.addEventListener("click", () => this.save());
+    this.canvas.addEventListener("pointercancel", () => {
+      this.drag = this.cursor = null;
+      this.draw();
+    });
     this.canvas.addEventListener("dblclick", zoomOut);
     this.canvas.addEventListener("pointermove", (event) => this.onMove(event));
     this.canvas.addEventListener("pointerleave", () => {
@@ -101,6 +105,7 @@ export class Chart {
     this.scale = new Scale(this, width, height);
     new Painter(context, this.scale, width, height).paint(this);
     this.drawLegend();
+    this.resetButton.hidden = !this.zoom;
     canvas.setAttribute("aria-label", `${this.title.textContent}: ${this.legend.textContent}`);
   }
 
@@ -109,27 +114,37 @@ export class Chart {
     return this.options.x === "value" ? short(value) : minutes(value);
   }
 
+  // Buttons stay while the series do: one may have the focus, or be pressed just now.
   drawLegend() {
     const style = getComputedStyle(document.documentElement);
-    const entries = this.series.map((series) => {
-      const isShown = !this.hiddenNames.has(series.name);
-      const line = make("i");
+    const names = this.series.map((series) => `${series.name}${series.dash ?? ""}`).join();
+    if (this.legend.dataset.names !== names) {
+      this.legend.dataset.names = names;
+      this.legend.replaceChildren(...this.series.map((series) => this.legendButton(series)));
+      this.legend.append(make("span", { class: "at" }));
+    }
+    this.series.forEach((series, index) => {
+      const button = this.legend.children[index];
+      const line = button.firstChild;
+      button.setAttribute("aria-pressed", String(!this.hiddenNames.has(series.name)));
       line.style.borderColor = style.getPropertyValue(series.color).trim();
       line.style.borderTopStyle = series.dash ? "dashed" : "solid";
-      const properties = { type: "button", "aria-pressed": String(isShown) };
-      const button = make("button", properties, line, this.legendText(series));
-      button.addEventListener("click", () => {
-        if (isShown) this.hiddenNames.add(series.name);
-        else this.hiddenNames.delete(series.name);
-        this.draw();
-      });
-      return button;
+      button.lastChild.textContent = this.legendText(series);
     });
-    if (!isMissing(this.cursor)) {
-      const at = this.options.at?.(this.cursor) ?? this.xText(this.cursor);
-      entries.push(make("span", { class: "at", text: `· ${at}` }));
-    }
-    this.legend.replaceChildren(...entries);
+    const at = isMissing(this.cursor)
+      ? ""
+      : `· ${this.options.at?.(this.cursor) ?? this.xText(this.cursor)}`;
+    this.legend.lastChild.textContent = at;
+  }
+
+  legendButton({ name }) {
+    const button = make("button", { type: "button" }, make("i"), make("span"));
+    button.addEventListener("click", () => {
+      if (this.hiddenNames.has(name)) this.hiddenNames.delete(name);
+      else this.hiddenNames.add(name);
+      this.draw();
+    });
+    return button;
   }
 
   // The name of a series with its value at the cursor, or its last one.
@@ -174,7 +189,6 @@ export class Chart {
         this.scale.valueAt(Math.max(from, to)),
       ];
     }
-    this.resetButton.hidden = !this.zoom;
     this.draw();
   }
 
@@ -184,7 +198,6 @@ export class Chart {
     if (event.key === "Escape") {
       this.cursor = null;
       this.zoom = null;
-      this.resetButton.hidden = true;
     } else if (step && all.length) {
       const outside = step > 0 ? -1 : all.length;
       const index = isMissing(this.cursor) ? outside : all.indexOf(this.cursor);

@@ -3,7 +3,8 @@ import { Chart } from "./chart.js";
 import { byId, getJson, make } from "./dom.js";
 import { clock, number } from "./format.js";
 import { state } from "./load-state.js";
-import { t } from "./words.js";
+import { testOptions, viewed } from "./load-tests.js";
+import { locale, t } from "./words.js";
 
 const PERCENTILES = [
   { name: "p50", color: "--c3" },
@@ -47,7 +48,7 @@ export function discardCharts() {
 }
 
 function createCharts() {
-  const at = (second) => `${t("at")} ${clock(state.report.began + second * 1000)}`;
+  const at = (second) => `${t("at")} ${clock(viewed().report.began + second * 1000)}`;
   const chart = (name, options) => new Chart(byId(`chart-${name}`), { ...options, at });
   return {
     rps: chart("rps", { title: t("rpsChart") }),
@@ -66,7 +67,7 @@ const pointsOf = (test, points, value) => {
 
 // The series of a figure; `value` returns it from a point.
 function series(name, color, value, more = {}) {
-  return { name, color, points: pointsOf(state.report, state.points, value), ...more };
+  return { name, color, points: pointsOf(viewed().report, viewed().points, value), ...more };
 }
 
 // The same series of the earlier test, or none.
@@ -102,11 +103,11 @@ export function drawCharts() {
     series(t("steal"), "--c4", (p) => percentOrGap(p.steal), { dash: [2, 3] }),
   ]);
   drawReplicas();
-  listTests();
+  listOverlays();
 }
 
 function drawTimes() {
-  const { limit_ms } = state.report;
+  const { limit_ms } = viewed().report;
   const kind = byId("times").value;
   const chosen = PERCENTILES
     .map(({ name, color }, index) => [name, color, (point) => point[kind]?.[index] ?? null])
@@ -120,7 +121,7 @@ function drawTimes() {
 // Draws processors and memory of the loaded containers, each against its limit, and throttling as
 // a share of the periods.
 function drawReplicas() {
-  const replicas = state.report.replicas ?? [];
+  const replicas = viewed().report.replicas ?? [];
   byId("chart-cpu").hidden = byId("chart-memory").hidden = replicas.length === 0;
   if (!replicas.length) return;
   const color = (index) => REPLICA_COLORS[index % REPLICA_COLORS.length];
@@ -149,16 +150,14 @@ function drawReplicas() {
 }
 
 // Lists the other tests. The list is only replaced when it changes, for it may be open.
-function listTests() {
+function listOverlays() {
   const select = byId("overlay");
-  const tests = state.report.tests.filter((other) => other.id !== state.report.test);
-  const names = tests.map((other) => other.id).join();
+  const tests = state.report.tests.filter((other) => other.id !== viewed().test);
+  const names = `${tests.map((other) => other.id).join()}${locale()}`;
   if (select.dataset.names === names) return;
   select.dataset.names = names;
-  const options = tests.map(({ id, began, label }) => {
-    return make("option", { value: String(id), text: `${clock(began)} · ${label}` });
-  });
-  select.replaceChildren(make("option", { value: "", text: t("nothing") }), ...options);
+  const none = make("option", { value: "", text: t("nothing") });
+  select.replaceChildren(none, ...testOptions(tests));
   select.value = overlay ? String(overlay.test) : "";
 }
 

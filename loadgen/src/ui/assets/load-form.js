@@ -28,11 +28,13 @@ export function startForm(redraw) {
       redraw();
     });
   }
-  getJson("/api/form").then(({ form, scenarios }) => {
+  getJson("/api/form").then(({ form, scenarios, has_login }) => {
+    byId("logout").hidden = !has_login;
     const options = scenarios.map((name) => make("option", { value: name, text: name }));
     fields().scenario.append(...options);
     fill(form);
-  });
+    suggestExample();
+  }, () => {});
 }
 
 function fill(form) {
@@ -61,7 +63,7 @@ async function begin(form) {
 function edit() {
   const { report } = state;
   const form = byId("edit-form");
-  form.elements.user_count.value = report.target_users_now ?? report.form.user_count;
+  form.elements.user_count.value = report.target_users;
   form.elements.spawn_rate.value = report.form.spawn_rate;
   form.hidden = false;
   form.elements.user_count.focus();
@@ -74,9 +76,17 @@ async function change(event) {
     host: state.report.form.host,
     user_count: form.elements.user_count.value,
     spawn_rate: form.elements.spawn_rate.value,
+    // What is left of the run time; none until it is stopped.
+    run_time: state.report.seconds_left ? `${state.report.seconds_left}s` : "",
   });
   form.querySelector(".message").textContent = answer.success ? "" : answer.message;
   if (answer.success) form.hidden = true;
+}
+
+// Shows the model's example where the body is left empty; then users send just that.
+async function suggestExample() {
+  const answer = await post("/api/example", { host: fields().host.value });
+  if (answer.success) fields().body.placeholder = answer.body;
 }
 
 async function fillExample() {

@@ -7,7 +7,11 @@ export const state = {
   // Its figures of each second, and the index of the first that loadgen still keeps.
   points: [],
   firstPoint: null,
+  // Its lines, and the number of the first one.
   log: [],
+  firstLine: 0,
+  // An earlier test that is shown instead, as loadgen described it.
+  viewed: null,
   // Whether the form is open though there is a test.
   isFormOpen: false,
 };

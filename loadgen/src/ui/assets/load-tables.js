@@ -30,7 +30,9 @@ export function drawStatistics(report) {
     caption: t("statistics"),
     rowClass: (row) => (row.name === "Aggregated" ? "total" : null),
   });
-  byId("spread").textContent = report.spread ?? "";
+  const loaded = report.addresses.filter((row) => row.requests > row.failures).length;
+  const all = report.addresses.length;
+  byId("spread").textContent = report.spread || (all ? t("spread", { loaded, all }) : "");
   drawAddresses(report);
 }
 

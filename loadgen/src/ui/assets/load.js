@@ -1,15 +1,19 @@
 // The load test page: its stream of updates, and what it shows outside of form and charts.
-import { byId, getJson, make, post, tabs } from "./dom.js";
+import { byId, make, post, tabs } from "./dom.js";
 import { clock, number, percent } from "./format.js";
 import { discardCharts, drawCharts, startCharts } from "./load-charts.js";
 import { startForm } from "./load-form.js";
 import { state } from "./load-state.js";
 import { drawErrors, drawStatistics, drawTasks } from "./load-tables.js";
+import { listTests, viewed } from "./load-tests.js";
+import { Stream } from "./stream.js";
 import { t } from "./words.js";
 
 // The generator counts as late, or as busy, above these.
 const LATE_MS = 10;
 const BUSY_CPU = 0.9;
+// Share of the time that others take its processor.
+const TAKEN = 0.05;
 
 export function start() {
   tabs(document.querySelector("#test-body [role=tablist]"), () => redraw());
@@ -17,48 +21,25 @@ export function start() {
   byId("reset").addEventListener("click", () => post("/stats/reset", {}));
   startForm(redraw);
   startCharts(redraw);
-  listen();
+  new Stream("/api/live", nextPoll, receive);
 }
 
-// Listens to server-sent events. Polls each second where a proxy holds them back.
-function listen() {
-  const source = new EventSource("/api/live");
-  let isLive = false;
-  source.onmessage = (event) => {
-    isLive = true;
-    byId("lost").hidden = true;
-    receive(JSON.parse(event.data));
-  };
-  source.onerror = () => {
-    if (source.readyState !== EventSource.OPEN) byId("lost").hidden = !isLive;
-  };
-  setTimeout(() => {
-    if (isLive) return;
-    source.close();
-    poll();
-  }, 3000);
-}
-
-async function poll() {
-  const { points, firstPoint, test, log } = state;
-  const next = points.length ? firstPoint + points.length : 0;
-  try {
-    receive(await getJson(`/api/poll?test=${test}&point=${next}&line=${log.length}`));
-    byId("lost").hidden = true;
-  } catch {
-    byId("lost").hidden = false;
-  }
-  setTimeout(poll, 1000);
+// What the page has, so that a poll returns the rest.
+function nextPoll() {
+  const { points, firstPoint, test, log, firstLine } = state;
+  const point = points.length ? firstPoint + points.length : 0;
+  return `/api/poll?test=${test}&point=${point}&line=${firstLine + log.length}`;
 }
 
 function receive(update) {
   if (update.test !== state.test) {
-    Object.assign(state, { points: [], firstPoint: null, log: [], isFormOpen: false });
+    Object.assign(state, { points: [], firstPoint: null, log: [], firstLine: 0 });
+    Object.assign(state, { isFormOpen: false, viewed: null });
     state.test = update.test;
   }
   if (update.points) {
     addPoints(update);
-    state.log = [...state.log.slice(0, update.line), ...update.log];
+    addLines(update);
   }
   state.report = { stats: [], errors: [], addresses: [], tasks: [], ...update };
   redraw();
@@ -73,13 +54,24 @@ function addPoints({ points, from, first_point }) {
   state.firstPoint += dropped;
 }
 
+// Adds new lines of the log; loadgen keeps the newest ones.
+function addLines({ line, log }) {
+  if (line < state.firstLine || line > state.firstLine + state.log.length) {
+    Object.assign(state, { log: [], firstLine: line });
+  }
+  state.log = [...state.log.slice(0, line - state.firstLine), ...log];
+}
+
 // Draws the page. `isNew` also creates the charts anew, for another language.
 export function redraw(isNew) {
   if (isNew) discardCharts();
-  const { report, isFormOpen } = state;
-  const hasTest = report.test > 0;
-  drawHead(report);
-  drawActions(report, hasTest);
+  const { isFormOpen } = state;
+  const hasTest = state.report.test > 0;
+  drawHead(state.report);
+  drawActions(state.report, hasTest);
+  listTests(redraw);
+  // An earlier test stands still in place of the current one.
+  const report = viewed().report;
   byId("swarm").hidden = hasTest && !isFormOpen;
   byId("cancel-swarm").hidden = !hasTest;
   byId("test-body").hidden = !hasTest || isFormOpen;
@@ -97,7 +89,8 @@ export function redraw(isNew) {
 function drawHead(report) {
   const total = report.stats.at(-1);
   const failures = total ? total.num_failures / Math.max(1, total.num_requests) : 0;
-  byId("state").textContent = t(report.state);
+  // Written only when it changes, for it is read aloud.
+  if (byId("state").textContent !== t(report.state)) byId("state").textContent = t(report.state);
   byId("state").dataset.state = report.state;
   byId("host").textContent = byId("host").title = report.host ?? report.form?.host ?? "–";
   byId("users").textContent = number(report.users ?? 0);
@@ -130,10 +123,14 @@ function drawBanners(report) {
 
 // Says whether the generator limits the test, by the last ten seconds.
 function drawGenerator() {
-  const recent = state.points.slice(-10);
+  const recent = viewed().points.slice(-10);
   const cpu = Math.max(0, ...recent.map((point) => point.cpu));
   const lag = Math.max(0, ...recent.map((point) => point.lag));
+  const mean = (of) => recent.reduce((sum, point) => sum + (of(point) ?? 0), 0) / recent.length;
+  const taken = Math.max(mean((point) => point.steal), mean((point) => point.run_delay));
+  byId("limited").hidden = recent.length === 0;
   let [kind, text] = ["good", t("limitedNot")];
+  if (taken > TAKEN) [kind, text] = ["warn", t("limitedTaken", { share: percent(taken) })];
   if (cpu > BUSY_CPU) [kind, text] = ["bad", t("limitedYes", { cpu: percent(cpu) })];
   else if (lag > LATE_MS) [kind, text] = ["warn", t("limitedLate", { lag: number(lag, 0) })];
   byId("limited").className = `banner ${kind}`;
@@ -153,10 +150,10 @@ const FILES = [
 // Lists the files once a test and language, so that a link keeps the focus.
 function drawDownloads() {
   const list = byId("files");
-  const shown = `${state.test}${t("download")}`;
+  const shown = `${viewed().test}${t("download")}`;
   if (list.dataset.test === shown) return;
   list.dataset.test = shown;
-  const path = (file) => `/api/tests/${state.test}/${file}`;
+  const path = (file) => `/api/tests/${viewed().test}/${file}`;
   const items = FILES.map(([word, file]) => {
     return make("li", {}, make("a", { href: path(file), download: "", text: t(word) }));
   });
@@ -171,6 +168,6 @@ function drawDownloads() {
 }
 
 function drawLog() {
-  const lines = state.log.map((line) => `${clock(line.time)}  ${line.text}`).join("\n");
+  const lines = viewed().log.map((line) => `${clock(line.time)}  ${line.text}`).join("\n");
   if (byId("log").textContent !== lines) byId("log").textContent = lines;
 }

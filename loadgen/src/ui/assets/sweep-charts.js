@@ -79,7 +79,7 @@ function verdictSeries(trials, name) {
 }
 
 // Returns the latency limit that the trials were judged by.
-function limitOf(trials) {
+export function limitOf(trials) {
   const rates = trials
     .flatMap((trial) => [...(trial.readings ?? []), ...(trial.steps ?? [])])
     .flatMap((measured) => measured.violation_rates ?? []);

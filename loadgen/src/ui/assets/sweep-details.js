@@ -3,7 +3,15 @@ import { getJson, make, scrollRegion } from "./dom.js";
 import { number, percent } from "./format.js";
 import { drawHold, drawLatency, holdChart, latencyChart } from "./sweep-charts.js";
 import { judgeForm } from "./sweep-judge.js";
-import { backLink, body, limitsOf, memory, resumeRow, trialTable } from "./sweep-parts.js";
+import {
+  backLink,
+  body,
+  limitsOf,
+  memory,
+  resumeRow,
+  sweepPath,
+  trialTable,
+} from "./sweep-parts.js";
 import { table } from "./table.js";
 import { t } from "./words.js";
 
@@ -61,7 +69,7 @@ export function showDetails(sweep, showFailure, judged) {
 async function compare(name, sweep, showFailure, judged) {
   other = null;
   try {
-    if (name) other = await getJson(`/api/sweeps/${encodeURIComponent(name)}`);
+    if (name) other = await getJson(sweepPath(name));
   } catch (error) {
     showFailure(error);
     return;
@@ -134,7 +142,7 @@ function questions(answers) {
 }
 
 function files(sweep) {
-  const folder = `/api/sweeps/${encodeURIComponent(sweep.name)}/files`;
+  const folder = `${sweepPath(sweep.name)}/files`;
   const report = make("a", {
     href: `${folder}/report.html`,
     target: "_blank",

@@ -1,6 +1,6 @@
 // The form of a new sweep.
 import { getJson, labelled, make, post } from "./dom.js";
-import { body } from "./sweep-parts.js";
+import { body, sweepHash } from "./sweep-parts.js";
 import { t } from "./words.js";
 
 const MODES = ["minimal", "demand", "capacity", "frontier", "grid"];
@@ -29,7 +29,7 @@ export async function showForm(isWanted) {
     event.preventDefault();
     message.textContent = "";
     const answer = await post("/api/sweeps", new FormData(form));
-    if (answer.success) location.hash = `#/sweeps/${answer.name}`;
+    if (answer.success) location.hash = sweepHash(answer.name);
     else message.textContent = answer.message;
   });
   body().replaceChildren(form);

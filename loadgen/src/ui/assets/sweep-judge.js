@@ -1,6 +1,7 @@
 // The form that judges a finished sweep again without measuring, and compares it with another.
 import { getJson, labelled, make } from "./dom.js";
 import { percent } from "./format.js";
+import { sweepPath } from "./sweep-parts.js";
 import { t } from "./words.js";
 
 // Creates the form. `onJudged` takes the sweep as judged again and the values of the form,
@@ -24,10 +25,13 @@ export function judgeForm(sweep, judged, other, { onJudged, onCompare }) {
       message,
     ),
   );
+  // Fields that nobody touched keep the values of the sweep.
+  const touched = new Set(judged?.touched);
+  form.addEventListener("input", (event) => touched.add(event.target.name));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(new FormData(form));
-    const path = `/api/sweeps/${encodeURIComponent(sweep.name)}?${query(sweep, judged, values)}`;
+    const values = { ...Object.fromEntries(new FormData(form)), touched };
+    const path = `${sweepPath(sweep.name)}?${query(sweep, values, touched)}`;
     try {
       onJudged(await getJson(path), values);
     } catch (error) {
@@ -37,15 +41,15 @@ export function judgeForm(sweep, judged, other, { onJudged, onCompare }) {
   return form;
 }
 
-function query(sweep, judged, values) {
-  // An empty objective stands for the sweep's own.
-  const isOwn = values.slo === sweep.objective && !judged;
+function query(sweep, values, touched) {
+  const isTouched = (...names) => names.some((name) => touched.has(name));
+  const headroom = `cpu=${values.cpu_headroom}%,memory=${values.memory_headroom}%`;
   return new URLSearchParams({
-    slo: isOwn ? "" : values.slo,
-    confidence: values.confidence,
+    slo: isTouched("slo") ? values.slo : "",
+    confidence: isTouched("confidence") ? values.confidence : "",
     cpu_price: values.cpu_price,
     memory_price: values.memory_price,
-    headroom: `cpu=${values.cpu_headroom}%,memory=${values.memory_headroom}%`,
+    headroom: isTouched("cpu_headroom", "memory_headroom") ? headroom : "",
   });
 }
 

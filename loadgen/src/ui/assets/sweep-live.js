@@ -3,11 +3,9 @@
 import { Chart } from "./chart.js";
 import { make, scrollRegion } from "./dom.js";
 import { duration, number } from "./format.js";
-import { drawHold, drawLatency, holdChart, latencyChart } from "./sweep-charts.js";
+import { drawHold, drawLatency, holdChart, latencyChart, limitOf } from "./sweep-charts.js";
 import { backLink, body, trialTable } from "./sweep-parts.js";
 import { t } from "./words.js";
-
-const MARKS = 8;
 
 let parts = null;
 
@@ -17,7 +15,8 @@ export function discardLive() {
 }
 
 function build(name) {
-  const figures = [make("figure", { class: "wide" }), make("figure"), make("figure")];
+  const figures = [make("figure", { class: "wide" })];
+  figures.push(make("figure"), make("figure"), make("figure"));
   parts = {
     name,
     tiles: make("dl", { class: "tiles" }),
@@ -40,6 +39,7 @@ function build(name) {
   parts.latency = latencyChart(figures[0]);
   parts.hold = holdChart(figures[1]);
   parts.ramp = new Chart(figures[2], { title: t("rampChart"), unit: " ms" });
+  parts.users = new Chart(figures[3], { title: t("rampUsers") });
 }
 
 // Draws an update. The elements are created once, so that charts keep their zoom and log axis.
@@ -54,7 +54,11 @@ export function drawLive(live, trials) {
   drawLatency(parts.latency, [...trials, probe], { estimate });
   drawHold(parts.hold, live.rungs ?? []);
   const points = seconds.map((one) => [one.second, one.requests ? one.intended_ms.p95 : null]);
-  parts.ramp.set([{ name: "p95", color: "--c2", points }], { marks: userMarks(seconds) });
+  const limit = limitOf([...trials, probe]);
+  const lines = limit ? [{ y: limit, label: t("limit", { ms: number(limit) }) }] : [];
+  parts.ramp.set([{ name: "p95", color: "--c2", points }], { lines });
+  const users = seconds.map((one) => [one.second, one.users]);
+  parts.users.set([{ name: t("users"), color: "--c1", points: users }]);
   trialTable(parts.trials, trials);
   parts.log.textContent = live.messages.join("\n");
   parts.command.textContent = live.command;
@@ -75,13 +79,4 @@ function tiles({ estimate, next, seconds }) {
 
 function tile(title, value) {
   return make("div", {}, make("dt", { text: title }), make("dd", { text: value }));
-}
-
-// Marks the seconds in which the users passed another thousand. More than a few would overlap.
-function userMarks(seconds) {
-  const thousands = (index) => Math.floor(seconds[index].users / 1000);
-  return seconds
-    .filter((_, index) => index > 0 && thousands(index) > thousands(index - 1))
-    .map(({ second, users }) => ({ x: second, label: number(users) }))
-    .slice(-MARKS);
 }

@@ -6,6 +6,10 @@ import { t } from "./words.js";
 
 export const body = () => byId("sweep-body");
 
+// The address of a sweep on the page, and the path of its data.
+export const sweepHash = (name) => `#/sweeps/of/${encodeURIComponent(name)}`;
+export const sweepPath = (name) => `/api/sweeps/of/${encodeURIComponent(name)}`;
+
 export function memory(bytes) {
   if (bytes >= 2 ** 30) return `${number(bytes / 2 ** 30, 0)} GiB`;
   return `${number(bytes / 2 ** 20, 0)} MiB`;
@@ -34,7 +38,7 @@ export function resumeRow(name) {
   const button = make("button", { type: "button", text: t("resume") });
   const message = make("span", { class: "message", role: "alert" });
   button.addEventListener("click", async () => {
-    const answer = await post(`/api/sweeps/${encodeURIComponent(name)}/resume`, {});
+    const answer = await post(`${sweepPath(name)}/resume`, {});
     message.textContent = answer.success ? "" : answer.message;
   });
   return make("p", { class: "row" }, button, message);

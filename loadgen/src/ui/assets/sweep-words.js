@@ -45,7 +45,8 @@ const EN = {
   // Charts.
   curveChart: "Latency by CPU limit (ms)",
   holdChart: "p_hold of each CPU limit",
-  rampChart: "Running trial: users and p95",
+  rampChart: "Running trial: p95 (ms)",
+  rampUsers: "Running trial: users",
   probeReadings: "probe",
   passedTrial: "passed",
   failedTrial: "failed",
@@ -130,7 +131,8 @@ const ES = {
   // Charts.
   curveChart: "Latencia según el límite de CPU (ms)",
   holdChart: "p_hold de cada límite de CPU",
-  rampChart: "Ensayo en marcha: usuarios y p95",
+  rampChart: "Ensayo en marcha: p95 (ms)",
+  rampUsers: "Ensayo en marcha: usuarios",
   probeReadings: "sondeo",
   passedTrial: "cumple",
   failedTrial: "no cumple",

@@ -4,8 +4,9 @@ import { day, percent } from "./format.js";
 import { discardComparison, showDetails } from "./sweep-details.js";
 import { showForm } from "./sweep-form.js";
 import { discardLive, drawLive } from "./sweep-live.js";
-import { backLink, body, limitsOf, resumeRow } from "./sweep-parts.js";
+import { backLink, body, limitsOf, resumeRow, sweepHash, sweepPath } from "./sweep-parts.js";
 import "./sweep-words.js";
+import { Stream } from "./stream.js";
 import { table } from "./table.js";
 import { t } from "./words.js";
 
@@ -14,7 +15,7 @@ let view = null;
 // The last update of the running sweep, or of the one that ran last, and its trials.
 let live = null;
 let trials = [];
-let source = null;
+let stream = null;
 
 export function open(name) {
   view = name || "list";
@@ -24,16 +25,13 @@ export function open(name) {
     location.hash = "#/sweeps/new";
   };
   byId("sweep-stop").onclick = () => post("/api/sweeps/stop", {});
-  if (!source) {
-    source = new EventSource("/api/sweeps/live");
-    source.onmessage = (event) => receive(JSON.parse(event.data));
-  }
+  stream ??= new Stream("/api/sweeps/live", nextPoll, receive);
   show();
 }
 
 export function close() {
-  source?.close();
-  source = null;
+  stream?.close();
+  stream = null;
   view = null;
 }
 
@@ -43,6 +41,11 @@ export function redraw() {
   if (view) show();
 }
 
+// What the page has, so that a poll returns the rest.
+const nextPoll = () => {
+  return `/api/sweeps/poll?name=${encodeURIComponent(live?.name ?? "")}&trials=${trials.length}`;
+};
+
 // Takes an update. Each trial comes once; all else comes with every update.
 function receive(update) {
   const wasRunning = live?.running;
@@ -50,7 +53,7 @@ function receive(update) {
     trials = [...(update.from === 0 ? [] : trials.slice(0, update.from)), ...update.trials];
   }
   live = update;
-  byId("sweep-stop").hidden = !update?.running;
+  drawStop();
   if (view === "list" && wasRunning !== update?.running) {
     show();
   } else if (update && view === update.name) {
@@ -61,15 +64,25 @@ function receive(update) {
 
 const isRunning = () => live?.running && live.name === view;
 
-async function show() {
+// A second stop would break the sweep off, so that one is enough.
+function drawStop() {
   byId("sweep-stop").hidden = !live?.running;
+  byId("sweep-stop").disabled = Boolean(live?.stopping);
+  byId("sweep-stop").textContent = t(live?.stopping ? "stopping" : "stop");
+}
+
+async function show() {
+  drawStop();
   if (view === "new") return showForm(() => view === "new");
-  if (view === "list") return showList();
+  if (view === "list") return showList().catch(showFailure);
   if (isRunning()) return drawLive(live, trials);
+  const name = view;
   try {
-    showDetails(await getJson(`/api/sweeps/${encodeURIComponent(view)}`), showFailure);
+    const sweep = await getJson(sweepPath(name));
+    // Another view may have been opened meanwhile.
+    if (view === name) showDetails(sweep, showFailure);
   } catch (error) {
-    showFailure(error);
+    if (view === name) showFailure(error);
   }
 }
 
@@ -87,7 +100,7 @@ function showFailure(error) {
       make("pre", { class: "log", text: live.messages.join("\n") }),
     );
   }
-  if (view && view !== "list") nodes.push(resumeRow(view));
+  if (view && !["list", "new"].includes(view)) nodes.push(resumeRow(view));
   body().replaceChildren(...nodes);
 }
 
@@ -95,7 +108,7 @@ async function showList() {
   const { dir, sweeps, running } = await getJson("/api/sweeps");
   if (view !== "list") return;
   const link = ({ name }) => {
-    return make("a", { href: `#/sweeps/${encodeURIComponent(name)}`, text: name });
+    return make("a", { href: sweepHash(name), text: name });
   };
   const columns = [
     { title: t("sweepName"), text: true, value: link },

@@ -85,6 +85,12 @@ export const EN = {
   intended: "from the due time",
   percentiles: "Percentiles",
   overlay: "Overlay",
+  shownTest: "Shown test",
+  usersOf: "{users} users",
+  spread: "{loaded} of {all} addresses answered requests.",
+  logOut: "Log out",
+  limitedTaken:
+    "Others take {share} of the generator's time on its processor: figures may be too high.",
   nothing: "nothing",
   rpsChart: "Requests per second",
   timesChart: "Response times (ms)",

@@ -85,6 +85,12 @@ export const ES = {
   intended: "desde el momento previsto",
   percentiles: "Percentiles",
   overlay: "Superponer",
+  shownTest: "Prueba mostrada",
+  usersOf: "{users} usuarios",
+  spread: "{loaded} de {all} direcciones respondieron.",
+  logOut: "Cerrar sesión",
+  limitedTaken:
+    "Otros ocupan el {share} del tiempo de su procesador: las cifras pueden ser demasiado altas.",
   nothing: "nada",
   rpsChart: "Peticiones por segundo",
   timesChart: "Tiempos de respuesta (ms)",

@@ -79,8 +79,12 @@ fn update(tests: &Tests, known: &mut Known) -> Value {
 fn label(test: &Test) -> Value {
     let form = &test.form;
     let load = [&form.arrivals, &form.shape].into_iter().find(|text| !text.trim().is_empty());
-    let load = load.cloned().unwrap_or_else(|| format!("{} users", form.user_count));
-    json!({ "id": test.id, "label": load, "began": milliseconds(test.began) })
+    json!({
+        "id": test.id,
+        "load": load,
+        "users": form.user_count,
+        "began": milliseconds(test.began),
+    })
 }
 
 fn described(test: &Test, known: &mut Known) -> Value {
@@ -93,7 +97,11 @@ fn described(test: &Test, known: &mut Known) -> Value {
     let skipped = known.point.saturating_sub(progress.first_point) as usize;
     let points: Vec<_> = progress.points.iter().skip(skipped).collect();
     let from = progress.first_point + skipped as u64;
-    let lines = inner.log.get(known.line..).unwrap_or_default();
+    let skipped_lines = known.line.saturating_sub(inner.first_line);
+    let lines: Vec<_> = inner.log.iter().skip(skipped_lines).collect();
+    let plan = test.plan(&inner);
+    let target = plan.steps.last().map_or(0, loadtest::workload::Step::users);
+    let left = plan.duration().saturating_sub(inner.elapsed).as_secs();
     let ratios = test.scenario.ratios();
     let value = json!({
         "test": test.id,
@@ -106,7 +114,9 @@ fn described(test: &Test, known: &mut Known) -> Value {
             objective.latency.first().map(|limit| limit.limit.as_secs_f64() * 1e3)
         }),
         "users": if inner.is_over { 0 } else { progress.total.all.users },
-        "target_users": inner.plan.max_users(),
+        "target_users": target,
+        // A test that lasts until it is stopped has no time left to show.
+        "seconds_left": (!test.form.run_time.trim().is_empty()).then_some(left),
         "elapsed": inner.elapsed.as_secs(),
         "stats": rows(test, &inner),
         "errors": errors(test, &inner),
@@ -116,7 +126,7 @@ fn described(test: &Test, known: &mut Known) -> Value {
         "first_point": progress.first_point,
         "from": from,
         "points": points,
-        "line": known.line,
+        "line": inner.first_line + skipped_lines,
         "log": lines,
         "tasks": ratios
             .iter()
@@ -126,7 +136,7 @@ fn described(test: &Test, known: &mut Known) -> Value {
         "verdict": verdict,
     });
     known.point = progress.first_point + progress.points.len() as u64;
-    known.line = inner.log.len();
+    known.line = inner.first_line + inner.log.len();
     value
 }
 

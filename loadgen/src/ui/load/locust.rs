@@ -78,9 +78,9 @@ pub(in crate::ui) async fn swarm(
     Shared(tests): Shared<Arc<Tests>>,
     FormBody(fields): FormBody<HashMap<String, String>>,
 ) -> Json<Value> {
-    let form = Form::with_fields(fields, &tests.settings().form);
+    let form = Form::with_fields(fields.clone(), &tests.settings().form);
     let (host, run_time) = (form.host.clone(), form.run_time());
-    Json(match tests.swarm(form).await {
+    Json(match tests.swarm(fields).await {
         Ok(host) => {
             let mut answer =
                 json!({ "success": true, "message": "Swarming started", "host": host });
@@ -185,16 +185,19 @@ pub(super) fn rows(test: &Test, inner: &Inner) -> Vec<Row> {
 /// Returns a row for each kind of failure of each task.
 pub(super) fn errors(test: &Test, inner: &Inner) -> Vec<ErrorRow> {
     let at = |since: Duration| seconds(test.began + since);
+    let tasks = &inner.progress.total.tasks;
     let text = |kind: FailureKind| {
         let text = crate::output::failure_text(&test.scenario, kind);
-        match inner.progress.words.get(&kind).filter(|words| !words.is_empty()) {
+        // The words are those of the first failure of a kind, whichever task it was of.
+        let is_of_one = tasks.iter().filter(|t| t.failures.contains_key(&kind)).count() == 1;
+        let words = inner.progress.words.get(&kind).filter(|words| !words.is_empty() && is_of_one);
+        match words {
             Some(words) => format!("{text}: {words}"),
             None => text,
         }
     };
-    let tasks = test.scenario.tasks().iter().zip(&inner.progress.total.tasks);
-    tasks
-        .flat_map(|(task, window)| window.failures.iter().map(move |of| (task, of)))
+    let rows = test.scenario.tasks().iter().zip(tasks);
+    rows.flat_map(|(task, window)| window.failures.iter().map(move |of| (task, of)))
         .map(|(task, (kind, failures))| ErrorRow {
             method: task.method.clone(),
             name: task.name.clone(),

@@ -4,6 +4,7 @@ pub(super) mod downloads;
 mod form;
 pub(super) mod live;
 pub(super) mod locust;
+mod packed;
 mod progress;
 mod replicas;
 mod test;

@@ -2,13 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use loadtest::measure::{ByAddress, Latencies, Measured, Second, TaskSecond, Words};
 use serde::Serialize;
 
-use super::replicas::Sample;
+use super::{packed::Packed, replicas::Sample};
 
 /// Seconds kept for charts and reports: an hour.
 const HISTORY: usize = 3600;
@@ -23,7 +24,11 @@ pub(super) struct Progress {
     /// Requests in all, and of each task.
     pub(super) total: Measured,
     /// The last hour.
-    pub(super) seconds: VecDeque<Second>,
+    seconds: VecDeque<Arc<Packed>>,
+    /// Totals of the seconds before.
+    pub(super) earlier: Second,
+    /// Service times of the last seconds.
+    recent: VecDeque<Latencies>,
     /// Points of the charts, one for each of `seconds`.
     pub(super) points: VecDeque<Point>,
     /// Number of the first point, counted from the start of the test.
@@ -70,7 +75,11 @@ impl Progress {
         let counts = |task: &TaskSecond| (task.requests, task.kinds.values().sum());
         push(&mut self.current, second.tasks.iter().map(counts).collect(), CURRENT);
         let has_room = self.points.len() < HISTORY;
-        push(&mut self.seconds, second.totals(), HISTORY);
+        push(&mut self.recent, second.service.clone(), CURRENT);
+        if !has_room && let Some(first) = self.seconds.pop_front() {
+            self.earlier.merge(&first.unpacked());
+        }
+        self.seconds.push_back(Arc::new(Packed::new(second)));
         push(&mut self.points, point(second, began, replicas), HISTORY);
         self.first_point += u64::from(!has_room);
     }
@@ -96,9 +105,20 @@ impl Progress {
     /// Returns the service times of the last ten seconds.
     pub(super) fn current_service(&self) -> Latencies {
         let mut service = Latencies::default();
-        let first = self.seconds.len().saturating_sub(CURRENT);
-        self.seconds.iter().skip(first).for_each(|second| service.merge(&second.service));
+        self.recent.iter().for_each(|second| service.merge(second));
         service
+    }
+
+    /// Returns the seconds that are kept.
+    pub(super) fn packed(&self) -> Vec<Arc<Packed>> {
+        self.seconds.iter().cloned().collect()
+    }
+
+    /// Returns the seconds that are kept and ended in an interval.
+    pub(super) fn between(&self, from: Duration, to: Duration) -> Vec<Second> {
+        let is_in =
+            |second: &&Arc<Packed>| (from + Duration::from_nanos(1)..=to).contains(&second.end());
+        self.seconds.iter().filter(is_in).map(|second| second.unpacked()).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use orchestrator::{
     docker::{Monitored, monitor},
 };
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::test::Test;
 
@@ -78,11 +79,12 @@ impl Known {
     }
 }
 
-/// Looks for the containers of a test until it is over.
-pub(super) async fn watch(test: Weak<Test>) {
+/// Looks for the containers of a test until it is over, while a page is open.
+pub(super) async fn watch(test: Weak<Test>, pages: watch::Sender<u64>) {
     while let Some(addresses) = addresses(&test) {
         // Without an Engine, or with targets elsewhere, the page has no such charts.
-        if let Ok(found) = monitor(&addresses).await
+        if pages.receiver_count() > 0
+            && let Ok(found) = monitor(&addresses).await
             && let Some(test) = test.upgrade()
         {
             test.inner().replicas.add(found);

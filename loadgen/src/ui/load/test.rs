@@ -1,6 +1,7 @@
 //! One load test of the page's session.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -52,17 +53,21 @@ pub(in crate::ui) struct Test {
 pub(super) struct Inner {
     pub(super) progress: Progress,
     pub(super) replicas: Replicas,
-    pub(super) plan: Plan,
+    plan: Arc<Plan>,
     /// Seconds that are over, from the start of the plan.
     pub(super) elapsed: Duration,
     /// Start of the figures: that of the test, or its last reset.
     pub(super) since: SystemTime,
     pub(super) is_over: bool,
-    pub(super) log: Vec<LogLine>,
+    pub(super) log: VecDeque<LogLine>,
+    /// Number of the first line that is kept.
+    pub(super) first_line: usize,
     /// Latest message about the addresses.
     pub(super) spread: Option<String>,
     /// Error that ended the test.
     pub(super) problem: Option<String>,
+    /// Verdict on the objective, and its reasons, once the test is over.
+    verdict: Option<(String, String)>,
     report: Option<RunReport>,
 }
 
@@ -83,13 +88,15 @@ impl Test {
         let inner = Inner {
             progress: Progress::default(),
             replicas: Replicas::default(),
-            plan: test.segment.plan.as_ref().clone(),
+            plan: Arc::clone(&test.segment.plan),
             elapsed: Duration::ZERO,
             since: now,
             is_over: false,
-            log: Vec::new(),
+            log: VecDeque::new(),
+            first_line: 0,
             spread: None,
             problem: None,
+            verdict: None,
             report: None,
         };
         Self {
@@ -116,11 +123,18 @@ impl Test {
             State::Stopped
         } else if self.control.is_stopped() {
             State::Stopping
-        } else if step_at(&inner.plan, inner.elapsed).is_some_and(|t| inner.elapsed < t.ramped) {
+        } else if step_at(&self.plan(&inner), inner.elapsed)
+            .is_some_and(|t| inner.elapsed < t.ramped)
+        {
             State::Spawning
         } else {
             State::Running
         }
+    }
+
+    /// Returns the plan with its amendments.
+    pub(super) fn plan(&self, inner: &Inner) -> Arc<Plan> {
+        self.control.plan().unwrap_or_else(|| Arc::clone(&inner.plan))
     }
 
     /// Adds an event of the load engine.
@@ -147,51 +161,63 @@ impl Test {
     pub(super) fn finish(&self, ended: Result<RunReport, crate::Error>) {
         let mut inner = self.inner();
         inner.is_over = true;
-        match ended {
-            Ok(report) => {
-                report.remarks().into_iter().for_each(|remark| inner.log(remark));
-                inner.log("The test is over.".to_owned());
-                // After a reset, the report of the whole test would contradict the page.
-                if inner.since == self.began {
-                    let seconds = inner.progress.seconds.iter().cloned().collect();
-                    inner.report = Some(RunReport { seconds, ..report });
-                }
-            }
+        let report = match ended {
+            // After a reset, the report of the whole test would contradict the page.
+            Ok(_) if inner.since != self.began => self.so_far(&inner),
+            Ok(report) => report,
             Err(error) => {
                 inner.log(format!("The test ended: {error}"));
                 inner.problem = Some(error.to_string());
+                return;
             }
-        }
+        };
+        report.remarks().into_iter().for_each(|remark| inner.log(remark));
+        inner.log("The test is over.".to_owned());
+        inner.verdict = report.objective.as_ref().map(|_| {
+            let overall = &report.judged.overall;
+            (overall.verdict.to_string(), overall.reasons.join("; "))
+        });
+        inner.report = Some(report);
     }
 
     pub(super) fn reset(&self) {
         let mut inner = self.inner();
         inner.progress.reset();
         inner.since = SystemTime::now();
-        inner.report = None;
+        (inner.report, inner.verdict) = (None, None);
         inner.log("The figures were reset.".to_owned());
     }
 
     /// Returns the report: of the whole test once it is over, and else of the test so far.
     pub(in crate::ui) fn report(&self) -> RunReport {
-        let inner = self.inner();
-        if let Some(report) = &inner.report {
-            return report.clone();
-        }
-        let outcome = inner.outcome();
+        let (report, packed, earlier) = {
+            let inner = self.inner();
+            let report = inner.report.clone().unwrap_or_else(|| self.so_far(&inner));
+            (report, inner.progress.packed(), inner.progress.earlier.clone())
+        };
+        // Unpacked without the lock: the test goes on meanwhile.
+        let seconds = packed.iter().map(|second| second.unpacked()).collect();
+        RunReport { seconds, earlier, ..report }
+    }
+
+    /// Returns the report so far, without its seconds.
+    fn so_far(&self, inner: &Inner) -> RunReport {
+        let plan = self.plan(inner);
+        let outcome = inner.outcome(&plan, !inner.is_over);
         let objective = self.objective.clone().unwrap_or_else(default_objective);
-        let (due_per_second, judged) = judge(&inner.plan, &outcome, &objective, None);
+        let (due_per_second, judged) = judge(&plan, &outcome, &objective, None);
         RunReport {
             hosts: self.hosts.clone(),
             scenario: Arc::clone(&self.scenario),
-            plan: inner.plan.clone(),
+            plan: plan.as_ref().clone(),
             due_per_second,
             objective: self.objective.clone(),
             judged,
             aborted: None,
             calibrated: None,
             began: self.began,
-            seconds: inner.progress.seconds.iter().cloned().collect(),
+            seconds: Vec::new(),
+            earlier: Second::default(),
             outcome,
             command: command_line(),
         }
@@ -199,31 +225,26 @@ impl Test {
 
     /// Returns the verdict on the objective in words, once the test is over.
     pub(super) fn verdict(&self) -> Option<(String, String)> {
-        let inner = self.inner();
-        let report = inner.report.as_ref()?;
-        report.objective.as_ref()?;
-        let overall = &report.judged.overall;
-        Some((overall.verdict.to_string(), overall.reasons.join("; ")))
+        self.inner().verdict.clone()
     }
 }
 
 impl Inner {
     pub(super) fn log(&mut self, text: String) {
-        if self.log.len() < LOG_LINES {
-            self.log.push(LogLine { time: milliseconds(SystemTime::now()), text });
+        if self.log.len() == LOG_LINES {
+            self.log.pop_front();
+            self.first_line += 1;
         }
+        self.log.push_back(LogLine { time: milliseconds(SystemTime::now()), text });
     }
 
-    /// Returns the result so far.
-    fn outcome(&self) -> Outcome {
-        let times = self.plan.times();
+    /// Returns the result so far of a plan.
+    fn outcome(&self, plan: &Plan, stopped: bool) -> Outcome {
+        let times = plan.times();
         let begun = times.iter().filter(|times| times.measured_from < self.elapsed);
         let step = |times: &StepTimes| {
-            let is_in = |second: &&Second| {
-                let end = Duration::from_secs(second.index);
-                end > times.measured_from && end <= times.end
-            };
-            let mut all = Window::so_far(self.progress.seconds.iter().filter(is_in));
+            let seconds = self.progress.between(times.measured_from, times.end);
+            let mut all = Window::so_far(seconds.iter());
             all.users = self.progress.total.all.users;
             Measured { all, tasks: Vec::new() }
         };
@@ -232,7 +253,7 @@ impl Inner {
             total: self.progress.total.clone(),
             addresses: self.progress.addresses.clone(),
             words: self.progress.words.clone(),
-            stopped: true,
+            stopped,
         }
     }
 }

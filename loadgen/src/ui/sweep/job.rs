@@ -53,7 +53,7 @@ impl Sweeps {
     }
 
     /// Returns the name of the running sweep.
-    pub(super) fn running(&self) -> Option<String> {
+    pub(in crate::ui) fn running(&self) -> Option<String> {
         self.current().filter(|job| job.live().is_running).map(|job| job.name.clone())
     }
 
@@ -76,11 +76,16 @@ impl Sweeps {
         self.launch(name, &[format!("--resume={}", self.dir.join(name).display())])
     }
 
-    /// Stops the running sweep like Ctrl-C: what was confirmed is its answer.
+    /// Stops the running sweep like Ctrl-C, once: what was confirmed is its answer. A second Ctrl-C
+    /// would break it off.
     pub(in crate::ui) fn stop(&self) {
-        if let Some(pid) = self.current().and_then(|job| *lock(&job.pid)) {
+        let Some(job) = self.current() else { return };
+        // Taken out, so that nobody signals again.
+        if let Some(pid) = lock(&job.pid).take() {
+            job.live().is_stopping = true;
             // It may have ended by itself.
             let _ = kill(pid, Signal::SIGINT);
+            self.change();
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Live {
     /// Command line of the sweep.
     command: String,
     pub(super) is_running: bool,
+    /// True from a stop until the sweep has written its result.
+    pub(super) is_stopping: bool,
     /// Exit code; none while it runs, or if a signal ended it.
     status: Option<i32>,
     /// Trials that are over.
@@ -30,6 +32,7 @@ impl Live {
         Self {
             command,
             is_running: true,
+            is_stopping: false,
             status: None,
             trials: Vec::new(),
             readings: Vec::new(),
@@ -94,6 +97,7 @@ impl Live {
             "from": from,
             "command": self.command,
             "running": self.is_running,
+            "stopping": self.is_running && self.is_stopping,
             "status": self.status,
             "trials": self.trials.get(from..).unwrap_or_default(),
             "readings": self.readings,

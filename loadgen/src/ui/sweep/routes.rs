@@ -20,12 +20,13 @@ use super::{
     SweepForm, Sweeps,
     archive::{self, Sliders},
 };
-use crate::ui::{Prepare, guard::REPORT_POLICY};
+use crate::ui::{Prepare, guard::REPORT_POLICY, load::Tests};
 
 /// State of the routes.
 #[derive(Clone)]
 pub(in crate::ui) struct SweepPage {
     pub(in crate::ui) sweeps: Arc<Sweeps>,
+    pub(in crate::ui) tests: Arc<Tests>,
     pub(in crate::ui) prepare: Arc<dyn Prepare>,
     pub(in crate::ui) form: SweepForm,
 }
@@ -38,9 +39,9 @@ pub(in crate::ui) fn router(page: SweepPage) -> Router {
         .route("/stop", post(stop))
         .route("/live", get(events))
         .route("/poll", get(poll))
-        .route("/{name}", get(details))
-        .route("/{name}/resume", post(resume))
-        .route("/{name}/files/{file}", get(file))
+        .route("/of/{name}", get(details))
+        .route("/of/{name}/resume", post(resume))
+        .route("/of/{name}/files/{file}", get(file))
         .with_state(page)
 }
 
@@ -68,6 +69,9 @@ async fn start(
     Shared(page): Shared<SweepPage>,
     FormBody(form): FormBody<SweepForm>,
 ) -> Json<Value> {
+    if page.tests.is_running() {
+        return answer(Err("a load test is running on this machine: stop it first".to_owned()));
+    }
     let (workloads, _) = page.prepare.workloads().await;
     let started = form.flags(&workloads).and_then(|flags| {
         page.prepare.check_sweep(&flags).map_err(|error| error.to_string())?;

@@ -52,6 +52,7 @@ fn report(verdict: Verdict) -> RunReport {
         calibrated: Some(50_000.0),
         began: UNIX_EPOCH + Duration::from_secs(1_795_889_728),
         seconds,
+        earlier: Second::default(),
         outcome: Outcome {
             steps: vec![measured.clone()],
             total: measured,
