@@ -66,6 +66,10 @@ OWN_WORDS = "run_time"
 FREE_KEYS = ("per_class", "total", "tasks", "workers")
 
 
+# Lists with a row for each task or failure, of which both have as many.
+ROWS = {".stats", ".errors"}
+
+
 def kind(value):
     if isinstance(value, bool):
         return "bool"
@@ -86,8 +90,11 @@ def differences(ours, theirs, path, is_free=False):
         for key in sorted(set(ours) & set(theirs)):
             yield from differences(ours[key], theirs[key], f"{path}.{key}", key in FREE_KEYS)
     elif isinstance(ours, list):
-        if ours and theirs:
-            yield from differences(ours[-1], theirs[-1], f"{path}[]")
+        if path in ROWS and len(ours) != len(theirs):
+            yield f"{path}: {len(ours)} rows, and Locust has {len(theirs)}"
+        # The first row is a task or a failure, the last one all tasks.
+        for index in (0, -1) if ours and theirs else ():
+            yield from differences(ours[index], theirs[index], f"{path}[]")
     elif path.rsplit(".", 1)[-1] in SAME and ours != theirs:
         yield f"{path}: {ours!r}, and Locust has {theirs!r}"
 
