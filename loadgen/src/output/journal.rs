@@ -333,7 +333,7 @@ mod tests {
         Journal::create(dir.path(), &context()).unwrap();
         assert_eq!(Journal::open(dir.path()).unwrap().1, []);
         for (text, says) in [
-            ("{\"purpose\":\"fre", "trials.jsonl: line 1 is cut off"),
+            ("{\"purpose\":\"fresh", "trials.jsonl: line 1 is cut off"),
             ("{}\n", "trials.jsonl: line 1: missing field"),
         ] {
             fs::write(dir.path().join(TRIALS), text).unwrap();

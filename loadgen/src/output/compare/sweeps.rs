@@ -131,8 +131,8 @@ pub(super) fn figure(sweeps: &[(String, SweepFile)]) -> String {
         },
     ];
     let all: Vec<Series> = sweeps.iter().map(|(name, sweep)| sweep.series(name)).collect();
-    let subtitle = "Lines: probes. Marks: fresh trials and ramps; circle passed, diamond failed, ring \
-        undecided";
+    let subtitle = "Lines: probes. Marks: fresh trials and ramps; circle passed, diamond failed, \
+        ring undecided";
     overlay("CPU limit and objective", subtitle, "CPU limit of a replica", &parts, &all)
         .map_or_else(String::new, |chart| chart.figure())
 }

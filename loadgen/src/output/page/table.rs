@@ -72,7 +72,7 @@ pub fn table(caption: &str, head: &[&str], rows: &[Vec<Cell>]) -> String {
     let (caption, body) = (escape(caption), rows.iter().map(row).collect::<String>());
     format!(
         "<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\n<table>\n\
-         <caption><span>{caption}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n\
-         </table>\n</div>\n"
+         <caption><span>{caption}</span></caption>\n<thead><tr>{head}</tr></thead>\n\
+         <tbody>\n{body}</tbody>\n</table>\n</div>\n"
     )
 }
