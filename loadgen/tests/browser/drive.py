@@ -227,7 +227,9 @@ def stop_early(page):
 
 def stop_and_wait(page):
     page.click("#sweep-stop")
-    page.wait("no second stop", lambda: not page.find("#sweep-stop").is_enabled())
+    button = page.find("#sweep-stop")
+    # Disabled until the sweep has written its result, and then gone.
+    page.wait("no second stop", lambda: not (button.is_enabled() and button.is_displayed()))
     page.wait("the end", lambda: "Nothing is confirmed" in page.text("#sweep-body"), 60)
     page.wait("resume", lambda: "Resume" in page.text("#sweep-body"))
 
