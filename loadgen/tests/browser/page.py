@@ -17,6 +17,8 @@ class Page:
     def __init__(self, url, shots, width=1280, height=900, dark=False, language="en"):
         options = Options()
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu"]
+        # The shared memory of a container is too small for Chromium.
+        arguments.append("--disable-dev-shm-usage")
         for argument in [*arguments, f"--accept-lang={language}"]:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
