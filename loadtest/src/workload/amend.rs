@@ -88,20 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::workload::WaitTime;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn steps(counts: &[u32]) -> Plan {
-        let step = |&users: &u32| Step {
-            target: users.into(),
-            ramp: 5 * SECOND,
-            hold: 5 * SECOND,
-            warm_up: SECOND,
-        };
-        let traffic = Traffic::Closed(WaitTime::Constant(Duration::ZERO));
-        Plan { start: 0.0, steps: counts.iter().map(step).collect(), traffic, seed: 1 }
-    }
+    use crate::workload::plan::tests::{SECOND, steps};
 
     proptest! {
         #[test]

@@ -285,14 +285,15 @@ impl Segment {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    pub const SECOND: Duration = Duration::from_secs(1);
 
-    fn steps(counts: &[u32]) -> Plan {
+    /// Returns a plan of steps with 5 s of ramp, 5 s of hold and 1 s of warm-up each.
+    pub fn steps(counts: &[u32]) -> Plan {
         let step = |&users: &u32| Step {
             target: users.into(),
             ramp: 5 * SECOND,

@@ -1,4 +1,4 @@
-//! What the local Engine has to size: named images, and running Compose services.
+//! Workloads of the local Engine: named images, and running Compose services.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -34,7 +34,7 @@ fn zipmaps_name_their_own_classes() {
     }
 }
 
-/// What Python's onnxruntime puts out for these rows.
+/// Outputs of Python's onnxruntime for these rows.
 #[test]
 fn several_labels_have_a_sequence_of_probabilities() {
     let server = Server::of("orchard");

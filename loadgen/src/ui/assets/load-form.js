@@ -76,7 +76,7 @@ async function change(event) {
     host: state.report.form.host,
     user_count: form.elements.user_count.value,
     spawn_rate: form.elements.spawn_rate.value,
-    // What is left of the run time; none until it is stopped.
+    // The rest of the run time; none if the test lasts until it is stopped.
     run_time: state.report.seconds_left ? `${state.report.seconds_left}s` : "",
   });
   form.querySelector(".message").textContent = answer.success ? "" : answer.message;

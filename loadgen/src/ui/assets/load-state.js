@@ -12,6 +12,6 @@ export const state = {
   firstLine: 0,
   // An earlier test that is shown instead, as loadgen described it.
   viewed: null,
-  // Whether the form is open though there is a test.
+  // True if the form is open though there is a test.
   isFormOpen: false,
 };

@@ -24,7 +24,7 @@ export function start() {
   new Stream("/api/live", nextPoll, receive);
 }
 
-// What the page has, so that a poll returns the rest.
+// Names the updates that the page has, so that a poll returns the rest.
 function nextPoll() {
   const { points, firstPoint, test, log, firstLine } = state;
   const point = points.length ? firstPoint + points.length : 0;

@@ -1,4 +1,4 @@
-// What the views of the sweep page share.
+// Parts that the views of the sweep page share.
 import { byId, make, post } from "./dom.js";
 import { number, percent } from "./format.js";
 import { table } from "./table.js";

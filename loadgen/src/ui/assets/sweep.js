@@ -41,7 +41,7 @@ export function redraw() {
   if (view) show();
 }
 
-// What the page has, so that a poll returns the rest.
+// Names the updates that the page has, so that a poll returns the rest.
 const nextPoll = () => {
   return `/api/sweeps/poll?name=${encodeURIComponent(live?.name ?? "")}&trials=${trials.length}`;
 };

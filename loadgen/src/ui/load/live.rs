@@ -22,7 +22,7 @@ use super::{
     test::{Inner, Test, milliseconds},
 };
 
-/// What a page already has: the test, and its points and log lines.
+/// State of a page: its test, and how many points and log lines it has.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::ui) struct Known {

@@ -1,4 +1,4 @@
-//! What the events of a running sweep have told so far.
+//! State of a running sweep, filled by its events.
 
 use serde_json::{Value, json};
 

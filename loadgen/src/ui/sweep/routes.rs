@@ -152,7 +152,7 @@ async fn events(
     Sse::new(updates).keep_alive(KeepAlive::default())
 }
 
-/// What a page already has: the sweep, and the number of its trials.
+/// State of a page: its sweep, and how many trials it has.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Known {

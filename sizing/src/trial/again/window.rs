@@ -12,7 +12,7 @@ use loadtest::{
 use super::{AgainError, clustering::Clustering};
 use crate::trial::{Histograms, Reading, StepResult};
 
-/// What a journal keeps of a window.
+/// Part of a window that a journal keeps.
 pub(super) struct Kept<'a> {
     pub(super) users: u32,
     pub(super) requests: u64,

@@ -1,4 +1,4 @@
-//! What a sweep's answer does not prove.
+//! Limits of what a sweep's answer proves.
 
 use loadtest::verdict::Verdict;
 
