@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use axum::{
     extract::Path,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
@@ -55,10 +55,54 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 static PAGE: LazyLock<String> =
     LazyLock::new(|| include_str!("assets/page.html").replace("{{version}}", &VERSION));
 
+/// Words of the login form, which has no script to translate it.
+pub(super) struct LoginWords {
+    lang: &'static str,
+    title: &'static str,
+    name: &'static str,
+    password: &'static str,
+    log_in: &'static str,
+    /// Message for a wrong name or password.
+    pub(super) wrong: &'static str,
+    /// Message before the seconds to wait after too many attempts.
+    pub(super) wait: &'static str,
+}
+
+const ENGLISH: LoginWords = LoginWords {
+    lang: "en",
+    title: "Log in to loadgen",
+    name: "Name",
+    password: "Password",
+    log_in: "Log in",
+    wrong: "Wrong name or password.",
+    wait: "Too many attempts. Seconds to wait:",
+};
+
+const SPANISH: LoginWords = LoginWords {
+    lang: "es",
+    title: "Iniciar sesión en loadgen",
+    name: "Nombre",
+    password: "Contraseña",
+    log_in: "Entrar",
+    wrong: "Nombre o contraseña incorrectos.",
+    wait: "Demasiados intentos. Segundos de espera:",
+};
+
+/// Returns the words in the language that a browser prefers.
+pub(super) fn login_words(headers: &HeaderMap) -> &'static LoginWords {
+    let preferred = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    if preferred.is_some_and(|preferred| preferred.starts_with("es")) { &SPANISH } else { &ENGLISH }
+}
+
 /// Returns the login form with a message of our own, or none.
-pub(super) fn login(message: &str) -> String {
+pub(super) fn login(words: &LoginWords, message: &str) -> String {
     include_str!("assets/login.html")
         .replace("{{version}}", &VERSION)
+        .replace("{{lang}}", words.lang)
+        .replace("{{title}}", words.title)
+        .replace("{{name}}", words.name)
+        .replace("{{password}}", words.password)
+        .replace("{{log_in}}", words.log_in)
         .replace("{{message}}", message)
 }
 

@@ -27,7 +27,6 @@ pub(super) struct Login {
 /// Most hashes at the same time.
 const HASHES: usize = 2;
 const LONGEST_NAME: usize = 128;
-const WRONG: &str = "Wrong name or password.";
 const COOKIE: &str = "loadgen_session";
 
 /// Fields of the login form, with the names of Locust's.
@@ -70,24 +69,27 @@ pub(super) async fn check(
 }
 
 /// Answers with the login form.
-pub(super) async fn form() -> Html<String> {
-    Html(assets::login(""))
+pub(super) async fn form(headers: HeaderMap) -> Html<String> {
+    Html(assets::login(assets::login_words(&headers), ""))
 }
 
 /// Begins a session if name and password are right.
 pub(super) async fn log_in(
     Shared(login): Shared<Option<Arc<Login>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     FormBody(Credentials { username, password }): FormBody<Credentials>,
 ) -> Response {
     let Some(login) = login else { return Redirect::to("/").into_response() };
+    let words = assets::login_words(&headers);
+    let refusal = || (StatusCode::UNAUTHORIZED, Html(assets::login(words, words.wrong)));
     if username.len() > LONGEST_NAME {
-        return (StatusCode::UNAUTHORIZED, Html(assets::login(WRONG))).into_response();
+        return refusal().into_response();
     }
     if let Err(wait) = login.attempts.begin(peer.ip(), &username, Instant::now()) {
-        let message = format!("Too many attempts: wait {} s.", wait.as_secs() + 1);
+        let message = format!("{} {}", words.wait, wait.as_secs() + 1);
         let retry = [(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())];
-        return (StatusCode::TOO_MANY_REQUESTS, retry, Html(assets::login(&message)))
+        return (StatusCode::TOO_MANY_REQUESTS, retry, Html(assets::login(words, &message)))
             .into_response();
     }
     // A hash takes tens of milliseconds and 19 MiB by design: a few at a time.
@@ -98,7 +100,7 @@ pub(super) async fn log_in(
         tokio::task::spawn_blocking(move || verifier.users.verify(&name, &password)).await;
     let is_right = verified.unwrap_or(false);
     if !is_right {
-        return (StatusCode::UNAUTHORIZED, Html(assets::login(WRONG))).into_response();
+        return refusal().into_response();
     }
     login.attempts.succeed(peer.ip(), &username);
     let token = login.sessions.begin(Instant::now());

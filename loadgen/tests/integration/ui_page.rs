@@ -29,6 +29,8 @@ fn whoever_uses_the_page_logs_in_first() {
     let status = |path: &str| ui.get(path).status().as_u16();
     assert_eq!((status("/stats/requests"), status("/api/poll")), (401, 401));
     assert!(ui.get("/").text().unwrap().contains("Log in"), "the page leads to the login");
+    let spanish = ui.client.get(format!("{}/login", ui.url)).header("accept-language", "es-ES,es");
+    assert!(spanish.send().unwrap().text().unwrap().contains("Contraseña"));
     let log_in = |password: &str| {
         let request = ui.client.post(format!("{}/login", ui.url));
         let body = format!("username=ada&password={password}");
